@@ -1,0 +1,2 @@
+//! What developers and CI call.
+fn main() {}

@@ -1,0 +1,2 @@
+//! placeholder until its own commit
+fn main() {}

@@ -1,0 +1,39 @@
+//! The verbs, one file each: `Args` is what the user typed, `run` does it.
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::Result;
+
+/// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
+#[derive(Parser, Debug)]
+#[command(name = "stoop", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Print the completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Whatever the verb reports; `main` prints it and turns it into the exit code.
+    pub fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Completions { shell } => {
+                clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The library behind the `stoop` command. It never prints: results are values, progress goes through
+//! [`ui::Progress`], and only the files under [`command`] talk to a terminal.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod error;
+pub mod ui;
+
+pub use error::{Failure, Result};

@@ -1,0 +1,25 @@
+//! Every decision and every format of stoop, over slices: no_std, no alloc, no unsafe.
+//!
+//! The shim runs [`prepare::prepare`] on the board; `stoop simulate` runs the same function on the host.
+//!
+//! ```text
+//! registers --abi--> Entry --cookie--> Verdict --cmdline--> command line --fdt--> device tree
+//! params, manifest --slot--> payloads --deliver--> RAM          => (Handoff, Report)
+//! ```
+//!
+//! Dependencies point downwards in this list: `prepare` uses everything below it, `bytes` uses nothing.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod codec;
+pub mod crc32;
+pub mod error;
+pub mod fdt;
+pub mod manifest;
+pub mod memory;
+pub mod params;
+pub mod region;
+
+pub use error::{Code, Error, Result, Subject};
+pub use region::Region;

@@ -1,0 +1,60 @@
+//! Half-open ranges of physical addresses.
+
+/// `[start, start + size)` in bytes of physical address space; never wraps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Region {
+    start: usize,
+    size: usize,
+}
+
+impl Region {
+    /// No bytes, at address 0.
+    pub const EMPTY: Region = Region { start: 0, size: 0 };
+
+    /// `None` when the end does not fit the address space.
+    pub fn new(start: usize, size: usize) -> Option<Self> {
+        start.checked_add(size)?;
+        Some(Region { start, size })
+    }
+
+    /// `[start, end)`; `None` when `end < start`.
+    pub fn between(start: usize, end: usize) -> Option<Self> {
+        Some(Region { start, size: end.checked_sub(start)? })
+    }
+
+    /// First address.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// First address behind it.
+    pub fn end(&self) -> usize {
+        self.start.wrapping_add(self.size)
+    }
+
+    /// No bytes.
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Share at least one byte; an empty region overlaps nothing.
+    pub fn overlaps(&self, other: &Region) -> bool {
+        !self.is_empty() && !other.is_empty() && self.start < other.end() && other.start < self.end()
+    }
+
+    /// `other` lies wholly inside.
+    pub fn contains(&self, other: &Region) -> bool {
+        self.start <= other.start && other.end() <= self.end()
+    }
+}
+
+/// The next multiple of `align` (a power of two), or `None` when it does not fit.
+pub fn align_up(value: usize, align: usize) -> Option<usize> {
+    let mask = align.wrapping_sub(1);
+    Some(value.checked_add(mask)? & !mask)
+}
