@@ -1,2 +1,61 @@
-//! placeholder until its own commit
-fn main() {}
+//! The boot path. Start code: `arch/mips/start.S`; every decision: `stoop_core::prepare`.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod arch;
+mod console;
+mod memory;
+mod mmio;
+mod policy;
+
+use stoop_core::abi::Abi;
+use stoop_core::crc32::Crc32;
+use stoop_core::params::Params;
+use stoop_core::prepare::{Loader, prepare, stamp};
+
+use console::Console;
+use memory::BoardMemory;
+
+/// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
+#[unsafe(no_mangle)]
+extern "C" fn main(frame: &arch::Frame) -> u8 {
+    let crc = Crc32::new();
+    let params = match Params::check(memory::params(), arch::Abi::BIG_ENDIAN, &crc) {
+        Ok(params) => params,
+        Err(error) => return error.number(),
+    };
+    let mut console = Console::new(&params);
+    let mut memory = BoardMemory::new(&params);
+    // SAFETY: the only call, and `main` is called once.
+    let scratch = unsafe { memory::scratch() };
+    let loader = Loader {
+        image: frame.image(),
+        run: memory::run_region(),
+        version: env!("CARGO_PKG_VERSION"),
+        count: frame.count,
+    };
+    let prepared =
+        prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, &crc, scratch, &mut |slot, error| {
+            console.error(slot, error)
+        });
+    match prepared {
+        Ok((handoff, report)) => {
+            console.report(&report, &scratch.line);
+            stamp(&mut memory, &handoff, arch::count());
+            arch::hand_off(handoff.entry_point, &handoff.registers)
+        }
+        Err(error) => policy::give_up(&params, &error),
+    }
+}
+
+unsafe extern "C" {
+    /// Defined nowhere: a shim in which anything can panic does not link.
+    fn a_panicking_path_is_left() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: never linked, so never called.
+    unsafe { a_panicking_path_is_left() }
+}

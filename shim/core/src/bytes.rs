@@ -1,13 +1,8 @@
-//! Reading and writing big-endian fields. All of stoop's own formats and the device tree are big-endian, on every board.
+//! Reading and writing fields.
 
 /// The `N` bytes at `at`, or `None` past the end.
 pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
-}
-
-/// The 16-bit field at `at`.
-pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_be_bytes)
 }
 
 /// The 32-bit field at `at`.
@@ -15,9 +10,41 @@ pub fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_be_bytes)
 }
 
-/// The 64-bit address or size at `at`; `None` as well when this machine cannot express it.
-pub fn be_usize(bytes: &[u8], at: usize) -> Option<usize> {
-    array(bytes, at).and_then(|field| usize::try_from(u64::from_be_bytes(field)).ok())
+/// Fills `words` from the 32-bit fields at the front of `bytes`; `None` when there are not enough.
+///
+/// Params and manifest are written in the byte order of the machine that reads them.
+pub fn words(words: &mut [u32], bytes: &[u8], big_endian: bool) -> Option<()> {
+    let mut fields = bytes.chunks_exact(4);
+    for word in words {
+        let field = array(fields.next()?, 0)?;
+        *word = if big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) };
+    }
+    Some(())
+}
+
+/// Writes one such word.
+pub fn put(field: &mut [u8], word: u32, big_endian: bool) {
+    let bytes = if big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+    field.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+}
+
+/// Where `byte` is in `bytes`; their length when it is not. A loop, since the standard library's memchr is 350 bytes.
+#[inline(never)]
+pub fn find(bytes: &[u8], byte: u8) -> usize {
+    let mut at = 0usize;
+    for other in bytes {
+        if *other == byte {
+            break;
+        }
+        at = at.wrapping_add(1);
+    }
+    at
+}
+
+/// The address or size in two 32-bit fields, high one first. On a 32-bit machine the high one is 0: formats are
+/// written for one machine, and checked by CRC and machine byte before this.
+pub fn wide(high: u32, low: u32) -> usize {
+    (u64::from(high) << 32 | u64::from(low)) as usize
 }
 
 /// Appends to a caller's buffer; every method is `None` once the buffer is full, and nothing is cut.
@@ -50,41 +77,8 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
-    /// Appends one byte.
-    pub fn u8(&mut self, value: u8) -> Option<()> {
-        self.bytes(&[value])
-    }
-
-    /// Appends a 16-bit field.
-    pub fn be16(&mut self, value: u16) -> Option<()> {
-        self.bytes(&value.to_be_bytes())
-    }
-
-    /// Appends a 32-bit field.
-    pub fn be32(&mut self, value: u32) -> Option<()> {
-        self.bytes(&value.to_be_bytes())
-    }
-
-    /// Appends an address or size as 64 bits.
-    pub fn be64(&mut self, value: usize) -> Option<()> {
-        self.bytes(&(value as u64).to_be_bytes())
-    }
-
-    /// Appends zeros up to the next multiple of `align`, a power of two.
-    pub fn align(&mut self, align: usize) -> Option<()> {
-        while self.len & (align.wrapping_sub(1)) != 0 {
-            self.u8(0)?;
-        }
-        Some(())
-    }
-
     /// What has been written.
     pub fn written(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or(&[])
-    }
-
-    /// What has been written, to patch a field whose value is known only later.
-    pub fn written_mut(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(..self.len).unwrap_or(&mut [])
     }
 }

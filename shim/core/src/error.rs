@@ -1,141 +1,167 @@
 //! What can go wrong on the board, with codes that never change their meaning.
 //!
-//! The shim prints `stoop: E12 kernel crc 0x… 0x…`; `stoop explain E12` says what to do.
+//! The shim prints `stoop: E12 kernel crc 0x…`; `stoop explain E12` says what to do.
 
-/// Stable numbers, grouped by tens: 0x params and manifest, 1x payloads, 2x device tree, 3x command line and handoff.
+use core::num::NonZeroU32;
+
+use crate::names::Name;
+
+/// What an error is about: one of the nouns among the names.
+pub use crate::names::Name as Subject;
+
+/// Stable numbers, grouped by tens: 0x params and manifest, 1x payloads, 2x device tree, 3x handoff.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Code {
     /// The params block behind the shim is damaged: magic, version, length or CRC-32.
     Params = 1,
-    /// No manifest where the params say one is. Values: its address, the word found.
+    /// No manifest where the params say one is. Value: its address.
     NoManifest = 2,
-    /// The manifest's version, length or a field in it is not one this shim knows. Values: its address, offset in it.
+    /// The manifest's version, length or a field in it is not one this shim knows. Value: its address.
     ManifestShape = 3,
-    /// The manifest's CRC-32 does not match. Values: computed, stored.
+    /// The manifest's CRC-32 does not match. Value: the computed one.
     ManifestCrc = 4,
-    /// The manifest is for another architecture or endianness. Values: its machine byte, ours.
+    /// The manifest is for another architecture or endianness. Value: its second word.
     Foreign = 5,
     /// The slot has no kernel.
     NoKernel = 10,
-    /// Bytes of a payload lie outside the memory this board has. Values: start, size.
+    /// Bytes of a payload lie outside the memory this board has. Value: their start.
     Unreadable = 11,
-    /// A payload's CRC-32 does not match. Values: computed, stored.
+    /// A payload's CRC-32 does not match. Value: the computed one.
     Crc = 12,
-    /// The payload's codec is not in this shim. Values: codec, 0.
+    /// The payload's codec is not in this shim. Value: the codec.
     Codec = 13,
-    /// The compressed stream is damaged. Values: bytes produced, bytes expected.
+    /// The compressed stream is damaged. Value: bytes produced.
     Decode = 14,
-    /// The stream ended well but is not as long as the manifest says. Values: bytes produced, bytes expected.
+    /// The stream ended well but is not as long as the manifest says. Value: bytes produced.
     Length = 15,
-    /// A destination is not RAM of this board. Values: start, size.
+    /// A destination is not RAM of this board. Value: its start.
     NotRam = 16,
-    /// Two regions overlap. Values: their starts.
+    /// Two regions overlap. Value: start of the first.
     Overlap = 17,
     /// No device tree at all: none packed and none from the bootloader.
     NoTree = 20,
-    /// The device tree's header is damaged or not version 17. Values: first word, total size.
+    /// The device tree's header is damaged or not version 17. Value: its first word.
     TreeHeader = 21,
-    /// The device tree's structure is damaged. Values: offset in the structure block, 0.
+    /// The device tree's structure is damaged. Value: offset in the structure block.
     TreeStructure = 22,
-    /// The new tree does not fit its region. Values: region's size, 0.
+    /// The new tree does not fit its region. Value: the region's size.
     TreeRoom = 23,
-    /// /reserved-memory has cell counts unlike the root's, so the kernel would ignore it.
+    /// /reserved-memory has cell counts unlike the root's, so the kernel would ignore it. Value: offset.
     TreeCells = 24,
     /// An address does not fit the tree's cells.
     TreeAddress = 25,
-    /// The block with argc, argv and env does not fit its region. Values: region's size, 0.
+    /// The block with argc, argv and env does not fit its region. Value: the region's size.
     ArgvRoom = 30,
 }
 
-/// What the error is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Subject {
-    /// The loader itself.
-    Shim,
-    /// The params block.
-    Params,
-    /// The manifest of an image or slot.
-    Manifest,
-    /// The kernel.
-    Kernel,
-    /// The device tree.
-    Dtb,
-    /// The initial ramdisk.
-    Initrd,
-    /// The root filesystem.
-    Rootfs,
-    /// The block with argc, argv and env.
-    Argv,
-}
-
-impl Subject {
-    /// The word used in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Subject::Shim => "shim",
-            Subject::Params => "params",
-            Subject::Manifest => "manifest",
-            Subject::Kernel => "kernel",
-            Subject::Dtb => "dtb",
-            Subject::Initrd => "initrd",
-            Subject::Rootfs => "rootfs",
-            Subject::Argv => "argv",
-        }
-    }
-}
-
 impl Code {
-    /// One or two words behind the subject, as on the UART.
-    pub fn name(self) -> &'static str {
-        match self {
-            Code::Params => "damaged",
-            Code::NoManifest => "missing",
-            Code::ManifestShape => "shape",
-            Code::ManifestCrc | Code::Crc => "crc",
-            Code::Foreign => "foreign",
-            Code::NoKernel => "missing",
-            Code::Unreadable => "unreadable",
-            Code::Codec => "codec",
-            Code::Decode => "stream",
-            Code::Length => "length",
-            Code::NotRam => "not ram",
-            Code::Overlap => "overlaps",
-            Code::NoTree => "missing",
-            Code::TreeHeader => "header",
-            Code::TreeStructure => "structure",
-            Code::TreeRoom | Code::ArgvRoom => "room",
-            Code::TreeCells => "cells",
-            Code::TreeAddress => "address",
-        }
-    }
+    /// Every code, for explanations and tests.
+    pub const ALL: [Code; 20] = [
+        Code::Params,
+        Code::NoManifest,
+        Code::ManifestShape,
+        Code::ManifestCrc,
+        Code::Foreign,
+        Code::NoKernel,
+        Code::Unreadable,
+        Code::Crc,
+        Code::Codec,
+        Code::Decode,
+        Code::Length,
+        Code::NotRam,
+        Code::Overlap,
+        Code::NoTree,
+        Code::TreeHeader,
+        Code::TreeStructure,
+        Code::TreeRoom,
+        Code::TreeCells,
+        Code::TreeAddress,
+        Code::ArgvRoom,
+    ];
 
-    /// The number behind `E`.
-    pub fn number(self) -> u8 {
-        self as u8
+    /// The word behind the subject.
+    pub const fn name(self) -> Name {
+        match self {
+            Code::Params => Name::Damaged,
+            Code::NoManifest | Code::NoKernel | Code::NoTree => Name::Missing,
+            Code::ManifestShape => Name::Shape,
+            Code::ManifestCrc | Code::Crc => Name::Crc,
+            Code::Foreign => Name::Foreign,
+            Code::Unreadable => Name::Unreadable,
+            Code::Codec => Name::Codec,
+            Code::Decode => Name::Stream,
+            Code::Length => Name::Length,
+            Code::NotRam => Name::NotRam,
+            Code::Overlap => Name::Overlaps,
+            Code::TreeHeader => Name::Header,
+            Code::TreeStructure => Name::Structure,
+            Code::TreeRoom | Code::ArgvRoom => Name::Room,
+            Code::TreeCells => Name::Cells,
+            Code::TreeAddress => Name::Address,
+        }
     }
 }
 
-/// A failure on the board: what, about which part, and two numbers whose meaning the code gives.
+/// Name behind each number, for the shim, which has only the number.
+const NAMES: [u8; 31] = {
+    let mut names = [Name::Missing as u8; 31];
+    let mut index = 0;
+    while index < Code::ALL.len() {
+        names[Code::ALL[index] as usize] = Code::ALL[index].name() as u8;
+        index += 1;
+    }
+    names
+};
+
+/// A failure on the board: two machine words, so that it travels in registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error {
-    /// The stable code.
-    pub code: Code,
-    /// The part it is about.
-    pub subject: Subject,
-    /// For [`Code::Overlap`]: the other part.
-    pub other: Subject,
-    /// First value.
-    pub a: usize,
-    /// Second value.
-    pub b: usize,
+    /// Code, subject and other subject, a byte each from the low end; a code is never 0.
+    packed: NonZeroU32,
+    /// Its meaning depends on the code.
+    pub value: usize,
 }
 
 impl Error {
     /// An error about one part.
-    pub fn new(code: Code, subject: Subject, a: usize, b: usize) -> Self {
-        Error { code, subject, other: subject, a, b }
+    pub const fn new(code: Code, subject: Subject, value: usize) -> Self {
+        Self::between(code, subject, subject, value)
+    }
+
+    /// An error about two parts.
+    pub const fn between(code: Code, subject: Subject, other: Subject, value: usize) -> Self {
+        let packed = code as u32 | (subject as u32) << 8 | (other as u32) << 16;
+        match NonZeroU32::new(packed) {
+            Some(packed) => Error { packed, value },
+            None => Error { packed: NonZeroU32::MIN, value },
+        }
+    }
+
+    /// The number behind `E`.
+    pub fn number(&self) -> u8 {
+        self.packed.get() as u8
+    }
+
+    /// Number of the [`Name`] that says what is the matter.
+    pub fn name(&self) -> u8 {
+        NAMES.get(usize::from(self.number())).copied().unwrap_or(0)
+    }
+
+    /// Number of the subject's [`Name`].
+    pub fn subject(&self) -> u8 {
+        (self.packed.get() >> 8) as u8
+    }
+
+    /// Number of the other subject's [`Name`]; the subject's own when the error is about one part.
+    pub fn other(&self) -> u8 {
+        (self.packed.get() >> 16) as u8
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        // `packed` is made from a code, so one of them is it.
+        Code::ALL.into_iter().find(|code| *code as u8 == self.number()).unwrap_or(Code::Params)
     }
 }
 

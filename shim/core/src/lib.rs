@@ -11,14 +11,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod abi;
+pub mod bootargs;
 pub mod bytes;
 pub mod codec;
+pub mod cookie;
 pub mod crc32;
+pub mod deliver;
 pub mod error;
 pub mod fdt;
 pub mod manifest;
 pub mod memory;
+pub mod mips;
+pub mod names;
 pub mod params;
+pub mod prepare;
 pub mod region;
 
 pub use error::{Code, Error, Result, Subject};

@@ -1,36 +1,32 @@
 //! The manifest: the checked list of payloads in one image or slot.
 //!
-//! Big-endian, offsets in bytes:
+//! 32-bit words in the byte order of the machine; addresses and sizes take two, the high one first.
 //!
-//! | at | bytes | field |
-//! |---|---|---|
-//! | 0 | 4 | magic `STPM` |
-//! | 4 | 2 | version, 1 |
-//! | 6 | 2 | length of the manifest with its CRC |
-//! | 8 | 1 | machine: 1 MIPS big-endian, 2 MIPS little-endian, 3 arm64 |
-//! | 9 | 1 | handoff |
-//! | 10 | 1 | phram: 0 none, 1 device tree |
-//! | 11 | 1 | number of the `mtdN` alias for phram |
-//! | 12 | 4 | number of payloads |
-//! | 16 | 8, 8 | region for the final device tree |
-//! | 32 | 8, 8 | region for argc, argv and env |
-//! | 48 | 56 each | payloads |
-//! | last 4 | 4 | CRC-32 of all before it |
+//! | word | field |
+//! |---|---|
+//! | 0 | magic `STPM` |
+//! | 1 | version (16 bits), length in bytes with its CRC (16 bits) |
+//! | 2 | machine, handoff, phram, number of the `mtdN` alias (a byte each, high one first) |
+//! | 3 | spare |
+//! | 4, 6 | region for the final device tree: start, size |
+//! | 8, 10 | region for argc, argv and env: start, size |
+//! | 12 | the kernel's entry point |
+//! | 14… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
+//! | last | CRC-32 of all before it |
 //!
 //! A payload:
 //!
-//! | at | bytes | field |
-//! |---|---|---|
-//! | 0 | 1, 1 | kind, codec |
-//! | 2 | 2 | flags: bit 0 source counts from the manifest, bit 1 destination counts from the image |
-//! | 4 | 4 | CRC-32 of the stored bytes |
-//! | 8 | 8, 8 | source: address, stored size |
-//! | 24 | 8, 8, 8 | destination: address, decoded size, size in memory (the rest is zeroed) |
-//! | 48 | 8 | entry point (kernel only) |
+//! | word | field |
+//! |---|---|
+//! | 0 | codec; bit 8: source counts from the manifest; bit 9: destination counts from the image |
+//! | 1 | CRC-32 of the stored bytes |
+//! | 2, 4 | source: address, stored size |
+//! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
 //!
-//! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 16.
+//! Device tree and environment have no destination of their own: the tree that the kernel gets is written into the
+//! region at 4, the environment into the one at 8.
 
-use crate::bytes::{Writer, be_usize, be16, be32};
+use crate::bytes::{put, wide, words};
 use crate::codec::Codec;
 use crate::crc32::Crc32;
 use crate::{Code, Error, Region, Result, Subject};
@@ -39,14 +35,14 @@ use crate::{Code, Error, Region, Result, Subject};
 pub const MAGIC: u32 = 0x5354_504d;
 /// This layout.
 pub const VERSION: u16 = 1;
-/// Most payloads of one manifest.
-pub const MAX_PAYLOADS: usize = 4;
-/// The largest manifest in bytes.
-pub const MAX_SIZE: usize = FIXED + PAYLOAD * MAX_PAYLOADS + CRC;
+/// Payloads of every manifest.
+pub const PAYLOADS: usize = 5;
+/// Bytes of every manifest.
+pub const SIZE: usize = (WORDS + 1) * 4;
 
-const FIXED: usize = 48;
-const PAYLOAD: usize = 56;
-const CRC: usize = 4;
+const HEAD: usize = 14;
+const PAYLOAD: usize = 12;
+const WORDS: usize = HEAD + PAYLOAD * PAYLOADS;
 
 /// What the image was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,62 +80,186 @@ pub enum Phram {
     Tree = 1,
 }
 
-/// What a payload is.
+/// What a payload is, in the order of delivery: what is needed last comes last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum PayloadKind {
+pub enum Kind {
     /// The kernel.
-    Kernel = 1,
-    /// The device tree that the final one is made from.
-    Dtb = 2,
+    Kernel = 0,
     /// The initial ramdisk.
-    Initrd = 3,
+    Initrd = 1,
     /// The root filesystem, for phram.
-    Rootfs = 4,
+    Rootfs = 2,
+    /// `name=value` strings for the argv handoff's environment, each ending with NUL.
+    Env = 3,
+    /// The device tree that the final one is made from.
+    Dtb = 4,
 }
 
-impl PayloadKind {
+impl Kind {
+    /// In the order of delivery.
+    pub const ALL: [Kind; PAYLOADS] = [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env, Kind::Dtb];
+
     /// The word for it in errors.
     pub fn subject(self) -> Subject {
         match self {
-            PayloadKind::Kernel => Subject::Kernel,
-            PayloadKind::Dtb => Subject::Dtb,
-            PayloadKind::Initrd => Subject::Initrd,
-            PayloadKind::Rootfs => Subject::Rootfs,
+            Kind::Kernel => Subject::Kernel,
+            Kind::Initrd => Subject::Initrd,
+            Kind::Rootfs => Subject::Rootfs,
+            Kind::Env => Subject::Env,
+            Kind::Dtb => Subject::Dtb,
         }
     }
 }
 
-/// Bytes that the shim delivers.
+/// Bytes that the shim delivers, or reads where they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Payload {
-    /// What it is.
-    pub kind: PayloadKind,
+    /// How it is stored: a [`Codec`].
+    pub codec: u8,
+    /// CRC-32 of the stored bytes.
+    pub crc: u32,
+    /// Stored bytes; empty when the image has no such payload.
+    pub source: Region,
+    /// Where it goes: address and size after decoding.
+    pub destination: Region,
+    /// Everything it occupies there; zeros behind the decoded bytes. Empty when it stays where it is.
+    pub place: Region,
+}
+
+impl Payload {
+    /// No payload.
+    pub const NONE: Payload =
+        Payload { codec: 0, crc: 0, source: Region::EMPTY, destination: Region::EMPTY, place: Region::EMPTY };
+}
+
+/// The list, checked. Fields are read where they are used.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    words: [u32; WORDS],
+    at: usize,
+    image: usize,
+}
+
+impl Manifest {
+    /// Reads the manifest at the front of `bytes`, which lies at physical `at`, in an image at physical `image`.
+    ///
+    /// # Errors
+    /// [`Code::NoManifest`], [`Code::ManifestShape`], [`Code::ManifestCrc`] or [`Code::Foreign`].
+    pub fn check(bytes: &[u8], at: usize, image: usize, machine: Machine, crc: &Crc32) -> Result<Self> {
+        let big_endian = machine == Machine::MipsBe;
+        let fail = |code, value| Err(Error::new(code, Subject::Manifest, value));
+        let mut manifest = Manifest { words: [0; WORDS], at, image };
+        let complete = words(&mut manifest.words, bytes, big_endian).is_some();
+        let [magic, version_length, kinds, ..] = manifest.words;
+        if complete && (magic == MAGIC.swap_bytes() || magic == MAGIC && kinds >> 24 != machine as u32) {
+            return fail(Code::Foreign, kinds as usize);
+        }
+        if !complete || magic != MAGIC {
+            return fail(Code::NoManifest, at);
+        }
+        if version_length != u32::from(VERSION) << 16 | SIZE as u32 {
+            return fail(Code::ManifestShape, at);
+        }
+        let (block, sum) = bytes.split_at_checked(WORDS * 4).unwrap_or((bytes, &[]));
+        let (computed, mut stored) = (crc.of(block), [0]);
+        if words(&mut stored, sum, big_endian).is_none() || stored != [computed] {
+            return fail(Code::ManifestCrc, computed as usize);
+        }
+        Ok(manifest)
+    }
+
+    fn wide(&self, word: usize) -> usize {
+        wide(self.words[word], self.words[word + 1])
+    }
+
+    fn region(&self, word: usize) -> Region {
+        Region::new(self.wide(word), self.wide(word + 2)).unwrap_or(Region::EMPTY)
+    }
+
+    /// How the kernel is called: a [`HandoffKind`].
+    pub fn handoff(&self) -> u8 {
+        (self.words[2] >> 16) as u8
+    }
+
+    /// How Linux learns of the rootfs: a [`Phram`].
+    pub fn phram(&self) -> u8 {
+        (self.words[2] >> 8) as u8
+    }
+
+    /// N of the `mtdN` alias.
+    pub fn alias(&self) -> u8 {
+        self.words[2] as u8
+    }
+
+    /// Room for the final device tree.
+    pub fn tree(&self) -> Region {
+        self.region(4)
+    }
+
+    /// Room for argc, argv and env; empty unless the handoff needs it.
+    pub fn argv(&self) -> Region {
+        self.region(8)
+    }
+
+    /// Physical address of the kernel's first instruction.
+    pub fn entry_point(&self) -> usize {
+        let relative = self.words[HEAD] & 1 << 9 != 0;
+        self.wide(12).wrapping_add(if relative { self.image } else { 0 })
+    }
+
+    /// One payload, its addresses physical; [`Payload::NONE`] when the image has none of that kind.
+    #[inline(never)]
+    pub fn payload(&self, kind: usize) -> Payload {
+        let Some(&[flags, crc, _, _, _, _, _, _, _, _, _, _]) = self.words[HEAD..].as_chunks().0.get(kind) else {
+            return Payload::NONE;
+        };
+        let word = HEAD.wrapping_add(kind.wrapping_mul(PAYLOAD));
+        let base = |bit: u32, base: usize| if flags & bit != 0 { base } else { 0 };
+        let region = |start: usize, size: usize, base: usize| {
+            let at = |at: usize| {
+                let at = word.wrapping_add(at);
+                self.words.get(at..at.wrapping_add(2)).map_or(0, |pair| match pair {
+                    [high, low] => wide(*high, *low),
+                    _ => 0,
+                })
+            };
+            Region::new(at(start).wrapping_add(base), at(size)).unwrap_or(Region::EMPTY)
+        };
+        let image = base(1 << 9, self.image);
+        Payload {
+            codec: flags as u8,
+            crc,
+            source: region(2, 4, base(1 << 8, self.at)),
+            destination: region(6, 8, image),
+            place: region(6, 10, image),
+        }
+    }
+}
+
+/// One payload as the host tool writes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
     /// How it is stored.
     pub codec: Codec,
     /// `source` counts from the manifest's first byte.
     pub source_relative: bool,
-    /// The destination counts from the image's first byte.
+    /// `destination` counts from the image's first byte, and so does the entry point when it is the kernel.
     pub destination_relative: bool,
     /// CRC-32 of the stored bytes.
     pub crc: u32,
     /// Stored bytes.
     pub source: Region,
-    /// Where it goes: address and size after decoding.
+    /// Address and size after decoding.
     pub destination: Region,
-    /// Bytes it occupies there; zeros behind the decoded ones.
+    /// Bytes it occupies there.
     pub memory_size: usize,
-    /// Where the CPU goes, as a physical address (kernel only).
-    pub entry_point: usize,
 }
 
-/// The payloads of one slot.
-pub type Payloads = heapless::Vec<Payload, MAX_PAYLOADS>;
-
-/// The list, decoded.
+/// What the host tool writes into a manifest.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Manifest {
-    /// What it was made for.
+pub struct Listing {
+    /// What it is made for.
     pub machine: Machine,
     /// How the kernel is called.
     pub handoff: HandoffKind,
@@ -151,123 +271,53 @@ pub struct Manifest {
     pub tree: Region,
     /// Room for argc, argv and env; empty unless the handoff needs it.
     pub argv: Region,
-    /// What to deliver.
-    pub payloads: Payloads,
+    /// The kernel's first instruction.
+    pub entry_point: usize,
+    /// By [`Kind`].
+    pub payloads: [Option<Entry>; PAYLOADS],
 }
 
-impl Manifest {
-    /// Reads the manifest at the front of `bytes`, which lies at physical `at` (for messages).
-    pub fn decode(bytes: &[u8], at: usize, crc: &Crc32) -> Result<Self> {
-        let fail = |code, a, b| Error::new(code, Subject::Manifest, a, b);
-        let magic = be32(bytes, 0).unwrap_or(0);
-        if magic != MAGIC {
-            return Err(fail(Code::NoManifest, at, magic as usize));
-        }
-        let shape = fail(Code::ManifestShape, at, 0);
-        let length = usize::from(be16(bytes, 6).ok_or(shape)?);
-        if length > MAX_SIZE || be16(bytes, 4) != Some(VERSION) {
-            return Err(shape);
-        }
-        let sum_at = length.checked_sub(CRC).ok_or(shape)?;
-        let (block, _) = bytes.split_at_checked(sum_at).ok_or(shape)?;
-        let (computed, stored) = (crc.of(block), be32(bytes, sum_at).ok_or(shape)?);
-        if computed != stored {
-            return Err(fail(Code::ManifestCrc, computed as usize, stored as usize));
-        }
-        Self::decode_fields(block).ok_or(shape)
-    }
-
-    fn decode_fields(block: &[u8]) -> Option<Self> {
-        let (head, mut rest) = block.split_first_chunk::<FIXED>()?;
-        let head = head.as_slice();
-        let region = |bytes: &[u8], at: usize| Region::new(be_usize(bytes, at)?, be_usize(bytes, at.wrapping_add(8))?);
-        let mut manifest = Manifest {
-            machine: match head.get(8)? {
-                1 => Machine::MipsBe,
-                2 => Machine::MipsLe,
-                3 => Machine::Arm64,
-                _ => return None,
-            },
-            handoff: match head.get(9)? {
-                0 => HandoffKind::Uhi,
-                1 => HandoffKind::Argv,
-                2 => HandoffKind::Appended,
-                3 => HandoffKind::Arm64,
-                _ => return None,
-            },
-            phram: match head.get(10)? {
-                0 => Phram::None,
-                1 => Phram::Tree,
-                _ => return None,
-            },
-            alias: *head.get(11)?,
-            tree: region(head, 16)?,
-            argv: region(head, 32)?,
-            payloads: Payloads::new(),
+impl Listing {
+    /// The manifest's bytes.
+    pub fn encode(&self, crc: &Crc32) -> [u8; SIZE] {
+        let mut words = [0; WORDS];
+        let mut set = |word: usize, value: usize| {
+            words[word] = (value as u64 >> 32) as u32;
+            words[word + 1] = value as u32;
         };
-        for _ in 0..be32(head, 12)? {
-            let (entry, behind) = rest.split_first_chunk::<PAYLOAD>()?;
-            let entry = entry.as_slice();
-            let flags = be16(entry, 2)?;
-            let payload = Payload {
-                kind: match entry.first()? {
-                    1 => PayloadKind::Kernel,
-                    2 => PayloadKind::Dtb,
-                    3 => PayloadKind::Initrd,
-                    4 => PayloadKind::Rootfs,
-                    _ => return None,
-                },
-                codec: Codec::from_byte(*entry.get(1)?)?,
-                source_relative: flags & 1 != 0,
-                destination_relative: flags & 2 != 0,
-                crc: be32(entry, 4)?,
-                source: region(entry, 8)?,
-                destination: region(entry, 24)?,
-                memory_size: be_usize(entry, 40)?,
-                entry_point: be_usize(entry, 48)?,
-            };
-            manifest.payloads.push(payload).ok()?;
-            rest = behind;
+        for (word, region) in [(4, self.tree), (8, self.argv)] {
+            set(word, region.start());
+            set(word + 2, region.size());
         }
-        Some(manifest)
-    }
-
-    /// The payload of that kind, if there is one.
-    pub fn payload(&self, kind: PayloadKind) -> Option<&Payload> {
-        self.payloads.iter().find(|payload| payload.kind == kind)
-    }
-
-    /// Bytes that [`Manifest::encode`] writes for `payloads` payloads.
-    pub const fn encoded_size(payloads: usize) -> usize {
-        FIXED + PAYLOAD * payloads + CRC
-    }
-
-    /// Writes the manifest to the front of `out` and returns its length; `None` when it does not fit.
-    pub fn encode(&self, out: &mut [u8], crc: &Crc32) -> Option<usize> {
-        let length = Self::encoded_size(self.payloads.len());
-        let mut w = Writer::new(out);
-        w.be32(MAGIC)?;
-        w.be16(VERSION)?;
-        w.be16(u16::try_from(length).ok()?)?;
-        w.bytes(&[self.machine as u8, self.handoff as u8, self.phram as u8, self.alias])?;
-        w.be32(u32::try_from(self.payloads.len()).ok()?)?;
-        for region in [self.tree, self.argv] {
-            w.be64(region.start())?;
-            w.be64(region.size())?;
-        }
-        for payload in &self.payloads {
-            w.bytes(&[payload.kind as u8, payload.codec as u8])?;
-            w.be16(u16::from(payload.source_relative) | u16::from(payload.destination_relative) << 1)?;
-            w.be32(payload.crc)?;
-            for region in [payload.source, payload.destination] {
-                w.be64(region.start())?;
-                w.be64(region.size())?;
+        set(12, self.entry_point);
+        for (index, entry) in self.payloads.iter().enumerate() {
+            if let Some(entry) = entry {
+                let word = HEAD + index * PAYLOAD;
+                set(word + 2, entry.source.start());
+                set(word + 4, entry.source.size());
+                set(word + 6, entry.destination.start());
+                set(word + 8, entry.destination.size());
+                set(word + 10, entry.memory_size);
             }
-            w.be64(payload.memory_size)?;
-            w.be64(payload.entry_point)?;
         }
-        let sum = crc.of(w.written());
-        w.be32(sum)?;
-        Some(length)
+        for (index, entry) in self.payloads.iter().enumerate() {
+            if let Some(entry) = entry {
+                let word = HEAD + index * PAYLOAD;
+                let flags = u32::from(entry.source_relative) << 8 | u32::from(entry.destination_relative) << 9;
+                words[word] = entry.codec as u32 | flags;
+                words[word + 1] = entry.crc;
+            }
+        }
+        words[0] = MAGIC;
+        words[1] = u32::from(VERSION) << 16 | SIZE as u32;
+        words[2] = u32::from_be_bytes([self.machine as u8, self.handoff as u8, self.phram as u8, self.alias]);
+        let mut bytes = [0; SIZE];
+        let big_endian = self.machine == Machine::MipsBe;
+        for (field, word) in bytes.chunks_exact_mut(4).zip(words) {
+            put(field, word, big_endian);
+        }
+        let (block, sum) = bytes.split_at_mut(WORDS * 4);
+        put(sum, crc.of(block), big_endian);
+        bytes
     }
 }

@@ -1,21 +1,26 @@
 //! The machine's memory as core sees it: physical addresses in, slices out.
 //!
-//! The shim implements it over real addresses in one file; the host over a vector. Every method returns `None`
+//! The shim implements it over real addresses in one file; the host over vectors. Every method returns `None`
 //! instead of touching what is not there, so that garbage in registers can never fault.
 
 use crate::Region;
 
 /// RAM, and flash that reads like memory.
 pub trait Memory {
-    /// Bytes to read: RAM, or memory-mapped flash.
-    fn read(&self, at: Region) -> Option<&[u8]>;
+    /// Everything readable from `start` to the end of the RAM or flash that holds it.
+    fn from(&self, start: usize) -> Option<&[u8]>;
 
     /// RAM to write. `None` when any byte of `at` is not RAM or belongs to the running loader.
     fn write(&mut self, at: Region) -> Option<&mut [u8]>;
 
-    /// A source and a destination at once; as [`Memory::read`] and [`Memory::write`], and `None` when they overlap.
+    /// A source and a destination at once; as [`Memory::from`] and [`Memory::write`], and `None` when they overlap.
     fn pair(&mut self, from: Region, to: Region) -> Option<(&[u8], &mut [u8])>;
 
-    /// Moves bytes, right for every overlap (memmove); as [`Memory::read`] and [`Memory::write`] otherwise.
+    /// Moves bytes, right for every overlap (memmove); as [`Memory::from`] and [`Memory::write`] otherwise.
     fn copy(&mut self, from: Region, to: usize) -> Option<()>;
+
+    /// Exactly the bytes of `at`.
+    fn read(&self, at: Region) -> Option<&[u8]> {
+        self.from(at.start())?.get(..at.size())
+    }
 }

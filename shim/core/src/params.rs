@@ -1,27 +1,22 @@
 //! The params block: what one board needs of the shim. The host tool writes it behind the shim; the shim reads it back.
 //!
-//! Big-endian, offsets in bytes:
+//! 32-bit words in the byte order of the machine; addresses and sizes take two, the high one first.
 //!
-//! | at | bytes | field |
-//! |---|---|---|
-//! | 0 | 4 | magic `STPP` |
-//! | 4 | 2 | version, 1 |
-//! | 6 | 2 | length of the block with its CRC |
-//! | 8 | 8, 8 | RAM: start, size (size 0: unknown) |
-//! | 24 | 8, 8 | memory-mapped flash: start, size (size 0: none) |
-//! | 40 | 8 | UART registers (physical) |
-//! | 48 | 1, 1, 1 | UART kind, register shift, access width in bytes |
-//! | 51 | 1 | cookie rule |
-//! | 52 | 1 | policy after the last slot failed |
-//! | 53 | 1 | number of slots |
-//! | 54 | 1, 1 | length of the cookie, of the kept keys |
-//! | 56 | 8, 4, 4 | reset register, value to write, LED bit mask (0: no LED) |
-//! | 72 | 8, 8 | LED set register, LED clear register |
-//! | 88 | 12 each | slots: name, flags (bit 0: relative to the image), 2 spare, 8 bytes address |
-//! | … | | cookie; kept keys, each ending with NUL |
-//! | last 4 | 4 | CRC-32 of all before it |
+//! | word | field |
+//! |---|---|
+//! | 0 | magic `STPP` |
+//! | 1 | version (16 bits), length of the block in bytes with its CRC (16 bits) |
+//! | 2, 4 | RAM: start, size |
+//! | 6, 8 | memory-mapped flash: start, size (size 0: none) |
+//! | 10 | UART registers |
+//! | 12 | UART kind, register shift, access width in bytes, cookie rule (a byte each, high one first) |
+//! | 13 | policy, number of slots, length of the cookie, length of the kept keys |
+//! | 14, 16 | reset register, value to write |
+//! | 17, 18, 20 | LED bit mask (0: no LED), set register, clear register |
+//! | 22… | slots, three words each: name, flags (bit 16: relative to the image), address |
+//! | then | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
 
-use crate::bytes::{Writer, be_usize, be16, be32};
+use crate::bytes::{put, wide, words};
 use crate::crc32::Crc32;
 use crate::{Code, Error, Region, Result, Subject};
 
@@ -34,9 +29,8 @@ pub const MAX_SIZE: usize = 512;
 /// Most slots of one image.
 pub const MAX_SLOTS: usize = 4;
 
-const FIXED: usize = 88;
-const SLOT: usize = 12;
-const CRC: usize = 4;
+const FIXED: usize = 22;
+const SLOT: usize = 3;
 
 /// The console's UART.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,8 +47,8 @@ pub enum UartKind {
 /// Where and how to write characters. The bootloader has set the speed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Uart {
-    /// What it is.
-    pub kind: UartKind,
+    /// What it is: a [`UartKind`].
+    pub kind: u8,
     /// Physical address of register 0.
     pub address: usize,
     /// Registers are `1 << shift` bytes apart.
@@ -99,7 +93,7 @@ pub struct SlotAt {
 }
 
 /// A LED that blinks the code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Led {
     /// Bits to write; 0 when the board has none.
     pub mask: u32,
@@ -109,14 +103,116 @@ pub struct Led {
     pub clear: usize,
 }
 
-/// The block, decoded. Borrowed from its bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The block, checked. Fields are read where they are used: the shim has no room for a decoded copy.
+#[derive(Clone, Debug)]
 pub struct Params<'a> {
-    /// Physical RAM that the shim may use; size 0 when unknown.
-    pub ram: Region,
-    /// Memory-mapped flash that may be read; size 0 when none.
-    pub flash: Region,
+    words: [u32; FIXED + SLOT * MAX_SLOTS],
+    bytes: &'a [u8],
+}
+
+impl<'a> Params<'a> {
+    /// Checks magic, version, length and CRC of the block at the front of `bytes` ([`MAX_SIZE`] of them).
+    ///
+    /// # Errors
+    /// [`Code::Params`].
+    pub fn check(bytes: &'a [u8], big_endian: bool, crc: &Crc32) -> Result<Self> {
+        let damaged = Error::new(Code::Params, Subject::Params, 0);
+        let mut params = Params { words: [0; FIXED + SLOT * MAX_SLOTS], bytes };
+        words(&mut params.words, bytes, big_endian).ok_or(damaged)?;
+        let [magic, version_length, ..] = params.words;
+        let length = version_length as usize & 0xffff;
+        let (block, sum) = bytes.split_at_checked(length.wrapping_sub(4)).ok_or(damaged)?;
+        let mut stored = [0];
+        words(&mut stored, sum, big_endian).ok_or(damaged)?;
+        if magic != MAGIC || version_length >> 16 != u32::from(VERSION) || stored != [crc.of(block)] {
+            return Err(damaged);
+        }
+        Ok(params)
+    }
+
+    fn byte(&self, word: usize, index: u32) -> u8 {
+        (self.words[word] >> (24 - 8 * index)) as u8
+    }
+
+    fn wide(&self, word: usize) -> usize {
+        wide(self.words[word], self.words[word + 1])
+    }
+
+    fn region(&self, word: usize) -> Region {
+        Region::new(self.wide(word), self.wide(word + 2)).unwrap_or(Region::EMPTY)
+    }
+
+    /// Physical RAM that the shim may use.
+    pub fn ram(&self) -> Region {
+        self.region(2)
+    }
+
+    /// Memory-mapped flash that may be read; empty when there is none.
+    pub fn flash(&self) -> Region {
+        self.region(6)
+    }
+
     /// Console.
+    pub fn uart(&self) -> Uart {
+        Uart { kind: self.byte(12, 0), address: self.wide(10), shift: self.byte(12, 1), width: self.byte(12, 2) }
+    }
+
+    /// When bootargs count: a [`CookieRule`].
+    pub fn cookie_rule(&self) -> u8 {
+        self.byte(12, 3)
+    }
+
+    /// After the last slot failed: a [`Policy`].
+    pub fn policy(&self) -> u8 {
+        self.byte(13, 0)
+    }
+
+    /// Physical address of the reset register and the value to write; address 0 when there is none.
+    pub fn reset(&self) -> (usize, u32) {
+        (self.wide(14), self.words[16])
+    }
+
+    /// Error code LED.
+    pub fn led(&self) -> Led {
+        Led { mask: self.words[17], set: self.wide(18), clear: self.wide(20) }
+    }
+
+    /// In the order to try them.
+    pub fn slots(&self) -> impl Iterator<Item = SlotAt> + '_ {
+        let slots = self.words[FIXED..].chunks_exact(SLOT).take(usize::from(self.byte(13, 1)));
+        slots.filter_map(|slot| {
+            let [flags, high, low] = *slot.first_chunk()?;
+            let relative = flags & 1 << 16 != 0;
+            Some(SlotAt { name: (flags >> 24) as u8, relative, address: wide(high, low) })
+        })
+    }
+
+    /// Cookie and, behind it, the kept keys.
+    fn strings(&self) -> &'a [u8] {
+        let slots = usize::from(self.byte(13, 1)).wrapping_mul(SLOT);
+        self.bytes.get(FIXED.wrapping_add(slots).wrapping_mul(4)..).unwrap_or(&[])
+    }
+
+    /// Not empty unless the rule is off.
+    pub fn cookie(&self) -> &'a [u8] {
+        self.strings().get(..usize::from(self.byte(13, 2))).unwrap_or(&[])
+    }
+
+    /// Keys that pass even without the cookie, each ending with NUL.
+    pub fn keep(&self) -> &'a [u8] {
+        let behind = self.strings().get(usize::from(self.byte(13, 2))..).unwrap_or(&[]);
+        behind.get(..usize::from(self.byte(13, 3))).unwrap_or(&[])
+    }
+}
+
+/// What the host tool writes into the block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings<'a> {
+    /// Physical RAM that the shim may use.
+    pub ram: Region,
+    /// Memory-mapped flash that may be read; empty when there is none.
+    pub flash: Region,
+    /// Console: kind, then register 0, shift and width.
     pub uart: Uart,
     /// When bootargs count.
     pub cookie_rule: CookieRule,
@@ -126,112 +222,60 @@ pub struct Params<'a> {
     pub keep: &'a [u8],
     /// After the last slot failed.
     pub policy: Policy,
-    /// Physical address of the reset register, and the value to write; 0 when there is none.
+    /// Reset register and the value to write; address 0 when there is none.
     pub reset: (usize, u32),
     /// Error code LED.
     pub led: Led,
     /// In the order to try them.
-    pub slots: Slots,
+    pub slots: &'a [SlotAt],
 }
 
-/// At most [`MAX_SLOTS`] places to look for a manifest.
-pub type Slots = heapless::Vec<SlotAt, MAX_SLOTS>;
-
-impl<'a> Params<'a> {
-    /// Reads the block at the front of `bytes`; checks magic, version, length and CRC before anything else.
-    pub fn decode(bytes: &'a [u8], crc: &Crc32) -> Result<Self> {
-        Self::decode_checked(bytes, crc).ok_or(Error::new(Code::Params, Subject::Params, 0, 0))
-    }
-
-    fn decode_checked(bytes: &'a [u8], crc: &Crc32) -> Option<Self> {
-        let length = usize::from(be16(bytes, 6)?);
-        let sum_at = length.checked_sub(CRC)?;
-        let (block, _) = bytes.split_at_checked(sum_at)?;
-        let right = be32(block, 0)? == MAGIC
-            && be16(block, 4)? == VERSION
-            && length <= MAX_SIZE
-            && be32(bytes, sum_at)? == crc.of(block);
-        if !right {
+impl Settings<'_> {
+    /// Writes the block to the front of `out` and returns its length in bytes; `None` when it does not fit `out`,
+    /// [`MAX_SIZE`] or a field.
+    pub fn encode(&self, out: &mut [u8], big_endian: bool, crc: &Crc32) -> Option<usize> {
+        let strings = (FIXED + SLOT * self.slots.len()) * 4;
+        let length = (strings + self.cookie.len() + self.keep.len()).next_multiple_of(4) + 4;
+        if length > MAX_SIZE || self.slots.len() > MAX_SLOTS {
             return None;
         }
-        let (head, rest) = block.split_first_chunk::<FIXED>()?;
-        let head = head.as_slice();
-        let byte = |at: usize| head.get(at).copied();
-        let (slots, rest) = rest.split_at_checked(SLOT.wrapping_mul(usize::from(byte(53)?)))?;
-        let (cookie, rest) = rest.split_at_checked(usize::from(byte(54)?))?;
-        let (keep, _) = rest.split_at_checked(usize::from(byte(55)?))?;
-        let mut params = Params {
-            ram: Region::new(be_usize(head, 8)?, be_usize(head, 16)?)?,
-            flash: Region::new(be_usize(head, 24)?, be_usize(head, 32)?)?,
-            uart: Uart {
-                kind: match byte(48)? {
-                    0 => UartKind::None,
-                    1 => UartKind::Ns16550,
-                    2 => UartKind::Pl011,
-                    _ => return None,
-                },
-                address: be_usize(head, 40)?,
-                shift: byte(49)?,
-                width: byte(50)?,
-            },
-            cookie_rule: match byte(51)? {
-                0 => CookieRule::Off,
-                1 => CookieRule::Contains,
-                2 => CookieRule::Word,
-                _ => return None,
-            },
-            cookie,
-            keep,
-            policy: match byte(52)? {
-                0 => Policy::Halt,
-                1 => Policy::Reset,
-                2 => Policy::Return,
-                _ => return None,
-            },
-            reset: (be_usize(head, 56)?, be32(head, 64)?),
-            led: Led { mask: be32(head, 68)?, set: be_usize(head, 72)?, clear: be_usize(head, 80)? },
-            slots: Slots::new(),
-        };
-        for slot in slots.chunks_exact(SLOT) {
-            let (name, flags) = (*slot.first()?, *slot.get(1)?);
-            params.slots.push(SlotAt { name, relative: flags & 1 != 0, address: be_usize(slot, 4)? }).ok()?;
+        let out = out.get_mut(..length)?;
+        out.fill(0);
+        let high = |value: usize| (value as u64 >> 32) as u32;
+        let bytes = |bytes: [u8; 4]| u32::from_be_bytes(bytes);
+        let small = |value: usize| u8::try_from(value).ok();
+        let mut fixed = [0; FIXED];
+        fixed[..2].copy_from_slice(&[MAGIC, u32::from(VERSION) << 16 | length as u32]);
+        let addresses = [
+            (2, self.ram.start()),
+            (4, self.ram.size()),
+            (6, self.flash.start()),
+            (8, self.flash.size()),
+            (10, self.uart.address),
+            (14, self.reset.0),
+            (18, self.led.set),
+            (20, self.led.clear),
+        ];
+        for (word, address) in addresses {
+            fixed[word] = high(address);
+            fixed[word + 1] = address as u32;
         }
-        Some(params)
-    }
-
-    /// Writes the block to the front of `out` and returns its length; `None` when it does not fit `out` or [`MAX_SIZE`].
-    pub fn encode(&self, out: &mut [u8], crc: &Crc32) -> Option<usize> {
-        let length = FIXED + SLOT * self.slots.len() + self.cookie.len() + self.keep.len() + CRC;
-        if length > MAX_SIZE {
-            return None;
+        fixed[12] = bytes([self.uart.kind, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
+        let (slots, cookie, keep) = (small(self.slots.len())?, small(self.cookie.len())?, small(self.keep.len())?);
+        fixed[13] = bytes([self.policy as u8, slots, cookie, keep]);
+        fixed[16] = self.reset.1;
+        fixed[17] = self.led.mask;
+        let slots = self.slots.iter().flat_map(|slot| {
+            let flags = u32::from(slot.name) << 24 | u32::from(slot.relative) << 16;
+            [flags, high(slot.address), slot.address as u32]
+        });
+        for (field, word) in out.chunks_exact_mut(4).zip(fixed.into_iter().chain(slots)) {
+            put(field, word, big_endian);
         }
-        let mut w = Writer::new(out);
-        w.be32(MAGIC)?;
-        w.be16(VERSION)?;
-        w.be16(u16::try_from(length).ok()?)?;
-        for region in [self.ram, self.flash] {
-            w.be64(region.start())?;
-            w.be64(region.size())?;
-        }
-        w.be64(self.uart.address)?;
-        w.bytes(&[self.uart.kind as u8, self.uart.shift, self.uart.width])?;
-        w.bytes(&[self.cookie_rule as u8, self.policy as u8])?;
-        w.u8(u8::try_from(self.slots.len()).ok()?)?;
-        w.u8(u8::try_from(self.cookie.len()).ok()?)?;
-        w.u8(u8::try_from(self.keep.len()).ok()?)?;
-        w.be64(self.reset.0)?;
-        w.be32(self.reset.1)?;
-        w.be32(self.led.mask)?;
-        w.be64(self.led.set)?;
-        w.be64(self.led.clear)?;
-        for slot in &self.slots {
-            w.bytes(&[slot.name, u8::from(slot.relative), 0, 0])?;
-            w.be64(slot.address)?;
-        }
-        w.bytes(self.cookie)?;
-        w.bytes(self.keep)?;
-        let sum = crc.of(w.written());
-        w.be32(sum)?;
+        let (block, sum) = out.split_at_mut(length - 4);
+        block[strings..][..self.cookie.len()].copy_from_slice(self.cookie);
+        block[strings + self.cookie.len()..][..self.keep.len()].copy_from_slice(self.keep);
+        put(sum, crc.of(block), big_endian);
         Some(length)
     }
 }

@@ -42,6 +42,11 @@ impl Region {
         self.size == 0
     }
 
+    /// The same size, `offset` bytes higher; empty when that leaves the address space.
+    pub fn moved(&self, offset: usize) -> Region {
+        self.start.checked_add(offset).and_then(|start| Region::new(start, self.size)).unwrap_or(Region::EMPTY)
+    }
+
     /// Share at least one byte; an empty region overlaps nothing.
     pub fn overlaps(&self, other: &Region) -> bool {
         !self.is_empty() && !other.is_empty() && self.start < other.end() && other.start < self.end()

@@ -18,6 +18,11 @@ impl<'a> Tree<'a> {
     pub fn blob(&self) -> &'a [u8] {
         self.blob
     }
+
+    /// The value of /chosen's bootargs.
+    pub fn chosen_bootargs(&self) -> Result<Option<&'a [u8]>> {
+        Ok(None)
+    }
 }
 
 /// The bootargs that the kernel would take from a property's value.

@@ -7,11 +7,11 @@ use crate::{Region, Result};
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// Of the shim.
-    pub version: &'a str,
+    pub version: &'a [u8],
     /// One of the verdict's spellings.
-    pub verdict: &'a str,
+    pub verdict: &'a [u8],
     /// One of the entry's spellings.
-    pub entry: &'a str,
+    pub entry: &'a [u8],
     /// One character.
     pub slot: u8,
     /// CP0 Count at entry.
@@ -36,5 +36,5 @@ pub struct Edits<'a> {
 /// Writes `source` with `edits` to the front of `out`; returns its size and where the value of `count-handoff` lies.
 pub fn write(source: &Tree, edits: &Edits, out: &mut [u8]) -> Result<(usize, usize)> {
     let _ = (source, edits, out);
-    todo!()
+    Err(crate::Error::new(crate::Code::TreeRoom, crate::Subject::Dtb, 0))
 }

@@ -1,0 +1,27 @@
+//! What an architecture's bootloaders and kernels put into registers. Pure: the host runs every one of them.
+
+use crate::bootargs::{Entry, Line};
+use crate::manifest::{Machine, Manifest};
+use crate::memory::Memory;
+use crate::{Region, Result};
+
+/// One architecture and endianness.
+pub trait Abi {
+    /// What manifests for it say.
+    const MACHINE: Machine;
+    /// Byte order of params and manifest.
+    const BIG_ENDIAN: bool;
+    /// The kernel's COMMAND_LINE_SIZE in bytes, with the NUL.
+    const COMMAND_LINE_SIZE: usize;
+
+    /// Classifies the entry and collects the bootloader's line. Never fails: what makes no sense is no bootargs.
+    fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry;
+
+    /// Builds what the handoff needs in memory and gives the kernel's first four argument registers.
+    ///
+    /// `tree` is the final device tree; its bootargs are the command line.
+    ///
+    /// # Errors
+    /// [`crate::Code::ArgvRoom`] when the block does not fit its region.
+    fn leave<M: Memory>(manifest: &Manifest, tree: Region, memory: &mut M) -> Result<[usize; 4]>;
+}

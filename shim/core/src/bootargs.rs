@@ -1,0 +1,46 @@
+//! The bootloader's line: bytes nobody vouches for, in a buffer of fixed size.
+
+use crate::names::Name;
+
+/// Most bytes of a command line on any architecture, without the NUL (arch/mips/include/uapi/asm/setup.h: 4096 with it).
+pub const MAX_LINE: usize = 4095;
+
+/// One line of bootargs, without NUL.
+pub type Line = heapless::Vec<u8, MAX_LINE>;
+
+/// How the bootloader called us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The protocol: [`Name::Argv`], [`Name::Uhi`] (a device tree in a1 or x0), [`Name::Cfe`] or [`Name::None`].
+    pub kind: Name,
+    /// Physical address of the bootloader's device tree, whose header is right; 0 when there is none.
+    pub tree: usize,
+    /// The line did not fit the buffer, which is now empty.
+    pub too_long: bool,
+}
+
+/// A line that a person or a script wrote: printable ASCII and tabs. Anything else is garbage behind a stray pointer.
+pub fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+}
+
+/// The next word of `line` at or behind `at`: start and end, `start == end` when there is none.
+///
+/// Words are separated by blanks as the kernel separates them (lib/cmdline.c: next_arg): not inside double quotes.
+pub fn word(line: &[u8], at: usize) -> (usize, usize) {
+    let mut start = at;
+    let mut end = at;
+    let mut quoted = false;
+    for byte in line.iter().skip(at) {
+        let blank = matches!(byte, b' ' | b'\t') && !quoted;
+        if blank && start != end {
+            break;
+        }
+        quoted ^= *byte == b'"';
+        end = end.wrapping_add(1);
+        if blank {
+            start = end;
+        }
+    }
+    (start, end)
+}

@@ -1,0 +1,75 @@
+//! Every word of messages and reports, in one string: a table of pointers would cost the shim four bytes a word more.
+
+/// A word with a fixed spelling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the spelling is the documentation")]
+pub enum Name {
+    Kernel,
+    Initrd,
+    Rootfs,
+    Env,
+    Dtb,
+    Shim,
+    Params,
+    Manifest,
+    Argv,
+    Uhi,
+    Cfe,
+    None,
+    Accepted,
+    Ignored,
+    Kept,
+    Refused,
+    Damaged,
+    Missing,
+    Shape,
+    Crc,
+    Foreign,
+    Unreadable,
+    Codec,
+    Stream,
+    Length,
+    NotRam,
+    Overlaps,
+    Header,
+    Structure,
+    Room,
+    Cells,
+    Address,
+}
+
+/// In the order of [`Name`], each ending with NUL.
+const SPELLED: &[u8] = b"kernel\0initrd\0rootfs\0env\0dtb\0shim\0params\0manifest\0argv\0uhi\0cfe\0none\0\
+accepted\0ignored\0kept\0refused\0damaged\0missing\0shape\0crc\0foreign\0unreadable\0codec\0stream\0length\0\
+not ram\0overlaps\0header\0structure\0room\0cells\0address\0";
+
+impl Name {
+    /// The word, in ASCII.
+    pub fn bytes(self) -> &'static [u8] {
+        spelled(self as u8)
+    }
+
+    /// The word.
+    pub fn text(self) -> &'static str {
+        core::str::from_utf8(self.bytes()).unwrap_or("")
+    }
+}
+
+/// The word with that number; the last one's successor is empty.
+#[inline(never)]
+pub fn spelled(number: u8) -> &'static [u8] {
+    let mut rest = SPELLED;
+    let mut left = number;
+    loop {
+        let length = crate::bytes::find(rest, 0);
+        if left == 0 {
+            return rest.get(..length).unwrap_or(rest);
+        }
+        left = left.wrapping_sub(1);
+        rest = rest.get(length.wrapping_add(1)..).unwrap_or(&[]);
+        if rest.is_empty() {
+            return rest;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The one entry: from registers, params and memory to a kernel in place, its final device tree, and the registers to
+//! call it with. The board and `stoop simulate` run this very function.
+
+use crate::abi::Abi;
+use crate::bootargs::{Entry, Line};
+use crate::codec::Codec;
+use crate::cookie::judge;
+use crate::crc32::Crc32;
+use crate::deliver::{self, deliver};
+use crate::fdt::{self, Edits, Tree};
+use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Phram};
+use crate::memory::Memory;
+use crate::names::Name;
+use crate::params::Params;
+use crate::region::align_up;
+use crate::{Code, Error, Region, Result, Subject};
+
+/// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
+pub const PAGE: usize = 4096;
+
+/// Facts about the running loader.
+#[derive(Clone, Copy, Debug)]
+pub struct Loader<'a> {
+    /// Physical address of the image's first byte.
+    pub image: usize,
+    /// Where the loader's code, data and stack are; nothing may be delivered there.
+    pub run: Region,
+    /// For the report.
+    pub version: &'a str,
+    /// The CPU's counter at entry.
+    pub count: u32,
+}
+
+/// Buffers too large for a stack.
+pub struct Scratch {
+    /// The bootloader's line; once judged, the part of it that is kept.
+    pub line: Line,
+    /// The decoders' tables.
+    pub codec: deliver::Scratch,
+}
+
+impl Scratch {
+    /// Empty buffers.
+    pub const fn new() -> Self {
+        Scratch { line: Line::new(), codec: deliver::Scratch::new() }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch::new()
+    }
+}
+
+/// What was decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What became of the bootargs.
+    pub verdict: Name,
+    /// How the bootloader called us.
+    pub entry: Name,
+    /// Name of the slot that boots.
+    pub slot: u8,
+}
+
+/// Everything is in place; only caches and the jump are left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handoff {
+    /// Physical address of the kernel's first instruction.
+    pub entry_point: usize,
+    /// Its argument registers.
+    pub registers: [usize; 4],
+    /// Physical address of the report's `count-handoff` in the final tree.
+    pub count_at: usize,
+    /// The final tree.
+    pub tree: Region,
+}
+
+/// Tries the slots in their order; `failed` hears of each one that cannot boot.
+///
+/// # Errors
+/// The last slot's. Memory may have been written by then, but never the loader's own.
+pub fn prepare<A: Abi, M: Memory>(
+    memory: &mut M,
+    params: &Params,
+    loader: &Loader,
+    registers: [usize; 4],
+    crc: &Crc32,
+    scratch: &mut Scratch,
+    failed: &mut dyn FnMut(u8, &Error),
+) -> Result<(Handoff, Report)> {
+    let entry = A::enter(registers, memory, &mut scratch.line);
+    let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
+    let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
+    for slot in params.slots() {
+        let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
+        let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
+        let booted =
+            Manifest::check(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, crc).and_then(|manifest| {
+                check_payloads(&manifest, memory, crc)?;
+                check_places(&manifest, loader)?;
+                deliver_payloads(&manifest, memory, scratch)?;
+                let tree =
+                    write_tree::<A, M>(&manifest, memory, params.ram(), loader, &entry, &scratch.line, &mut report)?;
+                Ok(Handoff {
+                    entry_point: manifest.entry_point(),
+                    registers: A::leave(&manifest, tree.0, memory)?,
+                    tree: tree.0,
+                    count_at: tree.1,
+                })
+            });
+        match booted {
+            Ok(handoff) => return Ok((handoff, report)),
+            Err(error) => {
+                failed(slot.name, &error);
+                last = error;
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Every stored byte is there and has the CRC-32 of the manifest, and there is a kernel.
+fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Result<()> {
+    for kind in Kind::ALL {
+        let payload = manifest.payload(kind as usize);
+        let (subject, source) = (kind.subject(), payload.source);
+        let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()));
+        if source.is_empty() {
+            continue;
+        }
+        let computed = crc.of(stored?);
+        if computed != payload.crc {
+            return Err(Error::new(Code::Crc, subject, computed as usize));
+        }
+    }
+    match manifest.payload(Kind::Kernel as usize).source.is_empty() {
+        true => Err(Error::new(Code::NoKernel, Subject::Kernel, 0)),
+        false => Ok(()),
+    }
+}
+
+/// Proves that no destination overlaps another one, the loader, or bytes that are still to be read.
+///
+/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere.
+fn check_places(manifest: &Manifest, loader: &Loader) -> Result<()> {
+    // An appended tree goes into the kernel's own slot.
+    let appended = manifest.handoff() == HandoffKind::Appended as u8;
+    let tree = if appended { Region::EMPTY } else { manifest.tree() };
+    let argv = manifest.argv();
+    disjoint(Subject::Dtb, tree, Subject::Shim, loader.run)?;
+    disjoint(Subject::Dtb, tree, Subject::Argv, argv)?;
+    disjoint(Subject::Argv, argv, Subject::Shim, loader.run)?;
+    for index in 0..PAYLOADS {
+        let payload = manifest.payload(index);
+        let (subject, place) = (Kind::ALL[index].subject(), payload.place);
+        disjoint(subject, place, Subject::Shim, loader.run)?;
+        disjoint(subject, place, Subject::Dtb, tree)?;
+        disjoint(subject, place, Subject::Argv, argv)?;
+        if payload.codec != Codec::Store as u8 {
+            disjoint(subject, place, subject, payload.source)?;
+        }
+        for later in index.wrapping_add(1)..PAYLOADS {
+            let (other, later) = (Kind::ALL[later].subject(), manifest.payload(later));
+            disjoint(subject, place, other, later.place)?;
+            disjoint(subject, place, other, later.source)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn disjoint(subject: Subject, region: Region, other: Subject, with: Region) -> Result<()> {
+    match region.overlaps(&with) {
+        true => Err(Error::between(Code::Overlap, subject, other, region.start())),
+        false => Ok(()),
+    }
+}
+
+fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
+    for kind in Kind::ALL {
+        let payload = manifest.payload(kind as usize);
+        if !payload.place.is_empty() {
+            deliver(kind.subject(), &payload, memory, &mut scratch.codec)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the final tree, with the command line in it. Gives its region, and where `count-handoff` is.
+fn write_tree<A: Abi, M: Memory>(
+    manifest: &Manifest,
+    memory: &mut M,
+    ram: Region,
+    loader: &Loader,
+    entry: &Entry,
+    line: &[u8],
+    report: &mut Report,
+) -> Result<(Region, usize)> {
+    let payload = |kind: Kind| manifest.payload(kind as usize);
+    let mut from = payload(Kind::Dtb).source;
+    let packed = !from.is_empty();
+    if !packed {
+        from = bootloader_tree(memory, entry)?;
+    }
+    let room = manifest.tree();
+    let (stored, out) = memory.pair(from, room).ok_or(Error::new(Code::NotRam, Subject::Dtb, room.start()))?;
+    let source = Tree::new(stored)?;
+    // Without a packed tree the bootloader's bootargs are its line, not the tree's own.
+    let own = if packed { fdt::bootargs(source.chosen_bootargs()?.unwrap_or(&[])) } else { &[] };
+    let passes = matches!(report.verdict, Name::Accepted | Name::Kept);
+    let mut passed = if passes { line } else { &[] };
+    let mut joint: &[u8] = if own.is_empty() || passed.is_empty() { b"" } else { b" " };
+    if own.len().wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {
+        report.verdict = Name::Refused;
+        (passed, joint) = (&[], &[]);
+    }
+    let initrd = payload(Kind::Initrd).destination;
+    let rootfs = payload(Kind::Rootfs).place;
+    let phram = !rootfs.is_empty() && manifest.phram() == Phram::Tree as u8;
+    let edits = Edits {
+        bootargs: Some(&[own, joint, passed]),
+        phram: phram.then_some((whole_pages(rootfs), manifest.alias())),
+        initrd: (!initrd.is_empty()).then_some(initrd),
+        memory: Some(ram),
+        report: Some(fdt::Report {
+            version: loader.version.as_bytes(),
+            verdict: report.verdict.bytes(),
+            entry: report.entry.bytes(),
+            slot: report.slot,
+            count_entry: loader.count,
+        }),
+    };
+    let (size, count_offset) = fdt::write(&source, &edits, out)?;
+    let tree = Region::new(room.start(), size).unwrap_or(room);
+    Ok((tree, room.start().wrapping_add(count_offset)))
+}
+
+/// The tree that came with the entry, as the base of the final one.
+fn bootloader_tree<M: Memory>(memory: &M, entry: &Entry) -> Result<Region> {
+    let none = Error::new(Code::NoTree, Subject::Dtb, 0);
+    let tree = memory.from(entry.tree).filter(|_| entry.tree != 0).ok_or(none)?;
+    Region::new(entry.tree, Tree::new(tree)?.blob().len()).ok_or(none)
+}
+
+fn whole_pages(region: Region) -> Region {
+    let size = align_up(region.size(), PAGE).unwrap_or(0);
+    Region::new(region.start(), size).unwrap_or(region)
+}
+
+/// Writes the CPU's counter into the report, as the last thing before caches and the jump.
+pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, count: u32) {
+    if let Some(field) = Region::new(handoff.count_at, 4).and_then(|at| memory.write(at)) {
+        crate::bytes::put(field, count, true);
+    }
+}

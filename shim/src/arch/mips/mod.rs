@@ -1,0 +1,69 @@
+//! MIPS32: the start code, the counter, pointers, and the jump to the kernel.
+//!
+//! What start.S guarantees when it calls `main`:
+//! 1. kernel mode, interrupts off; KSEG0 is write-back, or uncached if the bootloader left it so;
+//! 2. code, data, params and stack are at the run address; .bss is zero; the stack is ours;
+//! 3. caches hold nothing that differs from memory, apart from what was written since;
+//! 4. [`Frame`] holds a0..a3 as they came, CP0 Count at entry, and where the image was loaded.
+//!
+//! Unknown: what those registers mean, what the exception vectors hold, whether a watchdog runs.
+
+use core::arch::{asm, global_asm};
+
+use stoop_core::mips;
+
+global_asm!(include_str!("start.S"));
+
+/// The kernel's and bootloader's conventions for this endianness.
+pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
+
+/// What start.S saved, in its order.
+#[repr(C)]
+pub struct Frame {
+    /// a0..a3.
+    pub registers: [usize; 4],
+    /// CP0 Count at entry.
+    pub count: u32,
+    image: u32,
+}
+
+impl Frame {
+    /// Physical address of the image's first byte.
+    pub fn image(&self) -> usize {
+        mips::physical(self.image).unwrap_or(0)
+    }
+}
+
+unsafe extern "C" {
+    fn leave(registers: &[usize; 4], entry_point: usize) -> !;
+}
+
+/// CP0 Count: half the CPU's clock on most cores.
+pub fn count() -> u32 {
+    let count;
+    // SAFETY: reading CP0 Count has no effect; kernel mode is guaranteed by start.S.
+    unsafe { asm!("mfc0 $2, $9", out("$2") count, options(nomem, nostack, preserves_flags)) };
+    count
+}
+
+/// The cached pointer to a physical address below 512 MiB.
+pub fn pointer(physical: usize) -> *mut u8 {
+    mips::kseg0(physical) as *mut u8
+}
+
+/// The physical address behind one of our own pointers.
+pub fn physical(pointer: usize) -> usize {
+    mips::physical(pointer as u32).unwrap_or(0)
+}
+
+/// The uncached pointer to a device's register.
+pub fn mmio(physical: usize) -> *mut u8 {
+    mips::kseg1(physical) as *mut u8
+}
+
+/// Cleans the caches and calls the kernel.
+pub fn hand_off(entry_point: usize, registers: &[usize; 4]) -> ! {
+    // SAFETY: `leave` reads the four words, cleans the caches without touching memory, and jumps to the kernel that
+    // core has put at `entry_point`; nothing of Rust's world is used again.
+    unsafe { leave(registers, mips::kseg0(entry_point)) }
+}

@@ -1,0 +1,267 @@
+# The first instructions, at the first byte of the image. They run at whatever address the bootloader chose, in KSEG0
+# or KSEG1, and use no memory before the caches are clean. a0..a3, s0..s7, gp, sp, fp and ra stay as they came until
+# they are saved. Position-independent: branches and `bal` only, until the jump to the run address.
+
+    .set noreorder
+    .set noat
+    .section .text.start, "ax"
+    .globl _start
+_start:
+    mfc0  $t8, $9                 # CP0 Count, for the report
+    mfc0  $t9, $12                # CP0 Status, for a return to the bootloader
+    lui   $t0, 0xffff
+    ori   $t0, 0x00e0             # clear IM, KSU, ERL, EXL, IE: kernel mode, interrupts off
+    and   $t0, $t9, $t0
+    mtc0  $t0, $12
+    ehb
+    move  $k1, $ra                # survives: interrupts are off
+    bal   1f
+    nop
+1:  addiu $k0, $ra, -(1b - _start) # where the image is
+
+    # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
+    # never have been initialised.
+    mfc0  $t0, $16
+    andi  $t1, $t0, 7
+    sltiu $t1, $t1, 2
+    beqz  $t1, 2f
+    li    $t2, 3
+    ins   $t0, $t2, 0, 3
+    mtc0  $t0, $16
+    ehb
+2:
+    # Whoever copied us here may have left parts in the data cache and old code in the instruction cache.
+    bal   sync_caches
+    nop
+
+    # Move to the run address, past the caches, unless we are there.
+    lui   $t0, %hi(_start)
+    addiu $t0, $t0, %lo(_start)
+    ext   $t2, $k0, 0, 29         # physical addresses
+    ext   $t3, $t0, 0, 29
+    beq   $t2, $t3, 4f
+    lui   $t4, 0xa000
+    or    $t3, $t3, $t4           # destination in KSEG1
+    lui   $t1, %hi(__move_size)
+    addiu $t1, $t1, %lo(__move_size)
+    addu  $t1, $t1, $t3           # its end
+    move  $t2, $k0
+3:  lw    $t4, 0($t2)
+    addiu $t2, $t2, 4
+    addiu $t3, $t3, 4
+    bne   $t3, $t1, 3b
+    sw    $t4, -4($t3)
+    bal   sync_caches
+    nop
+4:  lui   $t0, %hi(at_run_address)
+    addiu $t0, $t0, %lo(at_run_address)
+    jr.hb $t0
+    nop
+
+at_run_address:
+    lui   $t0, %hi(__bss_start)
+    addiu $t0, $t0, %lo(__bss_start)
+    lui   $t1, %hi(__bss_end)
+    addiu $t1, $t1, %lo(__bss_end)
+5:  addiu $t0, $t0, 4
+    bne   $t0, $t1, 5b
+    sw    $zero, -4($t0)
+
+    # The frame is what `main` sees as `Frame`, and behind it what the bootloader wants back.
+    lui   $t0, %hi(__stack_top)
+    addiu $t0, $t0, %lo(__stack_top)
+    addiu $t0, $t0, -96
+    sw    $sp, 92($t0)
+    move  $sp, $t0
+    sw    $a0, 16($sp)
+    sw    $a1, 20($sp)
+    sw    $a2, 24($sp)
+    sw    $a3, 28($sp)
+    sw    $t8, 32($sp)
+    sw    $k0, 36($sp)
+    sw    $k1, 40($sp)
+    sw    $t9, 44($sp)
+    sw    $s0, 48($sp)
+    sw    $s1, 52($sp)
+    sw    $s2, 56($sp)
+    sw    $s3, 60($sp)
+    sw    $s4, 64($sp)
+    sw    $s5, 68($sp)
+    sw    $s6, 72($sp)
+    sw    $s7, 76($sp)
+    sw    $gp, 80($sp)
+    sw    $fp, 84($sp)
+    jal   main
+    addiu $a0, $sp, 16
+
+    # Back to the bootloader's `go`, with the error's number in v0.
+    lw    $ra, 40($sp)
+    lw    $t9, 44($sp)
+    lw    $s0, 48($sp)
+    lw    $s1, 52($sp)
+    lw    $s2, 56($sp)
+    lw    $s3, 60($sp)
+    lw    $s4, 64($sp)
+    lw    $s5, 68($sp)
+    lw    $s6, 72($sp)
+    lw    $s7, 76($sp)
+    lw    $gp, 80($sp)
+    lw    $fp, 84($sp)
+    lw    $sp, 92($sp)
+    mtc0  $t9, $12
+    jr.hb $ra
+    nop
+
+# Writes back and invalidates the whole data cache and L2, then invalidates the instruction cache, by index; geometry
+# from Config1 and Config2 (MIPS32 PRA volume III; arch/mips/mm/c-r4k.c: probe_pcache, sc-mips.c). Uses t0..t7 and v1,
+# no memory.
+    .globl sync_caches
+sync_caches:
+    move  $v1, $ra
+    mfc0  $t0, $16, 1
+    srl   $t1, $t0, 7             # data cache: ways 2:0, line 5:3, sets 8:6
+    bal   geometry
+    nop
+    beqz  $t2, 2f
+    nop
+1:  cache 0x01, 0($t4)            # index write-back invalidate D
+    addu  $t4, $t4, $t2
+    bne   $t4, $t5, 1b
+    nop
+2:  bgez  $t0, 4f                 # no Config2
+    nop
+    mfc0  $t1, $16, 2
+    ext   $t2, $t1, 4, 4          # L2: ways 3:0, line 7:4, sets 11:8, bypassed when bit 12
+    beqz  $t2, 4f
+    ext   $t3, $t1, 12, 1
+    bnez  $t3, 4f
+    ext   $t3, $t1, 8, 4
+    andi  $t5, $t1, 15
+    addiu $t5, $t5, 1
+    sll   $t5, $t5, 7             # ways * 64 sets * 2 bytes
+    sllv  $t5, $t5, $t2
+    sllv  $t5, $t5, $t3
+    li    $t4, 2
+    sllv  $t2, $t4, $t2
+    lui   $t4, 0x8000
+    addu  $t5, $t5, $t4
+3:  cache 0x03, 0($t4)            # index write-back invalidate S
+    addu  $t4, $t4, $t2
+    bne   $t4, $t5, 3b
+    nop
+4:  sync
+    srl   $t1, $t0, 16            # instruction cache: the same fields
+    bal   geometry
+    nop
+    beqz  $t2, 6f
+    nop
+5:  cache 0x00, 0($t4)            # index invalidate I
+    addu  $t4, $t4, $t2
+    bne   $t4, $t5, 5b
+    nop
+6:  jr.hb $v1
+    nop
+
+# In: t1. Out: t2 line size (0: no such cache), t4 first index address, t5 end. Uses t3.
+geometry:
+    ext   $t2, $t1, 3, 3
+    beqz  $t2, 7f
+    ext   $t3, $t1, 6, 3
+    addiu $t3, $t3, 1
+    andi  $t3, $t3, 7
+    andi  $t5, $t1, 7
+    addiu $t5, $t5, 1
+    sll   $t5, $t5, 6             # ways * 32 sets * 2 bytes
+    sllv  $t5, $t5, $t2
+    sllv  $t5, $t5, $t3
+    li    $t4, 2
+    sllv  $t2, $t4, $t2
+    lui   $t4, 0x8000
+    addu  $t5, $t5, $t4
+7:  jr    $ra
+    nop
+
+# The jump, with the kernel's four registers: a0 = their address, a1 = entry point. Never returns.
+    .globl leave
+leave:
+    move  $s0, $a0
+    bal   sync_caches
+    move  $t9, $a1
+    lw    $a1, 4($s0)
+    lw    $a2, 8($s0)
+    lw    $a3, 12($s0)
+    lw    $a0, 0($s0)
+    jr.hb $t9
+    nop
+
+# What the compiler calls for moving, filling and comparing bytes: small, by words where both ends allow it.
+    .globl memcpy
+    .globl memmove
+memcpy:
+memmove:
+    move  $v0, $a0
+    subu  $t0, $a0, $a1
+    sltu  $t0, $t0, $a2
+    bnez  $t0, 3f                 # destination begins inside the source: from the end
+    or    $t0, $a0, $a1
+    or    $t0, $t0, $a2
+    andi  $t0, $t0, 3
+    addu  $a2, $a2, $a1
+    bnez  $t0, 2f
+    nop
+1:  beq   $a1, $a2, 5f
+    addiu $a1, $a1, 4
+    lw    $t0, -4($a1)
+    sw    $t0, 0($a0)
+    b     1b
+    addiu $a0, $a0, 4
+2:  beq   $a1, $a2, 5f
+    addiu $a1, $a1, 1
+    lbu   $t0, -1($a1)
+    sb    $t0, 0($a0)
+    b     2b
+    addiu $a0, $a0, 1
+3:  addu  $t1, $a0, $a2
+    addu  $a2, $a2, $a1
+4:  beq   $a2, $a1, 5f
+    addiu $a2, $a2, -1
+    lbu   $t0, 0($a2)
+    addiu $t1, $t1, -1
+    b     4b
+    sb    $t0, 0($t1)
+5:  jr    $ra
+    nop
+
+    .globl memset
+memset:
+    move  $v0, $a0
+    addu  $a2, $a2, $a0
+    or    $t0, $a0, $a2
+    andi  $t0, $t0, 3
+    or    $t0, $t0, $a1
+    bnez  $t0, 2f                 # words only for zeros
+    nop
+1:  beq   $a0, $a2, 5b
+    addiu $a0, $a0, 4
+    b     1b
+    sw    $zero, -4($a0)
+2:  beq   $a0, $a2, 5b
+    addiu $a0, $a0, 1
+    b     2b
+    sb    $a1, -1($a0)
+
+    .globl memcmp
+    .globl bcmp
+memcmp:
+bcmp:
+    addu  $a2, $a2, $a0
+1:  beq   $a0, $a2, 2f
+    move  $v0, $zero
+    lbu   $t0, 0($a0)
+    lbu   $t1, 0($a1)
+    addiu $a0, $a0, 1
+    subu  $v0, $t0, $t1
+    beqz  $v0, 1b
+    addiu $a1, $a1, 1
+2:  jr    $ra
+    nop

@@ -1,0 +1,86 @@
+//! Words on the UART: the report and the errors. Every line begins with `stoop`.
+
+use stoop_core::Error;
+use stoop_core::names::spelled;
+use stoop_core::params::{Params, Uart};
+use stoop_core::prepare::Report;
+
+use crate::mmio;
+
+/// Characters of the bootloader's line that are shown.
+const SHOWN: usize = 56;
+
+/// A transmitter; silent once it has not answered.
+pub struct Console {
+    uart: Uart,
+    silent: bool,
+}
+
+impl Console {
+    /// On the UART that the params name.
+    pub fn new(params: &Params) -> Self {
+        Console { uart: params.uart(), silent: false }
+    }
+
+    #[inline(never)]
+    fn put(&mut self, byte: u8) {
+        if !self.silent {
+            self.silent = mmio::transmit(&self.uart, byte).is_none();
+        }
+    }
+
+    /// Text in which a control character stands for the next value: 1 a name's number, 2 a character, 3 eight
+    /// hexadecimal digits, 4 two decimal ones.
+    fn say(&mut self, text: &[u8], values: &[usize]) {
+        let mut values = values.iter();
+        for byte in text {
+            if *byte > 4 {
+                self.put(*byte);
+                continue;
+            }
+            let value = values.next().copied().unwrap_or(0);
+            match *byte {
+                1 => spelled(value as u8).iter().for_each(|byte| self.put(*byte)),
+                2 => self.put(value as u8),
+                3 => self.digits(value, 28),
+                _ => self.digits(value / 10 << 4 | value % 10, 4),
+            }
+        }
+    }
+
+    fn digits(&mut self, value: usize, mut shift: u32) {
+        loop {
+            let digit = (value >> shift) as u8 & 15;
+            self.put(digit.wrapping_add(if digit < 10 { b'0' } else { b'a' - 10 }));
+            if shift == 0 {
+                return;
+            }
+            shift = shift.wrapping_sub(4);
+        }
+    }
+
+    /// `stoop: E12 kernel crc 0x…, slot a`.
+    pub fn error(&mut self, slot: u8, error: &Error) {
+        let [number, subject, name, other] =
+            [error.number(), error.subject(), error.name(), error.other()].map(usize::from);
+        self.say(b"stoop: E\x04 \x01 \x01", &[number, subject, name]);
+        if other != subject {
+            self.say(b" \x01", &[other]);
+        }
+        self.say(b" 0x\x03, slot \x02\r\n", &[error.value, usize::from(slot)]);
+    }
+
+    /// What was decided, and the line it was decided about.
+    pub fn report(&mut self, report: &Report, line: &[u8]) {
+        let (entry, verdict) = (report.entry as usize, report.verdict as usize);
+        self.say(
+            concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry \x01, slot \x02, bootargs \x01\r\n").as_bytes(),
+            &[entry, usize::from(report.slot), verdict],
+        );
+        if !line.is_empty() {
+            self.say(b"stoop: \x01: ", &[verdict]);
+            line.iter().take(SHOWN).for_each(|byte| self.put(*byte));
+            self.say(if line.len() > SHOWN { b"...\r\n" } else { b"\r\n" }, &[]);
+        }
+    }
+}

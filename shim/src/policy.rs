@@ -1,0 +1,72 @@
+//! After the last slot failed: the code on the LED, then reset, return or halt.
+
+use core::convert::Infallible;
+
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::{ErrorType, OutputPin};
+use stoop_core::Error;
+use stoop_core::params::{Led, Params, Policy};
+
+use crate::{arch, mmio};
+
+struct LedPin<'a>(&'a Led);
+
+impl ErrorType for LedPin<'_> {
+    type Error = Infallible;
+}
+
+impl OutputPin for LedPin<'_> {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        mmio::light(self.0, false);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        mmio::light(self.0, true);
+        Ok(())
+    }
+}
+
+/// Waits by the CPU's counter as if it ran at 256 ticks a microsecond: near enough for eyes on cores of 400 to 900 MHz.
+struct Counter;
+
+impl DelayNs for Counter {
+    fn delay_ns(&mut self, ns: u32) {
+        let (start, ticks) = (arch::count(), ns >> 2);
+        while arch::count().wrapping_sub(start) < ticks {}
+    }
+}
+
+/// Blinks the code where the board has a LED, then does what the params want. Returns only for [`Policy::Return`].
+pub fn give_up(params: &Params, error: &Error) -> u8 {
+    let (led, policy, (reset, value)) = (params.led(), params.policy(), params.reset());
+    loop {
+        if led.mask != 0 {
+            blink(&mut LedPin(&led), &mut Counter, error.number());
+        }
+        if policy == Policy::Return as u8 {
+            return error.number();
+        }
+        if policy == Policy::Reset as u8 {
+            mmio::reset(reset, value);
+        }
+    }
+}
+
+/// Tens as long flashes, ones as short ones, then a pause.
+fn blink(led: &mut impl OutputPin, delay: &mut impl DelayNs, number: u8) {
+    let (mut tens, mut ones) = (number / 10, number % 10);
+    while tens != 0 || ones != 0 {
+        let _ = led.set_high();
+        let long = tens != 0;
+        delay.delay_ns(if long { 1_500_000_000 } else { 250_000_000 });
+        let _ = led.set_low();
+        delay.delay_ns(500_000_000);
+        if long {
+            tens = tens.wrapping_sub(1);
+        } else {
+            ones = ones.wrapping_sub(1);
+        }
+    }
+    delay.delay_ns(1_500_000_000);
+}
