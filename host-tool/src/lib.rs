@@ -2,6 +2,7 @@
 //! [`ui::Progress`], and only the files under [`command`] talk to a terminal.
 #![forbid(unsafe_code)]
 
+pub mod board;
 pub mod command;
 pub mod error;
 pub mod ui;

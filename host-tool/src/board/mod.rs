@@ -1,0 +1,74 @@
+//! Boards as data: what stoop knows about a board, read from TOML and checked before anyone uses it.
+//!
+//! `raw` is the file's form, `rules` turns it into a [`Board`] or into a list of [`Problem`]s, `source` finds the
+//! text, embedded or a file of the user's own. `boards/README.md` explains the files.
+
+mod raw;
+mod rules;
+mod source;
+mod suggest;
+mod types;
+
+use std::path::Path;
+
+pub use source::{Origin, Problem};
+pub use suggest::nearest;
+pub use types::*;
+
+use crate::{Failure, Result};
+
+/// Where the MIPS windows KSEG0 and KSEG1 end, as physical addresses: 512 MiB.
+pub const KSEG_END: usize = 0x2000_0000;
+
+/// The board called `name_or_path`: a name or an alias of the embedded ones, or the path of a board file (it has a
+/// `/` or ends in `.toml`).
+///
+/// # Errors
+/// An unknown name (with the nearest known one), an unreadable file, or the first problem in it.
+pub fn load(name_or_path: &str) -> Result<Board> {
+    let origin = source::find(name_or_path)?;
+    read(&origin).map_err(|problems| failure(&problems))
+}
+
+/// Every problem in a board file; empty when it is right.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn check(path: &Path) -> Result<Vec<Problem>> {
+    Ok(read(&source::open(path)?).err().unwrap_or_default())
+}
+
+/// The names of the embedded boards, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    source::board_names()
+}
+
+/// Every embedded board, sorted by name.
+///
+/// # Errors
+/// A broken board file; the tests leave none.
+pub fn all() -> Result<Vec<Board>> {
+    names().map(load).collect()
+}
+
+fn read(origin: &Origin) -> std::result::Result<Board, Vec<Problem>> {
+    let board = raw::Document::<raw::Board>::parse(origin).map_err(|problem| vec![problem])?;
+    let soc_origin = source::soc(origin, &board.form.soc).map_err(|fact| {
+        let line = board.line("soc");
+        vec![Problem { file: origin.file.clone(), line, key: "soc".into(), fact: fact.0, next: fact.1 }]
+    })?;
+    let soc = raw::Document::<raw::Soc>::parse(&soc_origin).map_err(|problem| vec![problem])?;
+    rules::resolve(origin, &board, &soc)
+}
+
+fn failure(problems: &[Problem]) -> Failure {
+    let Some(first) = problems.first() else { return Failure::usage("the board file is broken") };
+    let more = match problems.len() {
+        1 => String::new(),
+        n => format!("; `stoop boards check {}` shows all {n} problems", first.file),
+    };
+    Failure::usage(first.to_string()).next(format!("{}{more}", first.next))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Board and SoC files as they are written: strict keys, nothing checked beyond their types.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::{Origin, Problem};
+use super::suggest::nearest;
+use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role};
+
+/// `boards/NAME.toml`.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Board {
+    pub(super) title: String,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    pub(super) soc: String,
+    pub(super) arch: Option<Arch>,
+    pub(super) ram: Range,
+    #[serde(default)]
+    pub(super) load_addresses: BTreeMap<String, usize>,
+    pub(super) uart: Option<Uart>,
+    pub(super) reset: Option<Reset>,
+    pub(super) led: Option<Led>,
+    #[serde(default)]
+    pub(super) defaults: Defaults,
+    pub(super) bootloader: Bootloader,
+    pub(super) flash: Option<Flash>,
+    pub(super) dtb: Option<String>,
+    pub(super) qemu: Option<Qemu>,
+    #[serde(default)]
+    pub(super) quirks: Vec<Quirk>,
+    pub(super) sources: Vec<String>,
+    #[serde(default)]
+    pub(super) unverified: Vec<String>,
+}
+
+/// `boards/soc/NAME.toml`.
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Soc {
+    pub(super) title: String,
+    pub(super) arch: Option<Arch>,
+    #[serde(default)]
+    pub(super) load_addresses: BTreeMap<String, usize>,
+    pub(super) uart: Option<Uart>,
+    pub(super) reset: Option<Reset>,
+    /// Where NOR flash appears in the address space.
+    pub(super) flash_window: Option<Range>,
+    #[serde(default)]
+    pub(super) gpio: Vec<Gpio>,
+    #[serde(default)]
+    pub(super) defaults: Defaults,
+    #[serde(default)]
+    pub(super) quirks: Vec<Quirk>,
+    pub(super) sources: Vec<String>,
+    #[serde(default)]
+    pub(super) unverified: Vec<String>,
+}
+
+#[derive(Deserialize, Debug, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    #[serde(default)]
+    pub(super) start: usize,
+    pub(super) size: usize,
+}
+
+#[derive(Deserialize, Debug, Clone, Copy)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Uart {
+    pub(super) kind: UartKind,
+    #[serde(default)]
+    pub(super) address: usize,
+    #[serde(default)]
+    pub(super) shift: u8,
+    #[serde(default = "one")]
+    pub(super) width: u8,
+}
+
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum UartKind {
+    None,
+    Ns16550,
+    Pl011,
+}
+
+/// A bank of pins with a register that sets and one that clears the bits written to it.
+#[derive(Deserialize, Debug, Clone, Copy)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gpio {
+    pub(super) first: u32,
+    pub(super) count: u32,
+    pub(super) set: usize,
+    pub(super) clear: usize,
+}
+
+/// The LED for error codes, by its GPIO number.
+#[derive(Deserialize, Debug, Clone, Copy)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Led {
+    pub(super) gpio: u32,
+    #[serde(default)]
+    pub(super) active_low: bool,
+}
+
+#[derive(Deserialize, Debug, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Defaults {
+    pub(super) policy: Option<Policy>,
+    pub(super) handoff: Option<Handoff>,
+    pub(super) phram: Option<Phram>,
+}
+
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Policy {
+    Halt,
+    Reset,
+    Return,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Bootloader {
+    pub(super) name: String,
+    pub(super) prompt: Option<String>,
+    pub(super) interrupt: Option<Interrupt>,
+    pub(super) containers: Vec<Container>,
+    pub(super) vendor_container: Option<String>,
+    pub(super) flash_command: Option<String>,
+    #[serde(default)]
+    pub(super) bootm_dtb: bool,
+    pub(super) tftp_address: Option<usize>,
+    pub(super) staging: Option<Range>,
+    pub(super) reserved_top: usize,
+    pub(super) decompression_limit: Option<usize>,
+    pub(super) image_limit: Option<usize>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Flash {
+    pub(super) kind: FlashKind,
+    pub(super) size: usize,
+    pub(super) erase_size: usize,
+    pub(super) partitions: Vec<Partition>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Partition {
+    pub(super) name: String,
+    pub(super) offset: usize,
+    pub(super) size: usize,
+    pub(super) role: Role,
+    pub(super) slot: Option<char>,
+    pub(super) protected: Option<bool>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+/// A file's form, and its text to find a key's line again.
+pub(super) struct Document<'a, T> {
+    pub(super) form: T,
+    origin: &'a Origin,
+}
+
+impl<'a, T: DeserializeOwned> Document<'a, T> {
+    pub(super) fn parse(origin: &'a Origin) -> Result<Self, Problem> {
+        match toml::from_str(&origin.text) {
+            Ok(form) => Ok(Document { form, origin }),
+            Err(error) => Err(foreign(origin, &error)),
+        }
+    }
+}
+
+impl<T> Document<'_, T> {
+    /// What messages call the file.
+    pub(super) fn file(&self) -> &str {
+        &self.origin.file
+    }
+
+    /// The line of `key`, for example `flash.partitions[2].size`; when it is not there, of the nearest key above it.
+    pub(super) fn line(&self, key: &str) -> Option<usize> {
+        let document = DeTable::parse(&self.origin.text).ok()?;
+        let mut table = Some(document.get_ref());
+        let mut found = None;
+        for part in key.split('.') {
+            let (name, index) = match part.strip_suffix(']').and_then(|part| part.split_once('[')) {
+                Some((name, index)) => (name, Some(index.parse::<usize>().ok()?)),
+                None => (part, None),
+            };
+            let Some((spanned, value)) = table.and_then(|table| table.get_key_value(name)) else { break };
+            found = Some(spanned.span().start);
+            let mut value = value;
+            if let (Some(index), DeValue::Array(items)) = (index, value.get_ref()) {
+                value = items.get(index)?;
+                found = Some(value.span().start);
+            }
+            table = value.get_ref().as_table();
+        }
+        Some(line_at(&self.origin.text, found?))
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// A syntax or schema error of the TOML reader as a problem with its next step.
+fn foreign(origin: &Origin, error: &toml::de::Error) -> Problem {
+    let message = error.message();
+    let next = if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        // "unknown field `a`, expected one of `b`, `c`": every second piece is a quoted word.
+        let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        let known = words.iter().skip(1).copied();
+        match words.first().and_then(|word| nearest(word, known.clone())) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "see boards/README.md for the keys".to_owned(),
+        }
+    } else if message.starts_with("missing field") {
+        "add it; boards/README.md says what it means".to_owned()
+    } else {
+        "correct the file".to_owned()
+    };
+    Problem {
+        file: origin.file.clone(),
+        line: error.span().map(|span| line_at(&origin.text, span.start)),
+        key: String::new(),
+        fact: message.trim_end().to_owned(),
+        next,
+    }
+}

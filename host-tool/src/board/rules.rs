@@ -1,0 +1,441 @@
+//! From what the files say to a [`Board`]: one level of inheritance, then small rules that each find one kind of mistake.
+
+use std::collections::BTreeMap;
+
+use stoop_core::Region;
+use stoop_core::params::{Led, Policy, Uart, UartKind};
+
+use super::KSEG_END;
+use super::raw::{self, Document};
+use super::source::{self, Origin, Problem, join};
+use super::types::{Arch, Board, Bootloader, Defaults, Dtb, Flash, FlashKind, Partition, Role};
+
+/// RAM starts and sizes are multiples of this.
+const RAM_STEP: usize = 0x10_0000;
+
+/// Resolves the files into a board, or into everything that is wrong with them.
+pub(super) fn resolve(
+    origin: &Origin,
+    file: &Document<raw::Board>,
+    soc: &Document<raw::Soc>,
+) -> Result<Board, Vec<Problem>> {
+    let mut rules = Rules { file, soc, problems: Vec::new() };
+    let board = rules.board(origin);
+    match (board, rules.problems.is_empty()) {
+        (Some(board), true) => Ok(board),
+        _ => Err(rules.problems),
+    }
+}
+
+struct Rules<'a> {
+    file: &'a Document<'a, raw::Board>,
+    soc: &'a Document<'a, raw::Soc>,
+    problems: Vec<Problem>,
+}
+
+impl Rules<'_> {
+    fn board(&mut self, origin: &Origin) -> Option<Board> {
+        let (form, family) = (&self.file.form, &self.soc.form);
+        let arch = self.required("arch", form.arch.or(family.arch));
+        let uart = self.required("uart", form.uart.or(family.uart));
+        let reset = form.reset.or(family.reset);
+        let policy = form.defaults.policy.or(family.defaults.policy);
+        let load_addresses: BTreeMap<_, _> =
+            family.load_addresses.iter().chain(&form.load_addresses).map(|(k, v)| (k.clone(), *v)).collect();
+        let ram = self.region("ram", form.ram);
+        let staging = form.bootloader.staging.map(|range| self.region("bootloader.staging", range));
+        let flash = self.flash();
+        let led = self.led();
+        let dtb = self.dtb(origin);
+        let (arch, uart) = (arch?, uart?);
+
+        self.name_is_plain(&origin.name);
+        self.sources_are_named();
+        self.ram_is_usable(arch, ram);
+        self.bootloader_leaves_ram(ram);
+        self.kernels_fit(arch, ram, &load_addresses);
+        self.uart_is_possible(uart);
+        self.policy_is_possible(policy, reset.is_some(), flash.is_some());
+        self.tftp_address_is_free(arch, ram);
+        self.staging_is_ram(ram, staging);
+        self.limits_are_not_zero();
+        self.qemu_has_the_ram(ram);
+        let registers = [
+            ("uart", (uart.kind != raw::UartKind::None).then_some(uart.address)),
+            ("reset", reset.map(|reset| reset.address)),
+            ("led", led.map(|led| led.set)),
+        ];
+        self.registers_are_reachable(arch, ram, &registers);
+
+        let bootloader = &form.bootloader;
+        Some(Board {
+            name: origin.name.clone(),
+            title: form.title.clone(),
+            aliases: form.aliases.clone(),
+            soc: form.soc.clone(),
+            soc_title: family.title.clone(),
+            arch,
+            ram,
+            load_addresses,
+            uart: Uart {
+                kind: match uart.kind {
+                    raw::UartKind::None => UartKind::None,
+                    raw::UartKind::Ns16550 => UartKind::Ns16550,
+                    raw::UartKind::Pl011 => UartKind::Pl011,
+                },
+                address: uart.address,
+                shift: uart.shift,
+                width: uart.width,
+            },
+            reset,
+            led,
+            defaults: Defaults {
+                policy: policy.map_or_else(|| default_policy(reset.is_some(), flash.is_some()), core_policy),
+                handoff: form.defaults.handoff.or(family.defaults.handoff).unwrap_or_default(),
+                phram: form.defaults.phram.or(family.defaults.phram).unwrap_or_default(),
+            },
+            bootloader: Bootloader {
+                name: bootloader.name.clone(),
+                prompt: bootloader.prompt.clone(),
+                interrupt: bootloader.interrupt.clone(),
+                containers: bootloader.containers.clone(),
+                vendor_container: bootloader.vendor_container.clone(),
+                flash_command: bootloader.flash_command.clone(),
+                bootm_dtb: bootloader.bootm_dtb,
+                tftp_address: bootloader.tftp_address,
+                staging,
+                reserved_top: bootloader.reserved_top,
+                decompression_limit: bootloader.decompression_limit,
+                image_limit: bootloader.image_limit,
+            },
+            flash,
+            dtb,
+            qemu: form.qemu.clone(),
+            quirks: family.quirks.iter().chain(&form.quirks).cloned().collect(),
+            sources: family.sources.iter().chain(&form.sources).cloned().collect(),
+            unverified: family.unverified.iter().chain(&form.unverified).cloned().collect(),
+        })
+    }
+
+    /// A problem at `key`: in the board's file if the key is there, else in the SoC's if it is there.
+    fn problem(&mut self, key: &str, fact: impl Into<String>, next: impl Into<String>) {
+        let top = key.split(['.', '[']).next().unwrap_or(key);
+        let in_soc = self.file.line(top).is_none() && self.soc.line(top).is_some();
+        let (file, line) = match in_soc {
+            true => (self.soc.file(), self.soc.line(key)),
+            false => (self.file.file(), self.file.line(key)),
+        };
+        self.problems.push(Problem {
+            file: file.to_owned(),
+            line,
+            key: key.to_owned(),
+            fact: fact.into(),
+            next: next.into(),
+        });
+    }
+
+    fn required<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            let fact = format!("neither the board nor its SoC {} says it", self.file.form.soc);
+            self.problem(key, fact, format!("add `{key}` to one of them"));
+        }
+        value
+    }
+
+    fn region(&mut self, key: &str, range: raw::Range) -> Region {
+        Region::new(range.start, range.size).unwrap_or_else(|| {
+            self.problem(key, "start + size exceeds 64 bits", "correct start or size");
+            Region::EMPTY
+        })
+    }
+
+    fn name_is_plain(&mut self, name: &str) {
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
+            let fact = format!("the file's name gives the board the name {name:?}");
+            self.problem("", fact, "name the file with lower-case letters, digits and `-`, ending in .toml");
+        }
+    }
+
+    fn sources_are_named(&mut self) {
+        if self.file.form.sources.is_empty() {
+            self.problem("sources", "no source is named", "say where the figures come from: a file, a page, a capture");
+        }
+    }
+
+    fn ram_is_usable(&mut self, arch: Arch, ram: Region) {
+        if ram.is_empty() || !ram.start().is_multiple_of(RAM_STEP) || !ram.size().is_multiple_of(RAM_STEP) {
+            let fact = format!("start {:#x}, size {:#x}", ram.start(), ram.size());
+            self.problem("ram", fact, format!("both are multiples of {RAM_STEP:#x}, and the size is not 0"));
+        }
+        if arch.is_mips() && ram.end() > KSEG_END {
+            let fact = format!("it ends at {:#x}, but MIPS reaches only {KSEG_END:#x} through KSEG0", ram.end());
+            self.problem(
+                "ram",
+                fact,
+                "give only the part below 512 MiB; the kernel learns the rest from its device tree",
+            );
+        }
+    }
+
+    fn bootloader_leaves_ram(&mut self, ram: Region) {
+        let reserved = self.file.form.bootloader.reserved_top;
+        if reserved >= ram.size() {
+            let fact = format!("{reserved:#x} bytes leave nothing of {:#x} bytes of RAM", ram.size());
+            self.problem(
+                "bootloader.reserved-top",
+                fact,
+                "give the bytes that the bootloader occupies at the top of RAM",
+            );
+        }
+    }
+
+    fn kernels_fit(&mut self, arch: Arch, ram: Region, addresses: &BTreeMap<String, usize>) {
+        if arch.is_mips() && addresses.is_empty() {
+            self.problem(
+                "load-addresses",
+                "there is none",
+                "give the link address of each kernel family, as `ath79 = 0x80060000`",
+            );
+        }
+        for (family, address) in addresses {
+            self.typed_is_ram(&format!("load-addresses.{family}"), arch, ram, *address);
+        }
+    }
+
+    fn uart_is_possible(&mut self, uart: raw::Uart) {
+        if uart.kind == raw::UartKind::None {
+            return;
+        }
+        if uart.shift > 4 {
+            self.problem("uart.shift", format!("{}", uart.shift), "registers are 1 << shift bytes apart, shift 0 to 4");
+        }
+        if !matches!(uart.width, 1 | 4) {
+            self.problem("uart.width", format!("{} bytes", uart.width), "registers are 1 or 4 bytes wide");
+        } else if uart.width == 4 && uart.shift < 2 {
+            let fact = format!("registers of 4 bytes cannot be {} bytes apart", 1 << uart.shift);
+            self.problem("uart.width", fact, "use width 1, or shift 2");
+        }
+    }
+
+    fn policy_is_possible(&mut self, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
+        match policy {
+            Some(raw::Policy::Reset) if !has_reset => {
+                self.problem(
+                    "defaults.policy",
+                    "reset, but no reset register is known",
+                    "add `reset`, or use `return`",
+                );
+            }
+            Some(raw::Policy::Halt) if has_flash => {
+                self.problem(
+                    "defaults.policy",
+                    "halt on a board that boots from flash hides the vendor's failsafe",
+                    "use `reset` or `return`",
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn tftp_address_is_free(&mut self, arch: Arch, ram: Region) {
+        let Some(address) = self.file.form.bootloader.tftp_address else { return };
+        self.typed_is_ram("bootloader.tftp-address", arch, ram, address);
+    }
+
+    fn staging_is_ram(&mut self, ram: Region, staging: Option<Region>) {
+        let Some(staging) = staging else { return };
+        if staging.is_empty() || !ram.contains(&staging) {
+            let fact = format!("{} is not inside RAM {}", span(staging), span(ram));
+            self.problem("bootloader.staging", fact, "give the physical address, without KSEG0's 0x80000000");
+        }
+    }
+
+    fn limits_are_not_zero(&mut self) {
+        let bootloader = &self.file.form.bootloader;
+        for (key, limit) in [
+            ("bootloader.decompression-limit", bootloader.decompression_limit),
+            ("bootloader.image-limit", bootloader.image_limit),
+        ] {
+            if limit == Some(0) {
+                self.problem(key, "0 bytes", "leave the key out when there is no known limit");
+            }
+        }
+    }
+
+    fn qemu_has_the_ram(&mut self, ram: Region) {
+        let Some(qemu) = &self.file.form.qemu else { return };
+        if qemu.memory.checked_mul(0x10_0000).is_none_or(|bytes| bytes < ram.end()) {
+            let fact = format!("{} MiB, but the board's RAM ends at {:#x}", qemu.memory, ram.end());
+            self.problem("qemu.memory", fact, "give QEMU at least the board's RAM");
+        }
+    }
+
+    fn registers_are_reachable(&mut self, arch: Arch, ram: Region, registers: &[(&str, Option<usize>)]) {
+        for (key, address) in registers {
+            let Some(address) = *address else { continue };
+            let register = Region::new(address, 1).unwrap_or(Region::EMPTY);
+            if arch.is_mips() && address >= KSEG_END {
+                let fact = format!("{address:#x} is not below {KSEG_END:#x}, where KSEG1 reaches");
+                self.problem(key, fact, "give the physical address, without KSEG1's 0xa0000000");
+            } else if ram.overlaps(&register) {
+                self.problem(key, format!("{address:#x} lies in RAM {}", span(ram)), "give the register's address");
+            }
+        }
+    }
+
+    fn typed_is_ram(&mut self, key: &str, arch: Arch, ram: Region, address: usize) {
+        let (physical, fits) = match arch.is_mips() {
+            true => (address & (KSEG_END - 1), (0x8000_0000..0xc000_0000).contains(&address)),
+            false => (address, true),
+        };
+        if !fits {
+            let fact = format!("{address:#x} is in neither KSEG0 nor KSEG1");
+            self.problem(key, fact, "write it as it is typed at the prompt, from 0x80000000 up");
+        } else if !ram.contains(&Region::new(physical, 1).unwrap_or(Region::EMPTY)) {
+            self.problem(
+                key,
+                format!("{address:#x} is not inside RAM {}", span(ram)),
+                "correct the address or the RAM size",
+            );
+        }
+    }
+
+    fn led(&mut self) -> Option<Led> {
+        let led = self.file.form.led?;
+        let bank =
+            self.soc.form.gpio.iter().find(|bank| led.gpio.checked_sub(bank.first).is_some_and(|n| n < bank.count));
+        let Some(bank) = bank.copied() else {
+            let fact = format!("GPIO {} is in no bank of SoC {}", led.gpio, self.file.form.soc);
+            self.problem("led.gpio", fact, "correct the number, or add the bank to the SoC's `gpio`");
+            return None;
+        };
+        let mask = 1u32.checked_shl(led.gpio - bank.first)?;
+        Some(match led.active_low {
+            true => Led { mask, set: bank.clear, clear: bank.set },
+            false => Led { mask, set: bank.set, clear: bank.clear },
+        })
+    }
+
+    fn dtb(&mut self, origin: &Origin) -> Option<Dtb> {
+        let name = self.file.form.dtb.as_ref()?;
+        match source::tree(origin, name) {
+            Ok(bytes) => Some(Dtb { name: name.clone(), bytes }),
+            Err((fact, next)) => {
+                self.problem("dtb", fact, next);
+                None
+            }
+        }
+    }
+
+    fn flash(&mut self) -> Option<Flash> {
+        let form = self.file.form.flash.as_ref()?;
+        let (size, erase_size) = (form.size, form.erase_size);
+        if erase_size == 0 || size == 0 || size % erase_size != 0 {
+            let fact = format!("{size:#x} bytes in blocks of {erase_size:#x}");
+            self.problem("flash.erase-size", fact, "the flash is a whole number of erase blocks");
+            return None;
+        }
+        let window = self.window(form.kind, size);
+        let mut partitions = Vec::new();
+        for (index, partition) in form.partitions.iter().enumerate() {
+            let key = format!("flash.partitions[{index}]");
+            self.partition_fits(&key, partition, size, erase_size);
+            self.partition_is_protected(&key, partition);
+            partitions.push(Partition {
+                name: partition.name.clone(),
+                offset: partition.offset,
+                size: partition.size,
+                role: partition.role,
+                slot: partition.slot,
+                protected: partition.protected.unwrap_or(partition.role.is_protected()),
+            });
+        }
+        self.partitions_are_apart(&partitions);
+        self.partition_names_differ(&partitions);
+        self.bootloader_is_protected(&partitions);
+        partitions.sort_by_key(|partition| partition.offset);
+        Some(Flash { kind: form.kind, size, erase_size, window, partitions })
+    }
+
+    fn window(&mut self, kind: FlashKind, size: usize) -> Region {
+        match (kind, self.soc.form.flash_window) {
+            (FlashKind::Nor, Some(window)) => {
+                let whole = self.region("flash-window", window);
+                Region::new(whole.start(), size.min(whole.size())).unwrap_or(Region::EMPTY)
+            }
+            _ => Region::EMPTY,
+        }
+    }
+
+    fn partition_fits(&mut self, key: &str, partition: &raw::Partition, flash: usize, erase: usize) {
+        let raw::Partition { name, offset, size, .. } = partition;
+        if *size == 0 || offset.checked_add(*size).is_none_or(|end| end > flash) {
+            let fact = format!("{name} ({offset:#x}, {size:#x} bytes) is not inside the flash of {flash:#x} bytes");
+            self.problem(key, fact, "correct offset or size");
+        } else if offset % erase != 0 || size % erase != 0 {
+            let fact =
+                format!("{name} ({offset:#x}, {size:#x} bytes) does not fall on erase blocks of {erase:#x} bytes");
+            self.problem(key, fact, "erasing it would take a neighbour's bytes: correct offset, size or erase-size");
+        }
+    }
+
+    fn partition_is_protected(&mut self, key: &str, partition: &raw::Partition) {
+        if partition.role.is_protected() && partition.protected == Some(false) {
+            let fact = format!("{} has the role {} and is not protected", partition.name, partition.role);
+            self.problem(&format!("{key}.protected"), fact, "leave `protected` out: nothing may write it");
+        }
+        if partition.slot.is_some_and(|slot| !slot.is_ascii_lowercase()) {
+            self.problem(&format!("{key}.slot"), "a slot is one lower-case letter", "use \"a\" or \"b\"");
+        }
+    }
+
+    fn partitions_are_apart(&mut self, partitions: &[Partition]) {
+        for (index, one) in partitions.iter().enumerate() {
+            for other in partitions.iter().take(index).filter(|other| other.range().overlaps(&one.range())) {
+                let fact =
+                    format!("{} {} overlaps {} {}", one.name, span(one.range()), other.name, span(other.range()));
+                self.problem(&format!("flash.partitions[{index}]"), fact, "list the parts, not what they are parts of");
+            }
+        }
+    }
+
+    fn partition_names_differ(&mut self, partitions: &[Partition]) {
+        for (index, one) in partitions.iter().enumerate() {
+            if partitions.iter().take(index).any(|other| other.name == one.name) {
+                let key = format!("flash.partitions[{index}].name");
+                self.problem(&key, format!("{:?} is there twice", one.name), "give each partition its own name");
+            }
+        }
+    }
+
+    fn bootloader_is_protected(&mut self, partitions: &[Partition]) {
+        if !partitions.iter().any(|partition| partition.role == Role::Bootloader) {
+            let roles = join(partitions.iter().map(|partition| partition.name.as_str()));
+            let fact = format!("none of the partitions ({roles}) has the role bootloader");
+            self.problem("flash.partitions", fact, "name the range of the bootloader, so that nothing writes it");
+        }
+    }
+}
+
+/// Resetting lets the vendor's failsafe run; without a known register the bootloader's `go` gets control back.
+fn default_policy(has_reset: bool, has_flash: bool) -> Policy {
+    match (has_reset, has_flash) {
+        (true, _) => Policy::Reset,
+        (false, true) => Policy::Return,
+        (false, false) => Policy::Halt,
+    }
+}
+
+fn core_policy(policy: raw::Policy) -> Policy {
+    match policy {
+        raw::Policy::Halt => Policy::Halt,
+        raw::Policy::Reset => Policy::Reset,
+        raw::Policy::Return => Policy::Return,
+    }
+}
+
+fn span(region: Region) -> String {
+    format!("{:#x}..{:#x}", region.start(), region.end())
+}

@@ -1,0 +1,447 @@
+//! A checked board: the values pack, run and the shim's params are made from.
+//!
+//! Addresses are physical unless a field says "as typed": those are what people type at the bootloader's prompt and what
+//! kernels are linked to, on MIPS in KSEG0.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+use stoop_core::Region;
+use stoop_core::params::{Led, Policy, Uart, UartKind};
+
+use super::KSEG_END;
+
+/// One board, complete and checked.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Board {
+    /// As in `--board`, for example `gl-ar750`.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// Other names for it: OpenWrt's profile name.
+    pub aliases: Vec<String>,
+    /// Name of the SoC's file.
+    pub soc: String,
+    /// The SoC for people.
+    pub soc_title: String,
+    /// Instruction set and byte order.
+    pub arch: Arch,
+    /// RAM that the shim may use: at most the low 512 MiB on MIPS.
+    #[serde(serialize_with = "region")]
+    pub ram: Region,
+    /// Kernel family (`generic`, `ath79` …) to link address, as typed; empty for position-independent kernels.
+    pub load_addresses: BTreeMap<String, usize>,
+    /// The console.
+    #[serde(serialize_with = "uart")]
+    pub uart: Uart,
+    /// What restarts the SoC.
+    pub reset: Option<Reset>,
+    /// The LED for error codes.
+    #[serde(serialize_with = "led")]
+    pub led: Option<Led>,
+    /// What pack does unless told otherwise.
+    pub defaults: Defaults,
+    /// The vendor's bootloader.
+    pub bootloader: Bootloader,
+    /// The flash that the bootloader starts from.
+    pub flash: Option<Flash>,
+    /// The device tree that comes with the board's data.
+    pub dtb: Option<Dtb>,
+    /// How to run it in QEMU.
+    pub qemu: Option<Qemu>,
+    /// What to know about it.
+    pub quirks: Vec<Quirk>,
+    /// Where the figures come from.
+    pub sources: Vec<String>,
+    /// Figures that nobody checked against a board or a primary source.
+    pub unverified: Vec<String>,
+}
+
+impl Board {
+    /// RAM below what the bootloader occupies at the top.
+    pub fn free_ram(&self) -> Region {
+        let size = self.ram.size().saturating_sub(self.bootloader.reserved_top);
+        Region::new(self.ram.start(), size).unwrap_or(Region::EMPTY)
+    }
+
+    /// Flash that the CPU reads like memory; empty when there is none.
+    pub fn flash_window(&self) -> Region {
+        self.flash.as_ref().map_or(Region::EMPTY, |flash| flash.window)
+    }
+
+    /// The physical address of `address` as typed at the bootloader or in an ELF file.
+    pub fn physical(&self, address: usize) -> usize {
+        if self.arch.is_mips() { address & (KSEG_END - 1) } else { address }
+    }
+
+    /// How to type the physical `address`: in KSEG0 on MIPS.
+    pub fn typed(&self, address: usize) -> usize {
+        if self.arch.is_mips() { address | 0x8000_0000 } else { address }
+    }
+}
+
+/// Instruction set and byte order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// MIPS32, big endian.
+    MipsBe,
+    /// MIPS32, little endian.
+    MipsLe,
+    /// AArch64.
+    Arm64,
+}
+
+impl Arch {
+    /// 32-bit MIPS of either byte order.
+    pub fn is_mips(self) -> bool {
+        matches!(self, Arch::MipsBe | Arch::MipsLe)
+    }
+
+    /// The byte order of code and kernel data.
+    pub fn is_big_endian(self) -> bool {
+        self == Arch::MipsBe
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Arch::MipsBe => "mips-be",
+            Arch::MipsLe => "mips-le",
+            Arch::Arm64 => "arm64",
+        })
+    }
+}
+
+/// A register to write so that the SoC starts again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// Its address.
+    pub address: usize,
+    /// What to write, as one 32-bit word in the CPU's byte order.
+    pub value: u32,
+}
+
+/// What pack does unless told otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Defaults {
+    /// After the last slot failed.
+    #[serde(serialize_with = "policy")]
+    pub policy: Policy,
+    /// How to call the kernel.
+    pub handoff: Handoff,
+    /// How the kernel learns of the root filesystem in RAM.
+    pub phram: Phram,
+}
+
+/// How to call the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handoff {
+    /// By what the kernel is.
+    #[default]
+    Auto,
+    /// a0 = -2, a1 = device tree.
+    Uhi,
+    /// argc, argv, env.
+    Argv,
+    /// Device tree at `__appended_dtb`.
+    Appended,
+    /// x0 = device tree.
+    Arm64,
+}
+
+/// How the kernel learns of the root filesystem in RAM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phram {
+    /// By what the kernel can do.
+    #[default]
+    Auto,
+    /// A node under /reserved-memory.
+    Dt,
+    /// `phram.phram=` on the command line.
+    Cmdline,
+    /// Not at all.
+    Off,
+}
+
+/// The vendor's bootloader: what it accepts and where it is in the way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Bootloader {
+    /// Name and version.
+    pub name: String,
+    /// What its prompt looks like, without trailing blanks.
+    pub prompt: Option<String>,
+    /// How to reach the prompt.
+    pub interrupt: Option<Interrupt>,
+    /// Image formats that it starts.
+    pub containers: Vec<Container>,
+    /// What the vendor's own flash image is wrapped in, beyond `containers`.
+    pub vendor_container: Option<String>,
+    /// The command that starts the image in flash.
+    pub flash_command: Option<String>,
+    /// `bootm IMAGE - DTB` works.
+    pub bootm_dtb: bool,
+    /// Where `tftpboot` puts a file without harm, as typed.
+    pub tftp_address: Option<usize>,
+    /// RAM that it copies the flash image to before it starts it.
+    #[serde(serialize_with = "optional_region")]
+    pub staging: Option<Region>,
+    /// Bytes at the top of RAM that it occupies: code, stack, argv and environment.
+    pub reserved_top: usize,
+    /// Most bytes that its own decoder puts out; a longer kernel needs the shim's decoder.
+    pub decompression_limit: Option<usize>,
+    /// Most bytes of an image that it starts.
+    pub image_limit: Option<usize>,
+}
+
+/// How to reach the bootloader's prompt.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interrupt {
+    /// What it prints just before it listens.
+    pub on: Option<String>,
+    /// What to send then.
+    pub send: String,
+}
+
+/// Image formats that a bootloader starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Container {
+    /// Legacy uImage, not compressed.
+    UimageNone,
+    /// Legacy uImage, LZMA.
+    UimageLzma,
+    /// Legacy uImage, gzip.
+    UimageGzip,
+    /// Flattened image tree.
+    Fit,
+    /// ELF, by `bootelf` or from a filesystem.
+    Elf,
+    /// Bytes in RAM, by `go`.
+    Raw,
+}
+
+/// The flash chip that the bootloader starts from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Flash {
+    /// NOR or NAND.
+    pub kind: FlashKind,
+    /// Bytes.
+    pub size: usize,
+    /// Bytes that are erased together.
+    pub erase_size: usize,
+    /// Where the CPU reads it like memory; empty when it cannot.
+    #[serde(serialize_with = "region")]
+    pub window: Region,
+    /// In the order of their offsets.
+    pub partitions: Vec<Partition>,
+}
+
+impl Flash {
+    /// The partition of that name.
+    pub fn partition(&self, name: &str) -> Option<&Partition> {
+        self.partitions.iter().find(|partition| partition.name == name)
+    }
+
+    /// Where an image goes: the first writable partition that the bootloader starts, or the one of `slot`.
+    pub fn image(&self, slot: Option<char>) -> Option<&Partition> {
+        self.partitions
+            .iter()
+            .filter(|partition| !partition.protected && matches!(partition.role, Role::Firmware | Role::Kernel))
+            .find(|partition| slot.is_none() || partition.slot == slot)
+    }
+
+    /// Where the CPU reads `partition`, when it can.
+    pub fn mapped(&self, partition: &Partition) -> Option<Region> {
+        let region = Region::new(self.window.start().checked_add(partition.offset)?, partition.size)?;
+        self.window.contains(&region).then_some(region)
+    }
+}
+
+/// The kind of flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlashKind {
+    /// Random reads, no bad blocks.
+    Nor,
+    /// Pages, bad blocks.
+    Nand,
+}
+
+/// A range of flash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Partition {
+    /// As in the vendor's or OpenWrt's map.
+    pub name: String,
+    /// Bytes from the start of the flash.
+    pub offset: usize,
+    /// Bytes.
+    pub size: usize,
+    /// What it is for.
+    pub role: Role,
+    /// The bootable copy it belongs to.
+    pub slot: Option<char>,
+    /// Never written by stoop.
+    pub protected: bool,
+}
+
+impl Partition {
+    /// Its bytes as a range of flash offsets.
+    pub fn range(&self) -> Region {
+        Region::new(self.offset, self.size).unwrap_or(Region::EMPTY)
+    }
+}
+
+/// What a partition is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The bootloader's code. Always protected.
+    Bootloader,
+    /// The bootloader's settings. Always protected.
+    Environment,
+    /// Radio calibration and MAC addresses, one of a kind. Always protected.
+    Calibration,
+    /// Other data of the vendor. Always protected.
+    Vendor,
+    /// Kernel and root filesystem.
+    Firmware,
+    /// What the bootloader starts.
+    Kernel,
+    /// A root filesystem.
+    Rootfs,
+    /// Space for data: UBI, JFFS2.
+    Data,
+}
+
+impl Role {
+    /// No tool may write it, whatever the file says.
+    pub fn is_protected(self) -> bool {
+        matches!(self, Role::Bootloader | Role::Environment | Role::Calibration | Role::Vendor)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Role::Bootloader => "bootloader",
+            Role::Environment => "environment",
+            Role::Calibration => "calibration",
+            Role::Vendor => "vendor",
+            Role::Firmware => "firmware",
+            Role::Kernel => "kernel",
+            Role::Rootfs => "rootfs",
+            Role::Data => "data",
+        })
+    }
+}
+
+/// A device tree that comes with the board's data.
+#[derive(Clone, Debug, Serialize)]
+pub struct Dtb {
+    /// Its name under `dts/`, without `.dtb`.
+    pub name: String,
+    /// The blob.
+    #[serde(skip)]
+    pub bytes: Cow<'static, [u8]>,
+}
+
+/// How to run the board in QEMU. RAM, flash size and flash address are the board's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Qemu {
+    /// The emulator, for example `qemu-system-mips`.
+    pub binary: String,
+    /// `-machine`.
+    pub machine: String,
+    /// `-cpu`.
+    pub cpu: String,
+    /// `-m`, in MiB.
+    pub memory: usize,
+    /// The flash file holds every 32-bit word with its bytes reversed.
+    #[serde(default)]
+    pub word_swapped: bool,
+    /// `-nic model=`.
+    pub network: String,
+    /// A bootloader for the flash, as installed by a package.
+    pub u_boot: Option<String>,
+}
+
+/// What to know about a board.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quirk {
+    /// One or two sentences.
+    pub text: String,
+    /// Who reported it.
+    pub source: String,
+}
+
+#[derive(Serialize)]
+struct Range {
+    start: usize,
+    size: usize,
+}
+
+fn region<S: Serializer>(region: &Region, serializer: S) -> Result<S::Ok, S::Error> {
+    Range { start: region.start(), size: region.size() }.serialize(serializer)
+}
+
+fn optional_region<S: Serializer>(found: &Option<Region>, serializer: S) -> Result<S::Ok, S::Error> {
+    found.map(|region| Range { start: region.start(), size: region.size() }).serialize(serializer)
+}
+
+fn uart<S: Serializer>(uart: &Uart, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Form {
+        kind: &'static str,
+        address: usize,
+        shift: u8,
+        width: u8,
+    }
+    Form { kind: uart_kind(uart.kind), address: uart.address, shift: uart.shift, width: uart.width }
+        .serialize(serializer)
+}
+
+fn led<S: Serializer>(led: &Option<Led>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Form {
+        mask: u32,
+        set: usize,
+        clear: usize,
+    }
+    led.map(|led| Form { mask: led.mask, set: led.set, clear: led.clear }).serialize(serializer)
+}
+
+fn policy<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(policy_name(*policy))
+}
+
+/// The word for a UART kind in board files.
+pub fn uart_kind(kind: UartKind) -> &'static str {
+    match kind {
+        UartKind::None => "none",
+        UartKind::Ns16550 => "ns16550",
+        UartKind::Pl011 => "pl011",
+    }
+}
+
+/// The word for a policy in board files.
+pub fn policy_name(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Halt => "halt",
+        Policy::Reset => "reset",
+        Policy::Return => "return",
+    }
+}

@@ -1,0 +1,274 @@
+//! `stoop boards`: which boards are known, what is known about one, and whether a board file is right.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use comfy_table::{Table, presets};
+use stoop_core::Region;
+use stoop_core::params::UartKind;
+
+use crate::board::{self, Board, Bootloader, Flash};
+use crate::{Failure, Result};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// List the boards that come with stoop
+    List {
+        /// Print JSON, with everything known about each board
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything known about a board
+    Show {
+        /// A name from `stoop boards list`, an OpenWrt profile name, or the path of a board file
+        board: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find what is wrong with a board file of your own
+    Check {
+        /// The board file; its SoC may be in `soc/` beside it
+        file: PathBuf,
+        /// Print JSON: the list of problems
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// An unknown board, an unreadable file, or a board file with problems.
+pub fn run(args: Args) -> Result<()> {
+    let mut out = io::stdout().lock();
+    run_to(args, &mut out)
+}
+
+fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
+    match args.action {
+        Action::List { json: false } => print(list(&board::all()?, out)),
+        Action::List { json: true } => json(&board::all()?, out),
+        Action::Show { board, json: false } => print(show(&board::load(&board)?, out)),
+        Action::Show { board, json: true } => json(&board::load(&board)?, out),
+        Action::Check { file, json: as_json } => {
+            let problems = board::check(&file)?;
+            if as_json {
+                json(&problems, out)?;
+            } else {
+                print(explain(&problems, out))?;
+            }
+            match problems.len() {
+                0 => Ok(()),
+                1 => Err(Failure::new(format!("{}: 1 problem", file.display()))),
+                n => Err(Failure::new(format!("{}: {n} problems", file.display()))),
+            }
+        }
+    }
+}
+
+fn explain(problems: &[board::Problem], out: &mut impl Write) -> io::Result<()> {
+    if problems.is_empty() {
+        writeln!(out, "no problems")?;
+    }
+    for problem in problems {
+        writeln!(out, "{problem}\n  next: {}", problem.next)?;
+    }
+    Ok(())
+}
+
+fn list(boards: &[Board], out: &mut impl Write) -> io::Result<()> {
+    let mut table = plain(&["board", "title", "SoC", "arch", "RAM", "flash", "OpenWrt"]);
+    for board in boards {
+        table.add_row([
+            board.name.clone(),
+            board.title.clone(),
+            board.soc.clone(),
+            board.arch.to_string(),
+            mebibytes(board.ram.size()),
+            board.flash.as_ref().map_or("-".into(), |flash| format!("{} {}", mebibytes(flash.size), kind(flash))),
+            board.aliases.first().cloned().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    lines(&table, out)
+}
+
+fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
+    let mut rows = Rows::default();
+    rows.add("board", &board.name);
+    rows.add("title", &board.title);
+    rows.add_all("alias", &board.aliases);
+    rows.add("SoC", format!("{} ({}), {}", board.soc_title, board.soc, board.arch));
+    rows.add("RAM", span(board.ram));
+    for (family, address) in &board.load_addresses {
+        rows.add("kernel", format!("{family} linked at {address:#x}"));
+    }
+    rows.add(
+        "UART",
+        match board.uart.kind {
+            UartKind::None => "none".into(),
+            kind => {
+                let uart = &board.uart;
+                format!("{} at {:#x}, shift {}, width {}", board::uart_kind(kind), uart.address, uart.shift, uart.width)
+            }
+        },
+    );
+    if let Some(reset) = board.reset {
+        rows.add("reset", format!("write {:#x} to {:#x}", reset.value, reset.address));
+    }
+    if let Some(led) = board.led {
+        rows.add("LED", format!("mask {:#x}, on at {:#x}, off at {:#x}", led.mask, led.set, led.clear));
+    }
+    rows.add("on failure", board::policy_name(board.defaults.policy));
+    bootloader(board, &mut rows);
+    if let Some(flash) = &board.flash {
+        let window = match flash.window.is_empty() {
+            true => "not readable as memory".into(),
+            false => format!("readable at {}", span(flash.window)),
+        };
+        let erase = format!("{:#x}-byte erase blocks", flash.erase_size);
+        rows.add("flash", format!("{} {}, {erase}, {window}", mebibytes(flash.size), kind(flash)));
+    }
+    if let Some(dtb) = &board.dtb {
+        rows.add("device tree", format!("{}, {} bytes", dtb.name, dtb.bytes.len()));
+    }
+    if let Some(qemu) = &board.qemu {
+        rows.add("QEMU", format!("{} -M {} -cpu {} -m {}", qemu.binary, qemu.machine, qemu.cpu, qemu.memory));
+    }
+    rows.print(out)?;
+    if let Some(flash) = &board.flash {
+        writeln!(out)?;
+        partitions(flash, out)?;
+    }
+    for (heading, texts) in [
+        ("quirks", board.quirks.iter().map(|quirk| format!("{} ({})", quirk.text, quirk.source)).collect()),
+        ("sources", board.sources.clone()),
+        ("not verified", board.unverified.clone()),
+    ] {
+        let texts: Vec<String> = texts;
+        if !texts.is_empty() {
+            writeln!(out, "\n{heading}")?;
+        }
+        for text in texts {
+            writeln!(out, "  - {text}")?;
+        }
+    }
+    Ok(())
+}
+
+fn bootloader(board: &Board, rows: &mut Rows) {
+    let Bootloader { name, prompt, interrupt, containers, .. } = &board.bootloader;
+    let it = &board.bootloader;
+    rows.add("bootloader", name);
+    if let Some(prompt) = prompt {
+        rows.add("prompt", prompt);
+    }
+    if let Some(interrupt) = interrupt {
+        let on = interrupt.on.as_ref().map(|on| format!(" at {on:?}")).unwrap_or_default();
+        rows.add("interrupt", format!("send {:?}{on}", interrupt.send));
+    }
+    let words: Vec<String> = containers
+        .iter()
+        .filter_map(|container| Some(serde_json::to_value(container).ok()?.as_str()?.to_owned()))
+        .collect();
+    rows.add("starts", words.join(", "));
+    rows.add_all("vendor format", &it.vendor_container);
+    rows.add_all("from flash", &it.flash_command);
+    rows.add("bootm IMAGE - DTB", if it.bootm_dtb { "yes" } else { "no" });
+    if let Some(address) = it.tftp_address {
+        rows.add("tftpboot", format!("{address:#x}"));
+    }
+    if let Some(staging) = it.staging {
+        rows.add("staging", span(staging));
+    }
+    rows.add("top of RAM", format!("{:#x} bytes are the bootloader's", it.reserved_top));
+    for (name, limit) in [("decoder's limit", it.decompression_limit), ("image limit", it.image_limit)] {
+        if let Some(limit) = limit {
+            rows.add(name, format!("{limit:#x} ({limit} bytes)"));
+        }
+    }
+}
+
+fn partitions(flash: &Flash, out: &mut impl Write) -> io::Result<()> {
+    let mut table = plain(&["partition", "offset", "size", "role", "slot", "mapped at", "stoop writes it"]);
+    for partition in &flash.partitions {
+        table.add_row([
+            partition.name.clone(),
+            format!("{:#010x}", partition.offset),
+            format!("{:#010x}", partition.size),
+            partition.role.to_string(),
+            partition.slot.map_or("-".into(), String::from),
+            flash.mapped(partition).map_or("-".into(), |region| format!("{:#x}", region.start())),
+            (if partition.protected { "never" } else { "yes" }).into(),
+        ]);
+    }
+    lines(&table, out)
+}
+
+fn kind(flash: &Flash) -> &'static str {
+    match flash.kind {
+        board::FlashKind::Nor => "NOR",
+        board::FlashKind::Nand => "NAND",
+    }
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn span(region: Region) -> String {
+    format!("{:#x}..{:#x} ({:#x} bytes)", region.start(), region.end(), region.size())
+}
+
+/// Words and values below each other.
+#[derive(Default)]
+struct Rows(Vec<(&'static str, String)>);
+
+impl Rows {
+    fn add(&mut self, word: &'static str, value: impl Into<String>) {
+        self.0.push((word, value.into()));
+    }
+
+    fn add_all<'a>(&mut self, word: &'static str, values: impl IntoIterator<Item = &'a String>) {
+        self.0.extend(values.into_iter().map(|value| (word, value.clone())));
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        self.0.iter().try_for_each(|(word, value)| writeln!(out, "{word:<18} {value}"))
+    }
+}
+
+fn plain(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    table
+}
+
+/// A table without blanks at the ends of its lines.
+fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim()))
+}
+
+fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
+    print(writeln!(out, "{text}"))
+}
+
+/// A reader that went away is no failure.
+fn print(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
