@@ -4,6 +4,9 @@
 
 pub mod command;
 pub mod error;
+pub mod input;
+pub mod kconfig;
+pub mod preflight;
 pub mod ui;
 
 pub use error::{Failure, Result};
