@@ -5,6 +5,9 @@
 pub mod board;
 pub mod command;
 pub mod error;
+pub mod input;
+pub mod kconfig;
+pub mod preflight;
 pub mod ui;
 
 pub use error::{Failure, Result};

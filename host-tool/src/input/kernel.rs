@@ -1,0 +1,458 @@
+//! One neutral value for every way a kernel comes: vmlinux, vmlinuz, flat binary, uImage, Debian package.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use super::codec::Codec;
+use super::mips::{self, Code};
+use super::relocation::{Relocation, relocation};
+use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, looks_like, physical, read_file, uimage, zboot};
+use crate::kconfig::Kconfig;
+use crate::ui::Progress;
+use crate::{Failure, Result};
+
+/// How the kernel came; containers name what was inside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// ELF, linked where it runs.
+    Vmlinux,
+    /// ELF or flat, decompresses itself.
+    Vmlinuz,
+    /// Bytes without headers.
+    Flat,
+    /// U-Boot's legacy format.
+    UImage(Box<Form>),
+    /// A Debian package.
+    Deb(Box<Form>),
+    /// A compressed file.
+    Compressed(Codec, Box<Form>),
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Form::Vmlinux => f.write_str("vmlinux"),
+            Form::Vmlinuz => f.write_str("vmlinuz"),
+            Form::Flat => f.write_str("flat binary"),
+            Form::UImage(inner) => write!(f, "{inner} in a uImage"),
+            Form::Deb(inner) => write!(f, "{inner} in a Debian package"),
+            Form::Compressed(codec, inner) => write!(f, "{inner}, {}", codec.name()),
+        }
+    }
+}
+
+/// What the user says about a kernel that does not say it itself. Addresses as in KSEG0, KSEG1 or physical.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Overrides {
+    /// Where a flat binary is linked.
+    pub load_address: Option<u64>,
+    /// Where a flat binary is entered; by default at its load address, if there is a jump.
+    pub entry_point: Option<u64>,
+}
+
+/// The kernel inside a vmlinuz.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inner {
+    /// Physical addresses from its load address to the end of its bss; the vmlinuz writes here.
+    pub region: Range<u64>,
+    /// The end of the bss was read from its code. If not, the region ends with the file-backed part.
+    pub exact: bool,
+    /// Physical.
+    pub entry_point: u64,
+    /// The compression it was in.
+    pub codec: Codec,
+}
+
+/// A kernel, wherever it came from. All addresses are physical.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The machine it is for.
+    pub arch: Arch,
+    /// How it came.
+    pub form: Form,
+    /// Where the first byte of `image` belongs.
+    pub load_address: u64,
+    /// Where the CPU goes.
+    pub entry_point: u64,
+    /// All of its bytes, gaps filled with zeros. What follows up to `memory_size` must be zeroed.
+    pub image: Vec<u8>,
+    /// Bytes from `load_address` that it needs: bss included, of a vmlinuz also the heap.
+    pub memory_size: u64,
+    /// `memory_size` is from headers or from the kernel's own code. If not, it is the size of the image and the bss is unknown.
+    pub memory_exact: bool,
+    /// For a vmlinuz: what it writes when it runs. `None` with a note when it could not be found out.
+    pub decompresses_to: Option<Inner>,
+    /// The kernel moves itself at boot.
+    pub relocation: Option<Relocation>,
+    /// Where a device tree can be put instead of passing it: physical address and room in bytes.
+    pub appended_dtb: Option<(u64, u64)>,
+    /// Interesting symbols such as `__appended_dtb`, physical.
+    pub symbols: BTreeMap<String, u64>,
+    /// From IKCONFIG or the package.
+    pub config: Option<Kconfig>,
+    /// What follows "Linux version ", up to the compiler: such as `6.1.0-50-mips32r2el`.
+    pub version: Option<String>,
+    /// What the user should know, whole sentences without a full stop.
+    pub notes: Vec<String>,
+}
+
+/// Room behind a kernel with CONFIG_MIPS_RAW_APPENDED_DTB or _ELF_ (vmlinux.lds.S, setup.c).
+const APPENDED_ROOM: u64 = 0x10_0000;
+
+impl Kernel {
+    /// Reads any form of kernel.
+    ///
+    /// # Errors
+    /// Everything that makes the file no bootable 32-bit MIPS kernel, each with its next step.
+    pub fn read(path: &Path, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
+        let within = |failure: Failure| failure.within(path.display());
+        let bytes = read_file(path)?;
+        if bytes.starts_with(b"!<arch>\n") {
+            let contents = deb::read(path, progress).map_err(within)?;
+            let config = match &contents.config {
+                Some((name, text)) => {
+                    Some(Kconfig::parse(text, &format!("boot/{name} of the package")).map_err(within)?)
+                }
+                None => None,
+            };
+            let mut kernel = Kernel::from_bytes(contents.kernel, overrides, config, progress)
+                .map_err(|failure| failure.within(&contents.name))
+                .map_err(within)?;
+            kernel.form = Form::Deb(Box::new(kernel.form));
+            return Ok(kernel);
+        }
+        Kernel::from_bytes(bytes, overrides, None, progress).map_err(within)
+    }
+
+    fn from_bytes(
+        bytes: Vec<u8>,
+        overrides: Overrides,
+        config: Option<Kconfig>,
+        progress: &mut dyn Progress,
+    ) -> Result<Kernel> {
+        if let Some(failure) = not_yet(&bytes) {
+            return Err(failure);
+        }
+        if bytes.starts_with(b"\x7fELF") {
+            if overrides.load_address.is_some() || overrides.entry_point.is_some() {
+                return Err(Failure::usage("an ELF kernel has its own load address and entry point")
+                    .next("leave --load-address and --entry-point away"));
+            }
+            return finish(from_elf(elf::read(&bytes)?), config, progress);
+        }
+        if matches!(be32(&bytes, 0), Some(uimage::MAGIC | uimage::MAGIC_OKLI)) {
+            return from_uimage(&bytes, overrides, config, progress);
+        }
+        if let Some(codec) = Codec::detect(&bytes) {
+            progress.step("decompressing the kernel", None);
+            let inner = codec.decode(&bytes, KSEG0_SIZE)?;
+            if Codec::detect(&inner).is_some() {
+                return Err(
+                    Failure::new(format!("compressed twice, {} outside", codec.name())).next("decompress it once")
+                );
+            }
+            let mut kernel = Kernel::from_bytes(inner, overrides, config, progress)?;
+            kernel.form = Form::Compressed(codec, Box::new(kernel.form));
+            return Ok(kernel);
+        }
+        let Some(load) = overrides.load_address else {
+            return Err(Failure::usage(format!("not an ELF kernel, a uImage or a package, but {}", looks_like(&bytes)))
+                .next("if it is a flat binary such as vmlinux.bin, give --load-address, and --entry-point if it starts elsewhere"));
+        };
+        finish(from_flat(bytes, load, overrides.entry_point)?, config, progress)
+    }
+
+    /// Where the kernel proper runs before it moves itself: of a vmlinuz the inner kernel's region.
+    pub fn runs_at(&self) -> Range<u64> {
+        match &self.decompresses_to {
+            Some(inner) => inner.region.clone(),
+            None => self.load_address..self.load_address + self.memory_size,
+        }
+    }
+}
+
+/// Forms that are recognised but belong to later work or other options.
+fn not_yet(bytes: &[u8]) -> Option<Failure> {
+    let is = |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    let (fact, next) = if is(4, b"zimg") && is(0, b"MZ") {
+        ("an EFI zboot image, for arm64 or another machine that is not supported yet", "give a 32-bit MIPS kernel")
+    } else if is(56, b"ARM\x64") {
+        ("an arm64 Image: arm64 is not supported yet", "give a 32-bit MIPS kernel")
+    } else if be32(bytes, 0) == Some(super::dtb::MAGIC) {
+        if super::dtb::is_fit(bytes) {
+            (
+                "a FIT image, not supported yet",
+                "take the kernel out with dumpimage, or give the vmlinux it was made from",
+            )
+        } else {
+            ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
+        }
+    } else if is(0, b"hsqs") {
+        ("a squashfs", "give it with --rootfs, and a kernel with --kernel")
+    } else {
+        return None;
+    };
+    Some(Failure::new(format!("this is {fact}")).next(next))
+}
+
+/// Before the questions that every form answers the same way.
+struct Raw {
+    arch: Arch,
+    form: Form,
+    load: u64,
+    entry: u64,
+    image: Vec<u8>,
+    memory_size: u64,
+    memory_exact: bool,
+    symbols: BTreeMap<String, u64>,
+    single_segment: bool,
+    appended: Option<(u64, u64)>,
+    notes: Vec<String>,
+}
+
+fn from_elf(flat: elf::Flat) -> Raw {
+    Raw {
+        arch: flat.arch,
+        form: Form::Vmlinux,
+        load: flat.load,
+        entry: flat.entry,
+        image: flat.image,
+        memory_size: flat.memory_size,
+        memory_exact: true,
+        symbols: flat.symbols,
+        single_segment: flat.segments == 1,
+        appended: flat.appended,
+        notes: Vec::new(),
+    }
+}
+
+fn from_flat(image: Vec<u8>, load: u64, entry: Option<u64>) -> Result<Raw> {
+    let Some(base) = physical(load).filter(|base| base + image.len() as u64 <= KSEG0_SIZE) else {
+        return Err(Failure::usage(format!(
+            "0x{:x} bytes at the load address 0x{load:x} are not in KSEG0 (0x80000000..0xa0000000)",
+            image.len()
+        ))
+        .next("give the address that the kernel is linked at"));
+    };
+    let Some(big_endian) = mips::big_endian(&image) else {
+        return Err(Failure::new(format!(
+            "no MIPS code in it, neither big- nor little-endian: it is {}",
+            looks_like(&image)
+        ))
+        .next("give an uncompressed kernel; for other compressions decompress it first"));
+    };
+    let code = Code { bytes: &image, base, big_endian };
+    let mut notes = Vec::new();
+    let entry = match entry {
+        Some(entry) => physical(entry)
+            .filter(|at| (base..base + image.len() as u64).contains(at) && at % 4 == 0)
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "the entry point 0x{entry:x} is not an instruction of [0x{base:x}, 0x{:x})",
+                    base + image.len() as u64
+                ))
+                .next("give the address of kernel_entry, as `readelf -h vmlinux` shows it")
+            })?,
+        None => {
+            let starts_here = code.zboot(base).is_some()
+                || code.real_entry(base).is_some_and(|entry| entry != base && code.bss(entry).is_some());
+            if !starts_here && code.bss(base).is_none() {
+                return Err(Failure::usage(format!(
+                    "the code at the load address 0x{load:x} is not where a kernel starts"
+                ))
+                .next("give --entry-point, the e_entry that `readelf -h vmlinux` shows"));
+            }
+            base
+        }
+    };
+    let end = match code.zboot(entry) {
+        Some(vmlinuz) => Some(vmlinuz.end),
+        None => code.bss(entry).map(|bss| bss.end),
+    };
+    let end = end.filter(|end| *end >= base + image.len() as u64);
+    if end.is_none() {
+        notes.push(
+            "how much bss the kernel clears is unknown: a flat binary does not tell, and its code was not recognised"
+                .into(),
+        );
+    }
+    Ok(Raw {
+        arch: if big_endian { Arch::MipsBe } else { Arch::MipsLe },
+        form: Form::Flat,
+        load: base,
+        entry,
+        memory_size: end.map_or(image.len() as u64, |end| end - base),
+        memory_exact: end.is_some(),
+        symbols: BTreeMap::new(),
+        single_segment: true,
+        appended: None,
+        notes,
+        image,
+    })
+}
+
+fn from_uimage(
+    bytes: &[u8],
+    overrides: Overrides,
+    config: Option<Kconfig>,
+    progress: &mut dyn Progress,
+) -> Result<Kernel> {
+    let header = uimage::read(bytes)?;
+    if header.arch == Some(Arch::Arm64) {
+        return Err(Failure::new("the uImage is for arm64, not supported yet").next("give a 32-bit MIPS kernel"));
+    }
+    if overrides.load_address.is_some() || overrides.entry_point.is_some() {
+        return Err(Failure::usage(format!(
+            "the uImage says where it belongs: load address 0x{:x}, entry point 0x{:x}",
+            header.load, header.entry
+        ))
+        .next("leave --load-address and --entry-point away"));
+    }
+    let image = match header.codec {
+        Some(codec) => {
+            progress.step("decompressing the kernel", None);
+            codec.decode(header.data, KSEG0_SIZE).map_err(|failure| failure.within("uImage"))?
+        }
+        None => header.data.to_vec(),
+    };
+    let raw = if image.starts_with(b"\x7fELF") {
+        from_elf(elf::read(&image).map_err(|failure| failure.within("in the uImage"))?)
+    } else {
+        // The header's addresses are not the user's: what is wrong with them is a failure of the file.
+        from_flat(image, header.load, Some(header.entry)).map_err(|failure| {
+            Failure::new(failure.fact()).within("uImage").next("build the uImage again with the kernel's own addresses")
+        })?
+    };
+    let mut kernel = finish(raw, config, progress)?;
+    if header.behind > 0 {
+        kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
+    }
+    if !header.name.is_empty() && kernel.version.is_none() {
+        kernel.version = Some(header.name);
+    }
+    kernel.form = Form::UImage(Box::new(kernel.form));
+    Ok(kernel)
+}
+
+/// Recognises a vmlinuz, then asks the uncompressed kernel for version, configuration and relocation.
+fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Result<Kernel> {
+    let big_endian = raw.arch.big_endian();
+    let code = Code { bytes: &raw.image, base: raw.load, big_endian };
+    let start = if raw.single_segment { code.zboot(code.real_entry(raw.entry).unwrap_or(raw.entry)) } else { None };
+    let mut kernel = Kernel {
+        arch: raw.arch,
+        form: raw.form,
+        load_address: raw.load,
+        entry_point: raw.entry,
+        image: Vec::new(),
+        memory_size: raw.memory_size,
+        memory_exact: raw.memory_exact,
+        decompresses_to: None,
+        relocation: None,
+        appended_dtb: None,
+        symbols: raw.symbols,
+        config,
+        version: None,
+        notes: raw.notes,
+    };
+    let Some(start) = start else {
+        describe(&mut kernel, &raw.image)?;
+        let (load, size) = (kernel.load_address, kernel.memory_size);
+        kernel.relocation = relocation(load, size, kernel.config.as_ref(), &raw.image);
+        kernel.appended_dtb = appended_slot(&kernel, raw.appended, raw.image.len() as u64);
+        kernel.image = raw.image;
+        return Ok(kernel);
+    };
+
+    kernel.form = Form::Vmlinuz;
+    progress.step("decompressing the kernel", None);
+    match zboot::payload(&raw.image) {
+        Ok(payload) => {
+            describe(&mut kernel, &payload.image)?;
+            let platform = kernel.config.as_ref().and_then(crate::preflight::link_address);
+            match zboot::place(&payload.image, &start, raw.load, big_endian, platform) {
+                Some(place) => {
+                    let region = place.load..place.load + place.memory_size;
+                    if !place.exact {
+                        kernel.notes.push(format!(
+                            "the bss of the kernel inside the vmlinuz is unknown; at least [0x{:x}, 0x{:x}) is written",
+                            region.start, region.end
+                        ));
+                    }
+                    kernel.relocation =
+                        relocation(place.load, place.memory_size, kernel.config.as_ref(), &payload.image);
+                    kernel.decompresses_to =
+                        Some(Inner { region, exact: place.exact, entry_point: start.entry, codec: payload.codec });
+                }
+                None => kernel.notes.push(format!(
+                    "where the vmlinuz decompresses its kernel to is unknown; its entry point is 0x{:x}",
+                    start.entry
+                )),
+            }
+        }
+        Err(codec) => kernel.notes.push(match codec {
+            Some(codec) => format!("the kernel inside the vmlinuz is {} data, which is not looked into", codec.name()),
+            None => {
+                "the kernel inside the vmlinuz was not found: its size, version and configuration are unknown".into()
+            }
+        }),
+    }
+    let raw_appended = kernel.config.as_ref().is_some_and(|config| config.is_yes("MIPS_RAW_APPENDED_DTB"));
+    kernel.appended_dtb = raw.appended.filter(|_| raw_appended);
+    kernel.image = raw.image;
+    Ok(kernel)
+}
+
+/// Version and configuration from the uncompressed kernel.
+fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
+    kernel.version = version(image);
+    if kernel.config.is_none() {
+        kernel.config = Kconfig::from_image(image, "the kernel")?;
+    }
+    let Some(config) = &kernel.config else { return Ok(()) };
+    if config.is_yes("64BIT") {
+        return Err(Failure::new("the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
+            .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+    }
+    let says = (config.is_yes("CPU_BIG_ENDIAN"), config.is_yes("CPU_LITTLE_ENDIAN"));
+    if says == (!kernel.arch.big_endian(), kernel.arch.big_endian()) {
+        return Err(Failure::new(format!(
+            "the kernel is {} but its configuration ({}) says otherwise",
+            kernel.arch,
+            config.source()
+        ))
+        .next("give the configuration that this kernel was built with"));
+    }
+    Ok(())
+}
+
+/// The word behind "Linux version ". The banner proper has the build number; other strings look alike.
+fn version(image: &[u8]) -> Option<String> {
+    const BANNER: &[u8] = b"Linux version ";
+    let mut from = 0;
+    while let Some(at) = find(&image[from..], BANNER) {
+        from += at + BANNER.len();
+        let word: Vec<u8> = image[from..].iter().take(64).take_while(|byte| byte.is_ascii_graphic()).copied().collect();
+        if word.first().is_some_and(u8::is_ascii_digit) {
+            return String::from_utf8(word).ok();
+        }
+    }
+    None
+}
+
+fn appended_slot(kernel: &Kernel, section: Option<(u64, u64)>, size: u64) -> Option<(u64, u64)> {
+    if section.is_some() {
+        return section;
+    }
+    // The linker script has this symbol only with CONFIG_MIPS_RAW_APPENDED_DTB.
+    let raw = kernel.config.as_ref().is_some_and(|config| config.is_yes("MIPS_RAW_APPENDED_DTB"));
+    let behind = (kernel.load_address + size).next_multiple_of(8);
+    let at = kernel.symbols.get("__appended_dtb").copied().or(raw.then_some(behind))?;
+    Some((at, APPENDED_ROOM))
+}
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;
