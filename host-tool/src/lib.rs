@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod error;
+pub mod qemu;
 pub mod ui;
 
 pub use error::{Failure, Result};
