@@ -14,9 +14,9 @@ use regex::bytes::{Regex, RegexBuilder};
 use crate::{Failure, Result};
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
+/// The shim's own errors are not among them: another slot may follow.
 pub const FATAL: &[&str] = &[
     r"Kernel panic - [^\r\n]*[\r\n]",
-    r"stoop: E[0-9][0-9][^\r\n]*[\r\n]",
     r"### ERROR ### Please RESET the board[^\r\n]*[\r\n]",
     r"TFTP error: [^\r\n]*[\r\n]",
     r"Retry count exceeded[^\r\n]*[\r\n]",

@@ -22,6 +22,8 @@ pub enum Image {
     Elf {
         /// Whether its words are little endian.
         little_endian: bool,
+        /// The first virtual address that its segments fill, and the one behind the last.
+        load: Option<(u64, u64)>,
     },
     /// Anything else: bytes that run where they are put.
     Raw,
@@ -29,7 +31,6 @@ pub enum Image {
 
 const UIMAGE_MAGIC: u32 = 0x2705_1956;
 const UIMAGE_HEADER: usize = 64;
-const EM_MIPS: u16 = 8;
 
 impl Image {
     /// Looks at a file.
@@ -67,42 +68,39 @@ impl Image {
     }
 
     fn elf(bytes: &[u8]) -> Result<Image> {
-        let little_endian = match (bytes.get(4), bytes.get(5)) {
-            (Some(1), Some(1)) => true,
-            (Some(1), Some(2)) => false,
-            _ => {
-                return Err(
-                    Failure::new("the ELF file is not for a 32-bit CPU").next("give an image for a MIPS32 board")
-                );
-            }
-        };
-        let machine = match bytes.get(18..20) {
-            Some(&[low, high]) if little_endian => u16::from_le_bytes([low, high]),
-            Some(&[high, low]) => u16::from_be_bytes([high, low]),
-            _ => return Err(Failure::new("the ELF file ends within its header").next("pack it again")),
-        };
-        if machine != EM_MIPS {
-            return Err(Failure::new(format!("the ELF file is for machine {machine:#x}, not MIPS ({EM_MIPS:#x})"))
+        use object::{Architecture, Object, ObjectSegment};
+        let broken = |error| Failure::new(format!("the ELF file is broken: {error}")).next("pack it again");
+        let file = object::File::parse(bytes).map_err(broken)?;
+        if file.architecture() != Architecture::Mips || file.is_64() {
+            let machine = file.architecture();
+            return Err(Failure::new(format!("the ELF file is for {machine:?}, not for 32-bit MIPS"))
                 .next("give an image for a MIPS32 board"));
         }
-        Ok(Image::Elf { little_endian })
+        let mut load: Option<(u64, u64)> = None;
+        for segment in file.segments().filter(|segment| segment.size() != 0) {
+            segment.data().map_err(broken)?;
+            let (start, end) = (segment.address(), segment.address().saturating_add(segment.size()));
+            load = Some(load.map_or((start, end), |all| (all.0.min(start), all.1.max(end))));
+        }
+        Ok(Image::Elf { little_endian: file.is_little_endian(), load })
     }
 
-    /// Where bootm will write, as physical addresses; `None` where the file does not say.
+    /// Where bootm or bootelf will write, as physical addresses; `None` where the file does not say.
     pub fn load_range(&self) -> Option<Range<u64>> {
         match *self {
             Image::Uimage { load, size, compression: 0, .. } => {
-                let start = physical(load);
+                let start = physical(u64::from(load));
                 Some(start..start + u64::from(size))
             }
+            Image::Elf { load: Some((start, end)), .. } => Some(physical(start)..physical(start) + (end - start)),
             _ => None,
         }
     }
 }
 
 /// The physical address behind a KSEG0 or KSEG1 address; others stay.
-pub fn physical(address: u32) -> u64 {
-    u64::from(if (0x8000_0000..0xc000_0000).contains(&address) { address & 0x1fff_ffff } else { address })
+pub fn physical(address: u64) -> u64 {
+    if (0x8000_0000..0xc000_0000).contains(&address) { address & 0x1fff_ffff } else { address }
 }
 
 /// Where to fetch `size` bytes that bootm then moves to `load`: at `preferred`, or, if the two would overlap, at the next
@@ -157,19 +155,36 @@ mod tests {
         assert!(Image::of(&[]).is_err(), "empty");
     }
 
+    /// An ELF header and one program header that fills 0x20 bytes at 0x80100000.
+    fn elf(machine: u8) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x01\x01\x01".to_vec();
+        bytes.resize(0x34 + 0x20, 0);
+        bytes.extend([1, 2, 3, 4]);
+        let half = [(0x10, 2), (0x12, machine), (0x14, 1), (0x28, 0x34), (0x2a, 0x20), (0x2c, 1)];
+        for (at, value) in half {
+            bytes[at] = value;
+        }
+        bytes[0x1c] = 0x34;
+        for (at, value) in [(0, 1_u32), (4, 0x54), (8, 0x8010_0000), (12, 0x8010_0000), (16, 4), (20, 0x20)] {
+            bytes[0x34 + at..0x34 + at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        bytes
+    }
+
     #[test]
-    fn an_elf_says_its_byte_order_and_must_be_for_mips() {
-        let mut elf = b"\x7fELF\x01\x01\x01".to_vec();
-        elf.resize(52, 0);
-        elf[18] = 8;
-        assert_eq!(Image::of(&elf).unwrap(), Image::Elf { little_endian: true });
-        assert!(Image::of(&elf[..19]).is_err(), "cut");
-        elf[5] = 2;
-        assert_eq!(Image::of(&elf).unwrap_err().fact(), "the ELF file is for machine 0x800, not MIPS (0x8)");
-        elf.swap(18, 19);
-        assert_eq!(Image::of(&elf).unwrap(), Image::Elf { little_endian: false });
-        elf[4] = 2;
-        assert!(Image::of(&elf).is_err(), "64-bit");
+    fn an_elf_says_its_byte_order_and_where_it_goes() {
+        let image = Image::of(&elf(8)).unwrap();
+        assert_eq!(image, Image::Elf { little_endian: true, load: Some((0x8010_0000, 0x8010_0020)) });
+        assert_eq!(image.load_range(), Some(0x10_0000..0x10_0020));
+    }
+
+    #[test]
+    fn an_elf_that_is_cut_or_for_another_cpu_is_refused() {
+        assert_eq!(Image::of(&elf(40)).unwrap_err().fact(), "the ELF file is for Arm, not for 32-bit MIPS");
+        let whole = elf(8);
+        for length in 5..whole.len() {
+            assert!(Image::of(&whole[..length]).is_err(), "{length:#x} bytes");
+        }
     }
 
     #[test]

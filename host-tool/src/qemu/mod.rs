@@ -1,8 +1,10 @@
 //! Boards that QEMU plays: what its command line must be. The pure part of `stoop run` and of the `qemu` rig.
 //!
-//! [`Vm`] runs one, [`Console`] talks to it, [`uboot`] knows what to say, [`flash`] is its NOR, [`image`] what it boots.
+//! [`Emulator`] is such a board; [`Vm`] is one run of it, [`Console`] talks to it, [`uboot`] knows what to say, [`flash`]
+//! is its NOR, [`image`] what it boots.
 
 pub mod console;
+pub mod emulator;
 pub mod flash;
 pub mod image;
 pub mod uboot;
@@ -12,6 +14,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use console::{Console, Log, Seen};
+pub use emulator::{Emulator, Options, Target};
 pub use vm::Vm;
 
 /// The machine that stands for a board.

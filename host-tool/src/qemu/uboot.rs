@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Console;
 use super::console::Seen;
+use super::image::{Image, physical, staging};
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -18,10 +19,28 @@ pub struct Facts {
     pub server: String,
     /// How long one command, or the way from power on to the prompt, may take.
     pub patience: Duration,
+    /// Where it fetches files to without harm, as typed (KSEG0).
+    pub tftp_address: u32,
+    /// The end of the RAM that it uses, physical: the top of RAM, or of low memory where there is high memory.
+    pub ram_end: u64,
+    /// Bytes below `ram_end` that it occupies.
+    pub reserved_top: u64,
 }
 
-/// Puts a file where the TFTP server finds it and returns the name to fetch it by.
-pub type Stage<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<String>;
+impl Facts {
+    /// Where to fetch an image to: the board's address, or behind what bootm or bootelf will write if these overlap.
+    ///
+    /// # Errors
+    /// As for [`staging`].
+    pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
+        let free_end = self.ram_end.saturating_sub(self.reserved_top);
+        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), free_end)?;
+        Ok(KSEG0 | u32::try_from(at).unwrap_or_default())
+    }
+}
+
+/// Cached, unmapped: how mainline and vendor bootloaders on MIPS want addresses of RAM typed.
+const KSEG0: u32 = 0x8000_0000;
 
 /// How the image is entered. Addresses are virtual, as typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,31 +122,8 @@ pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: us
         .next("see what the bootloader says about the transfer"))
 }
 
-/// Sets bootargs to exactly these bytes, through a file fetched to `at`; `None` deletes them.
-///
-/// # Errors
-/// As for [`fetch`]; usage when they hold a NUL, which no variable can.
-pub fn set_bootargs(
-    console: &mut Console,
-    facts: &Facts,
-    stage: Stage<'_>,
-    at: u32,
-    bootargs: Option<&[u8]>,
-) -> Result<()> {
-    let Some(bootargs) = bootargs else {
-        return command(console, facts, "setenv bootargs").map(drop);
-    };
-    if bootargs.contains(&0) {
-        return Err(Failure::usage("bootargs hold a NUL").next("leave it out: it would end them"));
-    }
-    let text = env_text("bootargs", bootargs);
-    let name = stage("bootargs.txt", &text)?;
-    fetch(console, facts, at, &name, text.len())?;
-    command(console, facts, &format!("env import -t {at:#x} {:#x}", text.len())).map(drop)
-}
-
-/// A line of U-Boot's text environment (`lib/hashtable.c`, `himport_r`: a backslash takes the next byte as it is).
-fn env_text(name: &str, value: &[u8]) -> Vec<u8> {
+/// A variable as a line of U-Boot's text environment (`lib/hashtable.c`, `himport_r`: a backslash takes the next byte as it is).
+pub fn env_text(name: &str, value: &[u8]) -> Vec<u8> {
     let mut line = format!("{name}=").into_bytes();
     for &byte in value {
         if byte == b'\\' || byte == b'\n' {
@@ -139,47 +135,92 @@ fn env_text(name: &str, value: &[u8]) -> Vec<u8> {
     line
 }
 
-/// Starts an image from the prompt: network, bootargs, image, and the command that enters it. Returns once that is typed;
-/// what comes next on the console is the image's.
+/// What is to be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Boot<'a> {
+    /// The image file's bytes.
+    pub image: &'a [u8],
+    /// The bootargs, byte for byte; `None` leaves the variable unset.
+    pub bootargs: Option<&'a [u8]>,
+    /// How the image is entered.
+    pub how: How<'a>,
+}
+
+/// A [`Boot`] whose files the TFTP server has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    bootargs: Option<File>,
+    image: File,
+    tree: Option<File>,
+    /// What enters the image, in the order to be typed.
+    commands: Vec<String>,
+}
+
+/// A file to fetch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct File {
+    name: String,
+    size: usize,
+    at: u32,
+}
+
+/// Puts the files of `boot` where the TFTP server finds them: `put` gets a name and the bytes, and returns the name to
+/// fetch them by.
 ///
 /// # Errors
-/// As for [`fetch`] and [`set_bootargs`]; usage when U-Boot would drop words of the bootargs.
-pub fn boot(
-    console: &mut Console,
-    facts: &Facts,
-    stage: Stage<'_>,
-    image: &[u8],
-    bootargs: Option<&[u8]>,
-    how: How<'_>,
-) -> Result<()> {
-    let words = bootargs.map_or(0, |bootargs| argv(bootargs).len());
-    if matches!(how, How::Bootm { tree: None, .. }) && words > BOOTM_WORDS {
+/// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
+pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
+    let mut file = |name, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
+    let bootargs = boot.bootargs.unwrap_or_default();
+    let words = argv(bootargs).len();
+    if matches!(boot.how, How::Bootm { tree: None, .. }) && words > BOOTM_WORDS {
         return Err(Failure::usage(format!(
             "U-Boot delivers {BOOTM_WORDS:#x} words of bootargs, these have {words:#x}"
         ))
         .next("join or drop some, or pass a device tree"));
     }
-    network(console, facts)?;
-    let (How::Bootm { at, .. } | How::Go { at } | How::Bootelf { at }) = how;
-    set_bootargs(console, facts, stage, at, bootargs)?;
-    let name = stage("image", image)?;
-    fetch(console, facts, at, &name, image.len())?;
-    // Expanded by U-Boot's shell into its words, so the typed line stays short.
-    let typed = if words == 0 { "" } else { " ${bootargs}" };
-    match how {
-        How::Bootm { tree: None, .. } => type_line(console, &format!("bootm {at:#x}")),
-        How::Bootm { tree: Some((tree_at, tree)), .. } => {
-            let name = stage("tree.dtb", tree)?;
-            fetch(console, facts, tree_at, &name, tree.len())?;
-            type_line(console, &format!("bootm {at:#x} - {tree_at:#x}"))
-        }
-        How::Go { .. } => type_line(console, &format!("go {at:#x}{typed}")),
-        How::Bootelf { .. } => {
-            // Only now: with it tftpboot would start what it fetched, and without it bootelf does nothing, silently.
-            command(console, facts, "setenv autostart yes")?;
-            type_line(console, &format!("bootelf {at:#x}{typed}"))
-        }
+    if bootargs.contains(&0) {
+        return Err(Failure::usage("bootargs hold a NUL").next("leave it out: it would end them"));
     }
+    // U-Boot's shell cuts the variable into words, so that the typed line stays short.
+    let typed = if words == 0 { "" } else { " ${bootargs}" };
+    let (at, tree, commands) = match boot.how {
+        How::Bootm { at, tree: None } => (at, None, vec![format!("bootm {at:#x}")]),
+        How::Bootm { at, tree: Some((tree_at, tree)) } => {
+            (at, Some(file("tree.dtb", tree, tree_at)?), vec![format!("bootm {at:#x} - {tree_at:#x}")])
+        }
+        How::Go { at } => (at, None, vec![format!("go {at:#x}{typed}")]),
+        // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
+        How::Bootelf { at } => (at, None, vec!["setenv autostart yes".into(), format!("bootelf {at:#x}{typed}")]),
+    };
+    let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
+    Ok(Plan { bootargs, image: file("image", boot.image, at)?, tree, commands })
+}
+
+/// Carries out a plan from the prompt. Returns once the last command is typed: what comes next on the console is the
+/// image's.
+///
+/// # Errors
+/// As for [`fetch`].
+pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
+    network(console, facts)?;
+    let get = |console: &mut Console, file: &File| fetch(console, facts, file.at, &file.name, file.size);
+    match &plan.bootargs {
+        Some(file) => {
+            get(console, file)?;
+            command(console, facts, &format!("env import -t {:#x} {:#x}", file.at, file.size))?;
+        }
+        None => drop(command(console, facts, "setenv bootargs")?),
+    }
+    get(console, &plan.image)?;
+    if let Some(tree) = &plan.tree {
+        get(console, tree)?;
+    }
+    let Some((last, before)) = plan.commands.split_last() else { return Ok(()) };
+    for line in before {
+        command(console, facts, line)?;
+    }
+    type_line(console, last)
 }
 
 /// The words that mainline U-Boot's bootm makes of bootargs on MIPS, argv[1] and on: cut at each single blank outside of

@@ -65,7 +65,6 @@ fn silence_is_no_answer_with_the_last_lines() {
 fn each_fatal_line_ends_the_wait_at_once() {
     for line in [
         "Kernel panic - not syncing: VFS: Unable to mount root fs",
-        "stoop: E12 kernel crc",
         "### ERROR ### Please RESET the board ###",
         "TFTP error: 'File not found' (1)",
         "Retry count exceeded; starting again",
