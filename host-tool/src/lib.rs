@@ -8,6 +8,7 @@ pub mod error;
 pub mod input;
 pub mod kconfig;
 pub mod preflight;
+pub mod qemu;
 pub mod ui;
 
 pub use error::{Failure, Result};

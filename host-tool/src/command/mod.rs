@@ -5,6 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::Result;
 
 pub mod boards;
+pub mod run;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -20,6 +21,8 @@ pub struct Cli {
 pub enum Verb {
     /// List, show and check board data
     Boards(boards::Args),
+    /// Boot an image in QEMU and show its console
+    Run(run::Args),
     /// Print the completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -35,6 +38,7 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         match self.verb {
             Verb::Boards(args) => boards::run(args),
+            Verb::Run(args) => run::run(&args),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());
                 Ok(())

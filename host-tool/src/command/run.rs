@@ -1,0 +1,174 @@
+//! `stoop run`: boots an image in QEMU, behind a real U-Boot or directly, and shows the console.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::qemu::image::Image;
+use crate::qemu::uboot::{Boot, How};
+use crate::qemu::{Emulator, Log, Options, Target};
+use crate::{Failure, Result};
+
+/// How the image is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Via {
+    /// By U-Boot from the emulated flash, which fetches it over TFTP: bootm, bootelf or go
+    Uboot,
+    /// By QEMU itself (-kernel): ELF only, arguments up to 255 bytes
+    Direct,
+}
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The image: uImage, ELF or raw
+    image: PathBuf,
+    /// The board to play
+    #[arg(long, value_name = "NAME|FILE")]
+    board: String,
+    /// The bootargs that the bootloader passes; without it, none
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    args: Option<String>,
+    /// How to start it
+    #[arg(long, value_enum, default_value_t = Via::Uboot)]
+    via: Via,
+    /// A bootloader image for the flash, instead of the board's
+    #[arg(long, value_name = "FILE")]
+    uboot: Option<PathBuf>,
+    /// RAM, instead of the board's
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u32>,
+    /// End well as soon as the image's console shows this; without it, when the machine stops
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Give up after so long, with exit code 3
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Also write the console to this file, each line with its time
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// More options for QEMU
+    #[arg(last = true, value_name = "QEMU-OPTION")]
+    qemu: Vec<String>,
+}
+
+/// Boots it.
+///
+/// # Errors
+/// Usage: the image cannot be started that way on that board. No answer: the time is over. Failed: the bootloader or the
+/// kernel gave up, or the machine stopped before the pattern came.
+pub fn run(args: &Args) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let bytes = std::fs::read(&args.image).map_err(|error| Failure::io(&args.image, &error))?;
+    let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
+    let mut target = target(&args.board)?;
+    check_byte_order(&image, &target).map_err(|failure| failure.within(args.image.display()))?;
+    if let Some(memory) = args.memory {
+        target.machine.memory = memory;
+        target.uboot.ram_end = target.uboot.ram_end.min(u64::from(memory) << 20);
+    }
+    target.uboot.patience = Duration::from_secs(args.timeout);
+    if args.uboot.is_some() {
+        target.machine.uboot.clone_from(&args.uboot);
+    }
+    if args.via == Via::Direct {
+        target.machine.uboot = None;
+    }
+    let log = args.log.as_deref().map(Log::create).transpose()?;
+    let options = Options { echo: Some(stdout), log, extra: args.qemu.clone() };
+    match args.via {
+        Via::Uboot => {
+            let how = how(&image, bytes.len(), &target)?;
+            let mut board = Emulator::new(with_uboot(target)?, options)?;
+            board.power_on()?;
+            board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), how })?;
+            watch(&mut board, args.until.as_deref(), deadline)
+        }
+        Via::Direct => {
+            if !matches!(image, Image::Elf { .. }) {
+                return Err(Failure::usage("QEMU itself starts ELF files only")
+                    .next("pack with `--format elf`, or start it with `--via uboot`"));
+            }
+            let mut board = Emulator::new(target, options)?;
+            board.power_on_with(&args.image, args.args.as_deref())?;
+            watch(&mut board, args.until.as_deref(), deadline)
+        }
+    }
+}
+
+/// Lets the image run until the pattern or the end.
+fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant) -> Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let seen = match until {
+        Some(pattern) => board.console()?.expect(pattern, left).map(drop),
+        None => board.wait(left),
+    };
+    let seen = seen.map_err(|failure| board.explain(failure));
+    board.power_off()?;
+    seen
+}
+
+/// The command that starts such an image, and where it is fetched to.
+fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
+    let at = target.uboot.image_address(image, size)?;
+    Ok(match image {
+        Image::Uimage { .. } => How::Bootm { at, tree: None },
+        Image::Elf { .. } => How::Bootelf { at },
+        Image::Raw => How::Go { at },
+    })
+}
+
+fn check_byte_order(image: &Image, target: &Target) -> Result<()> {
+    let little = target.machine.binary.ends_with("el");
+    match image {
+        Image::Elf { little_endian, .. } if *little_endian != little => {
+            let name = |little| if little { "little" } else { "big" };
+            Err(Failure::usage(format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)))
+                .next("name the board it was packed for"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn with_uboot(target: Target) -> Result<Target> {
+    if target.machine.uboot.is_none() {
+        return Err(Failure::usage("no U-Boot is known for this board in QEMU")
+            .next("name one with `--uboot FILE`, or start an ELF image with `--via direct`"));
+    }
+    Ok(target)
+}
+
+fn stdout() -> Box<dyn Write + Send> {
+    Box::new(std::io::stdout())
+}
+
+/// TEMPORARY until board data is merged.
+fn target(board: &str) -> Result<Target> {
+    let el = match board {
+        "qemu-malta-le" => "el",
+        "qemu-malta-be" => "",
+        _ => return Err(Failure::usage(format!("unknown board {board}"))),
+    };
+    Ok(Target {
+        machine: crate::qemu::Machine {
+            binary: format!("qemu-system-mips{el}"),
+            machine: "malta".into(),
+            cpu: Some("24Kf".into()),
+            memory: 256,
+            word_swap: el == "el",
+            flash_size: 0x40_0000,
+            uboot: (el == "el").then(|| "/usr/lib/u-boot/maltael/u-boot.bin".into()),
+            network: "pcnet".into(),
+        },
+        uboot: crate::qemu::uboot::Facts {
+            prompt: format!("malta{el} #"),
+            server: crate::qemu::TFTP_SERVER.into(),
+            patience: Duration::from_secs(60),
+            tftp_address: 0x8100_0000,
+            ram_end: 0x1000_0000,
+            reserved_top: 0x10_0000,
+        },
+    })
+}

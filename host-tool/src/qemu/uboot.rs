@@ -1,0 +1,289 @@
+//! A conversation with U-Boot: wait for its prompt, fetch files over TFTP, set bootargs byte for byte, start an image.
+//!
+//! It never types before the prompt (U-Boot would take it for the key that stops it) and never sleeps. Bootargs travel in a
+//! file that `env import` reads: the console's line buffer has 256 bytes, and its shell would expand `$`, `;` and quotes.
+
+use std::time::Duration;
+
+use super::Console;
+use super::console::Seen;
+use super::image::{Image, physical, staging};
+use crate::{Failure, Result};
+
+/// What the conversation needs to know of the board.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// The prompt without the blank at its end; literal text.
+    pub prompt: String,
+    /// The TFTP server's address, as U-Boot reaches it.
+    pub server: String,
+    /// How long one command, or the way from power on to the prompt, may take.
+    pub patience: Duration,
+    /// Where it fetches files to without harm, as typed (KSEG0).
+    pub tftp_address: u32,
+    /// The end of the RAM that it uses, physical: the top of RAM, or of low memory where there is high memory.
+    pub ram_end: u64,
+    /// Bytes below `ram_end` that it occupies.
+    pub reserved_top: u64,
+}
+
+impl Facts {
+    /// Where to fetch an image to: the board's address, or behind what bootm or bootelf will write if these overlap.
+    ///
+    /// # Errors
+    /// As for [`staging`].
+    pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
+        let free_end = self.ram_end.saturating_sub(self.reserved_top);
+        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), free_end)?;
+        Ok(KSEG0 | u32::try_from(at).unwrap_or_default())
+    }
+}
+
+/// Cached, unmapped: how mainline and vendor bootloaders on MIPS want addresses of RAM typed.
+const KSEG0: u32 = 0x8000_0000;
+
+/// How the image is entered. Addresses are virtual, as typed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How<'a> {
+    /// `bootm`, the image fetched to `at`: entered with argc, argv, env; or with a device tree (UHI: -2, tree).
+    Bootm {
+        /// Where the uImage is fetched to.
+        at: u32,
+        /// A device tree and where it is fetched to. U-Boot puts its bootargs and memory into it.
+        tree: Option<(u32, &'a [u8])>,
+    },
+    /// `go` to the first byte: entered with argc, argv, argv[0] being the address. U-Boot's own limit of 16 words holds.
+    Go {
+        /// Where the bytes are fetched to and run.
+        at: u32,
+    },
+    /// `bootelf`: entered with argc, argv of the typed words.
+    Bootelf {
+        /// Where the ELF file is fetched to.
+        at: u32,
+    },
+}
+
+/// How many words of bootargs mainline U-Boot delivers on MIPS (`arch/mips/lib/bootm.c`, `LINUX_MAX_ARGS` less argv[0]);
+/// it drops the others without a word.
+pub const BOOTM_WORDS: usize = 255;
+
+/// The longest command that may be typed (`CONFIG_SYS_CBSIZE` less the NUL).
+const COMMAND_LIMIT: usize = 255;
+
+/// Waits for the prompt of a board that was just switched on.
+///
+/// # Errors
+/// As for [`Console::expect`].
+pub fn attach(console: &mut Console, facts: &Facts) -> Result<Seen> {
+    console.expect(&prompt(facts), facts.patience).map_err(|failure| failure.within("waiting for the bootloader"))
+}
+
+/// Types one command at the prompt and returns what it printed, when the prompt is back.
+///
+/// After an error the prompt is still to come: [`attach`] again before the next command.
+///
+/// # Errors
+/// The command is too long to be typed, the prompt does not return in time, or a fatal line comes.
+pub fn command(console: &mut Console, facts: &Facts, line: &str) -> Result<String> {
+    type_line(console, line)?;
+    let seen = console.expect(&prompt(facts), facts.patience).map_err(|failure| failure.within(format!("`{line}`")))?;
+    // The echo of what was typed ends with the first line.
+    let printed = seen.before.split_once('\n').map_or("", |(_, printed)| printed);
+    Ok(printed.replace('\r', ""))
+}
+
+/// Gets an address by DHCP, fetching nothing.
+///
+/// # Errors
+/// As for [`command`], and when no lease came.
+pub fn network(console: &mut Console, facts: &Facts) -> Result<()> {
+    command(console, facts, "setenv autoload no")?;
+    let printed = command(console, facts, "dhcp")?;
+    if printed.contains("DHCP client bound to address") {
+        return Ok(());
+    }
+    Err(Failure::new(format!("`dhcp` got no lease{}", console.tail()))
+        .next("see what the bootloader says about the network"))
+}
+
+/// Fetches a staged file of `size` bytes to `at`.
+///
+/// # Errors
+/// As for [`command`], and when another number of bytes arrived.
+pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: usize) -> Result<()> {
+    let line = format!("tftpboot {at:#x} {}:{name}", facts.server);
+    let printed = command(console, facts, &line)?;
+    let wanted = format!("Bytes transferred = {size} ({size:x} hex)");
+    if printed.contains(&wanted) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("`{line}` did not fetch {size:#x} bytes{}", console.tail()))
+        .next("see what the bootloader says about the transfer"))
+}
+
+/// A variable as a line of U-Boot's text environment (`lib/hashtable.c`, `himport_r`: a backslash takes the next byte as it is).
+pub fn env_text(name: &str, value: &[u8]) -> Vec<u8> {
+    let mut line = format!("{name}=").into_bytes();
+    for &byte in value {
+        if byte == b'\\' || byte == b'\n' {
+            line.push(b'\\');
+        }
+        line.push(byte);
+    }
+    line.push(b'\n');
+    line
+}
+
+/// What is to be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Boot<'a> {
+    /// The image file's bytes.
+    pub image: &'a [u8],
+    /// The bootargs, byte for byte; `None` leaves the variable unset.
+    pub bootargs: Option<&'a [u8]>,
+    /// How the image is entered.
+    pub how: How<'a>,
+}
+
+/// A [`Boot`] whose files the TFTP server has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    bootargs: Option<File>,
+    image: File,
+    tree: Option<File>,
+    /// What enters the image, in the order to be typed.
+    commands: Vec<String>,
+}
+
+/// A file to fetch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct File {
+    name: String,
+    size: usize,
+    at: u32,
+}
+
+/// Puts the files of `boot` where the TFTP server finds them: `put` gets a name and the bytes, and returns the name to
+/// fetch them by.
+///
+/// # Errors
+/// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
+pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
+    let mut file = |name, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
+    let bootargs = boot.bootargs.unwrap_or_default();
+    let words = argv(bootargs).len();
+    if matches!(boot.how, How::Bootm { tree: None, .. }) && words > BOOTM_WORDS {
+        return Err(Failure::usage(format!(
+            "U-Boot delivers {BOOTM_WORDS:#x} words of bootargs, these have {words:#x}"
+        ))
+        .next("join or drop some, or pass a device tree"));
+    }
+    if bootargs.contains(&0) {
+        return Err(Failure::usage("bootargs hold a NUL").next("leave it out: it would end them"));
+    }
+    // U-Boot's shell cuts the variable into words, so that the typed line stays short.
+    let typed = if words == 0 { "" } else { " ${bootargs}" };
+    let (at, tree, commands) = match boot.how {
+        How::Bootm { at, tree: None } => (at, None, vec![format!("bootm {at:#x}")]),
+        How::Bootm { at, tree: Some((tree_at, tree)) } => {
+            (at, Some(file("tree.dtb", tree, tree_at)?), vec![format!("bootm {at:#x} - {tree_at:#x}")])
+        }
+        How::Go { at } => (at, None, vec![format!("go {at:#x}{typed}")]),
+        // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
+        How::Bootelf { at } => (at, None, vec!["setenv autostart yes".into(), format!("bootelf {at:#x}{typed}")]),
+    };
+    let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
+    Ok(Plan { bootargs, image: file("image", boot.image, at)?, tree, commands })
+}
+
+/// Carries out a plan from the prompt. Returns once the last command is typed: what comes next on the console is the
+/// image's.
+///
+/// # Errors
+/// As for [`fetch`].
+pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
+    network(console, facts)?;
+    let get = |console: &mut Console, file: &File| fetch(console, facts, file.at, &file.name, file.size);
+    match &plan.bootargs {
+        Some(file) => {
+            get(console, file)?;
+            command(console, facts, &format!("env import -t {:#x} {:#x}", file.at, file.size))?;
+        }
+        None => drop(command(console, facts, "setenv bootargs")?),
+    }
+    get(console, &plan.image)?;
+    if let Some(tree) = &plan.tree {
+        get(console, tree)?;
+    }
+    let Some((last, before)) = plan.commands.split_last() else { return Ok(()) };
+    for line in before {
+        command(console, facts, line)?;
+    }
+    type_line(console, last)
+}
+
+/// The words that mainline U-Boot's bootm makes of bootargs on MIPS, argv[1] and on: cut at each single blank outside of
+/// double quotes, which stay; a blank at the very end is dropped, a quote that is not closed takes the rest.
+pub fn argv(bootargs: &[u8]) -> Vec<&[u8]> {
+    let mut words = Vec::new();
+    let mut rest = bootargs;
+    while !rest.is_empty() {
+        let mut quoted = false;
+        let end = rest.iter().position(|&byte| {
+            quoted ^= byte == b'"';
+            byte == b' ' && !quoted
+        });
+        let (word, behind) = match end {
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+            None => (rest, &[][..]),
+        };
+        words.push(word);
+        rest = behind;
+    }
+    words
+}
+
+/// The prompt as a pattern: only at the start of a line, where a file name or an echo cannot be mistaken for it.
+fn prompt(facts: &Facts) -> String {
+    format!("^{}", regex::escape(&facts.prompt))
+}
+
+fn type_line(console: &mut Console, line: &str) -> Result<()> {
+    if line.len() > COMMAND_LIMIT {
+        return Err(Failure::new(format!("a command of {:#x} bytes is too long for the bootloader", line.len()))
+            .next("put it into a variable first"));
+    }
+    console.send(format!("{line}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bootargs_become_one_line_of_environment_text() {
+        assert_eq!(env_text("bootargs", b" a=$b; \"c d\" #'e' "), b"bootargs= a=$b; \"c d\" #'e' \n");
+        assert_eq!(env_text("bootargs", b"a\\b\nc"), b"bootargs=a\\\\b\\\nc\n");
+        assert_eq!(env_text("bootargs", b""), b"bootargs=\n");
+    }
+
+    #[test]
+    fn words_are_cut_as_bootm_cuts_them() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("", &[]),
+            ("a", &["a"]),
+            ("a b=c", &["a", "b=c"]),
+            ("a ", &["a"]),
+            ("a  b", &["a", "", "b"]),
+            (" a  ", &["", "a", ""]),
+            ("x=\"a b\" \"c\"d e", &["x=\"a b\"", "\"c\"d", "e"]),
+            ("a \"b c", &["a", "\"b c"]),
+        ];
+        for (bootargs, wanted) in cases {
+            let words: Vec<_> =
+                argv(bootargs.as_bytes()).into_iter().map(|word| std::str::from_utf8(word).unwrap()).collect();
+            assert_eq!(words, wanted, "{bootargs:?}");
+        }
+    }
+}
