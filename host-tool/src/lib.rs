@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod error;
+pub mod modules;
 pub mod ui;
 
 pub use error::{Failure, Result};

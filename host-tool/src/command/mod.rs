@@ -4,6 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::Result;
 
+pub mod modules;
+
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
 #[command(name = "stoop", version, propagate_version = true, max_term_width = 100)]
@@ -16,6 +18,9 @@ pub struct Cli {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Resolve, check and bundle the kernel's modules
+    #[command(subcommand)]
+    Modules(modules::Verb),
     /// Print the completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -30,6 +35,7 @@ impl Cli {
     /// Whatever the verb reports; `main` prints it and turns it into the exit code.
     pub fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Modules(verb) => verb.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());
                 Ok(())
