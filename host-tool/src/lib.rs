@@ -9,6 +9,7 @@ pub mod input;
 pub mod kconfig;
 pub mod preflight;
 pub mod qemu;
+pub mod modules;
 pub mod ui;
 
 pub use error::{Failure, Result};

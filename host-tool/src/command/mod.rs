@@ -6,6 +6,7 @@ use crate::Result;
 
 pub mod boards;
 pub mod run;
+pub mod modules;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -23,6 +24,9 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Resolve, check and bundle the kernel's modules
+    #[command(subcommand)]
+    Modules(modules::Verb),
     /// Print the completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -39,6 +43,7 @@ impl Cli {
         match self.verb {
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Modules(verb) => verb.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());
                 Ok(())

@@ -1,0 +1,308 @@
+//! `stoop modules`: which modules a kernel needs for a purpose, whether they fit it, and the files that load them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::{Map, Value as Json, json};
+
+use crate::modules::bundle::{Bundle, Form};
+use crate::modules::check::{Finding, check};
+use crate::modules::config::Kconfig;
+use crate::modules::requirement::{Catalogue, Plan, plan, stem};
+use crate::modules::symbols::Kernel;
+use crate::modules::tree::{Source, Tree};
+use crate::{Failure, Result};
+
+/// What to do with modules.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// List what must be loaded, in load order
+    Resolve(ResolveArgs),
+    /// Prove that the modules fit the kernel
+    Check(CheckArgs),
+    /// Collect the modules, scripts that load and unload them, and s6-rc services
+    Bundle(BundleArgs),
+}
+
+/// Which modules.
+#[derive(ClapArgs, Debug)]
+pub struct Selection {
+    /// The kernel's lib/modules/VERSION
+    #[arg(long, value_name = "DIR")]
+    modules: PathBuf,
+    /// Read the module files even if there is a modules.dep
+    #[arg(long)]
+    scan: bool,
+    /// A requirement of your own; it is selected, and @NAME of the file's name can be used
+    #[arg(long, value_name = "FILE")]
+    requirement: Vec<PathBuf>,
+    /// The kernel's .config [default: found beside the modules]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Modules, aliases or requirements (@firewall)
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// `stoop modules resolve`.
+#[derive(ClapArgs, Debug)]
+pub struct ResolveArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Every module of the tree: prints what depmod writes to modules.dep
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `stoop modules check`.
+#[derive(ClapArgs, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// The kernel that will load them, as vmlinux
+    #[arg(long, value_name = "VMLINUX", conflicts_with = "symvers")]
+    kernel: Option<PathBuf>,
+    /// The kernel's Module.symvers [default: found beside the modules]
+    #[arg(long, value_name = "FILE")]
+    symvers: Option<PathBuf>,
+    /// Every module of the tree
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `stoop modules bundle`.
+#[derive(ClapArgs, Debug)]
+pub struct BundleArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// What to write: a directory, or an archive if it ends in .cpio or .cpio.gz
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Where the bundle will lie on the board
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    prefix: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the user asked for does not exist, cannot be read, or does not fit the kernel.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Verb::Resolve(args) => args.run(),
+            Verb::Check(args) => args.run(),
+            Verb::Bundle(args) => args.run(),
+        }
+    }
+}
+
+impl Selection {
+    fn tree(&self) -> Result<Tree> {
+        Tree::open(&self.modules, if self.scan { Source::Files } else { Source::Auto })
+    }
+
+    fn config(&self, tree: &Tree) -> Result<Option<Kconfig>> {
+        let beside = || {
+            find_beside(tree, ["build/.config", "../../../config", &format!("../../../boot/config-{}", tree.version())])
+        };
+        self.config.clone().or_else(beside).map(|path| Kconfig::read(&path)).transpose()
+    }
+
+    fn plan(&self, tree: &Tree, config: Option<&Kconfig>) -> Result<Plan> {
+        let mut names = self.names.clone();
+        names.extend(self.requirement.iter().map(|file| format!("@{}", stem(file))));
+        if names.is_empty() {
+            return Err(Failure::usage("no module is named").next("name modules or requirements such as @firewall"));
+        }
+        let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
+        for note in &plan.resolution.notes {
+            eprintln!("stoop: {note}");
+        }
+        Ok(plan)
+    }
+}
+
+/// The first of some files near a `lib/modules/VERSION` that is there.
+fn find_beside<const N: usize>(tree: &Tree, places: [&str; N]) -> Option<PathBuf> {
+    places.iter().map(|place| tree.directory().join(place)).find(|path| path.is_file())
+}
+
+fn print(text: &str) -> Result<()> {
+    let stdout = Path::new("standard output");
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|e| Failure::io(stdout, &e))
+}
+
+fn print_json(value: &Json) -> Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+impl ResolveArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        if self.all {
+            return print_all(&tree, self.json);
+        }
+        let config = self.selection.config(&tree)?;
+        let plan = self.selection.plan(&tree, config.as_ref())?;
+        let order = paths(&tree, &plan.resolution.order);
+        if self.json {
+            return print_json(&json!({
+                "version": tree.version(),
+                "order": order,
+                "builtin": plan.resolution.builtin,
+                "services": services(&tree, &plan),
+                "notes": plan.resolution.notes,
+            }));
+        }
+        print(&order.iter().map(|path| format!("{path}\n")).collect::<String>())
+    }
+}
+
+fn paths<'a>(tree: &'a Tree, modules: &[u32]) -> Vec<&'a str> {
+    modules.iter().map(|module| tree.path(*module)).collect()
+}
+
+fn services(tree: &Tree, plan: &Plan) -> Json {
+    plan.services
+        .iter()
+        .map(
+            |service| json!({ "name": service.name, "after": service.after, "modules": paths(tree, &service.modules) }),
+        )
+        .collect()
+}
+
+/// What each module needs: in the form of `modules.dep` (users first), or as JSON in load order.
+fn print_all(tree: &Tree, as_json: bool) -> Result<()> {
+    let mut text = String::new();
+    let mut map = Map::new();
+    for (module, path) in (0..).zip(tree.paths()) {
+        let mut needs = paths(tree, tree.needs(module)?);
+        if as_json {
+            needs.reverse();
+            map.insert(path.clone(), json!(needs));
+        } else {
+            text.push_str(path);
+            text.push(':');
+            for needed in needs {
+                text.push(' ');
+                text.push_str(needed);
+            }
+            text.push('\n');
+        }
+    }
+    if as_json { print_json(&json!({ "version": tree.version(), "dependencies": map })) } else { print(&text) }
+}
+
+impl CheckArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        let config = self.selection.config(&tree)?;
+        let kernel = match (&self.kernel, &self.symvers) {
+            (Some(path), _) => Kernel::from_vmlinux(path)?,
+            (None, Some(path)) => Kernel::from_symvers(path)?,
+            (None, None) => match find_beside(&tree, ["build/Module.symvers", "../../../Module.symvers"]) {
+                Some(path) => Kernel::from_symvers(&path)?,
+                None => {
+                    return Err(Failure::usage("it is not known what the kernel exports")
+                        .next("give the kernel with --kernel VMLINUX or its Module.symvers with --symvers FILE"));
+                }
+            },
+        };
+        let order = if self.all {
+            (0..tree.paths().len() as u32).collect()
+        } else {
+            self.selection.plan(&tree, config.as_ref())?.resolution.order
+        };
+        let findings = check(&tree, &order, &kernel, config.as_ref())?;
+        if self.json {
+            print_json(&json!({
+                "ok": findings.is_empty(),
+                "version": tree.version(),
+                "kernel": kernel.source,
+                "config": config.as_ref().map(Kconfig::source),
+                "modules": paths(&tree, &order),
+                "findings": findings,
+            }))?;
+        } else if findings.is_empty() {
+            print(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
+        }
+        refuse(&findings)
+    }
+}
+
+/// An error that tells all findings, the first few of each module.
+fn refuse(findings: &[Finding]) -> Result<()> {
+    const SHOWN: usize = 5;
+    let Some(first) = findings.first() else { return Ok(()) };
+    let mut lines = Vec::new();
+    for group in findings.chunk_by(|a, b| a.module == b.module) {
+        lines.extend(group.iter().take(SHOWN).map(|finding| format!("\n  {finding}")));
+        if group.len() > SHOWN {
+            lines.push(format!("\n  {}: {} more", group[0].module, group.len() - SHOWN));
+        }
+    }
+    Err(Failure::new(format!("the kernel would refuse these modules:{}", lines.concat())).next(first.next.clone()))
+}
+
+impl BundleArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        let config = self.selection.config(&tree)?;
+        let plan = self.selection.plan(&tree, config.as_ref())?;
+        let bundle = Bundle::new(&tree, &plan, &self.prefix)?;
+        let written = bundle.write(&self.output)?;
+        let tree_bytes = tree_size(&tree)?;
+        if self.json {
+            return print_json(&json!({
+                "output": self.output,
+                "form": match Form::of(&self.output) {
+                    Form::Directory => "directory",
+                    Form::Cpio => "cpio",
+                    Form::CpioGz => "cpio.gz",
+                },
+                "version": tree.version(),
+                "order": bundle.order,
+                "builtin": plan.resolution.builtin,
+                "services": services(&tree, &plan),
+                "notes": plan.resolution.notes,
+                "module_bytes": bundle.module_bytes,
+                "written_bytes": written,
+                "tree_modules": tree.paths().len(),
+                "tree_bytes": tree_bytes,
+            }));
+        }
+        print(&format!(
+            "{}: {written:#x} bytes, {} of {} modules, {} of {}\n",
+            self.output.display(),
+            bundle.order.len(),
+            tree.paths().len(),
+            kib(bundle.module_bytes),
+            kib(tree_bytes),
+        ))
+    }
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
+}
+
+/// The size of all module files of the tree, as they lie there.
+fn tree_size(tree: &Tree) -> Result<u64> {
+    let size = |path: &String| {
+        let path = tree.directory().join(path);
+        // A file that modules.dep only claims has no size; who needs it has been told already.
+        Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))
+    };
+    tree.paths().iter().map(size).sum()
+}

@@ -1,0 +1,20 @@
+//! Kernel modules that match their kernel: which ones a name needs and in what order ([`resolve`]), whether they fit
+//! the kernel ([`check`]), and the files that load them on a board ([`bundle`]).
+//!
+//! ```text
+//! tree ── scan (or modules.dep) ──> resolve ──> check ──> bundle
+//!   └ ko, file                        requirement ┘   symbols ┘   cpio ┘
+//! ```
+
+pub mod bundle;
+pub mod check;
+pub mod config;
+pub mod cpio;
+pub mod file;
+pub mod ko;
+pub mod name;
+pub mod requirement;
+pub mod resolve;
+pub mod scan;
+pub mod symbols;
+pub mod tree;
