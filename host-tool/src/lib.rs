@@ -7,9 +7,9 @@ pub mod command;
 pub mod error;
 pub mod input;
 pub mod kconfig;
+pub mod modules;
 pub mod preflight;
 pub mod qemu;
-pub mod modules;
 pub mod ui;
 
 pub use error::{Failure, Result};

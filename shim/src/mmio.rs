@@ -36,7 +36,7 @@ fn write(address: usize, width: u8, value: u32) {
 /// Sends one character; gives up when the transmitter never gets ready.
 pub fn transmit(uart: &Uart, byte: u8) -> Option<()> {
     let register = |number: usize| uart.address.wrapping_add(number << (uart.shift & 7));
-    if uart.kind != UartKind::Ns16550 as u8 {
+    if uart.kind != UartKind::Ns16550 {
         return None;
     }
     let mut patience = PATIENCE;

@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::Result;
 
 pub mod boards;
-pub mod run;
 pub mod modules;
+pub mod run;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]

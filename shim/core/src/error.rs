@@ -4,7 +4,7 @@
 
 use core::num::NonZeroU32;
 
-use crate::names::Name;
+use crate::names::{Name, spelled};
 
 /// What an error is about: one of the nouns among the names.
 pub use crate::names::Name as Subject;
@@ -162,6 +162,18 @@ impl Error {
     pub fn code(&self) -> Code {
         // `packed` is made from a code, so one of them is it.
         Code::ALL.into_iter().find(|code| *code as u8 == self.number()).unwrap_or(Code::Params)
+    }
+}
+
+/// As the shim prints it, for the host; the shim itself has no `core::fmt`.
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let word = |number| core::str::from_utf8(spelled(number)).unwrap_or("");
+        write!(f, "E{:02} {} {}", self.number(), word(self.subject()), word(self.name()))?;
+        if self.other() != self.subject() {
+            write!(f, " {}", word(self.other()))?;
+        }
+        write!(f, " {:#010x}", self.value)
     }
 }
 

@@ -47,8 +47,8 @@ pub enum UartKind {
 /// Where and how to write characters. The bootloader has set the speed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Uart {
-    /// What it is: a [`UartKind`].
-    pub kind: u8,
+    /// What it is.
+    pub kind: UartKind,
     /// Physical address of register 0.
     pub address: usize,
     /// Registers are `1 << shift` bytes apart.
@@ -154,7 +154,12 @@ impl<'a> Params<'a> {
 
     /// Console.
     pub fn uart(&self) -> Uart {
-        Uart { kind: self.byte(12, 0), address: self.wide(10), shift: self.byte(12, 1), width: self.byte(12, 2) }
+        let kind = match self.byte(12, 0) {
+            1 => UartKind::Ns16550,
+            2 => UartKind::Pl011,
+            _ => UartKind::None,
+        };
+        Uart { kind, address: self.wide(10), shift: self.byte(12, 1), width: self.byte(12, 2) }
     }
 
     /// When bootargs count: a [`CookieRule`].
@@ -260,7 +265,7 @@ impl Settings<'_> {
             fixed[word] = high(address);
             fixed[word + 1] = address as u32;
         }
-        fixed[12] = bytes([self.uart.kind, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
+        fixed[12] = bytes([self.uart.kind as u8, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
         let (slots, cookie, keep) = (small(self.slots.len())?, small(self.cookie.len())?, small(self.keep.len())?);
         fixed[13] = bytes([self.policy as u8, slots, cookie, keep]);
         fixed[16] = self.reset.1;
