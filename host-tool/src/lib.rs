@@ -10,6 +10,7 @@ pub mod kconfig;
 pub mod modules;
 pub mod preflight;
 pub mod qemu;
+pub mod squeeze;
 pub mod ui;
 
 pub use error::{Failure, Result};

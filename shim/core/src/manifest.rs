@@ -44,6 +44,9 @@ const HEAD: usize = 14;
 const PAYLOAD: usize = 12;
 const WORDS: usize = HEAD + PAYLOAD * PAYLOADS;
 
+const SOURCE_RELATIVE: u32 = 1 << 8;
+const DESTINATION_RELATIVE: u32 = 1 << 9;
+
 /// What the image was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -204,35 +207,28 @@ impl Manifest {
 
     /// Physical address of the kernel's first instruction.
     pub fn entry_point(&self) -> usize {
-        let relative = self.words[HEAD] & 1 << 9 != 0;
+        let relative = self.words[HEAD] & DESTINATION_RELATIVE != 0;
         self.wide(12).wrapping_add(if relative { self.image } else { 0 })
     }
 
     /// One payload, its addresses physical; [`Payload::NONE`] when the image has none of that kind.
     #[inline(never)]
     pub fn payload(&self, kind: usize) -> Payload {
-        let Some(&[flags, crc, _, _, _, _, _, _, _, _, _, _]) = self.words[HEAD..].as_chunks().0.get(kind) else {
+        let Some(words) = self.words[HEAD..].as_chunks::<PAYLOAD>().0.get(kind) else {
             return Payload::NONE;
         };
-        let word = HEAD.wrapping_add(kind.wrapping_mul(PAYLOAD));
-        let base = |bit: u32, base: usize| if flags & bit != 0 { base } else { 0 };
-        let region = |start: usize, size: usize, base: usize| {
-            let at = |at: usize| {
-                let at = word.wrapping_add(at);
-                self.words.get(at..at.wrapping_add(2)).map_or(0, |pair| match pair {
-                    [high, low] => wide(*high, *low),
-                    _ => 0,
-                })
-            };
-            Region::new(at(start).wrapping_add(base), at(size)).unwrap_or(Region::EMPTY)
+        let source = if words[0] & SOURCE_RELATIVE != 0 { self.at } else { 0 };
+        let destination = if words[0] & DESTINATION_RELATIVE != 0 { self.image } else { 0 };
+        let wide = |at: usize| wide(words[at], words[at + 1]);
+        let region = |base: usize, start: usize, size: usize| {
+            Region::new(wide(start).wrapping_add(base), wide(size)).unwrap_or(Region::EMPTY)
         };
-        let image = base(1 << 9, self.image);
         Payload {
-            codec: flags as u8,
-            crc,
-            source: region(2, 4, base(1 << 8, self.at)),
-            destination: region(6, 8, image),
-            place: region(6, 10, image),
+            codec: words[0] as u8,
+            crc: words[1],
+            source: region(source, 2, 4),
+            destination: region(destination, 6, 8),
+            place: region(destination, 6, 10),
         }
     }
 }
@@ -303,8 +299,10 @@ impl Listing {
         for (index, entry) in self.payloads.iter().enumerate() {
             if let Some(entry) = entry {
                 let word = HEAD + index * PAYLOAD;
-                let flags = u32::from(entry.source_relative) << 8 | u32::from(entry.destination_relative) << 9;
-                words[word] = entry.codec as u32 | flags;
+                let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+                words[word] = entry.codec as u32
+                    | flag(entry.source_relative, SOURCE_RELATIVE)
+                    | flag(entry.destination_relative, DESTINATION_RELATIVE);
                 words[word + 1] = entry.crc;
             }
         }

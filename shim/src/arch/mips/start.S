@@ -1,5 +1,6 @@
 # The first instructions, at the first byte of the image. They run at whatever address the bootloader chose, in KSEG0
-# or KSEG1, and use no memory before the caches are clean. a0..a3, s0..s7, gp, sp, fp and ra stay as they came until
+# or KSEG1, and use no memory before the caches are clean. The front (.text.start) is stored as it is, everything else
+# squeezed behind it. a0..a3, s0..s7, gp, sp, fp and ra stay as they came until
 # they are saved. Position-independent: branches and `bal` only, until the jump to the run address.
 
     .set noreorder
@@ -7,7 +8,12 @@
     .section .text.start, "ax"
     .globl _start
 _start:
+    b     1f
     mfc0  $t8, $9                 # CP0 Count, for the report
+    .word 0x53545053              # "STPS", and the front's size: how tools know a shim
+    .word front_end - _start
+    .word 0                       # Malta puts its revision here when this is the reset vector
+1:
     mfc0  $t9, $12                # CP0 Status, for a return to the bootloader
     lui   $t0, 0xffff
     ori   $t0, 0x00e0             # clear IM, KSU, ERL, EXL, IE: kernel mode, interrupts off
@@ -34,82 +40,101 @@ _start:
     bal   sync_caches
     nop
 
-    # Move to the run address, past the caches, unless we are there.
-    lui   $t0, %hi(_start)
-    addiu $t0, $t0, %lo(_start)
-    ext   $t2, $k0, 0, 29         # physical addresses
-    ext   $t3, $t0, 0, 29
-    beq   $t2, $t3, 4f
-    lui   $t4, 0xa000
-    or    $t3, $t3, $t4           # destination in KSEG1
-    lui   $t1, %hi(__move_size)
-    addiu $t1, $t1, %lo(__move_size)
-    addu  $t1, $t1, $t3           # its end
-    move  $t2, $k0
-3:  lw    $t4, 0($t2)
-    addiu $t2, $t2, 4
-    addiu $t3, $t3, 4
-    bne   $t3, $t1, 3b
-    sw    $t4, -4($t3)
+    # The front goes to the run address as it is, the rest unpacked behind it. See squeeze.rs in the host tool for the
+    # stream. t0 source, t1 destination, t2 its end, t3 bits with a marker behind them, t4 offset, t5 length.
+    lui   $t1, %hi(_start)
+    addiu $t1, $t1, %lo(_start)
+    lui   $t2, %hi(__front_end)
+    addiu $t2, $t2, %lo(__front_end)
+    move  $t0, $k0
+3:  lw    $t3, 0($t0)
+    addiu $t0, $t0, 4
+    addiu $t1, $t1, 4
+    bne   $t1, $t2, 3b
+    sw    $t3, -4($t1)
+    lui   $t2, %hi(__move_end)
+    addiu $t2, $t2, %lo(__move_end)
+    li    $t3, 0x80
+literals:
+    bal   gamma
+    nop
+4:  lbu   $t6, 0($t0)
+    addiu $t0, $t0, 1
+    addiu $t5, $t5, -1
+    addiu $t1, $t1, 1
+    bnez  $t5, 4b
+    sb    $t6, -1($t1)
+    beq   $t1, $t2, unpacked
+    nop
+    bal   bit
+    nop
+    beqz  $v0, 6f                 # the offset of the match before
+    nop
+new_offset:
+    bal   gamma
+    nop
+    lbu   $t4, 0($t0)
+    addiu $t0, $t0, 1
+    addiu $t5, $t5, -1
+    sll   $t5, $t5, 8
+    addu  $t4, $t4, $t5
+    addiu $t4, $t4, 1
+    bal   gamma
+    nop
+    b     7f
+    addiu $t5, $t5, 1             # one byte is never worth a new offset
+6:  bal   gamma
+    nop
+7:  subu  $t6, $t1, $t4
+8:  lbu   $t7, 0($t6)
+    addiu $t6, $t6, 1
+    addiu $t5, $t5, -1
+    addiu $t1, $t1, 1
+    bnez  $t5, 8b
+    sb    $t7, -1($t1)
+    beq   $t1, $t2, unpacked
+    nop
+    bal   bit
+    nop
+    bnez  $v0, new_offset
+    nop
+    b     literals
+    nop
+
+# Interlaced Elias gamma code: t5 = a number of at least 1. Uses v1.
+gamma:
+    move  $v1, $ra
+    li    $t5, 1
+9:  bal   bit
+    nop
+    beqz  $v0, 1f
+    nop
+    bal   bit
+    sll   $t5, $t5, 1
+    b     9b
+    or    $t5, $t5, $v0
+1:  jr    $v1
+    nop
+
+# The stream's next bit: v0. Uses t6.
+bit:
+    sll   $t3, $t3, 1
+    andi  $t6, $t3, 0xff
+    bnez  $t6, 1f
+    nop
+    lbu   $t3, 0($t0)
+    addiu $t0, $t0, 1
+    sll   $t3, $t3, 1
+    ori   $t3, $t3, 1
+1:  jr    $ra
+    ext   $v0, $t3, 8, 1
+
+unpacked:
     bal   sync_caches
     nop
-4:  lui   $t0, %hi(at_run_address)
+    lui   $t0, %hi(at_run_address)
     addiu $t0, $t0, %lo(at_run_address)
     jr.hb $t0
-    nop
-
-at_run_address:
-    lui   $t0, %hi(__bss_start)
-    addiu $t0, $t0, %lo(__bss_start)
-    lui   $t1, %hi(__bss_end)
-    addiu $t1, $t1, %lo(__bss_end)
-5:  addiu $t0, $t0, 4
-    bne   $t0, $t1, 5b
-    sw    $zero, -4($t0)
-
-    # The frame is what `main` sees as `Frame`, and behind it what the bootloader wants back.
-    lui   $t0, %hi(__stack_top)
-    addiu $t0, $t0, %lo(__stack_top)
-    addiu $t0, $t0, -96
-    sw    $sp, 92($t0)
-    move  $sp, $t0
-    sw    $a0, 16($sp)
-    sw    $a1, 20($sp)
-    sw    $a2, 24($sp)
-    sw    $a3, 28($sp)
-    sw    $t8, 32($sp)
-    sw    $k0, 36($sp)
-    sw    $k1, 40($sp)
-    sw    $t9, 44($sp)
-    sw    $s0, 48($sp)
-    sw    $s1, 52($sp)
-    sw    $s2, 56($sp)
-    sw    $s3, 60($sp)
-    sw    $s4, 64($sp)
-    sw    $s5, 68($sp)
-    sw    $s6, 72($sp)
-    sw    $s7, 76($sp)
-    sw    $gp, 80($sp)
-    sw    $fp, 84($sp)
-    jal   main
-    addiu $a0, $sp, 16
-
-    # Back to the bootloader's `go`, with the error's number in v0.
-    lw    $ra, 40($sp)
-    lw    $t9, 44($sp)
-    lw    $s0, 48($sp)
-    lw    $s1, 52($sp)
-    lw    $s2, 56($sp)
-    lw    $s3, 60($sp)
-    lw    $s4, 64($sp)
-    lw    $s5, 68($sp)
-    lw    $s6, 72($sp)
-    lw    $s7, 76($sp)
-    lw    $gp, 80($sp)
-    lw    $fp, 84($sp)
-    lw    $sp, 92($sp)
-    mtc0  $t9, $12
-    jr.hb $ra
     nop
 
 # Writes back and invalidates the whole data cache and L2, then invalidates the instruction cache, by index; geometry
@@ -179,6 +204,64 @@ geometry:
     lui   $t4, 0x8000
     addu  $t5, $t5, $t4
 7:  jr    $ra
+    nop
+
+front_end:
+
+# From here on at the run address only.
+    .section .text.run, "ax"
+at_run_address:
+    lui   $t0, %hi(__bss_start)
+    addiu $t0, $t0, %lo(__bss_start)
+    lui   $t1, %hi(__bss_end)
+    addiu $t1, $t1, %lo(__bss_end)
+5:  addiu $t0, $t0, 4
+    bne   $t0, $t1, 5b
+    sw    $zero, -4($t0)
+
+    # The frame is what `main` sees as `Frame`, and behind it what the bootloader wants back.
+    lui   $t0, %hi(__stack_top)
+    addiu $t0, $t0, %lo(__stack_top)
+    addiu $t0, $t0, -96
+    sw    $sp, 92($t0)
+    move  $sp, $t0
+    sw    $a0, 16($sp)
+    sw    $a1, 20($sp)
+    sw    $a2, 24($sp)
+    sw    $a3, 28($sp)
+    sw    $t8, 32($sp)
+    sw    $k0, 36($sp)
+    sw    $k1, 40($sp)
+    sw    $t9, 44($sp)
+    sw    $s0, 48($sp)
+    sw    $s1, 52($sp)
+    sw    $s2, 56($sp)
+    sw    $s3, 60($sp)
+    sw    $s4, 64($sp)
+    sw    $s5, 68($sp)
+    sw    $s6, 72($sp)
+    sw    $s7, 76($sp)
+    sw    $gp, 80($sp)
+    sw    $fp, 84($sp)
+    jal   main
+    addiu $a0, $sp, 16
+
+    # Back to the bootloader's `go`, with the error's number in v0.
+    lw    $ra, 40($sp)
+    lw    $t9, 44($sp)
+    lw    $s0, 48($sp)
+    lw    $s1, 52($sp)
+    lw    $s2, 56($sp)
+    lw    $s3, 60($sp)
+    lw    $s4, 64($sp)
+    lw    $s5, 68($sp)
+    lw    $s6, 72($sp)
+    lw    $s7, 76($sp)
+    lw    $gp, 80($sp)
+    lw    $fp, 84($sp)
+    lw    $sp, 92($sp)
+    mtc0  $t9, $12
+    jr.hb $ra
     nop
 
 # The jump, with the kernel's four registers: a0 = their address, a1 = entry point. Never returns.
