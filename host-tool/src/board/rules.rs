@@ -74,6 +74,7 @@ impl Rules<'_> {
             aliases: form.aliases.clone(),
             soc: form.soc.clone(),
             soc_title: family.title.clone(),
+            chip: form.chip.clone(),
             arch,
             ram,
             load_addresses,

@@ -25,8 +25,10 @@ pub struct Board {
     pub aliases: Vec<String>,
     /// Name of the SoC's file.
     pub soc: String,
-    /// The SoC for people.
+    /// The SoC family for people.
     pub soc_title: String,
+    /// The very SoC, for example `QCA9531`.
+    pub chip: String,
     /// Instruction set and byte order.
     pub arch: Arch,
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
