@@ -3,6 +3,7 @@
 //! `raw` is the file's form, `rules` turns it into a [`Board`] or into a list of [`Problem`]s, `source` finds the
 //! text, embedded or a file of the user's own. `boards/README.md` explains the files.
 
+mod json;
 mod raw;
 mod rules;
 mod source;
@@ -11,6 +12,7 @@ mod types;
 
 use std::path::Path;
 
+pub use json::{policy_name, uart_kind};
 pub use source::{Origin, Problem};
 pub use suggest::nearest;
 pub use types::*;

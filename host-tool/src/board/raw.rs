@@ -18,6 +18,7 @@ pub(super) struct Board {
     #[serde(default)]
     pub(super) aliases: Vec<String>,
     pub(super) soc: String,
+    pub(super) chip: String,
     pub(super) arch: Option<Arch>,
     pub(super) ram: Range,
     #[serde(default)]

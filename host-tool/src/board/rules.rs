@@ -1,5 +1,7 @@
 //! From what the files say to a [`Board`]: one level of inheritance, then small rules that each find one kind of mistake.
 
+mod flash;
+
 use std::collections::BTreeMap;
 
 use stoop_core::Region;
@@ -7,8 +9,8 @@ use stoop_core::params::{Led, Policy, Uart, UartKind};
 
 use super::KSEG_END;
 use super::raw::{self, Document};
-use super::source::{self, Origin, Problem, join};
-use super::types::{Arch, Board, Bootloader, Defaults, Dtb, Flash, FlashKind, Partition, Role};
+use super::source::{self, Origin, Problem};
+use super::types::{Arch, Board, Bootloader, Defaults, Dtb};
 
 /// RAM starts and sizes are multiples of this.
 const RAM_STEP: usize = 0x10_0000;
@@ -74,6 +76,7 @@ impl Rules<'_> {
             aliases: form.aliases.clone(),
             soc: form.soc.clone(),
             soc_title: family.title.clone(),
+            chip: form.chip.clone(),
             arch,
             ram,
             load_addresses,
@@ -240,8 +243,14 @@ impl Rules<'_> {
     }
 
     fn tftp_address_is_free(&mut self, arch: Arch, ram: Region) {
-        let Some(address) = self.file.form.bootloader.tftp_address else { return };
-        self.typed_is_ram("bootloader.tftp-address", arch, ram, address);
+        let bootloader = &self.file.form.bootloader;
+        let Some(address) = bootloader.tftp_address else { return };
+        let taken = ram.end().saturating_sub(bootloader.reserved_top);
+        let key = "bootloader.tftp-address";
+        if self.typed_is_ram(key, arch, ram, address) && physical(arch, address) >= taken {
+            let fact = format!("{address:#x} lies in the top of RAM from {taken:#x}, which is the bootloader's own");
+            self.problem(key, fact, "give an address below it, or correct reserved-top");
+        }
     }
 
     fn staging_is_ram(&mut self, ram: Region, staging: Option<Region>) {
@@ -279,27 +288,25 @@ impl Rules<'_> {
             if arch.is_mips() && address >= KSEG_END {
                 let fact = format!("{address:#x} is not below {KSEG_END:#x}, where KSEG1 reaches");
                 self.problem(key, fact, "give the physical address, without KSEG1's 0xa0000000");
-            } else if ram.overlaps(&register) {
+            } else if (ram.end() <= KSEG_END || !arch.is_mips()) && ram.overlaps(&register) {
                 self.problem(key, format!("{address:#x} lies in RAM {}", span(ram)), "give the register's address");
             }
         }
     }
 
-    fn typed_is_ram(&mut self, key: &str, arch: Arch, ram: Region, address: usize) {
-        let (physical, fits) = match arch.is_mips() {
-            true => (address & (KSEG_END - 1), (0x8000_0000..0xc000_0000).contains(&address)),
-            false => (address, true),
-        };
-        if !fits {
+    /// Whether an address as typed at the prompt lies in RAM.
+    fn typed_is_ram(&mut self, key: &str, arch: Arch, ram: Region, address: usize) -> bool {
+        if arch.is_mips() && !(0x8000_0000..0xc000_0000).contains(&address) {
             let fact = format!("{address:#x} is in neither KSEG0 nor KSEG1");
             self.problem(key, fact, "write it as it is typed at the prompt, from 0x80000000 up");
-        } else if !ram.contains(&Region::new(physical, 1).unwrap_or(Region::EMPTY)) {
-            self.problem(
-                key,
-                format!("{address:#x} is not inside RAM {}", span(ram)),
-                "correct the address or the RAM size",
-            );
+            return false;
         }
+        let inside = ram.contains(&Region::new(physical(arch, address), 1).unwrap_or(Region::EMPTY));
+        if !inside {
+            let fact = format!("{address:#x} is not inside RAM {}", span(ram));
+            self.problem(key, fact, "correct the address or the RAM size");
+        }
+        inside
     }
 
     fn led(&mut self) -> Option<Led> {
@@ -328,95 +335,6 @@ impl Rules<'_> {
             }
         }
     }
-
-    fn flash(&mut self) -> Option<Flash> {
-        let form = self.file.form.flash.as_ref()?;
-        let (size, erase_size) = (form.size, form.erase_size);
-        if erase_size == 0 || size == 0 || size % erase_size != 0 {
-            let fact = format!("{size:#x} bytes in blocks of {erase_size:#x}");
-            self.problem("flash.erase-size", fact, "the flash is a whole number of erase blocks");
-            return None;
-        }
-        let window = self.window(form.kind, size);
-        let mut partitions = Vec::new();
-        for (index, partition) in form.partitions.iter().enumerate() {
-            let key = format!("flash.partitions[{index}]");
-            self.partition_fits(&key, partition, size, erase_size);
-            self.partition_is_protected(&key, partition);
-            partitions.push(Partition {
-                name: partition.name.clone(),
-                offset: partition.offset,
-                size: partition.size,
-                role: partition.role,
-                slot: partition.slot,
-                protected: partition.protected.unwrap_or(partition.role.is_protected()),
-            });
-        }
-        self.partitions_are_apart(&partitions);
-        self.partition_names_differ(&partitions);
-        self.bootloader_is_protected(&partitions);
-        partitions.sort_by_key(|partition| partition.offset);
-        Some(Flash { kind: form.kind, size, erase_size, window, partitions })
-    }
-
-    fn window(&mut self, kind: FlashKind, size: usize) -> Region {
-        match (kind, self.soc.form.flash_window) {
-            (FlashKind::Nor, Some(window)) => {
-                let whole = self.region("flash-window", window);
-                Region::new(whole.start(), size.min(whole.size())).unwrap_or(Region::EMPTY)
-            }
-            _ => Region::EMPTY,
-        }
-    }
-
-    fn partition_fits(&mut self, key: &str, partition: &raw::Partition, flash: usize, erase: usize) {
-        let raw::Partition { name, offset, size, .. } = partition;
-        if *size == 0 || offset.checked_add(*size).is_none_or(|end| end > flash) {
-            let fact = format!("{name} ({offset:#x}, {size:#x} bytes) is not inside the flash of {flash:#x} bytes");
-            self.problem(key, fact, "correct offset or size");
-        } else if offset % erase != 0 || size % erase != 0 {
-            let fact =
-                format!("{name} ({offset:#x}, {size:#x} bytes) does not fall on erase blocks of {erase:#x} bytes");
-            self.problem(key, fact, "erasing it would take a neighbour's bytes: correct offset, size or erase-size");
-        }
-    }
-
-    fn partition_is_protected(&mut self, key: &str, partition: &raw::Partition) {
-        if partition.role.is_protected() && partition.protected == Some(false) {
-            let fact = format!("{} has the role {} and is not protected", partition.name, partition.role);
-            self.problem(&format!("{key}.protected"), fact, "leave `protected` out: nothing may write it");
-        }
-        if partition.slot.is_some_and(|slot| !slot.is_ascii_lowercase()) {
-            self.problem(&format!("{key}.slot"), "a slot is one lower-case letter", "use \"a\" or \"b\"");
-        }
-    }
-
-    fn partitions_are_apart(&mut self, partitions: &[Partition]) {
-        for (index, one) in partitions.iter().enumerate() {
-            for other in partitions.iter().take(index).filter(|other| other.range().overlaps(&one.range())) {
-                let fact =
-                    format!("{} {} overlaps {} {}", one.name, span(one.range()), other.name, span(other.range()));
-                self.problem(&format!("flash.partitions[{index}]"), fact, "list the parts, not what they are parts of");
-            }
-        }
-    }
-
-    fn partition_names_differ(&mut self, partitions: &[Partition]) {
-        for (index, one) in partitions.iter().enumerate() {
-            if partitions.iter().take(index).any(|other| other.name == one.name) {
-                let key = format!("flash.partitions[{index}].name");
-                self.problem(&key, format!("{:?} is there twice", one.name), "give each partition its own name");
-            }
-        }
-    }
-
-    fn bootloader_is_protected(&mut self, partitions: &[Partition]) {
-        if !partitions.iter().any(|partition| partition.role == Role::Bootloader) {
-            let roles = join(partitions.iter().map(|partition| partition.name.as_str()));
-            let fact = format!("none of the partitions ({roles}) has the role bootloader");
-            self.problem("flash.partitions", fact, "name the range of the bootloader, so that nothing writes it");
-        }
-    }
 }
 
 /// Resetting lets the vendor's failsafe run; without a known register the bootloader's `go` gets control back.
@@ -434,6 +352,10 @@ fn core_policy(policy: raw::Policy) -> Policy {
         raw::Policy::Reset => Policy::Reset,
         raw::Policy::Return => Policy::Return,
     }
+}
+
+fn physical(arch: Arch, typed: usize) -> usize {
+    if arch.is_mips() { typed & (KSEG_END - 1) } else { typed }
 }
 
 fn span(region: Region) -> String {

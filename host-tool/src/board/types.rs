@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use stoop_core::Region;
-use stoop_core::params::{Led, Policy, Uart, UartKind};
+use stoop_core::params::{Led, Policy, Uart};
 
-use super::KSEG_END;
+use super::{KSEG_END, json};
 
 /// One board, complete and checked.
 #[derive(Clone, Debug, Serialize)]
@@ -25,22 +25,24 @@ pub struct Board {
     pub aliases: Vec<String>,
     /// Name of the SoC's file.
     pub soc: String,
-    /// The SoC for people.
+    /// The SoC family for people.
     pub soc_title: String,
+    /// The very SoC, for example `QCA9531`.
+    pub chip: String,
     /// Instruction set and byte order.
     pub arch: Arch,
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
-    #[serde(serialize_with = "region")]
+    #[serde(serialize_with = "json::region")]
     pub ram: Region,
     /// Kernel family (`generic`, `ath79` …) to link address, as typed; empty for position-independent kernels.
     pub load_addresses: BTreeMap<String, usize>,
     /// The console.
-    #[serde(serialize_with = "uart")]
+    #[serde(serialize_with = "json::uart")]
     pub uart: Uart,
     /// What restarts the SoC.
     pub reset: Option<Reset>,
     /// The LED for error codes.
-    #[serde(serialize_with = "led")]
+    #[serde(serialize_with = "json::led")]
     pub led: Option<Led>,
     /// What pack does unless told otherwise.
     pub defaults: Defaults,
@@ -132,7 +134,7 @@ pub struct Reset {
 #[serde(rename_all = "kebab-case")]
 pub struct Defaults {
     /// After the last slot failed.
-    #[serde(serialize_with = "policy")]
+    #[serde(serialize_with = "json::policy")]
     pub policy: Policy,
     /// How to call the kernel.
     pub handoff: Handoff,
@@ -193,7 +195,7 @@ pub struct Bootloader {
     /// Where `tftpboot` puts a file without harm, as typed.
     pub tftp_address: Option<usize>,
     /// RAM that it copies the flash image to before it starts it.
-    #[serde(serialize_with = "optional_region")]
+    #[serde(serialize_with = "json::optional_region")]
     pub staging: Option<Region>,
     /// Bytes at the top of RAM that it occupies: code, stack, argv and environment.
     pub reserved_top: usize,
@@ -242,7 +244,7 @@ pub struct Flash {
     /// Bytes that are erased together.
     pub erase_size: usize,
     /// Where the CPU reads it like memory; empty when it cannot.
-    #[serde(serialize_with = "region")]
+    #[serde(serialize_with = "json::region")]
     pub window: Region,
     /// In the order of their offsets.
     pub partitions: Vec<Partition>,
@@ -386,62 +388,4 @@ pub struct Quirk {
     pub text: String,
     /// Who reported it.
     pub source: String,
-}
-
-#[derive(Serialize)]
-struct Range {
-    start: usize,
-    size: usize,
-}
-
-fn region<S: Serializer>(region: &Region, serializer: S) -> Result<S::Ok, S::Error> {
-    Range { start: region.start(), size: region.size() }.serialize(serializer)
-}
-
-fn optional_region<S: Serializer>(found: &Option<Region>, serializer: S) -> Result<S::Ok, S::Error> {
-    found.map(|region| Range { start: region.start(), size: region.size() }).serialize(serializer)
-}
-
-fn uart<S: Serializer>(uart: &Uart, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Form {
-        kind: &'static str,
-        address: usize,
-        shift: u8,
-        width: u8,
-    }
-    Form { kind: uart_kind(uart.kind), address: uart.address, shift: uart.shift, width: uart.width }
-        .serialize(serializer)
-}
-
-fn led<S: Serializer>(led: &Option<Led>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Form {
-        mask: u32,
-        set: usize,
-        clear: usize,
-    }
-    led.map(|led| Form { mask: led.mask, set: led.set, clear: led.clear }).serialize(serializer)
-}
-
-fn policy<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(policy_name(*policy))
-}
-
-/// The word for a UART kind in board files.
-pub fn uart_kind(kind: UartKind) -> &'static str {
-    match kind {
-        UartKind::None => "none",
-        UartKind::Ns16550 => "ns16550",
-        UartKind::Pl011 => "pl011",
-    }
-}
-
-/// The word for a policy in board files.
-pub fn policy_name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Halt => "halt",
-        Policy::Reset => "reset",
-        Policy::Return => "return",
-    }
 }

@@ -91,7 +91,7 @@ fn list(boards: &[Board], out: &mut impl Write) -> io::Result<()> {
         table.add_row([
             board.name.clone(),
             board.title.clone(),
-            board.soc.clone(),
+            board.chip.clone(),
             board.arch.to_string(),
             mebibytes(board.ram.size()),
             board.flash.as_ref().map_or("-".into(), |flash| format!("{} {}", mebibytes(flash.size), kind(flash))),
@@ -106,7 +106,7 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
     rows.add("board", &board.name);
     rows.add("title", &board.title);
     rows.add_all("alias", &board.aliases);
-    rows.add("SoC", format!("{} ({}), {}", board.soc_title, board.soc, board.arch));
+    rows.add("SoC", format!("{}, {}, family {}", board.chip, board.arch, board.soc));
     rows.add("RAM", span(board.ram));
     for (family, address) in &board.load_addresses {
         rows.add("kernel", format!("{family} linked at {address:#x}"));

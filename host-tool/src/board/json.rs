@@ -1,0 +1,63 @@
+//! How values of stoop-core look in JSON, and the words for them in board files.
+
+use serde::{Serialize, Serializer};
+use stoop_core::Region;
+use stoop_core::params::{Led, Policy, Uart, UartKind};
+
+#[derive(Serialize)]
+struct Range {
+    start: usize,
+    size: usize,
+}
+
+pub(super) fn region<S: Serializer>(region: &Region, serializer: S) -> Result<S::Ok, S::Error> {
+    Range { start: region.start(), size: region.size() }.serialize(serializer)
+}
+
+pub(super) fn optional_region<S: Serializer>(found: &Option<Region>, serializer: S) -> Result<S::Ok, S::Error> {
+    found.map(|region| Range { start: region.start(), size: region.size() }).serialize(serializer)
+}
+
+pub(super) fn uart<S: Serializer>(uart: &Uart, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Form {
+        kind: &'static str,
+        address: usize,
+        shift: u8,
+        width: u8,
+    }
+    Form { kind: uart_kind(uart.kind), address: uart.address, shift: uart.shift, width: uart.width }
+        .serialize(serializer)
+}
+
+pub(super) fn led<S: Serializer>(led: &Option<Led>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Form {
+        mask: u32,
+        set: usize,
+        clear: usize,
+    }
+    led.map(|led| Form { mask: led.mask, set: led.set, clear: led.clear }).serialize(serializer)
+}
+
+pub(super) fn policy<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(policy_name(*policy))
+}
+
+/// The word for a UART kind in board files.
+pub fn uart_kind(kind: UartKind) -> &'static str {
+    match kind {
+        UartKind::None => "none",
+        UartKind::Ns16550 => "ns16550",
+        UartKind::Pl011 => "pl011",
+    }
+}
+
+/// The word for a policy in board files.
+pub fn policy_name(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Halt => "halt",
+        Policy::Reset => "reset",
+        Policy::Return => "return",
+    }
+}
