@@ -1,9 +1,293 @@
-//! Will this kernel take the handoff, the root filesystem in RAM, the initial ramdisk.
+//! Will this kernel take the handoff, the root filesystem in RAM, the initial ramdisk: findings, and the best choice.
 
-use crate::kconfig::Kconfig;
+pub mod platform;
+mod rules;
+mod special;
 
-/// Where a kernel of this platform is linked, physical (arch/mips/*/Platform).
-pub fn link_address(config: &Kconfig) -> Option<u64> {
-    let _ = config;
-    None
+use stoop_core::manifest::HandoffKind;
+
+use crate::Failure;
+use crate::input::codec::Codec;
+use crate::input::{Kernel, rootfs::SquashfsInfo};
+use crate::kconfig::{Kconfig, Value};
+use platform::Platform;
+pub use rules::{SETS, Set, set};
+
+/// How well a requirement holds, from best to worst.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// It holds.
+    Ok,
+    /// It works, with something to know.
+    Warn,
+    /// There is no configuration to tell.
+    Unknown,
+    /// It does not hold.
+    No,
 }
+
+impl Level {
+    /// As in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Unknown => "unknown",
+            Level::No => "no",
+        }
+    }
+}
+
+/// One thing found out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// How well it holds.
+    pub level: Level,
+    /// What it is about: `CONFIG_MTD_PHRAM`, or another word such as `version`.
+    pub symbol: String,
+    /// Its value, as in a configuration; `absent` when the configuration does not name it; empty when there is none.
+    pub value: String,
+    /// What that means.
+    pub says: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn new(level: Level, symbol: &str, says: impl Into<String>) -> Self {
+        Finding { level, symbol: symbol.into(), value: String::new(), says: says.into(), fix: None }
+    }
+
+    fn of(level: Level, symbol: &str, value: &Value, says: impl Into<String>) -> Self {
+        Finding { value: value.to_string(), ..Finding::new(level, &format!("CONFIG_{symbol}"), says) }
+    }
+
+    fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+/// One requirement set, applied.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    /// The set's name.
+    pub name: &'static str,
+    /// What the set means.
+    pub about: &'static str,
+    /// The user asked for it.
+    pub needed: bool,
+    /// Never empty.
+    pub findings: Vec<Finding>,
+}
+
+impl Requirement {
+    /// Its worst finding.
+    pub fn level(&self) -> Level {
+        self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+
+    /// The first finding as bad as the level.
+    fn worst(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.level == self.level())
+    }
+}
+
+/// How the root filesystem in RAM is to be named.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum PhramWish {
+    /// By the device tree if the kernel can, else by the command line.
+    #[default]
+    Auto,
+    /// By a node in the device tree.
+    Tree,
+    /// By `phram.phram=`.
+    CommandLine,
+    /// Not at all.
+    Off,
+}
+
+/// What is going to be packed.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Wants {
+    /// `None`: choose.
+    pub handoff: Option<HandoffKind>,
+    /// Only looked at with a root filesystem.
+    pub phram: PhramWish,
+    /// The root filesystem for phram.
+    pub rootfs: Option<SquashfsInfo>,
+    /// There is an initial ramdisk.
+    pub initrd: bool,
+    /// Its compression, if any.
+    pub initrd_codec: Option<Codec>,
+}
+
+/// What preflight says.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// The handoff, wished or chosen, and why. `None`: no handoff would work, or nothing is known to choose by.
+    pub handoff: Option<(HandoffKind, String)>,
+    /// [`PhramWish::Tree`], [`PhramWish::CommandLine`] or [`PhramWish::Off`].
+    pub phram: PhramWish,
+    /// What was looked at.
+    pub requirements: Vec<Requirement>,
+}
+
+impl Assessment {
+    /// The first needed requirement that does not hold, as an error for `pack`.
+    ///
+    /// A wish that cannot be checked for want of a configuration is the user's to decide and no failure.
+    pub fn refusal(&self) -> Option<Failure> {
+        let needed = || self.requirements.iter().filter(|requirement| requirement.needed);
+        let failed = needed().find(|requirement| requirement.level() == Level::No);
+        let requirement = match (failed, &self.handoff) {
+            (Some(failed), _) => failed,
+            (None, None) => needed().max_by_key(|requirement| requirement.level())?,
+            (None, Some(_)) => return None,
+        };
+        let finding = requirement.worst()?;
+        let symbol = match finding.value.as_str() {
+            "" => finding.symbol.clone(),
+            value => format!("{}={value}", finding.symbol),
+        };
+        let verdict = match finding.level {
+            Level::Unknown => "nothing tells whether the kernel takes",
+            _ => "the kernel does not take",
+        };
+        let failure = Failure::new(format!("{verdict} {}: {symbol}: {}", requirement.about, finding.says));
+        Some(match &finding.fix {
+            Some(fix) => failure.next(fix.clone()),
+            None => failure.next("see `stoop check --kernel FILE`"),
+        })
+    }
+
+    /// Every finding that is not ok, of the needed requirements.
+    pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
+        let needed = self.requirements.iter().filter(|requirement| requirement.needed);
+        needed.flat_map(|requirement| &requirement.findings).filter(|finding| finding.level != Level::Ok)
+    }
+}
+
+/// What the rules look at.
+pub(crate) struct Context<'a> {
+    kernel: &'a Kernel,
+    config: &'a Kconfig,
+    platform: Option<&'static Platform>,
+    version: Option<(u32, u32)>,
+    initramfs: bool,
+    initrd: Option<Codec>,
+    rootfs: Option<SquashfsInfo>,
+}
+
+impl<'a> Context<'a> {
+    fn new(kernel: &'a Kernel, wants: &Wants) -> Option<Self> {
+        let config = kernel.config.as_ref()?;
+        Some(Context {
+            kernel,
+            config,
+            platform: platform::of(config),
+            version: kernel.version.as_deref().and_then(version),
+            initramfs: wants.initrd,
+            initrd: wants.initrd_codec,
+            rootfs: wants.rootfs,
+        })
+    }
+
+    fn version_text(&self) -> String {
+        self.kernel.version.clone().unwrap_or_else(|| "unknown".into())
+    }
+}
+
+/// Major and minor of `6.1.0-50-mips32r2el`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(|character: char| !character.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Applies one set; without a configuration the one finding is that nothing is known.
+pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) -> Requirement {
+    let findings = match Context::new(kernel, wants) {
+        Some(context) => set.rules.iter().flat_map(|rule| rule.apply(&context)).collect(),
+        None if set.name == handoff_name(HandoffKind::Appended) && kernel.appended_dtb.is_none() => vec![
+            Finding::new(Level::No, "__appended_dtb", "where the slot lies is not in this file")
+                .fix("give the vmlinux with its symbols, built with CONFIG_MIPS_RAW_APPENDED_DTB=y"),
+        ],
+        None => vec![
+            Finding::new(Level::Unknown, "configuration", "no IKCONFIG in the kernel and no configuration given")
+                .fix("give the .config or /boot/config-* that the kernel was built with, as --config"),
+        ],
+    };
+    Requirement { name: set.name, about: set.about, needed, findings }
+}
+
+/// The name of a handoff's requirement set.
+pub fn handoff_name(kind: HandoffKind) -> &'static str {
+    match kind {
+        HandoffKind::Uhi => "uhi",
+        HandoffKind::Argv => "argv",
+        HandoffKind::Appended => "appended",
+        HandoffKind::Arm64 => "arm64",
+    }
+}
+
+/// In this order: UHI passes everything one way, the appended slot needs its address, argv passes no tree on most platforms.
+const HANDOFFS: [HandoffKind; 3] = [HandoffKind::Uhi, HandoffKind::Appended, HandoffKind::Argv];
+
+/// The requirement for a root filesystem in RAM, by the device tree if that works, else by the command line.
+pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramWish, Requirement) {
+    let (tree, line) =
+        (apply(&rules::PHRAM_DT, kernel, wants, true), apply(&rules::PHRAM_CMDLINE, kernel, wants, true));
+    match wants.phram {
+        PhramWish::CommandLine => (PhramWish::CommandLine, line),
+        PhramWish::Auto if tree.level() == Level::No && line.level() < Level::No => (PhramWish::CommandLine, line),
+        _ => (PhramWish::Tree, tree),
+    }
+}
+
+/// Looks at everything that `wants` needs, and chooses what it leaves open.
+pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
+    let by_name = |name: &str| set(name).map(|set| apply(set, kernel, wants, true));
+    let mut requirements = Vec::new();
+
+    let handoff = match wants.handoff {
+        Some(kind) => {
+            requirements.extend(by_name(handoff_name(kind)));
+            Some((kind, "asked for".to_owned()))
+        }
+        None => {
+            let tried: Vec<_> =
+                HANDOFFS.iter().filter_map(|kind| Some((*kind, by_name(handoff_name(*kind))?))).collect();
+            let chosen = tried.iter().find(|(_, requirement)| requirement.level() < Level::Unknown);
+            // Without a choice the first one's findings say what to change.
+            requirements.extend(chosen.or(tried.first()).map(|(_, requirement)| requirement.clone()));
+            chosen.map(|(kind, requirement)| (*kind, reason(&tried, requirement)))
+        }
+    };
+
+    let mut phram = PhramWish::Off;
+    if wants.rootfs.is_some() && wants.phram != PhramWish::Off {
+        let (mode, requirement) = phram_root(kernel, wants);
+        phram = mode;
+        requirements.push(requirement);
+        requirements.extend(by_name("squashfs"));
+    }
+    if wants.initrd {
+        requirements.extend(by_name("initramfs"));
+    }
+    Assessment { handoff, phram, requirements }
+}
+
+/// Why this one: what it says itself, after what ruled out those before it.
+fn reason(tried: &[(HandoffKind, Requirement)], chosen: &Requirement) -> String {
+    let before = tried.iter().take_while(|(_, requirement)| requirement.name != chosen.name);
+    let ruled_out = before.filter_map(|(_, requirement)| requirement.worst().map(|worst| (requirement.name, worst)));
+    let mut parts: Vec<String> =
+        ruled_out.map(|(name, worst)| format!("not {name}: {}: {}", worst.symbol, worst.says)).collect();
+    let good = chosen.findings.iter().filter(|finding| finding.level == Level::Ok).take(2);
+    parts.extend(good.map(|finding| format!("{}: {}", finding.symbol, finding.says)));
+    parts.join("; ")
+}
+
+#[cfg(test)]
+#[path = "preflight/tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! The verbs, one file each: `Args` is what the user typed, `run` does it.
 
+pub mod check;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::Result;
@@ -27,6 +29,8 @@ pub enum Verb {
     /// Resolve, check and bundle the kernel's modules
     #[command(subcommand)]
     Modules(modules::Verb),
+    /// Say whether a kernel takes the handoff, a root filesystem in RAM, a ramdisk, kexec
+    Check(check::Args),
     /// Print the completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -44,6 +48,7 @@ impl Cli {
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
             Verb::Modules(verb) => verb.run(),
+            Verb::Check(args) => check::run(args),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());
                 Ok(())

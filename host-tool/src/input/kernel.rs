@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::codec::Codec;
-use super::mips::{self, Code};
+use super::mips::Code;
+use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::{Relocation, relocation};
-use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, looks_like, physical, read_file, uimage, zboot};
+use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, looks_like, read_file, uimage, zboot};
 use crate::kconfig::Kconfig;
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -44,12 +45,14 @@ impl fmt::Display for Form {
 }
 
 /// What the user says about a kernel that does not say it itself. Addresses as in KSEG0, KSEG1 or physical.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Overrides {
     /// Where a flat binary is linked.
     pub load_address: Option<u64>,
     /// Where a flat binary is entered; by default at its load address, if there is a jump.
     pub entry_point: Option<u64>,
+    /// The configuration it was built with; counts before one found in the kernel or its package.
+    pub config: Option<Kconfig>,
 }
 
 /// The kernel inside a vmlinuz.
@@ -111,27 +114,23 @@ impl Kernel {
         let bytes = read_file(path)?;
         if bytes.starts_with(b"!<arch>\n") {
             let contents = deb::read(path, progress).map_err(within)?;
-            let config = match &contents.config {
-                Some((name, text)) => {
+            let config = match (&overrides.config, &contents.config) {
+                (None, Some((name, text))) => {
                     Some(Kconfig::parse(text, &format!("boot/{name} of the package")).map_err(within)?)
                 }
-                None => None,
+                _ => overrides.config.clone(),
             };
-            let mut kernel = Kernel::from_bytes(contents.kernel, overrides, config, progress)
+            let overrides = Overrides { config, ..overrides };
+            let mut kernel = Kernel::from_bytes(contents.kernel, overrides, progress)
                 .map_err(|failure| failure.within(&contents.name))
                 .map_err(within)?;
             kernel.form = Form::Deb(Box::new(kernel.form));
             return Ok(kernel);
         }
-        Kernel::from_bytes(bytes, overrides, None, progress).map_err(within)
+        Kernel::from_bytes(bytes, overrides, progress).map_err(within)
     }
 
-    fn from_bytes(
-        bytes: Vec<u8>,
-        overrides: Overrides,
-        config: Option<Kconfig>,
-        progress: &mut dyn Progress,
-    ) -> Result<Kernel> {
+    fn from_bytes(bytes: Vec<u8>, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         if let Some(failure) = not_yet(&bytes) {
             return Err(failure);
         }
@@ -140,10 +139,10 @@ impl Kernel {
                 return Err(Failure::usage("an ELF kernel has its own load address and entry point")
                     .next("leave --load-address and --entry-point away"));
             }
-            return finish(from_elf(elf::read(&bytes)?), config, progress);
+            return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
         if matches!(be32(&bytes, 0), Some(uimage::MAGIC | uimage::MAGIC_OKLI)) {
-            return from_uimage(&bytes, overrides, config, progress);
+            return from_uimage(&bytes, overrides, progress);
         }
         if let Some(codec) = Codec::detect(&bytes) {
             progress.step("decompressing the kernel", None);
@@ -153,7 +152,7 @@ impl Kernel {
                     Failure::new(format!("compressed twice, {} outside", codec.name())).next("decompress it once")
                 );
             }
-            let mut kernel = Kernel::from_bytes(inner, overrides, config, progress)?;
+            let mut kernel = Kernel::from_bytes(inner, overrides, progress)?;
             kernel.form = Form::Compressed(codec, Box::new(kernel.form));
             return Ok(kernel);
         }
@@ -161,7 +160,7 @@ impl Kernel {
             return Err(Failure::usage(format!("not an ELF kernel, a uImage or a package, but {}", looks_like(&bytes)))
                 .next("if it is a flat binary such as vmlinux.bin, give --load-address, and --entry-point if it starts elsewhere"));
         };
-        finish(from_flat(bytes, load, overrides.entry_point)?, config, progress)
+        finish(from_flat(bytes, load, overrides.entry_point)?, overrides.config, progress)
     }
 
     /// Where the kernel proper runs before it moves itself: of a vmlinuz the inner kernel's region.
@@ -197,108 +196,7 @@ fn not_yet(bytes: &[u8]) -> Option<Failure> {
     Some(Failure::new(format!("this is {fact}")).next(next))
 }
 
-/// Before the questions that every form answers the same way.
-struct Raw {
-    arch: Arch,
-    form: Form,
-    load: u64,
-    entry: u64,
-    image: Vec<u8>,
-    memory_size: u64,
-    memory_exact: bool,
-    symbols: BTreeMap<String, u64>,
-    single_segment: bool,
-    appended: Option<(u64, u64)>,
-    notes: Vec<String>,
-}
-
-fn from_elf(flat: elf::Flat) -> Raw {
-    Raw {
-        arch: flat.arch,
-        form: Form::Vmlinux,
-        load: flat.load,
-        entry: flat.entry,
-        image: flat.image,
-        memory_size: flat.memory_size,
-        memory_exact: true,
-        symbols: flat.symbols,
-        single_segment: flat.segments == 1,
-        appended: flat.appended,
-        notes: Vec::new(),
-    }
-}
-
-fn from_flat(image: Vec<u8>, load: u64, entry: Option<u64>) -> Result<Raw> {
-    let Some(base) = physical(load).filter(|base| base + image.len() as u64 <= KSEG0_SIZE) else {
-        return Err(Failure::usage(format!(
-            "0x{:x} bytes at the load address 0x{load:x} are not in KSEG0 (0x80000000..0xa0000000)",
-            image.len()
-        ))
-        .next("give the address that the kernel is linked at"));
-    };
-    let Some(big_endian) = mips::big_endian(&image) else {
-        return Err(Failure::new(format!(
-            "no MIPS code in it, neither big- nor little-endian: it is {}",
-            looks_like(&image)
-        ))
-        .next("give an uncompressed kernel; for other compressions decompress it first"));
-    };
-    let code = Code { bytes: &image, base, big_endian };
-    let mut notes = Vec::new();
-    let entry = match entry {
-        Some(entry) => physical(entry)
-            .filter(|at| (base..base + image.len() as u64).contains(at) && at % 4 == 0)
-            .ok_or_else(|| {
-                Failure::usage(format!(
-                    "the entry point 0x{entry:x} is not an instruction of [0x{base:x}, 0x{:x})",
-                    base + image.len() as u64
-                ))
-                .next("give the address of kernel_entry, as `readelf -h vmlinux` shows it")
-            })?,
-        None => {
-            let starts_here = code.zboot(base).is_some()
-                || code.real_entry(base).is_some_and(|entry| entry != base && code.bss(entry).is_some());
-            if !starts_here && code.bss(base).is_none() {
-                return Err(Failure::usage(format!(
-                    "the code at the load address 0x{load:x} is not where a kernel starts"
-                ))
-                .next("give --entry-point, the e_entry that `readelf -h vmlinux` shows"));
-            }
-            base
-        }
-    };
-    let end = match code.zboot(entry) {
-        Some(vmlinuz) => Some(vmlinuz.end),
-        None => code.bss(entry).map(|bss| bss.end),
-    };
-    let end = end.filter(|end| *end >= base + image.len() as u64);
-    if end.is_none() {
-        notes.push(
-            "how much bss the kernel clears is unknown: a flat binary does not tell, and its code was not recognised"
-                .into(),
-        );
-    }
-    Ok(Raw {
-        arch: if big_endian { Arch::MipsBe } else { Arch::MipsLe },
-        form: Form::Flat,
-        load: base,
-        entry,
-        memory_size: end.map_or(image.len() as u64, |end| end - base),
-        memory_exact: end.is_some(),
-        symbols: BTreeMap::new(),
-        single_segment: true,
-        appended: None,
-        notes,
-        image,
-    })
-}
-
-fn from_uimage(
-    bytes: &[u8],
-    overrides: Overrides,
-    config: Option<Kconfig>,
-    progress: &mut dyn Progress,
-) -> Result<Kernel> {
+fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
     let header = uimage::read(bytes)?;
     if header.arch == Some(Arch::Arm64) {
         return Err(Failure::new("the uImage is for arm64, not supported yet").next("give a 32-bit MIPS kernel"));
@@ -325,7 +223,7 @@ fn from_uimage(
             Failure::new(failure.fact()).within("uImage").next("build the uImage again with the kernel's own addresses")
         })?
     };
-    let mut kernel = finish(raw, config, progress)?;
+    let mut kernel = finish(raw, overrides.config, progress)?;
     if header.behind > 0 {
         kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
     }
@@ -371,7 +269,7 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
     match zboot::payload(&raw.image) {
         Ok(payload) => {
             describe(&mut kernel, &payload.image)?;
-            let platform = kernel.config.as_ref().and_then(crate::preflight::link_address);
+            let platform = kernel.config.as_ref().and_then(crate::preflight::platform::link_address);
             match zboot::place(&payload.image, &start, raw.load, big_endian, platform) {
                 Some(place) => {
                     let region = place.load..place.load + place.memory_size;

@@ -64,7 +64,7 @@ fn a_flat_binary_tells_its_bss_when_its_addresses_are_given() {
     let flat = &elf.segments[0].bytes;
     assert!(refusal(flat).next_step().unwrap().contains("--load-address"));
     for load in [0x8010_0000, 0xa010_0000, 0x10_0000, 0xffff_ffff_8010_0000] {
-        let kernel = read_with(flat, Overrides { load_address: Some(load), entry_point: None }).unwrap();
+        let kernel = read_with(flat, Overrides { load_address: Some(load), ..Overrides::default() }).unwrap();
         assert_eq!((kernel.arch, kernel.load_address, kernel.entry_point), (Arch::MipsBe, 0x10_0000, 0x10_0000));
         assert_eq!((kernel.memory_size, kernel.memory_exact), (u64::from(elf.segments[0].memory), true));
     }
@@ -74,24 +74,24 @@ fn a_flat_binary_tells_its_bss_when_its_addresses_are_given() {
 fn a_flat_binary_with_wrong_addresses_is_refused() {
     let flat = &Elf::kernel(true, BANNER).segments[0].bytes;
     let with = |load_address, entry_point| {
-        read_with(flat, Overrides { load_address: Some(load_address), entry_point }).unwrap_err()
+        read_with(flat, Overrides { load_address: Some(load_address), entry_point, config: None }).unwrap_err()
     };
     assert!(with(0xc000_0000, None).fact().contains("not in KSEG0"));
     assert!(with(0x9fff_fff0, None).fact().contains("not in KSEG0"));
     assert!(with(0x8010_0000, Some(0x8020_0000)).fact().contains("0x80200000"));
     assert_eq!(with(0x8010_0000, Some(0x8010_0002)).exit_code(), 2);
     // Entered in the middle nothing tells the bss.
-    let overrides = Overrides { load_address: Some(0x8010_0000), entry_point: Some(0x8010_0044) };
+    let overrides = Overrides { load_address: Some(0x8010_0000), entry_point: Some(0x8010_0044), config: None };
     let kernel = read_with(flat, overrides).unwrap();
     assert!(!kernel.memory_exact && kernel.notes[0].contains("bss"), "{:?}", kernel.notes);
     // Data instead of code.
-    let noise = read_with(&[0x55; 4096], Overrides { load_address: Some(0x8010_0000), entry_point: None });
+    let noise = read_with(&[0x55; 4096], Overrides { load_address: Some(0x8010_0000), ..Overrides::default() });
     assert!(noise.unwrap_err().fact().contains("no MIPS code"));
 }
 
 #[test]
 fn an_elf_refuses_addresses_of_its_own() {
-    let overrides = Overrides { load_address: Some(0x8010_0000), entry_point: None };
+    let overrides = Overrides { load_address: Some(0x8010_0000), ..Overrides::default() };
     assert_eq!(read_with(&Elf::kernel(true, BANNER).write(), overrides).unwrap_err().exit_code(), 2);
 }
 
@@ -220,6 +220,47 @@ fn the_bss_of_a_kernel_is_read_over_the_jump_at_its_front() {
     program.resize(0x120, 0);
     program.extend(kernel_entry(0x8010_1000, 0x8010_2000));
     let kernel =
-        read_with(&words(&program, false), Overrides { load_address: Some(0x8010_0000), entry_point: None }).unwrap();
+        read_with(&words(&program, false), Overrides { load_address: Some(0x8010_0000), ..Overrides::default() })
+            .unwrap();
     assert_eq!((kernel.memory_size, kernel.entry_point), (0x2000, 0x10_0000));
+}
+
+/// Files of every form, small enough to be damaged thousands of times.
+fn corpus() -> Vec<Vec<u8>> {
+    let elf = Elf::kernel(false, &[BANNER, &ikconfig("CONFIG_RELOCATABLE=y\n")].concat());
+    let vmlinuz = vmlinuz(true, b"").0.write();
+    let packed = UImage { codec: 1, ..UImage::kernel(0x8010_0000) }.write(&gzip(&elf.segments[0].bytes));
+    let deb = package(&[("./boot/config-6", b"CONFIG_MTD=y\n"), ("./boot/vmlinuz-6", &vmlinuz)], ".gz");
+    vec![elf.write(), vmlinuz, packed, deb, elf.segments[0].bytes.clone()]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 400, ..Default::default() })]
+
+    /// Whatever is damaged, the answer is a kernel that fits KSEG0 or a failure with a next step, and never a panic.
+    #[test]
+    fn damaged_files_never_panic(
+        which in 0usize..5,
+        damage in proptest::collection::vec((proptest::num::u32::ANY, proptest::num::u8::ANY), 0..4),
+        cut in proptest::option::weighted(0.3, proptest::num::u32::ANY),
+    ) {
+        let mut bytes = corpus().swap_remove(which);
+        for (at, value) in damage {
+            // Mostly in the front, where the headers are.
+            let range = if at % 3 == 0 { bytes.len() } else { bytes.len().min(128) };
+            bytes[at as usize / 3 % range] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(1 + cut as usize % bytes.len());
+        }
+        let load_address = (which == 4).then_some(0x8010_0000);
+        match read_with(&bytes, Overrides { load_address, ..Overrides::default() }) {
+            Ok(kernel) => {
+                let end = kernel.load_address + kernel.image.len() as u64;
+                assert!(end <= KSEG0_SIZE && kernel.memory_size >= kernel.image.len() as u64);
+                assert!((kernel.load_address..end).contains(&kernel.entry_point));
+            }
+            Err(failure) => assert!(failure.next_step().is_some(), "{failure}"),
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod rootfs;
 mod deb;
 mod elf;
 mod mips;
+mod raw;
 mod relocation;
 mod uimage;
 mod zboot;

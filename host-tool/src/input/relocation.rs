@@ -19,6 +19,7 @@ pub struct Relocation {
 
 /// CONFIG_RELOCATABLE without CONFIG_RANDOMIZE_BASE always goes here (determine_relocation_address).
 const FIXED: u64 = 0x100_0000;
+const ALL: u64 = 1 << 32;
 const GRAIN: u64 = 0x1_0000;
 const DEFAULT_OFFSET: u64 = 0x100_0000;
 
@@ -47,6 +48,8 @@ pub(super) fn relocation(load: u64, memory_size: u64, config: Option<&Kconfig>, 
     if config.is_some_and(built_in_nokaslr) {
         return None;
     }
+    // The mask of a limit of 0 lets everything through; 32 bits is all there is.
+    let most = if most == 0 { ALL } else { most.min(ALL) };
     // A random multiple of 64 KiB below the limit; when it is less than the kernel's length, that is added.
     let length = memory_size.next_multiple_of(GRAIN);
     let largest = most.saturating_sub(1) / GRAIN * GRAIN;
@@ -108,6 +111,14 @@ mod tests {
         for size in [0x2_0000, 0x37_d4b0, 0x80_0000, 0xff_0000, 0x100_0000, 0x109_bd80, 0x300_0000] {
             let region = of(KASLR, 0x10_0000, size).unwrap().region;
             assert_eq!(region, brute_force(0x10_0000, size, 0x100_0000), "size 0x{size:x}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_limit_is_the_whole_address_space() {
+        for most in ["0x0", "0xffffffffffffffff"] {
+            let text = KASLR.replace("0x01000000", most);
+            assert!(of(&text, 0x10_0000, 0x40_0000).unwrap().region.end >= 1 << 32);
         }
     }
 

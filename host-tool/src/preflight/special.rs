@@ -1,0 +1,304 @@
+//! The requirements that take more than the value of a symbol.
+
+use super::platform::TreeFrom;
+use super::{Context, Finding, Level};
+use crate::input::codec::Codec;
+use crate::input::rootfs::Compressor;
+use crate::kconfig::Value;
+
+/// Which source the kernel takes its command line from: one Kconfig choice (arch/mips/Kconfig, setup.c:bootcmdline_init).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Line {
+    Override,
+    FromTree,
+    TreeThenArgs,
+    FromArgs,
+    BuiltInThenArgs,
+    Unknown,
+}
+
+const LINES: [(&str, Line); 5] = [
+    // Consulted first, whatever the choice says.
+    ("CMDLINE_OVERRIDE", Line::Override),
+    ("MIPS_CMDLINE_FROM_DTB", Line::FromTree),
+    ("MIPS_CMDLINE_DTB_EXTEND", Line::TreeThenArgs),
+    ("MIPS_CMDLINE_FROM_BOOTLOADER", Line::FromArgs),
+    ("MIPS_CMDLINE_BUILTIN_EXTEND", Line::BuiltInThenArgs),
+];
+
+fn line(context: &Context) -> (&'static str, Line) {
+    LINES
+        .into_iter()
+        .find(|(symbol, _)| context.config.is_yes(symbol))
+        .unwrap_or(("MIPS_CMDLINE_FROM_DTB", Line::Unknown))
+}
+
+fn overridden() -> Finding {
+    Finding::of(Level::No, "CMDLINE_OVERRIDE", &Value::Yes, "only CONFIG_CMDLINE counts, whatever is passed")
+        .fix("build the kernel without CONFIG_CMDLINE_OVERRIDE")
+}
+
+fn unknown_line(context: &Context) -> Finding {
+    let symbol = "MIPS_CMDLINE_FROM_DTB";
+    Finding::of(
+        Level::Unknown,
+        symbol,
+        &context.config.get(symbol),
+        "none of the four sources of the command line is set",
+    )
+    .fix("give the configuration that the kernel was built with, not a fragment of it")
+}
+
+/// CONFIG_CMDLINE is appended last, so for parameters of which the last one wins it beats everything passed.
+fn built_in_line(context: &Context) -> Option<Finding> {
+    let value = context.config.get("CMDLINE");
+    match &value {
+        Value::Text(text) if !text.is_empty() && context.config.is_yes("CMDLINE_BOOL") => Some(Finding::of(
+            Level::Warn,
+            "CMDLINE",
+            &value,
+            "is appended to the command line and wins over the same parameter before it",
+        )),
+        _ => None,
+    }
+}
+
+pub(super) fn line_from_tree(context: &Context) -> Vec<Finding> {
+    let (symbol, line) = line(context);
+    let takes = |says| Finding::of(Level::Ok, symbol, &Value::Yes, says);
+    let mut findings = vec![match line {
+        Line::Override => overridden(),
+        Line::Unknown => unknown_line(context),
+        Line::FromTree => takes("takes the command line from the device tree"),
+        Line::TreeThenArgs => takes("takes the command line from the device tree first"),
+        Line::FromArgs | Line::BuiltInThenArgs => Finding::of(
+            Level::No,
+            symbol,
+            &Value::Yes,
+            "ignores the device tree's bootargs: by UHI its command line would be empty, without a word",
+        )
+        .fix(instead_of_uhi(context)),
+    }];
+    findings.extend(built_in_line(context));
+    findings
+}
+
+/// The handoff that still works when the command line must come as argv.
+fn instead_of_uhi(context: &Context) -> String {
+    let build = "build the kernel with CONFIG_MIPS_CMDLINE_FROM_DTB=y";
+    match context.platform.map(|platform| platform.tree) {
+        _ if context.kernel.appended_dtb.is_some() => format!("use --handoff appended, or {build}"),
+        Some(TreeFrom::UhiOrEnv) => format!("use --handoff argv (the device tree goes in env fdt_start), or {build}"),
+        Some(TreeFrom::BuiltIn | TreeFrom::Nowhere) => "use --handoff argv".into(),
+        _ => build.into(),
+    }
+}
+
+pub(super) fn tree_by_uhi(context: &Context) -> Vec<Finding> {
+    let Some(platform) = context.platform else {
+        return vec![
+            Finding::of(
+                Level::Warn,
+                "MIPS_GENERIC_KERNEL",
+                &context.config.get("MIPS_GENERIC_KERNEL"),
+                UNKNOWN_PLATFORM,
+            )
+            .fix("try it with `stoop run`, and look for its console before flashing"),
+        ];
+    };
+    let finding = |level, says| Finding::of(level, platform.symbol, &Value::Yes, says);
+    vec![match platform.tree {
+        TreeFrom::Uhi | TreeFrom::UhiOrEnv => finding(Level::Ok, "this platform takes a device tree by UHI"),
+        TreeFrom::BuiltIn => finding(Level::No, "this platform uses the device tree inside the kernel and ignores UHI")
+            .fix("use --handoff argv, or build the kernel for MIPS_GENERIC_KERNEL"),
+        TreeFrom::Other => finding(Level::No, "this platform has a boot protocol of its own and ignores UHI")
+            .fix("build the kernel for a platform that takes UHI"),
+        TreeFrom::Nowhere => finding(Level::No, "this platform has no device tree").fix("use --handoff argv"),
+    }]
+}
+
+const UNKNOWN_PLATFORM: &str = "the kernel's platform is none that stoop knows";
+
+pub(super) fn line_from_argv(context: &Context) -> Vec<Finding> {
+    let (symbol, line) = line(context);
+    let finding = |level, says| Finding::of(level, symbol, &Value::Yes, says);
+    let mut findings = vec![match line {
+        Line::Override => overridden(),
+        Line::Unknown => unknown_line(context),
+        Line::FromArgs | Line::BuiltInThenArgs => finding(Level::Ok, "takes the command line from argv"),
+        Line::TreeThenArgs => finding(Level::Ok, "takes the command line from argv too"),
+        Line::FromTree => finding(Level::Warn, "takes argv only when its device tree has no bootargs")
+            .fix("use --handoff uhi if the kernel takes it"),
+    }];
+    if line != Line::BuiltInThenArgs {
+        findings.extend(built_in_line(context));
+    }
+    findings
+}
+
+pub(super) fn tree_beside_argv(context: &Context) -> Vec<Finding> {
+    let Some(platform) = context.platform else {
+        let symbol = "MIPS_GENERIC_KERNEL";
+        return vec![Finding::of(Level::Warn, symbol, &context.config.get(symbol), UNKNOWN_PLATFORM)];
+    };
+    let symbols = &context.kernel.symbols;
+    let built_in = symbols.get("__dtb_start") < symbols.get("__dtb_end");
+    let finding = |level, says| Finding::of(level, platform.symbol, &Value::Yes, says);
+    vec![match platform.tree {
+        TreeFrom::UhiOrEnv => finding(Level::Ok, "takes the device tree from env fdt_start"),
+        TreeFrom::Nowhere => finding(Level::Ok, "needs no device tree"),
+        TreeFrom::BuiltIn => finding(Level::Ok, "uses the device tree inside the kernel; a packed one is not seen"),
+        TreeFrom::Uhi if built_in => {
+            finding(Level::Warn, "uses the device tree inside the kernel; a packed one is not seen by argv")
+        }
+        TreeFrom::Uhi => finding(Level::No, "gets no device tree by argv, and there is none inside the kernel")
+            .fix("use --handoff uhi or appended"),
+        TreeFrom::Other => finding(Level::No, "this platform has a boot protocol of its own")
+            .fix("build the kernel for a platform that takes UHI"),
+    }]
+}
+
+pub(super) fn line_from_either(context: &Context) -> Vec<Finding> {
+    let (symbol, line) = line(context);
+    match line {
+        Line::Override => vec![overridden()],
+        Line::Unknown => vec![unknown_line(context)],
+        _ => vec![Finding::of(Level::Ok, symbol, &Value::Yes, "the shim passes the line in the tree and as argv")],
+    }
+}
+
+const APPENDED: [&str; 2] = ["MIPS_RAW_APPENDED_DTB", "MIPS_ELF_APPENDED_DTB"];
+
+pub(super) fn slot_is_known(context: &Context) -> Vec<Finding> {
+    let Some(symbol) = APPENDED.into_iter().find(|symbol| context.config.is_yes(symbol)) else { return Vec::new() };
+    vec![match context.kernel.appended_dtb {
+        Some((at, _)) => Finding::of(Level::Ok, symbol, &Value::Yes, format!("the slot is at 0x{at:x}")),
+        None => Finding::of(Level::No, symbol, &Value::Yes, "where the slot lies is not in this file")
+            .fix("give the vmlinux with its symbols"),
+    }]
+}
+
+pub(super) fn appended_wins(context: &Context) -> Vec<Finding> {
+    let symbol = APPENDED.into_iter().find(|symbol| context.config.is_yes(symbol));
+    let warning = |symbol| {
+        Finding::of(Level::Warn, symbol, &Value::Yes, "a device tree in the kernel's appended slot would win over UHI")
+            .fix("leave the slot empty; stoop zeroes it")
+    };
+    symbol.map(warning).into_iter().collect()
+}
+
+pub(super) fn relocates(context: &Context) -> Vec<Finding> {
+    let Some(relocation) = &context.kernel.relocation else { return Vec::new() };
+    let region = &relocation.region;
+    let says = format!("the kernel moves itself into [0x{:x}, 0x{:x}); pack keeps that free", region.start, region.end);
+    let symbol = if relocation.random { "RANDOMIZE_BASE" } else { "RELOCATABLE" };
+    let finding = Finding::of(Level::Warn, symbol, &Value::Yes, says);
+    vec![if relocation.random { finding.fix("to save that room put nokaslr on the command line") } else { finding }]
+}
+
+/// A phram node needs a kernel that looks for it, and a way to show the kernel our tree.
+pub(super) fn phram_by_tree(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let since = "phram in the device tree came with Linux 5.19";
+    let finding =
+        |level, says: String| Finding { value: context.version_text(), ..Finding::new(level, "version", says) };
+    findings.push(match context.version {
+        Some(version) if version >= (5, 19) => finding(Level::Ok, format!("{since} or soon after")),
+        Some(_) => finding(Level::No, since.into()).fix("use --phram cmdline, or a newer kernel"),
+        None => finding(Level::Unknown, format!("{since}, but this kernel's version was not found"))
+            .fix("give a vmlinux, or use --phram cmdline"),
+    });
+    let tree = context.platform.map(|platform| platform.tree);
+    if matches!(tree, Some(TreeFrom::BuiltIn | TreeFrom::Nowhere)) && context.kernel.appended_dtb.is_none() {
+        let symbol = context.platform.map_or("", |platform| platform.symbol);
+        findings.push(
+            Finding::of(Level::No, symbol, &Value::Yes, "the kernel never sees a packed device tree")
+                .fix("use --phram cmdline"),
+        );
+    }
+    findings
+}
+
+/// The parameter maps memory but keeps nobody out of it.
+pub(super) fn phram_memory(_: &Context) -> Vec<Finding> {
+    let says = "its memory must be reserved too: phram.phram= does not";
+    vec![
+        Finding::new(Level::Warn, "memory", says)
+            .fix("put memmap=SIZE$START on the command line, or reserve it in the tree"),
+    ]
+}
+
+pub(super) fn squashfs_details(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(rootfs) = context.rootfs else { return findings };
+    let symbol = match rootfs.compressor {
+        Compressor::Zlib => "SQUASHFS_ZLIB",
+        Compressor::Lzo => "SQUASHFS_LZO",
+        Compressor::Xz => "SQUASHFS_XZ",
+        Compressor::Lz4 => "SQUASHFS_LZ4",
+        Compressor::Zstd => "SQUASHFS_ZSTD",
+        Compressor::Lzma => {
+            findings.push(
+                Finding::new(Level::No, "squashfs", "no mainline kernel reads lzma in squashfs")
+                    .fix("make the root filesystem with mksquashfs -comp xz"),
+            );
+            return findings;
+        }
+    };
+    let value = context.config.get(symbol);
+    let name = rootfs.compressor.name();
+    findings.push(match value {
+        Value::Yes => Finding::of(Level::Ok, symbol, &value, format!("{name} in squashfs")),
+        _ => Finding::of(Level::No, symbol, &value, format!("{name} in squashfs: missing")).fix(format!(
+            "build the kernel with CONFIG_{symbol}=y, or make the root filesystem with a compressor it has"
+        )),
+    });
+    if rootfs.xattrs && !context.config.is_yes("SQUASHFS_XATTR") {
+        let value = context.config.get("SQUASHFS_XATTR");
+        findings.push(
+            Finding::of(
+                Level::Warn,
+                "SQUASHFS_XATTR",
+                &value,
+                "the extended attributes of the root filesystem are not seen",
+            )
+            .fix("set CONFIG_SQUASHFS_XATTR=y, or make it with mksquashfs -no-xattrs"),
+        );
+    }
+    findings
+}
+
+pub(super) fn initrd_codec(context: &Context) -> Vec<Finding> {
+    let symbol = match context.initrd {
+        Some(Codec::Gzip) => "RD_GZIP",
+        Some(Codec::Xz) => "RD_XZ",
+        Some(Codec::Lzma) => "RD_LZMA",
+        Some(Codec::Lz4) => "RD_LZ4",
+        Some(Codec::Zstd) => "RD_ZSTD",
+        Some(Codec::Bzip2) => "RD_BZIP2",
+        Some(Codec::Lzo) => "RD_LZO",
+        None => return Vec::new(),
+    };
+    let value = context.config.get(symbol);
+    vec![match value {
+        Value::Yes => Finding::of(Level::Ok, symbol, &value, "this compression of ramdisks"),
+        _ => Finding::of(Level::No, symbol, &value, "this compression of ramdisks: missing")
+            .fix(format!("build the kernel with CONFIG_{symbol}=y, or compress the ramdisk otherwise")),
+    }]
+}
+
+/// kexec_load fails with EINVAL on an SMP kernel whose smp_ops cannot stop the other CPUs (machine_kexec.c).
+pub(super) fn kexec_smp(context: &Context) -> Vec<Finding> {
+    if !context.config.is_yes("SMP") {
+        return Vec::new();
+    }
+    const CAN: [&str; 4] = ["MIPS_CPS", "BMIPS_GENERIC", "CAVIUM_OCTEON_SOC", "MACH_LOONGSON64"];
+    let can = CAN.into_iter().find(|symbol| context.config.is_yes(symbol));
+    vec![match can {
+        Some(symbol) => Finding::of(Level::Ok, symbol, &Value::Yes, "can stop the other CPUs"),
+        None => {
+            Finding::of(Level::No, "SMP", &Value::Yes, "cannot stop the other CPUs, so kexec_load fails with EINVAL")
+                .fix("build the kernel with CONFIG_MIPS_CPS=y or without CONFIG_SMP")
+        }
+    }]
+}

@@ -1,0 +1,231 @@
+//! Configurations and what must be said about them. Each test changes one thing of a kernel that is good.
+use super::*;
+use crate::input::rootfs::Compressor;
+use crate::input::{Arch, Form};
+
+/// A generic kernel that takes everything.
+const GOOD: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
+    CONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\nCONFIG_SQUASHFS=y\nCONFIG_SQUASHFS_XZ=y\nCONFIG_DEVTMPFS=y\n\
+    CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_KEXEC=y\nCONFIG_PROC_FS=y\nCONFIG_UHI_BOOT=y\n";
+const XZ: SquashfsInfo =
+    SquashfsInfo { compressor: Compressor::Xz, block_size: 0x2_0000, bytes_used: 4096, xattrs: false };
+
+/// `changes` are lines of a configuration that replace those of [`GOOD`].
+fn kernel(changes: &str) -> Kernel {
+    Kernel {
+        arch: Arch::MipsBe,
+        form: Form::Vmlinux,
+        load_address: 0x10_0000,
+        entry_point: 0x10_0000,
+        image: Vec::new(),
+        memory_size: 0x40_0000,
+        memory_exact: true,
+        decompresses_to: None,
+        relocation: None,
+        appended_dtb: None,
+        symbols: Default::default(),
+        config: Some(Kconfig::parse(&format!("{GOOD}{changes}"), "test").unwrap()),
+        version: Some("6.12.1".into()),
+        notes: Vec::new(),
+    }
+}
+
+/// A root filesystem, and a ramdisk if `initrd`.
+fn wants(initrd: bool) -> Wants {
+    Wants { rootfs: Some(XZ), initrd, ..Wants::default() }
+}
+
+fn level(kernel: &Kernel, name: &str, initrd: bool) -> Level {
+    apply(set(name).unwrap(), kernel, &wants(initrd), true).level()
+}
+
+#[test]
+fn a_good_kernel_gets_uhi_and_phram_by_the_tree_without_a_warning() {
+    let assessment = assess(&kernel(""), &wants(true));
+    assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Uhi);
+    assert_eq!(assessment.phram, PhramWish::Tree);
+    assert!(assessment.refusal().is_none());
+    assert_eq!(assessment.warnings().count(), 0);
+}
+
+#[test]
+fn every_symbol_of_a_good_kernel_is_needed_by_something() {
+    for line in GOOD.lines() {
+        let symbol = line.strip_suffix("=y").unwrap();
+        let without = kernel(&format!("# {symbol} is not set\n"));
+        let worse = ["uhi", "phram-dt", "squashfs", "initramfs", "kexec"].into_iter().any(|name| {
+            let codec = Wants { initrd_codec: Some(Codec::Gzip), ..wants(true) };
+            apply(set(name).unwrap(), &without, &codec, true).level() > Level::Ok
+        });
+        assert!(worse, "{symbol}");
+    }
+}
+
+#[test]
+fn uhi_with_the_line_from_the_bootloader_is_no_and_names_the_alternative() {
+    let line = "CONFIG_MIPS_CMDLINE_FROM_DTB=n\nCONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n";
+    let forced = |kernel: &Kernel| {
+        let wants = Wants { handoff: Some(HandoffKind::Uhi), ..Wants::default() };
+        assess(kernel, &wants).refusal().expect("refused")
+    };
+    let generic = kernel(line);
+    let failure = forced(&generic);
+    assert!(failure.fact().contains("CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y"), "{failure}");
+    assert!(failure.fact().contains("would be empty"), "{failure}");
+    assert_eq!(failure.next_step(), Some("build the kernel with CONFIG_MIPS_CMDLINE_FROM_DTB=y"));
+    // Nothing else works for a generic kernel either: no tree by argv, no slot.
+    assert!(assess(&generic, &Wants::default()).handoff.is_none());
+    assert!(assess(&generic, &Wants::default()).refusal().is_some());
+
+    let ath79 = kernel(&format!("{line}CONFIG_MIPS_GENERIC_KERNEL=n\nCONFIG_ATH79=y\n"));
+    assert!(forced(&ath79).next_step().unwrap().contains("--handoff argv"));
+    let (kind, reason) = assess(&ath79, &Wants::default()).handoff.unwrap();
+    assert_eq!(kind, HandoffKind::Argv);
+    assert!(reason.contains("not uhi: CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER"), "{reason}");
+
+    let mut slot = kernel(&format!("{line}CONFIG_MIPS_RAW_APPENDED_DTB=y\n"));
+    slot.appended_dtb = Some((0x50_0000, 0x10_0000));
+    assert!(forced(&slot).next_step().unwrap().contains("--handoff appended"));
+    assert_eq!(assess(&slot, &Wants::default()).handoff.unwrap().0, HandoffKind::Appended);
+}
+
+#[test]
+fn the_built_in_line_alone_is_refused_for_every_handoff() {
+    let overridden = kernel("CONFIG_CMDLINE_OVERRIDE=y\nCONFIG_MIPS_RAW_APPENDED_DTB=y\n");
+    for name in ["uhi", "argv", "appended"] {
+        assert_eq!(level(&overridden, name, false), Level::No, "{name}");
+    }
+}
+
+#[test]
+fn a_built_in_line_that_wins_is_a_warning() {
+    let with = kernel("CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"root=/dev/sda\"\n");
+    assert_eq!(level(&with, "uhi", false), Level::Warn);
+    let empty = kernel("CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"\"\n");
+    assert_eq!(level(&empty, "uhi", false), Level::Ok);
+}
+
+#[test]
+fn malta_takes_argv_and_phram_by_the_command_line() {
+    let malta = kernel(
+        "CONFIG_MIPS_GENERIC_KERNEL=n\nCONFIG_MIPS_MALTA=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=n\n\
+         CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n",
+    );
+    let assessment = assess(&malta, &wants(false));
+    assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Argv);
+    assert_eq!(assessment.phram, PhramWish::CommandLine);
+    assert!(assessment.refusal().is_none());
+    assert!(assessment.warnings().any(|finding| finding.says.contains("reserved")));
+    let by_tree = assess(&malta, &Wants { phram: PhramWish::Tree, ..wants(false) });
+    assert!(by_tree.refusal().unwrap().next_step().unwrap().contains("--phram cmdline"));
+}
+
+#[test]
+fn a_kernel_older_than_phram_in_the_tree_gets_the_command_line() {
+    let mut old = kernel("");
+    old.version = Some("5.15.167".into());
+    assert_eq!(assess(&old, &wants(false)).phram, PhramWish::CommandLine);
+    old.version = Some("5.19".into());
+    assert_eq!(assess(&old, &wants(false)).phram, PhramWish::Tree);
+    old.version = None;
+    assert_eq!(level(&old, "phram-dt", false), Level::Unknown);
+}
+
+#[test]
+fn a_module_will_do_only_with_an_initramfs() {
+    for (symbol, name) in [("MTD_PHRAM", "phram-dt"), ("MTD", "phram-dt"), ("SQUASHFS", "squashfs")] {
+        let modular = kernel(&format!("CONFIG_{symbol}=m\n"));
+        assert_eq!(level(&modular, name, false), Level::No, "{symbol}");
+        assert_eq!(level(&modular, name, true), Level::Warn, "{symbol}");
+    }
+    assert_eq!(level(&kernel("CONFIG_MTD_CMDLINE_PARTS=m\n"), "mtdparts", true), Level::No);
+}
+
+#[test]
+fn either_block_driver_will_do() {
+    assert_eq!(level(&kernel("CONFIG_MTD_BLOCK=n\nCONFIG_MTD_BLOCK_RO=y\n"), "phram-dt", false), Level::Ok);
+    assert_eq!(level(&kernel("CONFIG_MTD_BLOCK=n\n"), "phram-dt", false), Level::No);
+}
+
+#[test]
+fn the_root_filesystems_own_compressor_is_what_counts() {
+    let of = |compressor, xattrs| {
+        let wants = Wants { rootfs: Some(SquashfsInfo { compressor, xattrs, ..XZ }), ..Wants::default() };
+        assess(&kernel(""), &wants)
+    };
+    assert!(of(Compressor::Xz, false).refusal().is_none());
+    let failure = of(Compressor::Zstd, false).refusal().unwrap();
+    assert!(failure.fact().contains("CONFIG_SQUASHFS_ZSTD=absent"), "{failure}");
+    assert!(of(Compressor::Lzma, false).refusal().unwrap().fact().contains("lzma"));
+    assert!(of(Compressor::Xz, true).warnings().any(|finding| finding.symbol == "CONFIG_SQUASHFS_XATTR"));
+}
+
+#[test]
+fn the_ramdisks_own_compression_is_what_counts() {
+    let of = |codec| assess(&kernel(""), &Wants { initrd: true, initrd_codec: codec, ..Wants::default() });
+    assert!(of(None).refusal().is_none());
+    assert!(of(Some(Codec::Gzip)).refusal().is_none());
+    assert!(of(Some(Codec::Zstd)).refusal().unwrap().fact().contains("CONFIG_RD_ZSTD"));
+}
+
+#[test]
+fn kexec_on_smp_needs_a_way_to_stop_the_other_cpus() {
+    assert_eq!(level(&kernel("CONFIG_SMP=y\n"), "kexec", false), Level::No);
+    assert_eq!(level(&kernel("CONFIG_SMP=y\nCONFIG_MIPS_CPS=y\n"), "kexec", false), Level::Ok);
+    assert_eq!(level(&kernel("CONFIG_UHI_BOOT=n\n"), "kexec", false), Level::Warn);
+}
+
+#[test]
+fn without_a_configuration_nothing_is_guessed() {
+    let mut unknown = kernel("");
+    unknown.config = None;
+    let assessment = assess(&unknown, &wants(true));
+    assert!(assessment.handoff.is_none());
+    assert!(assessment.requirements.iter().all(|requirement| requirement.level() == Level::Unknown));
+    let failure = assessment.refusal().unwrap();
+    assert!(failure.fact().starts_with("nothing tells whether"), "{failure}");
+    assert!(failure.next_step().unwrap().contains("--config"), "{failure}");
+    // What the user decides is taken, but for what the file itself rules out.
+    let forced = |kind| assess(&unknown, &Wants { handoff: Some(kind), ..wants(true) });
+    assert!(forced(HandoffKind::Uhi).refusal().is_none());
+    assert!(forced(HandoffKind::Appended).refusal().unwrap().fact().contains("__appended_dtb"));
+}
+
+#[test]
+fn a_kernel_that_moves_is_a_warning_with_its_range() {
+    let mut moving = kernel("");
+    let region = 0x100_0000..0x140_0000;
+    moving.relocation = Some(crate::input::Relocation { region, random: true, assumed: false });
+    let assessment = assess(&moving, &Wants::default());
+    let warning = assessment.warnings().next().unwrap();
+    assert!(warning.says.contains("[0x1000000, 0x1400000)") && warning.fix.as_ref().unwrap().contains("nokaslr"));
+}
+
+#[test]
+fn an_appended_tree_that_would_win_over_uhi_is_a_warning() {
+    for symbol in ["MIPS_RAW_APPENDED_DTB", "MIPS_ELF_APPENDED_DTB"] {
+        assert_eq!(level(&kernel(&format!("CONFIG_{symbol}=y\n")), "uhi", false), Level::Warn);
+    }
+}
+
+#[test]
+fn platforms_with_another_protocol_take_nothing() {
+    for symbol in ["MACH_LOONGSON64", "CAVIUM_OCTEON_SOC"] {
+        let other = kernel(&format!("CONFIG_MIPS_GENERIC_KERNEL=n\nCONFIG_{symbol}=y\n"));
+        assert!(assess(&other, &Wants::default()).handoff.is_none(), "{symbol}");
+    }
+}
+
+#[test]
+fn every_finding_that_is_no_says_what_to_do_and_every_set_has_a_name_of_its_own() {
+    let nothing = kernel("").config.map(|_| Kconfig::parse("CONFIG_X=y\n", "test").unwrap());
+    let nothing = Kernel { config: nothing, ..kernel("") };
+    for (index, set) in SETS.iter().enumerate() {
+        assert!(SETS[..index].iter().all(|other| other.name != set.name));
+        let requirement = apply(set, &nothing, &wants(false), true);
+        assert!(requirement.level() > Level::Ok, "{}", set.name);
+        for finding in requirement.findings.iter().filter(|finding| finding.level == Level::No) {
+            assert!(finding.fix.is_some(), "{}: {finding:?}", set.name);
+        }
+    }
+}
