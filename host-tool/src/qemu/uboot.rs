@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::Console;
-use super::console::Seen;
 use super::image::{Image, physical, staging};
+use crate::board::Interrupt;
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -15,16 +15,16 @@ use crate::{Failure, Result};
 pub struct Facts {
     /// The prompt without the blank at its end; literal text.
     pub prompt: String,
+    /// How to stop it from booting by itself, where it does.
+    pub interrupt: Option<Interrupt>,
     /// The TFTP server's address, as U-Boot reaches it.
     pub server: String,
     /// How long one command, or the way from power on to the prompt, may take.
     pub patience: Duration,
     /// Where it fetches files to without harm, as typed (KSEG0).
     pub tftp_address: u32,
-    /// The end of the RAM that it uses, physical: the top of RAM, or of low memory where there is high memory.
-    pub ram_end: u64,
-    /// Bytes below `ram_end` that it occupies.
-    pub reserved_top: u64,
+    /// The end of the RAM that it leaves free, physical.
+    pub free_end: u64,
 }
 
 impl Facts {
@@ -33,8 +33,7 @@ impl Facts {
     /// # Errors
     /// As for [`staging`].
     pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
-        let free_end = self.ram_end.saturating_sub(self.reserved_top);
-        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), free_end)?;
+        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), self.free_end)?;
         Ok(KSEG0 | u32::try_from(at).unwrap_or_default())
     }
 }
@@ -71,12 +70,27 @@ pub const BOOTM_WORDS: usize = 255;
 /// The longest command that may be typed (`CONFIG_SYS_CBSIZE` less the NUL).
 const COMMAND_LIMIT: usize = 255;
 
-/// Waits for the prompt of a board that was just switched on.
+/// Waits for the prompt of a board that was just switched on, and stops it from booting where it would.
 ///
 /// # Errors
 /// As for [`Console::expect`].
-pub fn attach(console: &mut Console, facts: &Facts) -> Result<Seen> {
-    console.expect(&prompt(facts), facts.patience).map_err(|failure| failure.within("waiting for the bootloader"))
+pub fn attach(console: &mut Console, facts: &Facts) -> Result<()> {
+    let prompt = prompt(facts);
+    let listens =
+        facts.interrupt.as_ref().and_then(|interrupt| Some((regex::escape(interrupt.on.as_ref()?), interrupt)));
+    let attached = match listens {
+        None => console.expect(&prompt, facts.patience).map(drop),
+        Some((on, interrupt)) => {
+            console.expect_any(&[&prompt, &on], facts.patience).and_then(|seen| match seen.which {
+                0 => Ok(()),
+                _ => {
+                    console.send(interrupt.send.as_bytes())?;
+                    console.expect(&prompt, facts.patience).map(drop)
+                }
+            })
+        }
+    };
+    attached.map_err(|failure| failure.within("waiting for the bootloader"))
 }
 
 /// Types one command at the prompt and returns what it printed, when the prompt is back.
