@@ -1,1 +1,11 @@
-//! The lab suite.
+//! The lab suite: boots packed images on a rig and looks at what the kernel saw. The tests are in `tests/`; they do not
+//! know which rig they run on.
+//!
+//! [`rig`] is the board (QEMU unless `STOOP_RIG` says otherwise), [`boot`] gets an image running on it.
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod rig;
+
+pub use boot::{Boot, Via, boot};
+pub use rig::{Cap, Rig};

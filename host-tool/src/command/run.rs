@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::board::{self, Board};
 use crate::qemu::image::Image;
 use crate::qemu::uboot::{Boot, How};
 use crate::qemu::{Emulator, Log, Options, Target};
@@ -63,13 +64,12 @@ pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let bytes = std::fs::read(&args.image).map_err(|error| Failure::io(&args.image, &error))?;
     let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
-    let mut target = target(&args.board)?;
-    check_byte_order(&image, &target).map_err(|failure| failure.within(args.image.display()))?;
+    let board = board::load(&args.board)?;
+    check_byte_order(&image, &board).map_err(|failure| failure.within(args.image.display()))?;
+    let mut target = Target::of(&board, Duration::from_secs(args.timeout))?;
     if let Some(memory) = args.memory {
-        target.machine.memory = memory;
-        target.uboot.ram_end = target.uboot.ram_end.min(u64::from(memory) << 20);
+        target.set_memory(memory);
     }
-    target.uboot.patience = Duration::from_secs(args.timeout);
     if args.uboot.is_some() {
         target.machine.uboot.clone_from(&args.uboot);
     }
@@ -120,8 +120,8 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
     })
 }
 
-fn check_byte_order(image: &Image, target: &Target) -> Result<()> {
-    let little = target.machine.binary.ends_with("el");
+fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
+    let little = !board.arch.is_big_endian();
     match image {
         Image::Elf { little_endian, .. } if *little_endian != little => {
             let name = |little| if little { "little" } else { "big" };
@@ -142,33 +142,4 @@ fn with_uboot(target: Target) -> Result<Target> {
 
 fn stdout() -> Box<dyn Write + Send> {
     Box::new(std::io::stdout())
-}
-
-/// TEMPORARY until board data is merged.
-fn target(board: &str) -> Result<Target> {
-    let el = match board {
-        "qemu-malta-le" => "el",
-        "qemu-malta-be" => "",
-        _ => return Err(Failure::usage(format!("unknown board {board}"))),
-    };
-    Ok(Target {
-        machine: crate::qemu::Machine {
-            binary: format!("qemu-system-mips{el}"),
-            machine: "malta".into(),
-            cpu: Some("24Kf".into()),
-            memory: 256,
-            word_swap: el == "el",
-            flash_size: 0x40_0000,
-            uboot: (el == "el").then(|| "/usr/lib/u-boot/maltael/u-boot.bin".into()),
-            network: "pcnet".into(),
-        },
-        uboot: crate::qemu::uboot::Facts {
-            prompt: format!("malta{el} #"),
-            server: crate::qemu::TFTP_SERVER.into(),
-            patience: Duration::from_secs(60),
-            tftp_address: 0x8100_0000,
-            ram_end: 0x1000_0000,
-            reserved_top: 0x10_0000,
-        },
-    })
 }

@@ -10,6 +10,7 @@ use super::flash::Flash;
 use super::uboot::{self, Boot};
 use super::vm::Watch;
 use super::{Console, Log, Machine, Start, Vm};
+use crate::board::{self, Board};
 use crate::{Failure, Result};
 
 /// What QEMU and the conversation with the bootloader need to know of a board.
@@ -19,6 +20,55 @@ pub struct Target {
     pub machine: Machine,
     /// Its bootloader.
     pub uboot: uboot::Facts,
+}
+
+impl Target {
+    /// Takes the facts from the board's data. `patience` of the bootloader: [`uboot::Facts`].
+    ///
+    /// # Errors
+    /// Usage: QEMU does not play this board.
+    pub fn of(board: &Board, patience: Duration) -> Result<Target> {
+        let (Some(qemu), Some(flash)) = (&board.qemu, &board.flash) else {
+            let others = board::all()?.into_iter().filter(|board| board.qemu.is_some());
+            let names = others.map(|board| board.name).collect::<Vec<_>>().join(", ");
+            return Err(Failure::usage(format!("QEMU does not play the board {}", board.name))
+                .next(format!("use one of: {names}")));
+        };
+        let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
+            return Err(Failure::usage(format!("the board {} has no prompt or no tftp-address", board.name))
+                .next("add both to its bootloader table"));
+        };
+        let narrow = |value: usize| {
+            u32::try_from(value)
+                .map_err(|_| Failure::usage(format!("{value:#x} does not fit 32 bits")).within(&board.name))
+        };
+        let machine = Machine {
+            binary: qemu.binary.clone(),
+            machine: qemu.machine.clone(),
+            cpu: Some(qemu.cpu.clone()),
+            memory: narrow(qemu.memory)?,
+            word_swap: qemu.word_swapped,
+            flash_size: flash.size,
+            uboot: qemu.u_boot.as_ref().map(PathBuf::from),
+            network: qemu.network.clone(),
+        };
+        let uboot = uboot::Facts {
+            prompt: prompt.clone(),
+            interrupt: board.bootloader.interrupt.clone(),
+            server: super::TFTP_SERVER.into(),
+            patience,
+            tftp_address: narrow(tftp_address)?,
+            free_end: board.free_ram().end() as u64,
+        };
+        Ok(Target { machine, uboot })
+    }
+
+    /// Gives the machine another amount of RAM, in MiB.
+    pub fn set_memory(&mut self, memory: u32) {
+        let less = u64::from(self.machine.memory.saturating_sub(memory)) << 20;
+        self.uboot.free_end = self.uboot.free_end.saturating_sub(less);
+        self.machine.memory = memory;
+    }
 }
 
 /// How to watch the board and what to add to QEMU's command line.
@@ -189,4 +239,37 @@ fn put(directory: &Path, name: &str, bytes: &[u8]) -> Result<String> {
     let path = directory.join(name);
     std::fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
     Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_board_data_become_the_machine_and_its_bootloader() {
+        let target = Target::of(&board::load("qemu-malta-le").unwrap(), MINUTE).unwrap();
+        assert_eq!(target.machine.binary, "qemu-system-mipsel");
+        assert_eq!((target.machine.flash_size, target.machine.word_swap), (0x40_0000, true));
+        assert_eq!(target.uboot.prompt, "maltael #");
+        assert_eq!((target.uboot.tftp_address, target.uboot.free_end), (0x8100_0000, 0xff0_0000));
+    }
+
+    #[test]
+    fn less_memory_ends_earlier_and_more_does_not_move_the_end() {
+        let mut target = Target::of(&board::load("qemu-malta-be").unwrap(), MINUTE).unwrap();
+        target.set_memory(512);
+        assert_eq!((target.machine.memory, target.uboot.free_end), (512, 0xff0_0000));
+        let mut target = Target::of(&board::load("qemu-malta-be").unwrap(), MINUTE).unwrap();
+        target.set_memory(128);
+        assert_eq!((target.machine.memory, target.uboot.free_end), (128, 0x7f0_0000));
+    }
+
+    #[test]
+    fn a_board_that_qemu_does_not_play_is_refused_with_those_that_it_does() {
+        let refused = Target::of(&board::load("gl-ar750").unwrap(), MINUTE).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.next_step().unwrap().contains("qemu-malta-be, qemu-malta-le"), "{refused}");
+    }
 }

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::Console;
-use super::console::Seen;
 use super::image::{Image, physical, staging};
+use crate::board::Interrupt;
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -15,16 +15,16 @@ use crate::{Failure, Result};
 pub struct Facts {
     /// The prompt without the blank at its end; literal text.
     pub prompt: String,
+    /// How to stop it from booting by itself, where it does.
+    pub interrupt: Option<Interrupt>,
     /// The TFTP server's address, as U-Boot reaches it.
     pub server: String,
     /// How long one command, or the way from power on to the prompt, may take.
     pub patience: Duration,
     /// Where it fetches files to without harm, as typed (KSEG0).
     pub tftp_address: u32,
-    /// The end of the RAM that it uses, physical: the top of RAM, or of low memory where there is high memory.
-    pub ram_end: u64,
-    /// Bytes below `ram_end` that it occupies.
-    pub reserved_top: u64,
+    /// The end of the RAM that it leaves free, physical.
+    pub free_end: u64,
 }
 
 impl Facts {
@@ -33,8 +33,7 @@ impl Facts {
     /// # Errors
     /// As for [`staging`].
     pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
-        let free_end = self.ram_end.saturating_sub(self.reserved_top);
-        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), free_end)?;
+        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), self.free_end)?;
         Ok(KSEG0 | u32::try_from(at).unwrap_or_default())
     }
 }
@@ -52,14 +51,23 @@ pub enum How<'a> {
         /// A device tree and where it is fetched to. U-Boot puts its bootargs and memory into it.
         tree: Option<(u32, &'a [u8])>,
     },
-    /// `go` to the first byte: entered with argc, argv, argv[0] being the address. U-Boot's own limit of 16 words holds.
+    /// `go` to the first byte: entered with argc, argv, argv[0] being the address. Its shell has dropped the bootargs' quotes
+    /// and backslashes, and limits their number (`CONFIG_SYS_MAXARGS`).
     Go {
         /// Where the bytes are fetched to and run.
         at: u32,
     },
-    /// `bootelf`: entered with argc, argv of the typed words.
+    /// `bootelf -p` (by program headers; section headers are U-Boot's default): entered with argc, argv of the words behind
+    /// the address, so that the first of the bootargs is argv[0]. Its shell has dropped their quotes and backslashes.
     Bootelf {
         /// Where the ELF file is fetched to.
+        at: u32,
+    },
+    /// This command, for what is in flash; the image is not fetched.
+    Command {
+        /// As typed.
+        line: &'a str,
+        /// Where the bootargs are fetched to.
         at: u32,
     },
 }
@@ -71,12 +79,27 @@ pub const BOOTM_WORDS: usize = 255;
 /// The longest command that may be typed (`CONFIG_SYS_CBSIZE` less the NUL).
 const COMMAND_LIMIT: usize = 255;
 
-/// Waits for the prompt of a board that was just switched on.
+/// Waits for the prompt of a board that was just switched on, and stops it from booting where it would.
 ///
 /// # Errors
 /// As for [`Console::expect`].
-pub fn attach(console: &mut Console, facts: &Facts) -> Result<Seen> {
-    console.expect(&prompt(facts), facts.patience).map_err(|failure| failure.within("waiting for the bootloader"))
+pub fn attach(console: &mut Console, facts: &Facts) -> Result<()> {
+    let prompt = prompt(facts);
+    let listens =
+        facts.interrupt.as_ref().and_then(|interrupt| Some((regex::escape(interrupt.on.as_ref()?), interrupt)));
+    let attached = match listens {
+        None => console.expect(&prompt, facts.patience).map(drop),
+        Some((on, interrupt)) => {
+            console.expect_any(&[&prompt, &on], facts.patience).and_then(|seen| match seen.which {
+                0 => Ok(()),
+                _ => {
+                    console.send(interrupt.send.as_bytes())?;
+                    console.expect(&prompt, facts.patience).map(drop)
+                }
+            })
+        }
+    };
+    attached.map_err(|failure| failure.within("waiting for the bootloader"))
 }
 
 /// Types one command at the prompt and returns what it printed, when the prompt is back.
@@ -140,7 +163,7 @@ pub fn env_text(name: &str, value: &[u8]) -> Vec<u8> {
 pub struct Boot<'a> {
     /// The image file's bytes.
     pub image: &'a [u8],
-    /// The bootargs, byte for byte; `None` leaves the variable unset.
+    /// The bootargs, byte for byte; `None` leaves the variable unset, and so does an empty line: U-Boot knows no difference.
     pub bootargs: Option<&'a [u8]>,
     /// How the image is entered.
     pub how: How<'a>,
@@ -150,7 +173,7 @@ pub struct Boot<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     bootargs: Option<File>,
-    image: File,
+    image: Option<File>,
     tree: Option<File>,
     /// What enters the image, in the order to be typed.
     commands: Vec<String>,
@@ -173,7 +196,7 @@ pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>
     let mut file = |name, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
-    if matches!(boot.how, How::Bootm { tree: None, .. }) && words > BOOTM_WORDS {
+    if matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. }) && words > BOOTM_WORDS {
         return Err(Failure::usage(format!(
             "U-Boot delivers {BOOTM_WORDS:#x} words of bootargs, these have {words:#x}"
         ))
@@ -191,10 +214,15 @@ pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>
         }
         How::Go { at } => (at, None, vec![format!("go {at:#x}{typed}")]),
         // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
-        How::Bootelf { at } => (at, None, vec!["setenv autostart yes".into(), format!("bootelf {at:#x}{typed}")]),
+        How::Bootelf { at } => (at, None, vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")]),
+        How::Command { line, at } => (at, None, vec![line.to_owned()]),
+    };
+    let image = match boot.how {
+        How::Command { .. } => None,
+        _ => Some(file("image", boot.image, at)?),
     };
     let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
-    Ok(Plan { bootargs, image: file("image", boot.image, at)?, tree, commands })
+    Ok(Plan { bootargs, image, tree, commands })
 }
 
 /// Carries out a plan from the prompt. Returns once the last command is typed: what comes next on the console is the
@@ -212,9 +240,8 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
         }
         None => drop(command(console, facts, "setenv bootargs")?),
     }
-    get(console, &plan.image)?;
-    if let Some(tree) = &plan.tree {
-        get(console, tree)?;
+    for file in [&plan.image, &plan.tree].into_iter().flatten() {
+        get(console, file)?;
     }
     let Some((last, before)) = plan.commands.split_last() else { return Ok(()) };
     for line in before {

@@ -1,0 +1,90 @@
+//! From an image to a running kernel, the same way for every test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use stoop::qemu::image::Image;
+use stoop::qemu::uboot::{self, How};
+use stoop::{Failure, Result};
+
+use crate::Rig;
+
+/// How the image gets to run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// Fetched over TFTP, `bootm`: argc, argv, env.
+    Bootm,
+    /// Fetched over TFTP with this device tree, `bootm`: UHI.
+    BootmTree(Vec<u8>),
+    /// Fetched over TFTP, `go` to its first byte.
+    Go,
+    /// Fetched over TFTP, `bootelf`.
+    Bootelf,
+    /// This command starts what is in flash; the image file is not looked at.
+    Command(String),
+    /// No bootloader.
+    Direct,
+}
+
+/// What to boot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Boot<'a> {
+    /// The image file.
+    pub image: &'a Path,
+    /// The bootargs, byte for byte; `None` for none at all.
+    pub bootargs: Option<&'a str>,
+    /// How.
+    pub via: Via,
+}
+
+/// Switches the board on (off first, if need be), gets the image running and waits until its console shows `until`. Returns
+/// what the console said from the start command to the match and leaves the board on.
+///
+/// # Errors
+/// The bootloader or the image gave up, or `timeout` passed; the message has the console's last lines.
+pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) -> Result<String> {
+    begin(rig, boot)?;
+    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure))?;
+    let matched = seen.groups.first().map_or("", String::as_str);
+    Ok(seen.before + matched)
+}
+
+/// As [`boot`], but only until the image was entered.
+///
+/// # Errors
+/// As for [`boot`].
+pub fn begin(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
+    rig.power_off()?;
+    if boot.via == Via::Direct {
+        return rig.power_on_with(boot.image, boot.bootargs);
+    }
+    rig.power_on()?;
+    by_uboot(rig, boot).map_err(|failure| rig.explain(failure))
+}
+
+fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
+    let facts = rig.bootloader().clone();
+    let read = || std::fs::read(boot.image).map_err(|error| Failure::io(boot.image, &error));
+    let image = if matches!(boot.via, Via::Command(_)) { Vec::new() } else { read()? };
+    let at = || facts.image_address(&Image::of(&image)?, image.len());
+    let how = match &boot.via {
+        Via::Bootm => How::Bootm { at: at()?, tree: None },
+        Via::BootmTree(tree) => {
+            let at = at()?;
+            // The next MiB behind the image; both are copied before anything is entered.
+            let behind = (u64::from(at) + image.len() as u64).next_multiple_of(0x10_0000);
+            let behind =
+                u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))?;
+            How::Bootm { at, tree: Some((behind, tree)) }
+        }
+        Via::Go => How::Go { at: at()? },
+        Via::Bootelf => How::Bootelf { at: at()? },
+        Via::Command(line) => How::Command { line, at: facts.tftp_address },
+        Via::Direct => return Err(Failure::new("a direct start needs no bootloader")),
+    };
+    let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), how };
+    let plan = uboot::stage(&wanted, &mut |name, bytes| rig.stage(name, bytes))?;
+    let console = rig.console()?;
+    uboot::attach(console, &facts)?;
+    uboot::start(console, &facts, &plan)
+}

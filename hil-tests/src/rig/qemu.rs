@@ -1,0 +1,97 @@
+//! The rig that needs no hardware: QEMU plays the board.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stoop::board::Board;
+use stoop::qemu::{Console, Emulator, Log, Options, Target, uboot};
+use stoop::{Failure, Result};
+
+use super::{Cap, Rig, Wish};
+
+/// For one bootloader command or the way to its prompt. Emulated boards answer within a second; machines that run tests
+/// can be busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Qemu {
+    board: Board,
+    emulator: Emulator,
+    caps: Vec<Cap>,
+}
+
+/// The rig, or why there is none.
+pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::result::Result<Box<dyn Rig>, String>> {
+    let mut target = Target::of(&board, PATIENCE)?;
+    if !in_path(&target.machine.binary) {
+        return Ok(Err(format!("{} is not installed", target.machine.binary)));
+    }
+    if target.machine.uboot.is_none() {
+        target.machine.uboot = std::env::var_os("STOOP_UBOOT").map(PathBuf::from);
+    }
+    let mut caps = vec![Cap::NorWrite, Cap::PowerLoss, Cap::Direct];
+    match &target.machine.uboot {
+        Some(path) if path.exists() => caps.push(Cap::Uboot),
+        _ => target.machine.uboot = None,
+    }
+    let extra = wish.emulator.iter().map(|&word| word.to_owned()).collect();
+    let emulator = Emulator::new(target, Options { echo: None, log: Some(log), extra })?;
+    Ok(Ok(Box::new(Qemu { board, emulator, caps })))
+}
+
+fn in_path(binary: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(binary).exists()))
+}
+
+impl Rig for Qemu {
+    fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn bootloader(&self) -> &uboot::Facts {
+        &self.emulator.target().uboot
+    }
+
+    fn caps(&self) -> &[Cap] {
+        &self.caps
+    }
+
+    fn power_on(&mut self) -> Result<()> {
+        self.emulator.power_on()
+    }
+
+    fn power_off(&mut self) -> Result<String> {
+        self.emulator.power_off()
+    }
+
+    fn power_off_at(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
+        self.emulator.power_off_at(pattern, timeout)
+    }
+
+    fn power_on_with(&mut self, elf: &Path, args: Option<&str>) -> Result<()> {
+        self.emulator.power_on_with(elf, args)
+    }
+
+    fn console(&mut self) -> Result<&mut Console> {
+        self.emulator.console()
+    }
+
+    fn stage(&mut self, name: &str, bytes: &[u8]) -> Result<String> {
+        self.emulator.stage(name, bytes)
+    }
+
+    fn wait_end(&mut self, timeout: Duration) -> Result<()> {
+        self.emulator.wait(timeout)
+    }
+
+    fn write_nor(&mut self, offset: usize, bytes: &[u8]) -> Result<()> {
+        self.emulator.flash_mut()?.put(offset, bytes)
+    }
+
+    fn read_nor(&mut self) -> Result<Vec<u8>> {
+        Ok(self.emulator.flash_mut()?.bytes().to_vec())
+    }
+
+    fn explain(&mut self, failure: Failure) -> Failure {
+        self.emulator.explain(failure)
+    }
+}
