@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod error;
+pub mod kernel_build;
 pub mod modules;
 pub mod ui;
 

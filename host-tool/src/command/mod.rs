@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::Result;
 
+pub mod kernel;
 pub mod modules;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
@@ -18,6 +19,9 @@ pub struct Cli {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Build a kernel and its modules in one tree
+    #[command(subcommand)]
+    Kernel(kernel::Verb),
     /// Resolve, check and bundle the kernel's modules
     #[command(subcommand)]
     Modules(modules::Verb),
@@ -35,6 +39,7 @@ impl Cli {
     /// Whatever the verb reports; `main` prints it and turns it into the exit code.
     pub fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Kernel(verb) => verb.run(),
             Verb::Modules(verb) => verb.run(),
             Verb::Completions { shell } => {
                 clap_complete::generate(shell, &mut Cli::command(), "stoop", &mut std::io::stdout());

@@ -213,8 +213,11 @@ fn read_symbols<'a, Elf: FileHeader<Endian = Endianness>>(
         let Ok(name) = std::str::from_utf8(name) else { continue };
         let value: u64 = symbol.st_value(endian).into();
         if let Some(export) = name.strip_prefix("__crc_") {
-            let crc =
-                if index == elf::SHN_ABS { Some(value as u32) } else { word_at(bytes, endian, sections, index.0, value) };
+            let crc = if index == elf::SHN_ABS {
+                Some(value as u32)
+            } else {
+                word_at(bytes, endian, sections, index.0, value)
+            };
             crcs.push((export, crc));
         } else if let Some(export) = name.strip_prefix("__ksymtab_") {
             tables.push((export, usize::from(index.0)));

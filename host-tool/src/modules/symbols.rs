@@ -108,8 +108,10 @@ fn read_vmlinux<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Ke
     let header = file.elf_header();
     let is_64 = header.is_type_64();
     let machine = header.e_machine(endian);
-    let mut kernel =
-        Kernel { target: Some(Target { machine: machine.0, is_64, is_big: endian == Endianness::Big }), ..Kernel::default() };
+    let mut kernel = Kernel {
+        target: Some(Target { machine: machine.0, is_64, is_big: endian == Endianness::Big }),
+        ..Kernel::default()
+    };
     let image: Image<'_, Elf> = Image { segments: file.elf_program_headers(), bytes, endian };
     for (table, crcs, gpl_only) in [("__ksymtab", "__kcrctab", false), ("__ksymtab_gpl", "__kcrctab_gpl", true)] {
         let Some(section) = file.section_by_name(table) else { continue };
