@@ -7,6 +7,7 @@ pub mod command;
 pub mod error;
 pub mod input;
 pub mod kconfig;
+pub mod kernel_build;
 pub mod modules;
 pub mod preflight;
 pub mod qemu;

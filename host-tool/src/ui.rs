@@ -1,6 +1,7 @@
 //! The terminal: progress and diagnostics on stderr. Results go to stdout, from the verb that has them.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -10,6 +11,8 @@ pub trait Progress {
     fn step(&mut self, name: &str, total: Option<u64>);
     /// So many units of the step are done.
     fn at(&mut self, done: u64);
+    /// What is being worked on, a file's name for instance. Comes often; may be ignored.
+    fn now(&mut self, _what: &str) {}
 }
 
 /// Listens to nothing.
@@ -24,13 +27,21 @@ impl Progress for Quiet {
 #[derive(Default)]
 pub struct Stderr {
     bar: Option<ProgressBar>,
+    name: String,
+    /// When the step began and when a pipe was last told what is being worked on.
+    times: Option<(Instant, Instant)>,
 }
+
+/// How often a pipe is told what is being worked on.
+const PIPE_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Progress for Stderr {
     fn step(&mut self, name: &str, total: Option<u64>) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+        name.clone_into(&mut self.name);
+        self.times = Some((Instant::now(), Instant::now()));
         if !std::io::stderr().is_terminal() {
             eprintln!("stoop: {name}");
             return;
@@ -45,13 +56,24 @@ impl Progress for Stderr {
         };
         bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
         bar.set_message(name.to_owned());
-        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        bar.enable_steady_tick(Duration::from_millis(200));
         self.bar = Some(bar);
     }
 
     fn at(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
+        }
+    }
+
+    fn now(&mut self, what: &str) {
+        match (&self.bar, &mut self.times) {
+            (Some(bar), _) => bar.set_message(format!("{} {what}", self.name)),
+            (None, Some((began, told))) if told.elapsed() >= PIPE_INTERVAL => {
+                eprintln!("stoop: {} {what} ({} s)", self.name, began.elapsed().as_secs());
+                *told = Instant::now();
+            }
+            _ => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::Result;
 
 pub mod boards;
+pub mod kernel;
 pub mod modules;
 pub mod run;
 
@@ -26,6 +27,9 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Build a kernel and its modules in one tree
+    #[command(subcommand)]
+    Kernel(kernel::Verb),
     /// Resolve, check and bundle the kernel's modules
     #[command(subcommand)]
     Modules(modules::Verb),
@@ -47,6 +51,7 @@ impl Cli {
         match self.verb {
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Kernel(verb) => verb.run(),
             Verb::Modules(verb) => verb.run(),
             Verb::Check(args) => check::run(args),
             Verb::Completions { shell } => {
