@@ -27,6 +27,8 @@ enum Verb {
         /// Store nothing: compare the stored ones with new ones bit for bit
         #[arg(long)]
         check: bool,
+        /// Which ones; all when none is named
+        programs: Vec<Program>,
     },
     /// Prints the sizes of the stored shims, and fails when one is too large or could panic
     Sizes,
@@ -42,8 +44,10 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Lab => lab::build().map(|_| ()),
-        Verb::Shim { check: true } => prebuilt::check(&Program::ALL),
-        Verb::Shim { check: false } => prebuilt::store(&Program::ALL).and_then(|()| sizes::print()),
+        Verb::Shim { check, programs } => {
+            let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
+            if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
+        }
         Verb::Sizes => sizes::print(),
         Verb::Test => test::everything(),
         Verb::DemoParts { folder } => demo_parts(&folder),

@@ -12,7 +12,7 @@ use crate::toolchain::{self, Nightly};
 use crate::{cache, elf, repository, run};
 
 /// One of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Program {
     /// The shim, with its relocations, for the host tool to move.
     Shim,

@@ -1,1 +1,3 @@
 //! The lab suite.
+
+pub mod seen;

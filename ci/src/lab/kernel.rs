@@ -64,7 +64,8 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
             run::logged(&mut configure, &log("config"))?;
             let made = String::from_utf8_lossy(&cache::read(&tree.join(".config"))?).into_owned();
             held(&wanted, &symbols(&made)).map_err(|failure| failure.within(&name))?;
-            run::logged(make(&source, &tree, endian).args(["vmlinux", "vmlinuz"]), &log("make"))?;
+            // `modules` has none to build, but writes Module.symvers.
+            run::logged(make(&source, &tree, endian).args(["vmlinux", "vmlinuz", "modules"]), &log("make"))?;
             cache::folder(&folder, |draft| {
                 for (from, to) in RESULTS {
                     let from = tree.join(from);

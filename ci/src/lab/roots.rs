@@ -19,7 +19,7 @@ pub const BIG_SIZE: usize = 2 << 20;
 const SMALL_SIZE: usize = 256 << 10;
 
 /// The CRC-32 of `/big` in the squashfs.
-pub const BIG_CRC: u32 = 0;
+pub const BIG_CRC: u32 = 0x900a_10d3;
 
 /// Where an endianness's files belong.
 pub(super) fn folder(place: &Path, endian: Endian) -> Result<PathBuf> {
