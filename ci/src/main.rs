@@ -1,2 +1,69 @@
-//! What developers and CI call.
-fn main() {}
+//! The `cargo ci` command: parse, dispatch, exit code.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use stoop::Result;
+use stoop_ci::lab::{self, Endian};
+use stoop_ci::prebuilt::{self, Program};
+use stoop_ci::{cache, sizes, test};
+
+/// What developers and CI call.
+#[derive(Parser)]
+#[command(name = "cargo ci", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Builds, once and outside git, the kernels, bootloaders and root file systems that the tests boot
+    Lab,
+    /// Builds the freestanding programs with the nightly and stores them with their provenance
+    Shim {
+        /// Store nothing: compare the stored ones with new ones bit for bit
+        #[arg(long)]
+        check: bool,
+        /// Which ones; all when none is named
+        programs: Vec<Program>,
+    },
+    /// Prints the sizes of the stored shims, and fails when one is too large or could panic
+    Sizes,
+    /// Formatting, lints, documentation, every test
+    Test,
+    /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
+    DemoParts {
+        /// The folder, made when it is missing
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Lab => lab::build().map(|_| ()),
+        Verb::Shim { check, programs } => {
+            let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
+            if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
+        }
+        Verb::Sizes => sizes::print(),
+        Verb::Test => test::everything(),
+        Verb::DemoParts { folder } => demo_parts(&folder),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cargo ci: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn demo_parts(folder: &Path) -> Result<()> {
+    let kernel = lab::debian()?;
+    cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;
+    let init = cache::read(&prebuilt::path(Program::Init, Endian::Little))?;
+    cache::write(&folder.join("initramfs.cpio.gz"), &lab::initramfs(&init)?)
+}

@@ -9,3 +9,6 @@ pub mod rig;
 
 pub use boot::{Boot, Via, boot};
 pub use rig::{Cap, Rig};
+//! The lab suite.
+
+pub mod seen;

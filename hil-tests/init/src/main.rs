@@ -1,2 +1,41 @@
-//! placeholder until its own commit
-fn main() {}
+//! PID 1 of the lab: mounts what it reads, prints what the kernel saw as checked lines (see `line`), and reboots.
+#![cfg_attr(target_arch = "mips", no_std, no_main, feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "mips")]
+mod line;
+#[cfg(target_arch = "mips")]
+mod path;
+#[cfg(target_arch = "mips")]
+mod see;
+#[cfg(target_arch = "mips")]
+mod sys;
+
+/// Where the kernel's entry lands.
+#[cfg(target_arch = "mips")]
+extern "C" fn main() -> ! {
+    sys::silence_kernel();
+    for (kind, target) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devtmpfs", c"/dev")] {
+        // The kernel may have mounted it already.
+        let _ = sys::mount(kind, target);
+    }
+    let console = sys::File::read_write(c"/dev/console").unwrap_or(sys::File::STDOUT);
+    console.write(b"\n");
+    let mut lines = line::Lines::new(|line| console.write(line));
+    see::everything(&mut lines);
+    lines.finish();
+    console.drain();
+    sys::reboot(see::wanted_end())
+}
+
+#[cfg(target_arch = "mips")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    sys::File::STDOUT.write(b"stoop-lab-init: panic\n");
+    sys::reboot(sys::End::PowerOff)
+}
+
+#[cfg(not(target_arch = "mips"))]
+fn main() {
+    eprintln!("stoop-lab-init runs as PID 1 on MIPS only: `cargo ci lab` builds it");
+    std::process::exit(2);
+}

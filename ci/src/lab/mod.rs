@@ -1,0 +1,244 @@
+//! The lab: what the tests boot. [`build`] makes it in the cache, [`Lab`] finds it there.
+
+mod kernel;
+mod oracle;
+mod roots;
+mod uboot;
+
+use std::path::{Path, PathBuf};
+
+use stoop::{Failure, Result};
+
+use crate::apt::{Apt, only_file};
+use crate::prebuilt::{self, Program};
+use crate::{cache, run};
+
+pub use oracle::oracle_image;
+pub use roots::{BIG_CRC, BIG_SIZE, initramfs};
+
+/// Byte order of a 32-bit MIPS machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Endian {
+    /// mipsel
+    Little,
+    /// mips
+    Big,
+}
+
+impl Endian {
+    /// Both.
+    pub const ALL: [Endian; 2] = [Endian::Little, Endian::Big];
+
+    /// `le` or `be`, as in file names.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Endian::Little => "le",
+            Endian::Big => "be",
+        }
+    }
+
+    /// The prefix of Debian's cross tools.
+    fn cross(self) -> &'static str {
+        match self {
+            Endian::Little => "mipsel-linux-gnu-",
+            Endian::Big => "mips-linux-gnu-",
+        }
+    }
+}
+
+/// What a lab kernel was configured for; each has a file of its own beside `kernel.config`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Flavour {
+    /// Takes its command line from the device tree, and the tree by UHI: what stoop boots.
+    Lab,
+    /// CONFIG_MIPS_CMDLINE_DTB_EXTEND: joins the device tree's and the bootloader's arguments itself.
+    Oracle,
+}
+
+impl Flavour {
+    /// Both, in the order in which one build tree makes them.
+    pub const ALL: [Flavour; 2] = [Flavour::Lab, Flavour::Oracle];
+
+    /// As in file names.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Flavour::Lab => "lab",
+            Flavour::Oracle => "oracle",
+        }
+    }
+}
+
+/// Debian's own kernels, by the last part of their package names; all little endian.
+pub const DEBIAN_KERNELS: [&str; 2] = ["mips32r2el", "4kc-malta"];
+
+/// Paths into a complete lab.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    place: PathBuf,
+    kernels: Vec<(Endian, Flavour, PathBuf)>,
+    uboot: PathBuf,
+    roots: Vec<(Endian, PathBuf)>,
+}
+
+impl Lab {
+    /// Finds what this checkout's configurations call for.
+    ///
+    /// # Errors
+    /// Names what is missing, and `cargo ci lab` as the way to get it.
+    pub fn open() -> Result<Lab> {
+        let place = cache::root()?.join("lab");
+        let missing = |what: &str| Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`");
+        let there = |path: PathBuf, what: &str| if path.exists() { Ok(path) } else { Err(missing(what)) };
+        let source = kernel::source_hash(&place)?;
+        let mut kernels = Vec::new();
+        let mut roots = Vec::new();
+        for endian in Endian::ALL {
+            for flavour in Flavour::ALL {
+                let what = format!("kernel {}", kernel::name(endian, flavour));
+                let path = kernel::folder(&place, &source, endian, flavour)?;
+                kernels.push((endian, flavour, there(path, &what)?));
+            }
+            let path = roots::folder(&place, endian)?;
+            roots.push((endian, there(path, &format!("root file system {}", endian.tag()))?));
+        }
+        let uboot = uboot::folder(&place).map_err(|_| missing("U-Boot source"))?;
+        let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, place };
+        for name in DEBIAN_KERNELS {
+            lab.debian_kernel(name)?;
+        }
+        for endian in Endian::ALL {
+            let path = lab.uboot(endian);
+            there(path.clone(), &format!("U-Boot {}", path.display()))?;
+        }
+        Ok(lab)
+    }
+
+    /// The kernel as ELF.
+    pub fn vmlinux(&self, endian: Endian, flavour: Flavour) -> PathBuf {
+        self.kernel_file(endian, flavour, "vmlinux")
+    }
+
+    /// The kernel as an ELF that unpacks itself to where the kernel is linked.
+    pub fn vmlinuz(&self, endian: Endian, flavour: Flavour) -> PathBuf {
+        self.kernel_file(endian, flavour, "vmlinuz")
+    }
+
+    /// One of `vmlinux`, `vmlinuz`, `System.map`, `config`, `Module.symvers`.
+    pub fn kernel_file(&self, endian: Endian, flavour: Flavour, name: &str) -> PathBuf {
+        let found = self.kernels.iter().find(|kernel| kernel.0 == endian && kernel.1 == flavour);
+        found.map(|kernel| kernel.2.join(name)).unwrap_or_default()
+    }
+
+    /// U-Boot for Malta as `u-boot.bin`: Debian's own for little endian, ours for big endian. Not padded, not swapped.
+    pub fn uboot(&self, endian: Endian) -> PathBuf {
+        match endian {
+            Endian::Little => PathBuf::from(DEBIAN_UBOOT),
+            Endian::Big => self.uboot.join("u-boot.bin"),
+        }
+    }
+
+    /// A squashfs with `/sbin/init`, which prints what it sees, and `/big` ([`BIG_SIZE`], [`BIG_CRC`]).
+    pub fn squashfs(&self, endian: Endian) -> PathBuf {
+        self.root_file(endian, "root.squashfs")
+    }
+
+    /// The same as a gzipped cpio with `/init`, and a smaller `/big`.
+    pub fn initramfs(&self, endian: Endian) -> PathBuf {
+        self.root_file(endian, "initramfs.cpio.gz")
+    }
+
+    /// The init itself, a static ELF.
+    pub fn init(&self, endian: Endian) -> PathBuf {
+        self.root_file(endian, "init")
+    }
+
+    /// Debian's package of one of [`DEBIAN_KERNELS`].
+    ///
+    /// # Errors
+    /// When it was not downloaded.
+    pub fn debian_kernel(&self, name: &str) -> Result<PathBuf> {
+        debian_kernel(&self.place, name)
+    }
+
+    fn root_file(&self, endian: Endian, name: &str) -> PathBuf {
+        let found = self.roots.iter().find(|root| root.0 == endian);
+        found.map(|root| root.1.join(name)).unwrap_or_default()
+    }
+}
+
+/// Debian's package u-boot-qemu puts its little-endian Malta here.
+const DEBIAN_UBOOT: &str = "/usr/lib/u-boot/maltael/u-boot.bin";
+
+/// Builds and fetches what is missing.
+///
+/// # Errors
+/// What the first failing step says.
+pub fn build() -> Result<Lab> {
+    let place = cache::root()?.join("lab");
+    let _lock = cache::Lock::take(&place, || eprintln!("lab: another process builds in this cache; waiting for it"))?;
+    if !Path::new(DEBIAN_UBOOT).exists() {
+        return Err(Failure::new(format!("{DEBIAN_UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
+    }
+    fetch(&place, &DEBIAN_KERNELS, true)?;
+    for endian in Endian::ALL {
+        roots::build(&place, endian)?;
+    }
+    uboot::build(&place)?;
+    for endian in Endian::ALL {
+        kernel::build(&place, endian)?;
+    }
+    Lab::open()
+}
+
+/// Fetches only Debian's generic little-endian kernel, and returns its package.
+///
+/// # Errors
+/// What the first failing step says.
+pub fn debian() -> Result<PathBuf> {
+    let place = cache::root()?.join("lab");
+    let _lock = cache::Lock::take(&place, || eprintln!("lab: another process builds in this cache; waiting for it"))?;
+    let [generic, _] = DEBIAN_KERNELS;
+    fetch(&place, &[generic], false)?;
+    debian_kernel(&place, generic)
+}
+
+/// Those of the Debian kernels that are missing and, when asked for, U-Boot's source.
+fn fetch(place: &Path, kernels: &[&str], uboot: bool) -> Result<()> {
+    let missing: Vec<_> = kernels.iter().filter(|name| debian_kernel(place, name).is_err()).collect();
+    let uboot = uboot && !uboot::source(place).exists();
+    if missing.is_empty() && !uboot {
+        return Ok(());
+    }
+    let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of("mipsel", place))?;
+    for name in missing {
+        run::step(&format!("lab: downloading Debian's kernel {name}"), || {
+            apt.package(&format!("^linux-image-[0-9].*-{name}$"), &place.join("debian").join(name))
+        })?;
+    }
+    if uboot {
+        run::step("lab: downloading Debian's U-Boot source", || uboot::fetch(&apt, place))?;
+    }
+    Ok(())
+}
+
+fn debian_kernel(place: &Path, name: &str) -> Result<PathBuf> {
+    only_file(&place.join("debian").join(name), ".deb")
+        .map_err(|_| Failure::new(format!("the lab has no Debian kernel {name}")).next("run `cargo ci lab`"))
+}
+
+/// The init's bytes for an endianness, as they are in the repository.
+///
+/// # Errors
+/// When the file is missing.
+fn init_bytes(endian: Endian) -> Result<Vec<u8>> {
+    cache::read(&prebuilt::path(Program::Init, endian))
+}
+
+/// A file of the repository's `hil-tests/lab`.
+///
+/// # Errors
+/// When it cannot be read.
+fn recipe(name: &str) -> Result<String> {
+    let path = crate::repository().join("hil-tests/lab").join(name);
+    Ok(String::from_utf8_lossy(&cache::read(&path)?).into_owned())
+}

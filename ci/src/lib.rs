@@ -1,0 +1,20 @@
+//! What developers and CI build beside the product: the lab (kernels, bootloader, root file systems), the prebuilt
+//! freestanding binaries, and the order in which everything is checked. The tests use [`lab::Lab`].
+#![forbid(unsafe_code)]
+
+pub mod apt;
+pub mod cache;
+pub mod elf;
+pub mod lab;
+pub mod prebuilt;
+pub mod run;
+pub mod sizes;
+pub mod test;
+pub mod toolchain;
+
+use std::path::PathBuf;
+
+/// The repository's top folder, known from where this package was compiled.
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}

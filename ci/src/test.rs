@@ -1,0 +1,54 @@
+//! Everything that is checked before a change lands, in the order in which it fails cheapest.
+
+use std::process::Command;
+use std::time::Instant;
+
+use stoop::Result;
+
+use crate::prebuilt::{self, Program};
+use crate::{lab, repository, run, sizes, toolchain};
+
+/// Runs all of it.
+///
+/// # Errors
+/// The first failure.
+pub fn everything() -> Result<()> {
+    let start = Instant::now();
+    let mut number = 0;
+    let mut part = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
+        number += 1;
+        let title = format!("[{number}/{PARTS}] {name}");
+        eprintln!("\n{title} ({} s so far)", start.elapsed().as_secs());
+        work().map_err(|failure| failure.within(title))
+    };
+    part("rust-src for the nightly", &mut toolchain::ensure_rust_src)?;
+    part("formatting", &mut || run::shown(cargo("fmt").args(["--all", "--check"])))?;
+    part("clippy, host", &mut || run::shown(cargo("clippy").args(["--all-targets", "--", "-D", "warnings"])))?;
+    part("clippy, freestanding programs", &mut clippy_freestanding)?;
+    part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
+    part("tests, host", &mut || {
+        run::shown(cargo("test").args(["--package", "stoop-core", "--package", "stoop", "--package", "stoop-ci"]))
+    })?;
+    part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
+    part("sizes of the shim", &mut sizes::print)?;
+    part("lab", &mut || lab::build().map(|_| ()))?;
+    part("tests, lab", &mut || run::shown(cargo("test").args(["--package", "stoop-hil-tests"])))?;
+    eprintln!("\nall passed in {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+const PARTS: usize = 10;
+
+fn cargo(verb: &str) -> Command {
+    let mut cargo = run::command("cargo");
+    cargo.current_dir(repository()).arg(verb);
+    cargo
+}
+
+fn clippy_freestanding() -> Result<()> {
+    if run::output(toolchain::command("cargo").args(["clippy", "--version"])).is_err() {
+        eprintln!("skipped: the nightly has no clippy; `rustup component add clippy --toolchain nightly` gets it");
+        return Ok(());
+    }
+    prebuilt::clippy()
+}

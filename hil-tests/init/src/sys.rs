@@ -1,0 +1,181 @@
+//! Linux system calls of the o32 ABI (arch/mips/kernel/syscalls/syscall_o32.tbl): the only unsafe code of this program.
+
+use core::arch::{asm, global_asm};
+use core::ffi::CStr;
+
+// The kernel enters with the stack pointer at argc; nothing above it is needed, so the frame only keeps the ABI's
+// 16 bytes of argument space. `noreorder` because the delay slot is ours.
+global_asm!(
+    ".globl __start",
+    ".set push",
+    ".set noreorder",
+    "__start:",
+    "addiu $sp, $sp, -32",
+    "jal {main}",
+    "move $ra, $zero",
+    ".set pop",
+    main = sym crate::main,
+);
+
+const EXIT: u32 = 4001;
+const READ: u32 = 4003;
+const WRITE: u32 = 4004;
+const OPEN: u32 = 4005;
+const CLOSE: u32 = 4006;
+const MOUNT: u32 = 4021;
+const SYNC: u32 = 4036;
+const IOCTL: u32 = 4054;
+const REBOOT: u32 = 4088;
+const SYSLOG: u32 = 4103;
+const GETDENTS64: u32 = 4219;
+const STATX: u32 = 4366;
+
+/// A negative errno, from a call that failed.
+pub type Errno = i32;
+
+/// One call. A failure is told by a3, its errno is in v0.
+///
+/// # Safety
+/// What the call reads and writes through pointer arguments must be valid for it.
+unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, Errno> {
+    let [a0, a1, a2, a3, a4] = a;
+    let value: usize;
+    let failed: usize;
+    // SAFETY: the fifth argument goes to 16($sp) of a frame made here; clobbers are those of the o32 system call
+    // convention. The pointers are the caller's promise.
+    unsafe {
+        asm!(
+            "addiu $sp, $sp, -32",
+            "sw $8, 16($sp)",
+            "syscall",
+            "addiu $sp, $sp, 32",
+            inlateout("$2") number as usize => value,
+            in("$4") a0,
+            in("$5") a1,
+            in("$6") a2,
+            inlateout("$7") a3 => failed,
+            inlateout("$8") a4 => _,
+            lateout("$3") _,
+            lateout("$9") _,
+            lateout("$10") _,
+            lateout("$11") _,
+            lateout("$12") _,
+            lateout("$13") _,
+            lateout("$14") _,
+            lateout("$15") _,
+            lateout("$24") _,
+            lateout("$25") _,
+        );
+    }
+    if failed == 0 { Ok(value) } else { Err(-(value as i32)) }
+}
+
+/// An open file; closed by [`File::close`], or by the end of the program.
+#[derive(Clone, Copy)]
+pub struct File(usize);
+
+impl File {
+    /// What the kernel opened for PID 1.
+    pub const STDOUT: File = File(1);
+
+    /// Opens with the flags O_RDONLY, 0, or O_RDWR, 2, and O_DIRECTORY, 0x10000 here.
+    fn open(path: &CStr, flags: usize) -> Result<File, Errno> {
+        // SAFETY: the path is NUL-terminated and only read.
+        unsafe { call(OPEN, [path.as_ptr() as usize, flags, 0, 0, 0]) }.map(File)
+    }
+
+    /// For reading.
+    pub fn read_only(path: &CStr) -> Result<File, Errno> {
+        Self::open(path, 0)
+    }
+
+    /// For reading and writing.
+    pub fn read_write(path: &CStr) -> Result<File, Errno> {
+        Self::open(path, 2)
+    }
+
+    /// To list it.
+    pub fn directory(path: &CStr) -> Result<File, Errno> {
+        Self::open(path, 0x10000)
+    }
+
+    /// How many bytes were read; 0 at the end.
+    pub fn read(self, to: &mut [u8]) -> Result<usize, Errno> {
+        // SAFETY: the kernel writes at most the slice's length.
+        unsafe { call(READ, [self.0, to.as_mut_ptr() as usize, to.len(), 0, 0]) }
+    }
+
+    /// Writes everything; gives up silently, since there is nobody to tell.
+    pub fn write(self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            // SAFETY: the kernel reads at most the slice's length.
+            match unsafe { call(WRITE, [self.0, bytes.as_ptr() as usize, bytes.len(), 0, 0]) } {
+                Ok(done) if done > 0 => bytes = bytes.get(done..).unwrap_or(&[]),
+                _ => return,
+            }
+        }
+    }
+
+    /// Fills `to` with records of linux_dirent64; how many bytes, 0 at the end.
+    pub fn entries(self, to: &mut [u8]) -> Result<usize, Errno> {
+        // SAFETY: the kernel writes at most the slice's length.
+        unsafe { call(GETDENTS64, [self.0, to.as_mut_ptr() as usize, to.len(), 0, 0]) }
+    }
+
+    /// tcdrain(3): TCSBRK, 0x5405, with a non-zero argument waits until the UART has sent everything.
+    pub fn drain(self) {
+        // SAFETY: this ioctl takes a number.
+        let _ = unsafe { call(IOCTL, [self.0, 0x5405, 1, 0, 0]) };
+    }
+
+    /// Gives the descriptor back.
+    pub fn close(self) {
+        // SAFETY: takes a number.
+        let _ = unsafe { call(CLOSE, [self.0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Mounts the file system `kind` at `target`.
+pub fn mount(kind: &CStr, target: &CStr) -> Result<(), Errno> {
+    let kind = kind.as_ptr() as usize;
+    // SAFETY: NUL-terminated strings, only read; no flags and no data.
+    unsafe { call(MOUNT, [kind, target.as_ptr() as usize, kind, 0, 0]) }.map(|_| ())
+}
+
+/// Major and minor number of the device that holds `path`.
+pub fn device_of(path: &CStr) -> Result<(u32, u32), Errno> {
+    let mut stat = [0u32; 64];
+    const AT_FDCWD: usize = -100i32 as usize;
+    // SAFETY: struct statx has 256 bytes, as the array has.
+    unsafe { call(STATX, [AT_FDCWD, path.as_ptr() as usize, 0, 0, stat.as_mut_ptr() as usize]) }?;
+    // stx_dev_major and stx_dev_minor are at 0x88 and 0x8c.
+    Ok((stat[0x88 / 4], stat[0x8c / 4]))
+}
+
+/// Lets only emergencies reach the console (SYSLOG_ACTION_CONSOLE_LEVEL).
+pub fn silence_kernel() {
+    // SAFETY: no pointer is used by this action.
+    let _ = unsafe { call(SYSLOG, [8, 0, 1, 0, 0]) };
+}
+
+/// How the machine ends.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum End {
+    /// LINUX_REBOOT_CMD_RESTART
+    Restart = 0x0123_4567,
+    /// LINUX_REBOOT_CMD_POWER_OFF; halts where nothing can cut the power.
+    PowerOff = 0x4321_fedc,
+}
+
+/// Ends the machine; should the kernel refuse, the program, which panics the kernel audibly.
+pub fn reboot(how: End) -> ! {
+    // SAFETY: these calls take numbers, the two magic ones of reboot(2) among them.
+    unsafe {
+        let _ = call(SYNC, [0; 5]);
+        let _ = call(REBOOT, [0xfee1_dead, 672_274_793, how as usize, 0, 0]);
+        loop {
+            let _ = call(EXIT, [1, 0, 0, 0, 0]);
+        }
+    }
+}
