@@ -152,7 +152,10 @@ mod tests {
 
     #[test]
     fn the_mirrors_are_the_systems_and_the_release_is_ours() {
-        let text = sources("http://a/debian trixie main\nhttp://b/sec trixie-security main\nhttp://a/debian trixie contrib\n", false);
+        let text = sources(
+            "http://a/debian trixie main\nhttp://b/sec trixie-security main\nhttp://a/debian trixie contrib\n",
+            false,
+        );
         assert_eq!(
             text,
             "deb http://a/debian bookworm main\ndeb-src http://a/debian bookworm main\n\
@@ -162,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_proxy_is_kept_and_a_hook_is_not() {
-        let system = "Acquire::http::Proxy \"http://proxy:3142\";\nAPT::Update::Post-Invoke:: \"rm -f *\";\nDir \"/\";\n";
+        let system =
+            "Acquire::http::Proxy \"http://proxy:3142\";\nAPT::Update::Post-Invoke:: \"rm -f *\";\nDir \"/\";\n";
         let text = configuration(system, Path::new("/place"), "mipsel");
         assert!(text.contains("Proxy") && !text.contains("rm -f") && !text.contains("Dir \"/\""), "{text}");
         assert!(text.contains("APT::Architecture \"mipsel\""), "{text}");

@@ -17,7 +17,9 @@ pub fn root() -> Result<PathBuf> {
     variable("STOOP_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("stoop")))
         .or_else(|| Some(variable("HOME")?.join(".cache/stoop")))
-        .ok_or_else(|| Failure::new("there is no place for a cache: HOME is not set").next("set STOOP_CACHE to a folder"))
+        .ok_or_else(|| {
+            Failure::new("there is no place for a cache: HOME is not set").next("set STOOP_CACHE to a folder")
+        })
 }
 
 /// Keeps other processes from building in the same cache until it is dropped.

@@ -137,7 +137,9 @@ pub fn store(programs: &[Program]) -> Result<()> {
             eprintln!("shim: {} {} bytes", folder.join(name).display(), bytes.len());
         }
         let text = toml::to_string(&provenance).map_err(|error| Failure::new(error.to_string()))?;
-        let text = format!("# Written by `cargo ci shim`; `cargo ci shim --check` makes the files again and compares them.\n{text}");
+        let text = format!(
+            "# Written by `cargo ci shim`; `cargo ci shim --check` makes the files again and compares them.\n{text}"
+        );
         cache::write(&folder.join("provenance.toml"), text.as_bytes())?;
     }
     Ok(())

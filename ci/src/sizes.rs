@@ -30,12 +30,19 @@ impl Sizes {
     /// When it is no ELF.
     pub fn of(elf: &[u8]) -> Result<Sizes> {
         let file = object::File::parse(elf).map_err(|error| Failure::new(format!("the shim: {error}")))?;
-        let loaded = |kind| matches!(kind, SectionKind::Text | SectionKind::Data | SectionKind::ReadOnlyData | SectionKind::ReadOnlyString);
+        let loaded = |kind| {
+            matches!(
+                kind,
+                SectionKind::Text | SectionKind::Data | SectionKind::ReadOnlyData | SectionKind::ReadOnlyString
+            )
+        };
         let mut sections: Vec<_> = file
             .sections()
             .filter(|section| section.size() > 0)
             .filter(|section| loaded(section.kind()) || section.kind() == SectionKind::UninitializedData)
-            .map(|section| (section.address(), section.name().unwrap_or("?").to_owned(), section.size(), loaded(section.kind())))
+            .map(|section| {
+                (section.address(), section.name().unwrap_or("?").to_owned(), section.size(), loaded(section.kind()))
+            })
             .collect();
         sections.sort();
         let inside = || sections.iter().filter(|section| section.3);
@@ -44,7 +51,8 @@ impl Sizes {
         let symbol = |name| file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address());
         let params = || {
             // Seen as MIPS sees it, in 32 bits: absolute symbols may be sign-extended.
-            let [start, params, size] = [symbol("__run_start")?, symbol("__params")?, symbol("__move_size")?].map(|a| a as u32);
+            let [start, params, size] =
+                [symbol("__run_start")?, symbol("__params")?, symbol("__move_size")?].map(|a| a as u32);
             size.checked_sub(params.wrapping_sub(start)).map(u64::from)
         };
         Ok(Sizes {
@@ -65,8 +73,12 @@ impl Sizes {
                 .next("replace the indexing, unwrap or division that leads there"));
         }
         if self.raw > ceiling {
-            return Err(Failure::new(format!("{name} has {} bytes, {} more than {ceiling}", self.raw, self.raw - ceiling))
-                .next("read the sections above, and `nm --size-sort` of the ELF"));
+            return Err(Failure::new(format!(
+                "{name} has {} bytes, {} more than {ceiling}",
+                self.raw,
+                self.raw - ceiling
+            ))
+            .next("read the sections above, and `nm --size-sort` of the ELF"));
         }
         let wanted = stoop_core::params::MAX_SIZE as u64;
         match self.params {

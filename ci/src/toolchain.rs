@@ -121,15 +121,20 @@ pub fn ensure_rust_src() -> Result<()> {
     // "rustc 1.97.0-nightly (…)" and "1.97.1+dfsg1-1" agree in "1.97".
     let minor = |text: &str| text.split('.').take(2).collect::<Vec<_>>().join(".");
     let wanted = minor(version.trim_start_matches("rustc "));
-    let debian = run::output(run::command("dpkg-query").args(["-W", "-f", "${Version}", "rust-src"])).unwrap_or_default();
+    let debian =
+        run::output(run::command("dpkg-query").args(["-W", "-f", "${Version}", "rust-src"])).unwrap_or_default();
     let packaged = Path::new("/usr/share/rust-src/library");
-    let packaged = if packaged.exists() { packaged.to_owned() } else { format!("/usr/src/rustc-{debian}/library").into() };
+    let packaged =
+        if packaged.exists() { packaged.to_owned() } else { format!("/usr/src/rustc-{debian}/library").into() };
     if minor(&debian) == wanted && packaged.exists() {
         eprintln!("rust-src: using Debian's {debian}");
         return cache::folder(&library, |draft| {
             run::output(run::command("cp").arg("-r").arg(packaged.join(".")).arg(draft)).map(|_| ())
         });
     }
-    let fact = format!("{} has no library source, and neither rustup, STOOP_RUST_SRC nor Debian's rust-src has it", version.trim());
+    let fact = format!(
+        "{} has no library source, and neither rustup, STOOP_RUST_SRC nor Debian's rust-src has it",
+        version.trim()
+    );
     Err(Failure::new(fact).next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
 }

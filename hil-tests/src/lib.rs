@@ -6,9 +6,7 @@
 
 pub mod boot;
 pub mod rig;
+pub mod seen;
 
 pub use boot::{Boot, Via, boot};
 pub use rig::{Cap, Rig};
-//! The lab suite.
-
-pub mod seen;

@@ -245,7 +245,8 @@ mod tests {
     #[test]
     fn sums_cells_and_mtd_devices_are_read() {
         let mtd = b"dev:    size   erasesize  name\nmtd0: 00400000 00010000 \"1e000000.flash\"\nmtd9: 00202000 00001000 \"root fs\"\n";
-        let seen = Seen::read(&printed(&[("big", b"200000 ffd1b5a2"), ("chosen/n", &[0, 0, 1, 2]), ("mtd", mtd)])).unwrap();
+        let seen =
+            Seen::read(&printed(&[("big", b"200000 ffd1b5a2"), ("chosen/n", &[0, 0, 1, 2]), ("mtd", mtd)])).unwrap();
         assert_eq!(seen.sum("big"), Some(Sum { size: 0x20_0000, crc: 0xffd1_b5a2 }));
         assert_eq!(seen.cell("chosen/n"), Some(0x102));
         assert_eq!(seen.mtd(), [("1e000000.flash".to_owned(), 0x40_0000), ("root fs".to_owned(), 0x20_2000)]);

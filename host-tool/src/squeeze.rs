@@ -205,8 +205,8 @@ pub fn unsqueeze(stream: &[u8], size: usize) -> Option<Vec<u8>> {
         bits.1 -= 1;
         Some(bits.0 >> bits.1 & 1)
     };
-    let mut gamma = |input: &mut dyn Iterator<Item = u8>,
-                     bit: &mut dyn FnMut(&mut dyn Iterator<Item = u8>) -> Option<u8>| {
+    let gamma = |input: &mut dyn Iterator<Item = u8>,
+                 bit: &mut dyn FnMut(&mut dyn Iterator<Item = u8>) -> Option<u8>| {
         let mut number = 1usize;
         while bit(input)? == 1 {
             number = number.checked_mul(2)? | usize::from(bit(input)?);
