@@ -71,7 +71,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         let room = manifest.argv();
         let error = Error::new(Code::ArgvRoom, Subject::Argv, room.size());
         let (tree, block) = memory.pair(tree, room).ok_or(error)?;
-        let line = fdt::bootargs(Tree::new(tree)?.chosen_bootargs()?.unwrap_or(&[]));
+        let line = fdt::bootargs(Tree::new(tree)?.chosen_bootargs().unwrap_or(&[]));
         argv_block::<BIG>(kseg0(room.start()) as u32, line, block).ok_or(error)
     }
 }
@@ -80,7 +80,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
 fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(usize, &[u8])> {
     let at = physical(pointer)?;
     let tree = Tree::new(memory.from(at)?).ok()?;
-    Some((at, fdt::bootargs(tree.chosen_bootargs().ok()?.unwrap_or(&[]))))
+    Some((at, fdt::bootargs(tree.chosen_bootargs().unwrap_or(&[]))))
 }
 
 /// Joins argv[1..] as the kernel does (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.

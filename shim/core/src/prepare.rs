@@ -207,7 +207,7 @@ fn write_tree<A: Abi, M: Memory>(
     let (stored, out) = memory.pair(from, room).ok_or(Error::new(Code::NotRam, Subject::Dtb, room.start()))?;
     let source = Tree::new(stored)?;
     // Without a packed tree the bootloader's bootargs are its line, not the tree's own.
-    let own = if packed { fdt::bootargs(source.chosen_bootargs()?.unwrap_or(&[])) } else { &[] };
+    let own = if packed { fdt::bootargs(source.chosen_bootargs().unwrap_or(&[])) } else { &[] };
     let passes = matches!(report.verdict, Name::Accepted | Name::Kept);
     let mut passed = if passes { line } else { &[] };
     let mut joint: &[u8] = if own.is_empty() || passed.is_empty() { b"" } else { b" " };
