@@ -56,7 +56,7 @@ fn json_has_the_same_facts_for_programs() {
     assert_eq!(board["arch"], "mips-be");
     assert_eq!(board["uart"]["address"], 0x1800_03f8);
     assert_eq!(board["reset"]["value"], 0x42);
-    assert_eq!(board["bootloader"]["reserved-top"], 0x10_0000);
+    assert_eq!(board["bootloader"]["reserved-top"], 0x20_0000);
     assert_eq!(board["flash"]["window"]["start"], 0x1e00_0000);
     assert_eq!(board["flash"]["partitions"][0]["protected"], true);
     assert_eq!(board["flash"]["partitions"][1]["slot"], "a");
