@@ -253,17 +253,17 @@ mod tests {
         assert_eq!(target.machine.binary, "qemu-system-mipsel");
         assert_eq!((target.machine.flash_size, target.machine.word_swap), (0x40_0000, true));
         assert_eq!(target.uboot.prompt, "maltael #");
-        assert_eq!((target.uboot.tftp_address, target.uboot.free_end), (0x8100_0000, 0xff0_0000));
+        assert_eq!((target.uboot.tftp_address, target.uboot.free_end), (0x8100_0000, 0xfe0_0000));
     }
 
     #[test]
     fn less_memory_ends_earlier_and_more_does_not_move_the_end() {
         let mut target = Target::of(&board::load("qemu-malta-be").unwrap(), MINUTE).unwrap();
         target.set_memory(512);
-        assert_eq!((target.machine.memory, target.uboot.free_end), (512, 0xff0_0000));
+        assert_eq!((target.machine.memory, target.uboot.free_end), (512, 0xfe0_0000));
         let mut target = Target::of(&board::load("qemu-malta-be").unwrap(), MINUTE).unwrap();
         target.set_memory(128);
-        assert_eq!((target.machine.memory, target.uboot.free_end), (128, 0x7f0_0000));
+        assert_eq!((target.machine.memory, target.uboot.free_end), (128, 0x7e0_0000));
     }
 
     #[test]
