@@ -86,14 +86,27 @@ fn list(folder: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Gets the library's source when the toolchain lacks it: by rustup, from the archive that `STOOP_RUST_SRC` names, or from
+/// Where Debian's package rust-src puts the library's source.
+const DEBIAN_LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
+
+/// Gets the nightly when there is none, and the library's source when the toolchain lacks it: by rustup, from the archive
+/// that `STOOP_RUST_SRC` names (its top folder is `library`; a relative name counts from the repository's top), or from
 /// Debian's package rust-src when its minor version is the compiler's.
 ///
 /// # Errors
 /// When no way works.
 pub fn ensure_rust_src() -> Result<()> {
-    let version = run::output(command("rustc").arg("--version"))
-        .map_err(|failure| failure.next("run `rustup toolchain install nightly --profile minimal`"))?;
+    let version = || run::output(command("rustc").arg("--version"));
+    let version = match version() {
+        Ok(version) => version,
+        Err(_) => {
+            let install = ["toolchain", "install", &name(), "--profile", "minimal", "--component", "clippy"];
+            run::step("rust-src: installing the nightly that builds the shim", || {
+                run::shown(run::command("rustup").args(install))
+            })?;
+            version()?
+        }
+    };
     let library = library()?;
     let complete = || library.join("core/src/lib.rs").exists();
     if complete() {
@@ -114,27 +127,21 @@ pub fn ensure_rust_src() -> Result<()> {
                 run::output(&mut tar).map(|_| ())
             })
         })?;
-        if complete() {
-            return Ok(());
-        }
+        return if complete() { Ok(()) } else { Err(Failure::new(format!("{} holds no library", archive.display()))) };
     }
     // "rustc 1.97.0-nightly (…)" and "1.97.1+dfsg1-1" agree in "1.97".
     let minor = |text: &str| text.split('.').take(2).collect::<Vec<_>>().join(".");
     let wanted = minor(version.trim_start_matches("rustc "));
     let debian =
         run::output(run::command("dpkg-query").args(["-W", "-f", "${Version}", "rust-src"])).unwrap_or_default();
-    let packaged = Path::new("/usr/share/rust-src/library");
-    let packaged =
-        if packaged.exists() { packaged.to_owned() } else { format!("/usr/src/rustc-{debian}/library").into() };
-    if minor(&debian) == wanted && packaged.exists() {
-        eprintln!("rust-src: using Debian's {debian}");
-        return cache::folder(&library, |draft| {
-            run::output(run::command("cp").arg("-r").arg(packaged.join(".")).arg(draft)).map(|_| ())
+    if minor(&debian) == wanted && Path::new(DEBIAN_LIBRARY).exists() {
+        return run::step(&format!("rust-src: copying Debian's {debian}"), || {
+            cache::folder(&library, |draft| {
+                let from = Path::new(DEBIAN_LIBRARY).join(".");
+                run::output(run::command("cp").arg("-r").arg(from).arg(draft)).map(|_| ())
+            })
         });
     }
-    let fact = format!(
-        "{} has no library source, and neither rustup, STOOP_RUST_SRC nor Debian's rust-src has it",
-        version.trim()
-    );
+    let fact = format!("{} has no library source, and neither rustup nor Debian's rust-src has it", version.trim());
     Err(Failure::new(fact).next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
 }

@@ -87,8 +87,9 @@ impl Lab {
     /// Names what is missing, and `cargo ci lab` as the way to get it.
     pub fn open() -> Result<Lab> {
         let place = cache::root()?.join("lab");
-        let missing = |what: &str| Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`");
-        let there = |path: PathBuf, what: &str| if path.exists() { Ok(path) } else { Err(missing(what)) };
+        let there = |path: PathBuf, what: &str| {
+            if path.exists() { Ok(path) } else { Err(missing(&format!("{what} ({})", path.display()))) }
+        };
         let source = kernel::source_hash(&place)?;
         let mut kernels = Vec::new();
         let mut roots = Vec::new();
@@ -108,7 +109,7 @@ impl Lab {
         }
         for endian in Endian::ALL {
             let path = lab.uboot(endian);
-            there(path.clone(), &format!("U-Boot {}", path.display()))?;
+            there(path, "U-Boot")?;
         }
         Ok(lab)
     }
@@ -164,6 +165,10 @@ impl Lab {
         let found = self.roots.iter().find(|root| root.0 == endian);
         found.map(|root| root.1.join(name)).unwrap_or_default()
     }
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`")
 }
 
 /// Debian's package u-boot-qemu puts its little-endian Malta here.
@@ -222,8 +227,7 @@ fn fetch(place: &Path, kernels: &[&str], uboot: bool) -> Result<()> {
 }
 
 fn debian_kernel(place: &Path, name: &str) -> Result<PathBuf> {
-    only_file(&place.join("debian").join(name), ".deb")
-        .map_err(|_| Failure::new(format!("the lab has no Debian kernel {name}")).next("run `cargo ci lab`"))
+    only_file(&place.join("debian").join(name), ".deb").map_err(|_| missing(&format!("Debian kernel {name}")))
 }
 
 /// The init's bytes for an endianness, as they are in the repository.
