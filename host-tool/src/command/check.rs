@@ -100,7 +100,8 @@ fn answer(kernel: &Kernel, needs: &[String]) -> Answer {
         }
     });
     // What was not asked for is shown too: a person looks for what the kernel can do.
-    let rest = SETS.iter().filter(|set| !seen.contains(&set.name));
+    // Without a configuration there is nothing to show.
+    let rest = SETS.iter().filter(|set| kernel.config.is_some() && !seen.contains(&set.name));
     requirements.extend(rest.map(|set| preflight::apply(set, kernel, &wants, false)));
     Answer {
         handoff: best.handoff.map(|(kind, reason)| (preflight::handoff_name(kind), reason)),
@@ -242,7 +243,7 @@ impl Answer {
 
     fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["", "for", "symbol", "what", "what to do"]);
         for row in self.rows() {
             let colour = match row.level {

@@ -1,13 +1,12 @@
 //! The verbs, one file each: `Args` is what the user typed, `run` does it.
 
-pub mod check;
-
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::Result;
 
 pub mod boards;
 pub mod kernel;
+pub mod check;
 pub mod modules;
 pub mod run;
 

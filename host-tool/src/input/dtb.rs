@@ -57,7 +57,8 @@ fn check(bytes: &[u8]) -> Result<usize> {
     if version < 17 || be32(bytes, 24).unwrap_or_default() > 17 {
         return Err(Failure::new(format!("the device tree is of version {version}, Linux reads 17")).next(again));
     }
-    Tree::new(bytes).map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
+    Tree::new(&bytes[..total])
+        .map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
     Ok(total)
 }
 

@@ -294,6 +294,11 @@ mod tests {
         elf.segments.push(Segment { address: 0x8010_0040, bytes: vec![1], memory: 1 });
         let failure = refusal(&elf);
         assert!(failure.fact().contains("overlap") && failure.fact().contains("[0x100040, 0x100041)"), "{failure}");
+        // In the first one's bss, of which the file has nothing.
+        elf.segments[1].address = 0x8010_0000 + elf.segments[0].memory - 1;
+        assert!(refusal(&elf).fact().contains("overlap"));
+        elf.segments[1].address += 1;
+        assert!(read(&elf.write()).is_ok());
     }
 
     #[test]

@@ -84,6 +84,12 @@ fn a_flat_binary_with_wrong_addresses_is_refused() {
     let overrides = Overrides { load_address: Some(0x8010_0000), entry_point: Some(0x8010_0044), config: None };
     let kernel = read_with(flat, overrides).unwrap();
     assert!(!kernel.memory_exact && kernel.notes[0].contains("bss"), "{:?}", kernel.notes);
+    // A bss that would end inside the image is none.
+    let mut odd = words(&kernel_entry(0x8010_0004, 0x8010_0010), true);
+    odd.resize(0x100, 0);
+    let overrides = Overrides { load_address: Some(0x8010_0000), ..Overrides::default() };
+    let kernel = read_with(&odd, overrides).unwrap();
+    assert_eq!((kernel.memory_size, kernel.memory_exact), (0x100, false));
     // Data instead of code.
     let noise = read_with(&[0x55; 4096], Overrides { load_address: Some(0x8010_0000), ..Overrides::default() });
     assert!(noise.unwrap_err().fact().contains("no MIPS code"));
@@ -120,6 +126,7 @@ fn vmlinuz(big_endian: bool, tail: &[u8]) -> (Elf<'static>, u64) {
     let mut bytes = words(&zboot_start(0, 0x40_0000, 0x8010_0000), big_endian);
     // What a decompressor's own tables look like.
     bytes.extend_from_slice(&[0xfd, b'7', b'z', b'X', b'Z', 0, 0, 0, 0x1f, 0x8b, 8, 0]);
+    bytes.extend(gzip(b"a stream that is no kernel"));
     bytes.extend(gzip(&inner.bytes));
     bytes.extend((inner.bytes.len() as u32).to_le_bytes());
     bytes.resize(bytes.len().next_multiple_of(16), 0);
