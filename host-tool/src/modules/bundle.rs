@@ -178,7 +178,8 @@ fn set_mode(_path: &Path, _mode: u32) -> Result<()> {
 
 fn write_file(out: &Path, parent: &Path, bytes: &[u8]) -> Result<u64> {
     let failed = |e: std::io::Error| Failure::io(out, &e);
-    let mut temporary = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(parent)
+        .map_err(|e| Failure::io(parent, &e).next("write the bundle to a directory that exists"))?;
     temporary.write_all(bytes).map_err(failed)?;
     set_mode(temporary.path(), 0o644)?;
     temporary.persist(out).map_err(|e| Failure::io(out, &e.error))?;

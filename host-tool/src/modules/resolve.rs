@@ -33,9 +33,9 @@ pub fn resolve<S: AsRef<str>>(tree: &Tree, names: &[S]) -> Result<Resolution> {
         walk.request = request;
         let wanted = wanted.as_ref();
         match lookup(tree, wanted)? {
-            Found::Modules(modules) => {
+            Found::Modules(modules, alias) => {
                 for module in modules {
-                    walk.load(module)?;
+                    walk.load(module, &alias)?;
                 }
             }
             Found::Builtin(name) => walk.builtin(name),
@@ -57,7 +57,8 @@ fn unknown(tree: &Tree, wanted: &str) -> Failure {
 }
 
 enum Found {
-    Modules(Vec<u32>),
+    /// The modules, and the alias that they were found by; empty for a module's own name.
+    Modules(Vec<u32>, String),
     Builtin(String),
     Nothing,
 }
@@ -66,11 +67,11 @@ enum Found {
 fn lookup(tree: &Tree, wanted: &str) -> Result<Found> {
     let module = if wanted.contains('/') || wanted.contains(".ko") { name::of_path(wanted) } else { wanted.to_owned() };
     if let Some(module) = tree.by_name(&module) {
-        return Ok(Found::Modules(vec![module]));
+        return Ok(Found::Modules(vec![module], String::new()));
     }
     let modules = tree.by_alias(wanted)?;
     if !modules.is_empty() {
-        return Ok(Found::Modules(modules));
+        return Ok(Found::Modules(modules, name::normalize_alias(wanted)));
     }
     if tree.is_builtin(&module) {
         return Ok(Found::Builtin(name::normalize(&module)));
@@ -84,16 +85,17 @@ fn lookup(tree: &Tree, wanted: &str) -> Result<Found> {
 struct Walk<'a> {
     tree: &'a Tree,
     request: usize,
-    /// Modules that were asked for, by the user or by a soft dependency.
-    visited: HashSet<u32>,
+    /// Modules that were asked for, by the user or by a soft dependency, and under which alias: to kmod, a module under
+    /// an alias is another thing than under its name, which shows when soft dependencies go round in circles.
+    visited: HashSet<(u32, String)>,
     /// Modules in the order already.
     met: HashSet<u32>,
     out: Resolution,
 }
 
 impl Walk<'_> {
-    fn load(&mut self, module: u32) -> Result<()> {
-        if !self.visited.insert(module) {
+    fn load(&mut self, module: u32, alias: &str) -> Result<()> {
+        if !self.visited.insert((module, alias.to_owned())) {
             return Ok(());
         }
         let tree = self.tree;
@@ -127,9 +129,9 @@ impl Walk<'_> {
 
     fn soft(&mut self, by: u32, wanted: &str) -> Result<()> {
         match lookup(self.tree, wanted)? {
-            Found::Modules(modules) => {
+            Found::Modules(modules, alias) => {
                 for module in modules {
-                    self.load(module)?;
+                    self.load(module, &alias)?;
                 }
             }
             Found::Builtin(name) => self.builtin(name),

@@ -1,0 +1,43 @@
+//! Modules: resolving, checking, bundling, and building the kernel they belong to. Small module files are made here, for
+//! both byte orders; kmod's own tools are the oracle where they are installed, Debian's kernels where they were fetched.
+
+mod bundle;
+mod check;
+mod debian;
+mod kernel;
+mod make_ko;
+mod requirement;
+mod resolve;
+mod vmlinux;
+
+/// The `stoop` command.
+fn stoop(arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_stoop")).args(arguments).output().expect("stoop runs")
+}
+
+/// Its standard output, when it succeeds.
+fn stdout_of(arguments: &[&str]) -> String {
+    let output = stoop(arguments);
+    assert!(output.status.success(), "stoop {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Its standard error, when it fails with exit code 1.
+fn stderr_of(arguments: &[&str]) -> String {
+    let output = stoop(arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "stoop {arguments:?}: {text}");
+    assert!(output.stdout.is_empty(), "a failure printed a result");
+    assert!(text.contains("next:"), "no next step: {text}");
+    text
+}
+
+/// Whether a program can be run.
+fn is_installed(program: &str) -> bool {
+    let found =
+        std::process::Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
