@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod program;
 pub mod rig;
 pub mod seen;
 

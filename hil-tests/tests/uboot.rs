@@ -7,7 +7,7 @@ use stoop::qemu::uboot;
 use stoop::{Failure, Result};
 use stoop_core::crc32::Crc32;
 use stoop_hil_tests::rig::{self, Wish};
-use stoop_hil_tests::{Boot, Cap, Rig, Via, boot};
+use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -113,83 +113,6 @@ fn bootargs_arrive_byte_for_byte(rig: &mut dyn Rig) -> Result<()> {
     Ok(())
 }
 
-/// Prints `[` and `]` around each of argc words at argv, nothing between them for NULL, and resets the board. MIPS32, runs
-/// anywhere.
-const PRINT_ARGV: [u32; 36] = [
-    0x0080_8025, // move  s0, a0
-    0x00a0_8825, // move  s1, a1
-    0x3c12_b800, // lui   s2, 0xb800           the UART behind PCI I/O, set up by the bootloader
-    0x3652_03f8, // ori   s2, s2, 0x3f8
-    0x1a00_0012, // word: blez s0, done
-    0x2404_005b, // li    a0, '['
-    0x8e33_0000, // lw    s3, 0(s1)
-    0x2631_0004, // addiu s1, s1, 4
-    0x0411_0015, // bal   putc
-    0x2610_ffff, // addiu s0, s0, -1
-    0x1260_0008, // beqz  s3, end
-    0x0000_0000, // nop
-    0x9264_0000, // byte: lbu a0, 0(s3)
-    0x1080_0005, // beqz  a0, end
-    0x2673_0001, // addiu s3, s3, 1
-    0x0411_000e, // bal   putc
-    0x0000_0000, // nop
-    0x1000_fffa, // b     byte
-    0x0000_0000, // nop
-    0x0411_000a, // end:  bal putc
-    0x2404_005d, // li    a0, ']'
-    0x1000_ffee, // b     word
-    0x0000_0000, // nop
-    0x0411_0006, // done: bal putc
-    0x2404_000a, // li    a0, '\n'
-    0x3c08_bf00, // lui   t0, 0xbf00           Malta's FPGA: SOFTRES at 0x500
-    0x2409_0042, // li    t1, 0x42
-    0xad09_0500, // sw    t1, 0x500(t0)
-    0x1000_ffff, // stop: b stop
-    0x0000_0000, // nop
-    0x9248_0005, // putc: lbu t0, 5(s2)        line status: transmitter empty
-    0x3108_0020, // andi  t0, t0, 0x20
-    0x1100_fffd, // beqz  t0, putc
-    0x0000_0000, // nop
-    0x03e0_0008, // jr    ra
-    0xa244_0000, // sb    a0, 0(s2)
-];
-
-const LOAD: u32 = 0x8010_0000;
-
-fn program(rig: &dyn Rig) -> Vec<u8> {
-    let big = rig.board().arch.is_big_endian();
-    PRINT_ARGV.iter().flat_map(|word| if big { word.to_be_bytes() } else { word.to_le_bytes() }).collect()
-}
-
-/// A legacy uImage for MIPS Linux, not compressed.
-fn uimage(payload: &[u8]) -> Vec<u8> {
-    let mut header = [0; 64];
-    let crc = Crc32::new();
-    let words = [0x2705_1956, 0, 0, payload.len() as u32, LOAD, LOAD, crc.of(payload)];
-    for (field, word) in header.chunks_mut(4).zip(words) {
-        field.copy_from_slice(&word.to_be_bytes());
-    }
-    header[28..32].copy_from_slice(&[5, 5, 2, 0]);
-    let own = crc.of(&header);
-    header[4..8].copy_from_slice(&own.to_be_bytes());
-    [&header, payload].concat()
-}
-
-/// A minimal ELF file: its header, one segment, the program.
-fn elf(payload: &[u8], big: bool) -> Vec<u8> {
-    let half = |value: u16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
-    let word = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
-    let mut bytes = vec![0x7f, b'E', b'L', b'F', 1, if big { 2 } else { 1 }, 1];
-    bytes.resize(16, 0);
-    bytes.extend([half(2), half(8)].concat());
-    bytes.extend([word(1), word(LOAD), word(52), word(0), word(0x7000_1000)].concat());
-    bytes.extend([half(52), half(32), half(1), half(40), half(0), half(0)].concat());
-    let size = payload.len() as u32;
-    bytes.extend([word(1), word(84), word(LOAD), word(LOAD), word(size), word(size), word(7), word(4)].concat());
-    bytes.extend(payload);
-    bytes
-}
-
 /// Runs the printing program and returns the line that it printed.
 fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new().map_err(|error| Failure::new(error.to_string()))?;
@@ -200,7 +123,7 @@ fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) ->
 }
 
 fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result<()> {
-    let image = uimage(&program(rig));
+    let image = program::uimage(rig.board().arch.is_big_endian());
     let mut cases: Vec<Option<String>> = hard_bootargs().into_iter().map(Some).collect();
     cases.push(None);
     for bootargs in cases {
@@ -218,11 +141,11 @@ fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result
 }
 
 fn go_and_bootelf_pass_what_is_typed(rig: &mut dyn Rig) -> Result<()> {
-    let program = program(rig);
-    let elf = elf(&program, rig.board().arch.is_big_endian());
+    let big = rig.board().arch.is_big_endian();
+    let (raw, elf) = (program::raw(big), program::elf(big));
     let at = rig.bootloader().tftp_address;
-    assert_eq!(printed(rig, &program, Some("a b=c"), Via::Go)?, format!("[{at:#x}][a][b=c]"));
-    assert_eq!(printed(rig, &program, None, Via::Go)?, format!("[{at:#x}]"));
+    assert_eq!(printed(rig, &raw, Some("a b=c"), Via::Go)?, format!("[{at:#x}][a][b=c]"));
+    assert_eq!(printed(rig, &raw, None, Via::Go)?, format!("[{at:#x}]"));
     assert_eq!(printed(rig, &elf, Some("a b=c"), Via::Bootelf)?, "[a][b=c]");
     assert_eq!(printed(rig, &elf, Some(r#"a="b c" $d;e"#), Via::Bootelf)?, "[a=b c][$d;e]");
     Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use stoop::board::Board;
 use stoop::qemu::{Console, Emulator, Log, Options, Target, uboot};
 use stoop::{Failure, Result};
+use stoop_ci::lab::{Endian, Lab};
 
 use super::{Cap, Rig, Wish};
 
@@ -25,17 +26,30 @@ pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::resul
     if !in_path(&target.machine.binary) {
         return Ok(Err(format!("{} is not installed", target.machine.binary)));
     }
-    if target.machine.uboot.is_none() {
-        target.machine.uboot = std::env::var_os("STOOP_UBOOT").map(PathBuf::from);
-    }
     let mut caps = vec![Cap::NorWrite, Cap::PowerLoss, Cap::Direct];
-    match &target.machine.uboot {
-        Some(path) if path.exists() => caps.push(Cap::Uboot),
-        _ => target.machine.uboot = None,
+    match bootloader(&board, &target) {
+        Ok(path) => {
+            target.machine.uboot = Some(path);
+            caps.push(Cap::Uboot);
+        }
+        Err(failure) if wish.caps.contains(&Cap::Uboot) => return Ok(Err(failure.to_string())),
+        Err(_) => target.machine.uboot = None,
     }
     let extra = wish.emulator.iter().map(|&word| word.to_owned()).collect();
     let emulator = Emulator::new(target, Options { echo: None, log: Some(log), extra })?;
     Ok(Ok(Box::new(Qemu { board, emulator, caps })))
+}
+
+/// The board's own bootloader, which a package installs, or the lab's.
+fn bootloader(board: &Board, target: &Target) -> Result<PathBuf> {
+    match &target.machine.uboot {
+        Some(path) if path.exists() => Ok(path.clone()),
+        Some(path) => Err(Failure::new(format!("{} is not installed", path.display()))),
+        None => {
+            let endian = if board.arch.is_big_endian() { Endian::Big } else { Endian::Little };
+            Ok(Lab::open()?.uboot(endian))
+        }
+    }
 }
 
 fn in_path(binary: &str) -> bool {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use stoop_core::crc32::Crc32;
+use stoop_core::params::{MAGIC, MAX_SIZE, Params, Uart};
 
 use crate::board::{self, Board};
 use crate::qemu::image::Image;
@@ -26,9 +28,9 @@ pub enum Via {
 pub struct Args {
     /// The image: uImage, ELF or raw
     image: PathBuf,
-    /// The board to play
+    /// The board to play; without it, the one that the image was packed for
     #[arg(long, value_name = "NAME|FILE")]
-    board: String,
+    board: Option<String>,
     /// The bootargs that the bootloader passes; without it, none
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     args: Option<String>,
@@ -64,7 +66,10 @@ pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let bytes = std::fs::read(&args.image).map_err(|error| Failure::io(&args.image, &error))?;
     let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
-    let board = board::load(&args.board)?;
+    let board = match &args.board {
+        Some(name) => board::load(name)?,
+        None => board_of(&image, &bytes).map_err(|failure| failure.within(args.image.display()))?,
+    };
     check_byte_order(&image, &board).map_err(|failure| failure.within(args.image.display()))?;
     let mut target = Target::of(&board, Duration::from_secs(args.timeout))?;
     if let Some(memory) = args.memory {
@@ -117,6 +122,37 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
         Image::Uimage { .. } => How::Bootm { at, tree: None },
         Image::Elf { .. } => How::Bootelf { at },
         Image::Raw => How::Go { at },
+    })
+}
+
+/// The board that QEMU plays and the image is for: its params name the board's console. A kernel that nobody packed only has
+/// a byte order.
+fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
+    let played: Vec<Board> = board::all()?.into_iter().filter(|board| board.qemu.is_some()).collect();
+    let uarts = [false, true].map(|big_endian| params_uart(bytes, big_endian));
+    let packed = uarts.iter().any(Option::is_some);
+    let fits = |board: &Board| {
+        let big_endian = board.arch.is_big_endian();
+        match image {
+            Image::Elf { little_endian, .. } if !packed => *little_endian != big_endian,
+            _ => uarts[usize::from(big_endian)] == Some(board.uart),
+        }
+    };
+    played.into_iter().find(fits).ok_or_else(|| {
+        Failure::usage("the image does not say for which of the boards that QEMU plays it is")
+            .next("name one with `--board`: see `stoop boards list`")
+    })
+}
+
+/// The console in the first params block of that byte order.
+fn params_uart(bytes: &[u8], big_endian: bool) -> Option<Uart> {
+    let magic = if big_endian { MAGIC.to_be_bytes() } else { MAGIC.to_le_bytes() };
+    let crc = Crc32::new();
+    let mut places = bytes.windows(magic.len()).enumerate().filter(|(_, window)| *window == magic);
+    places.find_map(|(at, _)| {
+        let mut block = [0; MAX_SIZE];
+        block.iter_mut().zip(&bytes[at..]).for_each(|(byte, found)| *byte = *found);
+        Some(Params::check(&block, big_endian, &crc).ok()?.uart())
     })
 }
 

@@ -285,32 +285,4 @@ fn type_line(console: &mut Console, line: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bootargs_become_one_line_of_environment_text() {
-        assert_eq!(env_text("bootargs", b" a=$b; \"c d\" #'e' "), b"bootargs= a=$b; \"c d\" #'e' \n");
-        assert_eq!(env_text("bootargs", b"a\\b\nc"), b"bootargs=a\\\\b\\\nc\n");
-        assert_eq!(env_text("bootargs", b""), b"bootargs=\n");
-    }
-
-    #[test]
-    fn words_are_cut_as_bootm_cuts_them() {
-        let cases: [(&str, &[&str]); 8] = [
-            ("", &[]),
-            ("a", &["a"]),
-            ("a b=c", &["a", "b=c"]),
-            ("a ", &["a"]),
-            ("a  b", &["a", "", "b"]),
-            (" a  ", &["", "a", ""]),
-            ("x=\"a b\" \"c\"d e", &["x=\"a b\"", "\"c\"d", "e"]),
-            ("a \"b c", &["a", "\"b c"]),
-        ];
-        for (bootargs, wanted) in cases {
-            let words: Vec<_> =
-                argv(bootargs.as_bytes()).into_iter().map(|word| std::str::from_utf8(word).unwrap()).collect();
-            assert_eq!(words, wanted, "{bootargs:?}");
-        }
-    }
-}
+mod tests;
