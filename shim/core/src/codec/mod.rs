@@ -3,6 +3,10 @@
 //! A decoder takes the stored bytes and the destination, produces at most `destination.len()` bytes, ends on every input,
 //! and returns how many bytes it produced.
 
+pub mod lz4;
+pub mod lzma;
+mod range;
+
 /// How a payload is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
