@@ -220,7 +220,7 @@ impl<'a, 'o> Pass<'a, 'o> {
         };
         if self.properties && (tag == BEGIN_NODE || tag == END_NODE) {
             self.properties = false;
-            if here != IN_ROOT {
+            if here < IN_ROOT {
                 self.add(here);
             }
         }
@@ -284,8 +284,12 @@ impl<'a, 'o> Pass<'a, 'o> {
                         let cells = &mut self.numbers[usize::from((what & 1) + ROOT_CELLS)];
                         if what < CHECK {
                             *cells = count;
-                        } else if *cells != count {
-                            self.fault = Some((Code::TreeCells, count));
+                        } else {
+                            // It is written again, with the same value.
+                            keep = false;
+                            if *cells != count {
+                                self.fault = Some((Code::TreeCells, count));
+                            }
                         }
                     }
                     _ => keep = false,
