@@ -117,8 +117,9 @@ impl<'a, 'o> Pass<'a, 'o> {
         let done = self.blocks(bytes);
         let (mut code, mut value) = (Code::TreeHeader, self.header[0]);
         if done.is_some() {
+            let done = self.walk();
             (code, value) = (Code::TreeStructure, self.at);
-            if self.walk().is_some() {
+            if done.is_some() {
                 match self.fault {
                     None => return Ok(()),
                     Some(fault) => (code, value) = fault,
