@@ -114,6 +114,10 @@ impl Pass<'_, '_> {
     /// What the table says of the source's property or node `name` at that place; 0 if nothing.
     #[inline(never)]
     pub(super) fn find(&self, place: u8, name: &[u8]) -> u8 {
+        // Most of a tree is there.
+        if place & DEEPER == DEEPER {
+            return 0;
+        }
         for Entry(at, edit, own, what) in &TABLE {
             if *at & !FACT == place && self.edits_on & *edit == *edit && self.names.same(name, *own) {
                 return *what;
@@ -155,7 +159,9 @@ impl Pass<'_, '_> {
         if what >= CELL {
             let number = what & 15;
             let address = self.number_at(ROOT_CELLS);
-            self.count_handoff = self.out.len;
+            if number == ZERO {
+                self.count_handoff = self.out.len;
+            }
             self.number(number, if what < ADDRESS { 1 } else { address });
             if what >= REGION {
                 self.number(number + 1, self.number_at(ROOT_CELLS + 1));

@@ -117,8 +117,9 @@ impl<'a, 'o> Pass<'a, 'o> {
         let done = self.blocks(bytes);
         let (mut code, mut value) = (Code::TreeHeader, self.header[0]);
         if done.is_some() {
+            let done = self.walk();
             (code, value) = (Code::TreeStructure, self.at);
-            if self.walk().is_some() {
+            if done.is_some() {
                 match self.fault {
                     None => return Ok(()),
                     Some(fault) => (code, value) = fault,
@@ -220,7 +221,7 @@ impl<'a, 'o> Pass<'a, 'o> {
         };
         if self.properties && (tag == BEGIN_NODE || tag == END_NODE) {
             self.properties = false;
-            if here != IN_ROOT {
+            if here < IN_ROOT {
                 self.add(here);
             }
         }
@@ -284,8 +285,12 @@ impl<'a, 'o> Pass<'a, 'o> {
                         let cells = &mut self.numbers[usize::from((what & 1) + ROOT_CELLS)];
                         if what < CHECK {
                             *cells = count;
-                        } else if *cells != count {
-                            self.fault = Some((Code::TreeCells, count));
+                        } else {
+                            // It is written again, with the same value.
+                            keep = false;
+                            if *cells != count {
+                                self.fault = Some((Code::TreeCells, count));
+                            }
                         }
                     }
                     _ => keep = false,

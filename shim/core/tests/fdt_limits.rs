@@ -1,0 +1,225 @@
+//! Where a tree or a buffer ends: one byte more or less must be an error with a code, never a panic and never half a tree.
+
+mod fdt_support;
+
+use fdt_support::{FIXTURES, edit_sets, fixture, written};
+use stoop_core::Code;
+use stoop_core::fdt::{Edits, Tree, write};
+
+#[test]
+fn a_buffer_of_exactly_the_size_is_enough_and_none_smaller_is() {
+    for (name, source) in FIXTURES {
+        let tree = Tree::new(source).expect("a fixture is sound");
+        for (what, edits) in edit_sets() {
+            let Ok((whole, count)) = written(source, &edits) else { continue };
+            let mut exact = vec![0x55; whole.len()];
+            assert_eq!(write(&tree, &edits, &mut exact), Ok((whole.len(), count)), "{name}, {what}");
+            assert!(exact == whole, "{name}, {what}: the bytes do not depend on the buffer");
+            for room in 0..whole.len() {
+                let error = write(&tree, &edits, &mut exact[..room]).expect_err("there is no room");
+                assert_eq!((error.code(), error.value), (Code::TreeRoom, room), "{name}, {what}: {room}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_behind_the_new_tree() {
+    for (name, source) in FIXTURES {
+        let tree = Tree::new(source).expect("a fixture is sound");
+        for (what, edits) in edit_sets() {
+            let mut out = vec![0x55; source.len() + 4096];
+            let Ok((size, _)) = write(&tree, &edits, &mut out) else { continue };
+            assert!(out[size..].iter().all(|byte| *byte == 0x55), "{name}, {what}");
+        }
+    }
+}
+
+#[test]
+fn a_tree_cut_anywhere_is_refused_and_one_with_more_behind_it_is_not() {
+    for (name, source) in FIXTURES {
+        for length in 0..source.len() {
+            let error = Tree::new(&source[..length]).expect_err("cut");
+            assert_eq!(error.code(), Code::TreeHeader, "{name} cut to {length}");
+        }
+        let longer = [source, &[0xff; 100]].concat();
+        assert_eq!(Tree::new(&longer).expect("sound").blob(), source, "{name}");
+    }
+}
+
+/// The source with one field of the header set.
+fn with_field(source: &[u8], index: usize, value: u32) -> Vec<u8> {
+    let mut blob = source.to_vec();
+    blob[index * 4..index * 4 + 4].copy_from_slice(&value.to_be_bytes());
+    blob
+}
+
+fn field(source: &[u8], index: usize) -> u32 {
+    u32::from_be_bytes(source[index * 4..index * 4 + 4].try_into().expect("four bytes"))
+}
+
+#[test]
+fn every_flipped_bit_of_the_header_is_refused_or_harmless() {
+    for (name, source) in FIXTURES {
+        for bit in 0..320 {
+            let mut blob = source.to_vec();
+            blob[bit / 8] ^= 0x80 >> (bit % 8);
+            match Tree::new(&blob) {
+                Err(error) => {
+                    let known = matches!(error.code(), Code::TreeHeader | Code::TreeStructure);
+                    assert!(known, "{name}, bit {bit}: {error:?}");
+                }
+                Ok(tree) => {
+                    let _ = tree;
+                    for (_, edits) in edit_sets() {
+                        let _ = written(&blob, &edits);
+                    }
+                    assert!(bit >= 32, "{name}: the magic number has no harmless bits");
+                    assert_ne!(bit / 32, 2, "{name}: nor has the structure's offset");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn headers_that_are_not_version_17_or_point_outside_are_refused() {
+    let source = fixture("crowded");
+    let (total, structure, strings, reservations) =
+        (field(source, 1), field(source, 2), field(source, 3), field(source, 4));
+    let (strings_size, structure_size) = (field(source, 8), field(source, 9));
+    for (what, index, value) in [
+        ("magic", 0, 0xedfe_0dd0),
+        ("total size, one more than there is", 1, total + 1),
+        ("total size, one less than the strings need", 1, strings + strings_size - 1),
+        ("total size 0", 1, 0),
+        ("structure not aligned", 2, structure + 2),
+        ("structure in front of the reservations' end", 2, structure - 16),
+        ("structure at the end", 2, u32::MAX - 3),
+        ("strings inside the structure", 3, strings - 1),
+        ("strings behind the end", 3, total + 1),
+        ("reservations in the header", 4, 36),
+        ("reservations without their end", 4, structure - 8),
+        ("reservations behind the structure", 4, structure + 4),
+        ("version 16", 5, 16),
+        ("compatible from 18 on", 6, 18),
+        ("strings beyond the end", 8, total - strings + 1),
+        ("strings of all there is", 8, u32::MAX),
+        ("strings that do not end with NUL", 8, strings_size - 1),
+        ("structure beyond the strings", 9, structure_size + 4),
+        ("structure of all there is", 9, u32::MAX),
+    ] {
+        let error = Tree::new(&with_field(source, index, value)).expect_err(what);
+        assert_eq!(error.code(), Code::TreeHeader, "{what}");
+        assert_eq!(error.value, if index == 0 { 0xedfe_0dd0 } else { 0xd00d_feed }, "{what}");
+    }
+    for (what, index, value) in [
+        ("a later version that says it can be read as 17", 5, 18),
+        ("compatible from 17 on", 6, 17),
+        ("any boot CPU", 7, u32::MAX),
+        ("fewer reservations", 4, reservations + 16),
+    ] {
+        assert!(Tree::new(&with_field(source, index, value)).is_ok(), "{what}");
+    }
+    let error = Tree::new(&with_field(source, 9, structure_size - 4)).expect_err("no room for the last tag");
+    assert_eq!((error.code(), error.value), (Code::TreeStructure, structure_size as usize - 4));
+}
+
+/// A blob with this structure block and the strings `a` and `b`.
+fn blob(structure: &[u32]) -> Vec<u8> {
+    let strings = b"a\0b\0";
+    let size = structure.len() * 4;
+    let header = [0xd00d_feed, 56 + size + strings.len(), 56, 56 + size, 40, 17, 16, 0, strings.len(), size];
+    let words = header.into_iter().map(|word| word as u32).chain([0; 4]).chain(structure.iter().copied());
+    words.flat_map(u32::to_be_bytes).chain(*strings).collect()
+}
+
+const BEGIN: u32 = 1;
+const END_NODE: u32 = 2;
+const PROPERTY: u32 = 3;
+const NOP: u32 = 4;
+const END: u32 = 9;
+/// A node's name `x` with its padding.
+const X: u32 = u32::from_be_bytes(*b"x\0\0\0");
+
+#[test]
+fn structures_are_refused_at_the_tag_that_is_wrong() {
+    for (what, at, structure) in [
+        ("nothing", 0, &[][..]),
+        ("no node", 0, &[END]),
+        ("a property before the root", 0, &[PROPERTY, 0, 0, END]),
+        ("a NOP before the root, which dtc refuses", 0, &[NOP, BEGIN, 0, END_NODE, END]),
+        ("an end before the root", 0, &[END_NODE, END]),
+        ("no last tag", 12, &[BEGIN, 0, END_NODE]),
+        ("a NOP behind the root, which dtc refuses", 12, &[BEGIN, 0, END_NODE, NOP, END]),
+        ("two roots", 12, &[BEGIN, 0, END_NODE, BEGIN, 0, END_NODE, END]),
+        ("one node too few ended", 20, &[BEGIN, 0, BEGIN, X, END_NODE, END]),
+        ("an end inside", 8, &[BEGIN, 0, END, END_NODE, END]),
+        ("tag 0", 8, &[BEGIN, 0, 0, END_NODE, END]),
+        ("tag 5", 8, &[BEGIN, 0, 5, END_NODE, END]),
+        ("tag 0x01000000", 8, &[BEGIN, 0, 0x0100_0000, END_NODE, END]),
+        ("a name without end", 8, &[BEGIN, 0, BEGIN, 0x7878_7878]),
+        ("no name", 8, &[BEGIN, 0, BEGIN]),
+        ("a property behind a child", 20, &[BEGIN, 0, BEGIN, X, END_NODE, PROPERTY, 0, 0, END_NODE, END]),
+        ("a property cut in its length", 8, &[BEGIN, 0, PROPERTY]),
+        ("a property cut in its name", 8, &[BEGIN, 0, PROPERTY, 0]),
+        ("a value beyond the block", 8, &[BEGIN, 0, PROPERTY, 9, 0, END_NODE, END]),
+        ("a value whose padding is beyond the block", 8, &[BEGIN, 0, PROPERTY, 1, 0]),
+        ("a value as long as the address space", 8, &[BEGIN, 0, PROPERTY, u32::MAX, 0, END_NODE, END]),
+        ("a value 12 short of the address space", 8, &[BEGIN, 0, PROPERTY, u32::MAX - 11, 0, END_NODE, END]),
+        ("a name behind the strings", 8, &[BEGIN, 0, PROPERTY, 0, 4, END_NODE, END]),
+        ("a name far behind the strings", 8, &[BEGIN, 0, PROPERTY, 0, u32::MAX, END_NODE, END]),
+    ] {
+        let error = Tree::new(&blob(structure)).expect_err(what);
+        assert_eq!((error.code(), error.value), (Code::TreeStructure, at), "{what}");
+    }
+}
+
+#[test]
+fn odd_but_sound_structures_are_taken() {
+    for (what, structure) in [
+        ("nothing but a root", &[BEGIN, 0, END_NODE, END][..]),
+        ("words behind the last tag", &[BEGIN, 0, END_NODE, END, 5, 5]),
+        (
+            "NOPs",
+            &[BEGIN, 0, NOP, PROPERTY, 0, 0, NOP, PROPERTY, 0, 2, NOP, BEGIN, X, NOP, END_NODE, NOP, END_NODE, END],
+        ),
+        ("a name that is the last byte of the strings", &[BEGIN, 0, PROPERTY, 0, 3, END_NODE, END]),
+        ("a root with a name", &[BEGIN, X, END_NODE, END]),
+    ] {
+        let source = blob(structure);
+        for (which, edits) in edit_sets() {
+            let (out, _) = written(&source, &edits).unwrap_or_else(|error| panic!("{what}, {which}: {error:?}"));
+            assert!(Tree::new(&out).is_ok(), "{what}, {which}");
+        }
+    }
+}
+
+#[test]
+fn nodes_may_lie_32_deep_and_not_33() {
+    let nested = |depth: usize| {
+        let mut structure = [BEGIN, 0].repeat(depth);
+        structure.extend([END_NODE].repeat(depth));
+        structure.push(END);
+        blob(&structure)
+    };
+    assert!(written(&nested(32), &Edits::default()).is_ok());
+    let error = Tree::new(&nested(33)).expect_err("too deep");
+    assert_eq!((error.code(), error.value), (Code::TreeStructure, 32 * 8));
+    assert!(Tree::new(&nested(100_000)).is_err());
+}
+
+#[test]
+fn no_strings_block_at_all_is_sound() {
+    let mut source = blob(&[BEGIN, 0, END_NODE, END]);
+    source.truncate(source.len() - 4);
+    let source = with_field(&with_field(&source, 8, 0), 1, source.len() as u32);
+    for (what, edits) in edit_sets() {
+        let (out, _) = written(&source, &edits).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert!(Tree::new(&out).is_ok(), "{what}");
+    }
+    let mut source = blob(&[BEGIN, 0, PROPERTY, 0, 0, END_NODE, END]);
+    source.truncate(source.len() - 4);
+    let source = with_field(&with_field(&source, 8, 0), 1, source.len() as u32);
+    assert_eq!(Tree::new(&source).expect_err("a property without a name").code(), Code::TreeStructure);
+}
