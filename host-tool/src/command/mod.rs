@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::Result;
 
 pub mod boards;
-pub mod kernel;
 pub mod check;
+pub mod kernel;
 pub mod modules;
 pub mod run;
 

@@ -3,10 +3,10 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
-use crate::codec::Codec;
+use crate::codec::{Codec, lzma};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
-use crate::deliver::{self, deliver};
+use crate::deliver::deliver;
 use crate::fdt::{self, Edits, Tree};
 use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Phram};
 use crate::memory::Memory;
@@ -35,14 +35,14 @@ pub struct Loader<'a> {
 pub struct Scratch {
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
-    /// The decoders' tables.
-    pub codec: deliver::Scratch,
+    /// The LZMA decoder's table.
+    pub probs: lzma::Probs,
 }
 
 impl Scratch {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Scratch { line: Line::new(), codec: deliver::Scratch::new() }
+        Scratch { line: Line::new(), probs: lzma::Probs::new() }
     }
 }
 
@@ -181,7 +181,7 @@ fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mu
     for kind in Kind::ALL {
         let payload = manifest.payload(kind as usize);
         if !payload.place.is_empty() {
-            deliver(kind.subject(), &payload, memory, &mut scratch.codec)?;
+            deliver(kind.subject(), &payload, memory, &mut scratch.probs)?;
         }
     }
     Ok(())
