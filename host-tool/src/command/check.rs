@@ -1,7 +1,7 @@
 //! `stoop check`: will this kernel take the handoff, a root filesystem in RAM, a ramdisk, kexec.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
@@ -65,11 +65,12 @@ pub fn run(args: Args) -> Result<()> {
     let overrides = Overrides { load_address: args.load_address, entry_point: args.entry_point, config };
     let kernel = Kernel::read(&args.kernel, overrides, &mut ui::Stderr::default())?;
     let answer = answer(&kernel, &args.needs);
-    if args.json {
-        println!("{}", answer.json(&kernel));
-    } else {
-        print!("{}", answer.text(&kernel, std::io::stdout().is_terminal()));
-    }
+    let text = match args.json {
+        true => format!("{:#}\n", answer.json(&kernel)),
+        false => answer.text(&kernel, std::io::stdout().is_terminal()),
+    };
+    let written = std::io::stdout().lock().write_all(text.as_bytes());
+    written.map_err(|error| Failure::io(Path::new("standard output"), &error))?;
     answer.verdict()
 }
 
@@ -284,8 +285,6 @@ fn symbol(finding: &preflight::Finding) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use clap::Parser;
 
     use super::*;

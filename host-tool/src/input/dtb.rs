@@ -26,6 +26,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bootargs that Linux would take from a blob that [`read`] gave; `None` when it has none.
+///
+/// # Errors
+/// They are not UTF-8.
+pub fn bootargs(blob: &[u8]) -> Result<Option<String>> {
+    let Some(value) = Tree::new(blob).ok().and_then(|tree| tree.chosen_bootargs()) else { return Ok(None) };
+    let line = std::str::from_utf8(stoop_core::fdt::bootargs(value));
+    line.map(|line| Some(line.to_owned())).map_err(|error| {
+        Failure::new(format!("the device tree's bootargs are no text: {error}")).next("correct /chosen/bootargs")
+    })
+}
+
 /// Checks a blob; returns its total size in bytes.
 fn check(bytes: &[u8]) -> Result<usize> {
     let again = "compile it again with dtc -I dts -O dtb";
@@ -90,6 +102,40 @@ mod tests {
         bytes.extend_from_slice(b"padding");
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(read(&path).unwrap(), blob());
+    }
+
+    /// A root with /chosen and this bootargs property.
+    fn with_bootargs(value: &[u8]) -> Vec<u8> {
+        let mut structure = [1u32, 0, 1].map(u32::to_be_bytes).concat();
+        structure.extend_from_slice(b"chosen\0\0");
+        structure.extend([3, value.len() as u32, 0].map(u32::to_be_bytes).concat());
+        structure.extend_from_slice(value);
+        structure.resize(structure.len().next_multiple_of(4), 0);
+        structure.extend([2u32, 2, 9].map(u32::to_be_bytes).concat());
+        let size = structure.len() as u32;
+        let header = [MAGIC, 56 + size + 9, 56, 56 + size, 40, 17, 16, 0, 9, size, 0, 0, 0, 0];
+        let mut blob = header.map(u32::to_be_bytes).concat();
+        blob.extend(structure);
+        blob.extend_from_slice(b"bootargs\0");
+        blob
+    }
+
+    #[test]
+    fn bootargs_are_read_as_linux_reads_them() {
+        assert_eq!(bootargs(&blob()).unwrap(), None);
+        for (value, expected) in [(&b"quiet\0"[..], "quiet"), (b"\0", ""), (b"quiet", "quie")] {
+            let blob = with_bootargs(value);
+            assert_eq!(check(&blob).unwrap(), blob.len());
+            assert_eq!(bootargs(&blob).unwrap().as_deref(), Some(expected));
+        }
+        assert!(bootargs(&with_bootargs(b"\xff\0")).unwrap_err().fact().contains("no text"));
+    }
+
+    #[test]
+    fn a_damaged_structure_is_refused() {
+        let mut bad = with_bootargs(b"quiet\0");
+        bad[59] = 7;
+        assert!(refusal(&bad).contains("damaged"));
     }
 
     #[test]
