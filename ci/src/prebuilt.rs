@@ -112,7 +112,7 @@ fn build(programs: &[Program]) -> Result<Vec<(Program, String, Vec<u8>)>> {
         for endian in Endian::ALL {
             let bytes = cache::read(&folder.join(target(endian)).join("shim").join(program.package()))?;
             let bytes = match program {
-                Program::Shim => elf::without_crate_hashes(&bytes)?,
+                Program::Shim => bytes,
                 Program::Init => elf::loadable(&bytes)?,
             };
             built.push((program, file_name(program, endian), bytes));
