@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
+use crate::kconfig::Kconfig;
 use crate::modules::bundle::{Bundle, Form};
 use crate::modules::check::{Finding, check};
-use crate::modules::config::Kconfig;
 use crate::modules::requirement::{Catalogue, Plan, plan, stem};
 use crate::modules::symbols::Kernel;
 use crate::modules::tree::{Source, Tree};

@@ -9,7 +9,7 @@ use super::make::{Done, Make, find_cross_compiler};
 use super::patches::{self, Changed};
 use super::reasons::Symbols;
 use super::unpack::{STATE, source_tree};
-use crate::modules::config::Kconfig;
+use crate::kconfig::Kconfig;
 use crate::ui::Progress;
 use crate::{Failure, Result};
 
@@ -150,6 +150,11 @@ fn configure(
     let wanted = format!("{} {} {}\n{text}", request.architecture, request.base, make.cross_compile);
     let known = std::fs::read_to_string(&record).unwrap_or_default();
     let present = std::fs::read_to_string(&config_file).unwrap_or_default();
+    let modified = std::fs::metadata(&config_file).and_then(|metadata| metadata.modified());
+    let put_back = || -> Result<()> {
+        std::fs::write(&config_file, &present).map_err(|e| Failure::io(&config_file, &e))?;
+        modified.as_ref().map_or(Ok(()), |modified| patches::set_modified(&config_file, *modified))
+    };
     // The record ends with the configuration that came of it, so a change by hand is seen.
     if !patched && !present.is_empty() && known == format!("{wanted}\n{present}") {
         return Ok(false);
@@ -166,11 +171,14 @@ fn configure(
         if present.is_empty() {
             let _ = std::fs::remove_file(&config_file);
         } else {
-            std::fs::write(&config_file, &present).map_err(|e| Failure::io(&config_file, &e))?;
+            put_back()?;
         }
         return Err(failure);
     }
     let made = std::fs::read_to_string(&config_file).map_err(|e| Failure::io(&config_file, &e))?;
+    if made == present {
+        put_back()?;
+    }
     std::fs::write(&record, format!("{wanted}\n{made}")).map_err(|e| Failure::io(&record, &e))?;
     Ok(true)
 }
@@ -223,7 +231,7 @@ fn verify(make: &Make, requests: &Requests, config: &Kconfig) -> Result<()> {
 
 fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
     let config = Kconfig::read(&tree.join(".config"))?;
-    let is_set = |name: &str| config.get(name) == crate::modules::config::Value::Yes;
+    let is_set = |name: &str| config.get(name) == crate::kconfig::Value::Yes;
     let mut targets = vec!["vmlinux"];
     if request.architecture == "arm64" {
         targets.push("Image");

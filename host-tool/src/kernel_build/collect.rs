@@ -1,4 +1,5 @@
-//! The results of a build, linked out of the tree: a second name for the same bytes, so nothing is copied.
+//! The results of a build, out of the tree. Kernel and modules are linked: a second name for the same bytes, since the
+//! linker makes a new file each time. Small lists, which the next build writes over in place, are copied.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ pub struct Collected {
     pub modules: Option<String>,
     /// How many modules.
     pub module_count: usize,
-    /// Bytes that had to be copied, since the tree is on another file system.
+    /// Bytes that were copied: changed lists, and all when the tree is on another file system.
     pub copied: u64,
 }
 
@@ -31,11 +32,11 @@ struct Links<'a> {
 pub fn collect(tree: &Path, architecture: &str, out: &Path, release: Option<&str>) -> Result<Collected> {
     let mut links = Links { out, collected: Collected::default() };
     links.file(&tree.join("vmlinux"), "vmlinux")?;
-    links.file(&tree.join("System.map"), "System.map")?;
-    links.file(&tree.join(".config"), "config")?;
+    links.copy(&tree.join("System.map"), "System.map")?;
+    links.copy(&tree.join(".config"), "config")?;
     let symvers = ["Module.symvers", "vmlinux.symvers"].iter().map(|name| tree.join(name)).find(|path| path.is_file());
     if let Some(symvers) = symvers {
-        links.file(&symvers, "Module.symvers")?;
+        links.copy(&symvers, "Module.symvers")?;
     }
     let image = tree.join("arch").join(architecture).join("boot/Image");
     if architecture == "arm64" && image.is_file() {
@@ -44,7 +45,7 @@ pub fn collect(tree: &Path, architecture: &str, out: &Path, release: Option<&str
     let dts = tree.join("arch").join(architecture).join("boot/dts");
     for dtb in device_trees(&dts) {
         let name = dtb.strip_prefix(&dts).unwrap_or(&dtb).to_string_lossy().into_owned();
-        links.file(&dtb, &format!("dtbs/{name}"))?;
+        links.copy(&dtb, &format!("dtbs/{name}"))?;
     }
     if let Some(release) = release {
         links.modules(tree, release)?;
@@ -64,6 +65,21 @@ impl Links<'_> {
         let temporary = tempfile::tempdir_in(parent).map_err(|e| Failure::io(parent, &e))?;
         let new = temporary.path().join("new");
         self.link(from, &new)?;
+        std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
+    }
+
+    /// Copies a small file, if it changed.
+    fn copy(&mut self, from: &Path, to: &str) -> Result<()> {
+        let target = self.out.join(to);
+        self.collected.files.push(to.to_owned());
+        if same_bytes(from, &target) {
+            return Ok(());
+        }
+        let parent = target.parent().unwrap_or(self.out);
+        std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
+        let temporary = tempfile::tempdir_in(parent).map_err(|e| Failure::io(parent, &e))?;
+        let new = temporary.path().join("new");
+        self.collected.copied += std::fs::copy(from, &new).map_err(|e| Failure::io(from, &e))?;
         std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::modules::config::{Kconfig, Value};
+use crate::kconfig::{Kconfig, Value};
 use crate::{Failure, Result};
 
 /// One symbol that was asked for.

@@ -258,7 +258,8 @@ impl Undo<'_> {
     }
 }
 
-fn set_modified(path: &Path, modified: SystemTime) -> Result<()> {
+/// Sets a file's time, for make to see the file as it was.
+pub(super) fn set_modified(path: &Path, modified: SystemTime) -> Result<()> {
     std::fs::OpenOptions::new()
         .write(true)
         .open(path)

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::expression::{Expression, Tristate};
 use super::fragment::{Request, text_of};
-use crate::modules::config::Kconfig;
-use crate::modules::name::nearest;
+use crate::board::nearest;
+use crate::kconfig::Kconfig;
 use crate::{Failure, Result};
 
 /// One definition of a symbol.
@@ -23,6 +23,8 @@ struct Definition {
     has_prompt: bool,
     /// The choice that it is a member of.
     choice: Option<usize>,
+    /// The `range` lines, as written.
+    ranges: Vec<String>,
 }
 
 /// The symbols of a kernel tree.
@@ -158,6 +160,7 @@ impl Symbols {
                     "def_bool" => definition.kind = "bool".to_owned(),
                     "def_tristate" => definition.kind = "tristate".to_owned(),
                     "prompt" => definition.has_prompt = true,
+                    "range" => definition.ranges.push(rest.to_owned()),
                     "depends" => definition.depends.extend(depends()),
                     "select" => {
                         let (target, condition) = match rest.split_once(" if ") {
@@ -228,7 +231,10 @@ impl Symbols {
             let who = if who.is_empty() { "nothing".to_owned() } else { format!("CONFIG_{}", who.join(" or CONFIG_")) };
             return format!("it cannot be set by hand; {who} selects it ({})", definition.place);
         }
-        format!("its dependencies hold; see its range, choice and defaults in {}", definition.place)
+        if !definition.ranges.is_empty() {
+            return format!("its range is {} ({})", definition.ranges.join(" or "), definition.place);
+        }
+        format!("its dependencies hold; see its choice and defaults in {}", definition.place)
     }
 
     /// The symbols that select one and are set themselves.

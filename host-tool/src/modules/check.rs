@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::config::{Kconfig, Value};
 use super::ko::{Module, Target};
 use super::symbols::{Kernel, KernelSymbol};
 use super::tree::Tree;
 use super::{file, ko};
 use crate::Result;
+use crate::kconfig::{Kconfig, Value};
 
 /// How many modules outside of the set are asked what most modules of this tree look like.
 const WITNESSES: usize = 8;

@@ -8,7 +8,6 @@
 
 pub mod bundle;
 pub mod check;
-pub mod config;
 pub mod cpio;
 pub mod file;
 pub mod ko;

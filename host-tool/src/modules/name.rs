@@ -1,4 +1,4 @@
-//! Module names: one spelling for each, patterns as `modules.alias` has them, and the nearest name to a wrong one.
+//! Module names: one spelling for each, and patterns as `modules.alias` has them.
 
 /// The name of a module as the kernel spells it: `-` is `_`, and nothing after the first dot counts.
 pub fn normalize(name: &str) -> String {
@@ -99,17 +99,6 @@ fn one_of(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
     }
 }
 
-/// The candidate nearest to a name that does not exist, if any is near enough to be a slip of the fingers.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,12 +130,5 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), matched, "{pattern} {text}");
         }
-    }
-
-    #[test]
-    fn a_slip_of_the_fingers_finds_its_name_and_nonsense_does_not() {
-        let names = ["ath9k", "ath9k_htc", "squashfs"];
-        assert_eq!(nearest("sqashfs", names), Some("squashfs"));
-        assert_eq!(nearest("completely_else", names), None);
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::config::{Kconfig, Value};
-use super::name;
 use super::resolve::{Resolution, resolve};
 use super::tree::Tree;
+use crate::board::nearest;
+use crate::kconfig::{Kconfig, Value};
 use crate::{Failure, Result};
 
 /// The requirements that the tool knows, by name.
@@ -162,7 +162,7 @@ impl Catalogue {
         match SHIPPED.iter().find(|(name, _)| *name == wanted) {
             Some((name, text)) => Requirement::parse(name, text),
             None => {
-                let next = match name::nearest(wanted, self.names()) {
+                let next = match nearest(wanted, self.names()) {
                     Some(near) => format!("did you mean @{near}?"),
                     None => format!("there are {}; --requirement FILE adds your own", self.names().join(", ")),
                 };

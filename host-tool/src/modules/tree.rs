@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{file, ko, name, scan};
+use crate::board::nearest;
 use crate::{Failure, Result};
 
 /// Where the dependencies come from.
@@ -142,7 +143,7 @@ impl Tree {
     /// Names the user may have meant.
     pub fn nearest(&self, wrong: &str) -> Option<&str> {
         let wrong = name::normalize(wrong);
-        name::nearest(&wrong, self.by_name.keys().chain(&self.builtin).map(String::as_str))
+        nearest(&wrong, self.by_name.keys().chain(&self.builtin).map(String::as_str))
     }
 
     /// Symbols that two modules export, with both; known only when the module files were read.

@@ -2,8 +2,8 @@
 
 use object::Architecture;
 use object::Endianness::{self, Big, Little};
+use stoop::kconfig::Kconfig;
 use stoop::modules::check::{Finding, Rule, check};
-use stoop::modules::config::Kconfig;
 use stoop::modules::symbols::Kernel;
 use stoop::modules::tree::{Source, Tree};
 

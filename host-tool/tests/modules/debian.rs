@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use object::{Object, ObjectSection};
+use stoop::kconfig::Kconfig;
 use stoop::modules::check::{Rule, check};
-use stoop::modules::config::Kconfig;
 use stoop::modules::requirement::{Catalogue, plan};
 use stoop::modules::resolve::resolve;
 use stoop::modules::symbols::Kernel;

@@ -149,7 +149,10 @@ impl TestTree {
     pub fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         std::fs::create_dir_all(root.path().join("lib/modules/6.12.0/kernel")).expect("a directory");
-        TestTree { root, order: Vec::new() }
+        let tree = TestTree { root, order: Vec::new() };
+        // depmod warns when they are missing.
+        tree.write("modules.builtin", "").write("modules.builtin.modinfo", "");
+        tree
     }
 
     pub fn root(&self) -> &Path {
