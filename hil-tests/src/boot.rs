@@ -8,6 +8,7 @@ use stoop::qemu::uboot::{self, How};
 use stoop::{Failure, Result};
 
 use crate::Rig;
+use crate::seen::{END, Seen};
 
 /// How the image gets to run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +34,8 @@ pub struct Boot<'a> {
     pub image: &'a Path,
     /// The bootargs, byte for byte; `None` for none at all.
     pub bootargs: Option<&'a str>,
+    /// Other files that U-Boot fetches, and where to, as typed.
+    pub files: &'a [(u32, &'a [u8])],
     /// How.
     pub via: Via,
 }
@@ -47,6 +50,16 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
     let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure))?;
     let matched = seen.groups.first().map_or("", String::as_str);
     Ok(seen.before + matched)
+}
+
+/// Boots an image whose root has the lab's init, and returns what this saw. Leaves the board on.
+///
+/// # Errors
+/// As for [`boot`], or the report is damaged.
+pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
+    // With the line's end: without it the match could end in the middle of the last number.
+    let said = boot(rig, what, &format!("{END}[\r\n]"), timeout)?;
+    Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
 }
 
 /// As [`boot`], but only until the image was entered.
@@ -82,7 +95,7 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Command(line) => How::Command { line, at: facts.tftp_address },
         Via::Direct => return Err(Failure::new("a direct start needs no bootloader")),
     };
-    let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), how };
+    let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
     let plan = uboot::stage(&wanted, &mut |name, bytes| rig.stage(name, bytes))?;
     let console = rig.console()?;
     uboot::attach(console, &facts)?;

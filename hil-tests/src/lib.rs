@@ -5,9 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod oracle;
 pub mod program;
 pub mod rig;
 pub mod seen;
 
-pub use boot::{Boot, Via, boot};
+pub use boot::{Boot, Via, boot, see};
 pub use rig::{Cap, Rig};

@@ -117,7 +117,7 @@ fn bootargs_arrive_byte_for_byte(rig: &mut dyn Rig) -> Result<()> {
 fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new().map_err(|error| Failure::new(error.to_string()))?;
     file.write_all(image).map_err(|error| Failure::io(file.path(), &error))?;
-    let said = boot(rig, &Boot { image: file.path(), bootargs, via }, r"^\[[^\r\n]*\r?\n", PATIENCE)?;
+    let said = boot(rig, &Boot { image: file.path(), bootargs, files: &[], via }, r"^\[[^\r\n]*\r?\n", PATIENCE)?;
     rig.wait_end(PATIENCE)?;
     Ok(said.lines().last().unwrap_or_default().to_owned())
 }

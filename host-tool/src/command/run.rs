@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
             let how = how(&image, bytes.len(), &target)?;
             let mut board = Emulator::new(with_uboot(target)?, options)?;
             board.power_on()?;
-            board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), how })?;
+            board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
             watch(&mut board, args.until.as_deref(), deadline)
         }
         Via::Direct => {

@@ -165,6 +165,8 @@ pub struct Boot<'a> {
     pub image: &'a [u8],
     /// The bootargs, byte for byte; `None` leaves the variable unset, and so does an empty line: U-Boot knows no difference.
     pub bootargs: Option<&'a [u8]>,
+    /// Other files to fetch, and where to: an initrd that a device tree names.
+    pub files: &'a [(u32, &'a [u8])],
     /// How the image is entered.
     pub how: How<'a>,
 }
@@ -173,8 +175,8 @@ pub struct Boot<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     bootargs: Option<File>,
-    image: Option<File>,
-    tree: Option<File>,
+    /// In the order to fetch them.
+    files: Vec<File>,
     /// What enters the image, in the order to be typed.
     commands: Vec<String>,
 }
@@ -193,7 +195,7 @@ struct File {
 /// # Errors
 /// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
 pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
-    let mut file = |name, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
+    let mut file = |name: &str, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
     if matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. }) && words > BOOTM_WORDS {
@@ -207,22 +209,31 @@ pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>
     }
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
-    let (at, tree, commands) = match boot.how {
-        How::Bootm { at, tree: None } => (at, None, vec![format!("bootm {at:#x}")]),
+    let (at, image, tree, commands) = match boot.how {
+        How::Bootm { at, tree: None } => (at, Some(boot.image), None, vec![format!("bootm {at:#x}")]),
         How::Bootm { at, tree: Some((tree_at, tree)) } => {
-            (at, Some(file("tree.dtb", tree, tree_at)?), vec![format!("bootm {at:#x} - {tree_at:#x}")])
+            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("bootm {at:#x} - {tree_at:#x}")])
         }
-        How::Go { at } => (at, None, vec![format!("go {at:#x}{typed}")]),
+        How::Go { at } => (at, Some(boot.image), None, vec![format!("go {at:#x}{typed}")]),
         // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
-        How::Bootelf { at } => (at, None, vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")]),
-        How::Command { line, at } => (at, None, vec![line.to_owned()]),
-    };
-    let image = match boot.how {
-        How::Command { .. } => None,
-        _ => Some(file("image", boot.image, at)?),
+        How::Bootelf { at } => {
+            let commands = vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")];
+            (at, Some(boot.image), None, commands)
+        }
+        How::Command { line, at } => (at, None, None, vec![line.to_owned()]),
     };
     let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
-    Ok(Plan { bootargs, image, tree, commands })
+    let mut files = Vec::new();
+    for (number, &(at, bytes)) in boot.files.iter().enumerate() {
+        files.push(file(&format!("file{number}"), bytes, at)?);
+    }
+    if let Some(image) = image {
+        files.push(file("image", image, at)?);
+    }
+    if let Some((at, tree)) = tree {
+        files.push(file("tree.dtb", tree, at)?);
+    }
+    Ok(Plan { bootargs, files, commands })
 }
 
 /// Carries out a plan from the prompt. Returns once the last command is typed: what comes next on the console is the
@@ -240,7 +251,7 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
         }
         None => drop(command(console, facts, "setenv bootargs")?),
     }
-    for file in [&plan.image, &plan.tree].into_iter().flatten() {
+    for file in &plan.files {
         get(console, file)?;
     }
     let Some((last, before)) = plan.commands.split_last() else { return Ok(()) };
