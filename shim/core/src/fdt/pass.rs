@@ -281,7 +281,7 @@ impl<'a, 'o> Pass<'a, 'o> {
                     }
                     HAS_RANGES => self.edits_on &= !NO_RANGES,
                     CELLS.. => {
-                        let count = be32(value, 0)? as usize;
+                        let count = be32(value, 0).unwrap_or(0) as usize;
                         let cells = &mut self.numbers[usize::from((what & 1) + ROOT_CELLS)];
                         if what < CHECK {
                             *cells = count;
