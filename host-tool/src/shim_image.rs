@@ -1,0 +1,197 @@
+//! From the prebuilt shim to the front of an image: moved to its run address, with the params in their place.
+
+use object::read::elf::ElfFile32;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
+use stoop_core::params;
+
+use crate::input::Arch;
+use crate::{Failure, Result};
+
+/// The shim's code can only be moved by multiples of this: then a low half never carries into its high half.
+pub const GRAIN: usize = 0x1_0000;
+
+/// The first bytes of an image: what the bootloader enters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShimFront {
+    /// Shim and params. What follows in the image may be overwritten by nothing but the run region.
+    pub bytes: Vec<u8>,
+    /// RAM that the shim needs at its run address: code, params, tables, stack. A multiple of 16.
+    pub run_size: usize,
+}
+
+/// The shim that comes with this tool.
+///
+/// # Errors
+/// None exists for the architecture.
+pub fn prebuilt(arch: Arch) -> Result<&'static [u8]> {
+    match arch {
+        Arch::MipsBe => Ok(include_bytes!("../prebuilt/shim-mips-be.elf")),
+        Arch::MipsLe => Ok(include_bytes!("../prebuilt/shim-mips-le.elf")),
+        Arch::Arm64 => Err(Failure::usage("there is no shim for arm64 yet").next("give a 32-bit MIPS kernel and board")),
+    }
+}
+
+/// The image's front for a shim that runs at the virtual address `run_address`, with `params` behind it.
+///
+/// # Errors
+/// The address is not a multiple of [`GRAIN`], the params are larger than the shim's room for them, or the file is no
+/// shim: those are mistakes of this tool, not of its user.
+pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront> {
+    let moved = Moved::of(shim, run_address).map_err(|fact| {
+        Failure::new(format!("the shim cannot be moved to 0x{run_address:x}: {fact}"))
+            .next("report this: the shim in this copy of stoop is broken")
+    })?;
+    if params.len() > params::MAX_SIZE {
+        return Err(Failure::new(format!(
+            "the params take 0x{:x} bytes, the shim has room for 0x{:x}",
+            params.len(),
+            params::MAX_SIZE
+        ))
+        .next("give a shorter cookie or fewer kept keys"));
+    }
+    let mut bytes = moved.bytes;
+    bytes.extend_from_slice(params);
+    Ok(ShimFront { bytes, run_size: moved.run_size })
+}
+
+struct Moved {
+    bytes: Vec<u8>,
+    run_size: usize,
+}
+
+type Fact<T> = std::result::Result<T, String>;
+
+impl Moved {
+    fn of(shim: &[u8], run_address: usize) -> Fact<Moved> {
+        let file = ElfFile32::<Endianness>::parse(shim).map_err(|error| error.to_string())?;
+        let symbol = |name: &str| {
+            let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
+            // Seen as the CPU sees it: in 32 bits.
+            found.map(|symbol| symbol.address() as u32 as usize).ok_or(format!("no symbol {name}"))
+        };
+        let (start, params, run_end) = (symbol("__run_start")?, symbol("__params")?, symbol("__run_end")?);
+        let delta = run_address.wrapping_sub(start) as u32;
+        if !(delta as usize).is_multiple_of(GRAIN) {
+            return Err(format!("0x{GRAIN:x} does not divide the distance"));
+        }
+        if run_end.wrapping_sub(1).wrapping_add(delta as usize) as u32 >> 28 != run_address as u32 >> 28 {
+            return Err("it would cross a 256 MiB boundary".into());
+        }
+        let mut bytes = vec![0; params.checked_sub(start).ok_or("params in front of it")?];
+        for section in file.sections() {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            let data = section.data().map_err(|error| error.to_string())?;
+            if sh_flags.0 & u64::from(elf::SHF_ALLOC.0) == 0 || data.is_empty() {
+                continue;
+            }
+            let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;
+            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind its params")?;
+            room.copy_from_slice(data);
+            relocate(&file, &section, room, delta)?;
+        }
+        Ok(Moved { bytes, run_size: (run_end - start).next_multiple_of(16) })
+    }
+}
+
+/// Adds `delta` to every absolute address in one section (System V ABI, MIPS RISC processor supplement, chapter 4).
+fn relocate<'data>(
+    file: &ElfFile32<'data, Endianness>,
+    section: &impl ObjectSection<'data>,
+    bytes: &mut [u8],
+    delta: u32,
+) -> Fact<()> {
+    let big_endian = file.endian() == Endianness::Big;
+    for (address, relocation) in section.relocations() {
+        let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
+        if absolute(file, relocation.target()) {
+            continue;
+        }
+        // In a linked file the offset is an address.
+        let at = (address as u32).wrapping_sub(section.address() as u32) as usize;
+        let field = bytes.get_mut(at..at + 4).ok_or(format!("a relocation at 0x{address:x}"))?;
+        let word = [field[0], field[1], field[2], field[3]];
+        let old = if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+        let replaced = |mask: u32, add: u32| old & !mask | old.wrapping_add(add) & mask;
+        let new = match r_type {
+            elf::R_MIPS_32 => old.wrapping_add(delta),
+            elf::R_MIPS_HI16 => replaced(0xffff, delta >> 16),
+            elf::R_MIPS_26 => replaced(0x03ff_ffff, delta >> 2),
+            // Low halves stay for multiples of 64 KiB; distances stay in any case.
+            elf::R_MIPS_NONE | elf::R_MIPS_LO16 | elf::R_MIPS_PC16 => continue,
+            other => return Err(format!("relocation type {} at 0x{address:x}", other.0)),
+        };
+        field.copy_from_slice(&if big_endian { new.to_be_bytes() } else { new.to_le_bytes() });
+    }
+    Ok(())
+}
+
+/// Sizes and other numbers that the linker script defines do not move.
+fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool {
+    let RelocationTarget::Symbol(index) = target else { return true };
+    file.symbol_by_index(index).is_ok_and(|symbol| symbol.section() == object::SymbolSection::Absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKED_AT: usize = 0x8000_0000;
+
+    fn both() -> impl Iterator<Item = &'static [u8]> {
+        [Arch::MipsBe, Arch::MipsLe].into_iter().map(|arch| prebuilt(arch).unwrap())
+    }
+
+    #[test]
+    fn moved_by_nothing_the_shim_is_what_was_linked() {
+        for shim in both() {
+            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
+            let text = file.section_by_name(".text").unwrap();
+            let front = front(shim, LINKED_AT, b"params").unwrap();
+            assert!(front.bytes.starts_with(text.data().unwrap()));
+            assert!(front.bytes.ends_with(b"params"));
+        }
+    }
+
+    #[test]
+    fn moving_changes_high_halves_and_jumps_only() {
+        for shim in both() {
+            let here = front(shim, LINKED_AT, b"").unwrap().bytes;
+            let there = front(shim, LINKED_AT + 0x123_0000, b"").unwrap().bytes;
+            assert_eq!(here.len(), there.len());
+            let big = ElfFile32::<Endianness>::parse(shim).unwrap().endian() == Endianness::Big;
+            let word = |bytes: &[u8]| {
+                let word = bytes.try_into().unwrap();
+                if big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
+            };
+            let mut changed = 0;
+            for (old, new) in here.chunks_exact(4).zip(there.chunks_exact(4)).map(|(a, b)| (word(a), word(b))) {
+                if old != new {
+                    changed += 1;
+                    let lui = old >> 26 == 0x0f && new.wrapping_sub(old) == 0x123;
+                    let jump = matches!(old >> 26, 2 | 3) && new.wrapping_sub(old) == 0x123_0000 >> 2;
+                    assert!(lui || jump, "{old:08x} became {new:08x}");
+                }
+            }
+            assert!(changed > 50, "only {changed} words moved");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_moved_exactly_is_refused() {
+        for shim in both() {
+            assert!(front(shim, LINKED_AT + 0x8000, b"").unwrap_err().fact().contains("does not divide"));
+            let crossing = LINKED_AT + 0x1000_0000 - GRAIN / 2;
+            assert!(front(shim, crossing, b"").is_err());
+            assert!(front(shim, LINKED_AT, &[0; params::MAX_SIZE + 1]).unwrap_err().fact().contains("0x201 bytes"));
+        }
+        assert!(front(b"\x7fELF", LINKED_AT, b"").is_err());
+    }
+
+    #[test]
+    fn the_run_region_holds_the_shim_its_params_and_its_stack() {
+        for shim in both() {
+            let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
+            assert!(front.run_size > front.bytes.len() && front.run_size <= 0xc000, "0x{:x}", front.run_size);
+        }
+    }
+}
