@@ -74,8 +74,6 @@ pub enum What {
     Decompressed,
     /// Where the kernel may move itself.
     Relocation,
-    /// Manifest and small payloads of an ELF image.
-    Manifest,
     /// Room for the final device tree.
     Tree,
     /// Room for argc and argv.
@@ -100,7 +98,6 @@ impl What {
             What::Kernel => "kernel",
             What::Decompressed => "decompressed kernel",
             What::Relocation => "kernel relocation",
-            What::Manifest => "manifest",
             What::Tree => "dtb",
             What::Argv => "argv",
             What::Initrd => "initrd",
@@ -113,8 +110,8 @@ impl What {
 impl What {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use What::{Argv, Image, Initrd, Manifest, Rootfs, Shim, Tree};
-        matches!(self, Image | Shim | Manifest | Tree | Argv | Initrd | Rootfs)
+        use What::{Argv, Image, Initrd, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs)
     }
 }
 

@@ -1,21 +1,27 @@
-//! From the prebuilt shim to the front of an image: moved to its run address, with the params in their place.
+//! From the prebuilt shim to the front of an image: moved to its run address, the params in their place, squeezed.
 
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
 use stoop_core::params;
 
 use crate::input::Arch;
+use crate::squeeze::{squeeze, unsqueeze};
 use crate::{Failure, Result};
 
 /// The shim's code can only be moved by multiples of this: then a low half never carries into its high half.
 pub const GRAIN: usize = 0x1_0000;
+/// The mark `STPS` in the third word of every shim, and behind it the size of what is stored as it is (start.S).
+const MARK: u32 = 0x5354_5053;
+const MARK_AT: usize = 8;
 
 /// The first bytes of an image: what the bootloader enters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShimFront {
-    /// Shim and params. What follows in the image may be overwritten by nothing but the run region.
+    /// As they are stored.
     pub bytes: Vec<u8>,
-    /// RAM that the shim needs at its run address: code, params, tables, stack. A multiple of 16.
+    /// Bytes that they unpack to at the run address.
+    pub unpacked: usize,
+    /// RAM that the shim needs at its run address: code, params, tables, stack.
     pub run_size: usize,
 }
 
@@ -31,31 +37,65 @@ pub fn prebuilt(arch: Arch) -> Result<&'static [u8]> {
     }
 }
 
-/// The image's front for a shim that runs at the virtual address `run_address`, with `params` behind it.
+/// The image's front for a shim that runs at the virtual address `run_address` with `params`.
 ///
 /// # Errors
-/// The address is not a multiple of [`GRAIN`], the params are larger than the shim's room for them, or the file is no
-/// shim: those are mistakes of this tool, not of its user.
+/// The params are larger than the shim's room for them. Anything else is a mistake of this tool, not of its user: an
+/// address that is no multiple of [`GRAIN`], or a file that is no shim.
 pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront> {
-    let moved = Moved::of(shim, run_address).map_err(|fact| {
+    let broken = |fact: String| {
         Failure::new(format!("the shim cannot be moved to 0x{run_address:x}: {fact}"))
             .next("report this: the shim in this copy of stoop is broken")
-    })?;
-    if params.len() > params::MAX_SIZE {
-        return Err(Failure::new(format!(
-            "the params take 0x{:x} bytes, the shim has room for 0x{:x}",
-            params.len(),
-            params::MAX_SIZE
-        ))
-        .next("give a shorter cookie or fewer kept keys"));
+    };
+    let mut moved = Moved::of(shim, run_address).map_err(broken)?;
+    let room = moved.bytes.len() - moved.params;
+    let Some(block) = moved.bytes[moved.params..].get_mut(..params.len()) else {
+        return Err(Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{room:x}", params.len()))
+            .next("give a shorter cookie or fewer kept keys"));
+    };
+    block.copy_from_slice(params);
+    let (front, rest) = moved.bytes.split_at(moved.front);
+    let bytes = [front, &squeeze(rest)].concat();
+    if unpack(&bytes, moved.bytes.len()).as_ref() != Some(&moved.bytes) {
+        return Err(broken("what was squeezed does not come back".into()));
     }
-    let mut bytes = moved.bytes;
-    bytes.extend_from_slice(params);
-    Ok(ShimFront { bytes, run_size: moved.run_size })
+    Ok(ShimFront { bytes, unpacked: moved.bytes.len(), run_size: moved.run_size })
 }
 
+/// What the front of an image becomes at its run address; `None` when it is no shim or damaged.
+pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
+    let (_, front) = mark(image)?;
+    let (front, stream) = image.split_at_checked(front)?;
+    let mut bytes = front.to_vec();
+    bytes.extend(unsqueeze(stream, size.checked_sub(front.len()).filter(|size| *size != 0)?)?);
+    Some(bytes)
+}
+
+/// The params block in what [`unpack`] gives: the shim's last bytes.
+pub fn params(unpacked: &[u8]) -> Option<&[u8]> {
+    unpacked.get(unpacked.len().checked_sub(params::MAX_SIZE)?..)
+}
+
+/// Whether these bytes begin with a shim: its byte order, big-endian or not, and the size of its front.
+pub fn mark(image: &[u8]) -> Option<(bool, usize)> {
+    let word = |at| crate::input::be32(image, at);
+    let big_endian = match word(MARK_AT)? {
+        MARK => true,
+        mark if mark == MARK.swap_bytes() => false,
+        _ => return None,
+    };
+    let size = word(MARK_AT + 4)?;
+    Some((big_endian, if big_endian { size } else { size.swap_bytes() } as usize))
+}
+
+/// The shim as it will lie at its run address.
 struct Moved {
+    /// With room for the params at the end.
     bytes: Vec<u8>,
+    /// Bytes that are stored as they are.
+    front: usize,
+    /// Where the params go.
+    params: usize,
     run_size: usize,
 }
 
@@ -69,7 +109,12 @@ impl Moved {
             // Seen as the CPU sees it: in 32 bits.
             found.map(|symbol| symbol.address() as u32 as usize).ok_or(format!("no symbol {name}"))
         };
-        let (start, params, run_end) = (symbol("__run_start")?, symbol("__params")?, symbol("__run_end")?);
+        let (start, run_end) = (symbol("__run_start")?, symbol("__run_end")?);
+        let inside = |name: &str| symbol(name)?.checked_sub(start).ok_or(format!("{name} in front of it"));
+        let (front, params, end) = (inside("__front_end")?, inside("__params")?, inside("__move_end")?);
+        if !(front < params && params + params::MAX_SIZE == end) {
+            return Err("its parts are not in their order".into());
+        }
         let delta = run_address.wrapping_sub(start) as u32;
         if !(delta as usize).is_multiple_of(GRAIN) {
             return Err(format!("0x{GRAIN:x} does not divide the distance"));
@@ -77,7 +122,7 @@ impl Moved {
         if run_end.wrapping_sub(1).wrapping_add(delta as usize) as u32 >> 28 != run_address as u32 >> 28 {
             return Err("it would cross a 256 MiB boundary".into());
         }
-        let mut bytes = vec![0; params.checked_sub(start).ok_or("params in front of it")?];
+        let mut bytes = vec![0; end];
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let data = section.data().map_err(|error| error.to_string())?;
@@ -85,11 +130,11 @@ impl Moved {
                 continue;
             }
             let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;
-            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind its params")?;
+            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind it")?;
             room.copy_from_slice(data);
             relocate(&file, &section, room, delta)?;
         }
-        Ok(Moved { bytes, run_size: (run_end - start).next_multiple_of(16) })
+        Ok(Moved { bytes, front, params, run_size: run_end - start })
     }
 }
 
@@ -145,20 +190,21 @@ mod tests {
     fn moved_by_nothing_the_shim_is_what_was_linked() {
         for shim in both() {
             let file = ElfFile32::<Endianness>::parse(shim).unwrap();
-            let text = file.section_by_name(".text").unwrap();
+            let code = [".front", ".text"].map(|name| file.section_by_name(name).unwrap().data().unwrap()).concat();
             let front = front(shim, LINKED_AT, b"params").unwrap();
-            assert!(front.bytes.starts_with(text.data().unwrap()));
-            assert!(front.bytes.ends_with(b"params"));
+            let unpacked = unpack(&front.bytes, front.unpacked).unwrap();
+            assert!(unpacked.starts_with(&code));
+            assert!(super::params(&unpacked).unwrap().starts_with(b"params\0\0"));
+            assert!(front.bytes.len() <= 6144, "0x{:x}", front.bytes.len());
         }
     }
 
     #[test]
     fn moving_changes_high_halves_and_jumps_only() {
         for shim in both() {
-            let here = front(shim, LINKED_AT, b"").unwrap().bytes;
-            let there = front(shim, LINKED_AT + 0x123_0000, b"").unwrap().bytes;
+            let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
             assert_eq!(here.len(), there.len());
-            let big = ElfFile32::<Endianness>::parse(shim).unwrap().endian() == Endianness::Big;
+            let big = mark(&here).unwrap().0;
             let word = |bytes: &[u8]| {
                 let word = bytes.try_into().unwrap();
                 if big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
@@ -180,8 +226,6 @@ mod tests {
     fn what_cannot_be_moved_exactly_is_refused() {
         for shim in both() {
             assert!(front(shim, LINKED_AT + 0x8000, b"").unwrap_err().fact().contains("does not divide"));
-            let crossing = LINKED_AT + 0x1000_0000 - GRAIN / 2;
-            assert!(front(shim, crossing, b"").is_err());
             assert!(front(shim, LINKED_AT, &[0; params::MAX_SIZE + 1]).unwrap_err().fact().contains("0x201 bytes"));
         }
         assert!(front(b"\x7fELF", LINKED_AT, b"").is_err());
@@ -191,7 +235,19 @@ mod tests {
     fn the_run_region_holds_the_shim_its_params_and_its_stack() {
         for shim in both() {
             let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
-            assert!(front.run_size > front.bytes.len() && front.run_size <= 0xc000, "0x{:x}", front.run_size);
+            assert!(front.run_size > front.unpacked && front.run_size <= 0xc000, "0x{:x}", front.run_size);
+        }
+    }
+
+    #[test]
+    fn what_is_no_shim_does_not_unpack() {
+        for shim in both() {
+            let front = front(shim, LINKED_AT, b"").unwrap();
+            for length in [0, 8, 15, 16, 300, front.bytes.len() - 1] {
+                assert_eq!(unpack(&front.bytes[..length], front.unpacked), None, "{length}");
+            }
+            assert_eq!(unpack(&front.bytes, 4), None);
+            assert_eq!(mark(&[0; 64]), None);
         }
     }
 }

@@ -28,11 +28,8 @@ pub enum Shape {
     },
     /// Fetched to where it is entered.
     Direct,
-    /// Fetched, then loaded segment by segment.
-    Segments {
-        /// Bytes of the shim's front; the head is what follows it.
-        front: usize,
-    },
+    /// Fetched, then loaded segment by segment, kernel and root filesystem where they belong: ELF.
+    Segments,
 }
 
 /// Sizes in bytes and ranges, all physical.
@@ -56,7 +53,7 @@ pub struct Need {
     pub tree: usize,
     /// The handoff passes argc and argv.
     pub argv: bool,
-    /// Everything of the image in front of initrd and root filesystem.
+    /// Everything of the image in front of initrd and root filesystem. Of segments: without the kernel.
     pub head: usize,
     /// 0 for none.
     pub initrd: usize,
@@ -69,13 +66,11 @@ pub struct Need {
 /// Where everything goes; empty regions for what is not there. Proven.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Places {
-    /// The image's load address, which is its entry point. Of segments: the shim's.
-    pub load: usize,
     /// Where the bootloader fetches the file to.
     pub download: usize,
     /// Where the shim runs.
     pub run: Region,
-    /// Of segments: manifest and what follows it. Else the image without initrd and root filesystem.
+    /// The image without initrd and root filesystem; its start is the load address and the entry point.
     pub head: Region,
     /// Room for the final tree.
     pub tree: Region,
@@ -115,18 +110,18 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     let floor = floor(need);
     let pages = |size: usize| align_up(size, PAGE).unwrap_or(usize::MAX);
     let (initrd, rootfs) = (pages(need.initrd), pages(need.rootfs));
-    let segments = matches!(need.shape, Shape::Segments { .. });
+    let segments = need.shape == Shape::Segments;
 
     let mut group = Group::default();
-    group.push(if segments { What::Manifest } else { What::Image }, need.head, PAGE, LOADED);
+    group.push(What::Image, need.head, PAGE, LOADED);
     group.push(What::Initrd, initrd, PAGE, ALL);
     if !segments {
         group.push(What::Rootfs, rootfs, GRAIN, ALL);
     }
-    let file = group.size() + if segments { GRAIN + rootfs + need.kernel.place.size() } else { 0 };
     let file = match need.shape {
-        Shape::Copied { header } => Some(file + header),
-        Shape::Segments { front } => Some(file + front),
+        Shape::Copied { header } => Some(group.size() + header),
+        // Headers, and every segment at a multiple of the grain.
+        Shape::Segments => Some(group.size() + rootfs + need.kernel.place.size() + 4 * GRAIN),
         Shape::Direct => None,
     };
 
@@ -145,8 +140,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     if download.is_some() {
         at = fetched(&mut fit, download)?;
     }
-    let run_when = if segments { LOADED } else { When::SHIM };
-    let run = fit.place(What::Shim, need.run, GRAIN, run_when, floor)?;
+    let run = fit.place(What::Shim, need.run, GRAIN, When::SHIM, floor)?;
     let tree = match need.tree {
         0 => Region::EMPTY,
         size => fit.place(What::Tree, size, GRAIN, KEPT, floor)?,
@@ -156,24 +150,21 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
         false => Region::EMPTY,
     };
     let wish = if need.shape == Shape::Direct { download } else { None };
-    // A manifest lies behind the shim that counts its address from itself.
-    let group_floor = if segments { run.end() } else { floor };
-    let placed = group.place(&mut fit, wish, group_floor)?;
+    let placed = group.place(&mut fit, wish, floor)?;
     let part = |what: What| {
         let found = placed.iter().find(|named| named.what == what);
         found.map_or(Region::EMPTY, |named| named.region)
     };
-    let head = part(if segments { What::Manifest } else { What::Image });
+    let head = part(What::Image);
     let rootfs = match segments && rootfs != 0 {
-        true => fit.place(What::Rootfs, rootfs, GRAIN, ALL, head.end())?,
+        true => fit.place(What::Rootfs, rootfs, GRAIN, ALL, floor)?,
         false => part(What::Rootfs),
     };
-    let load = if segments { run.start() } else { head.start() };
     if download.is_none() {
         at = fetched(&mut fit, None)?;
     }
-    let download = if file.is_some() { at } else { load };
-    Ok(Places { load, download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
+    let download = if file.is_some() { at } else { head.start() };
+    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
 }
 
 /// What is not ours to choose.
@@ -182,7 +173,7 @@ fn given(need: &Need) -> Result<Fit> {
         .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))?;
     let mut fit = Fit { ram, taken: Vec::new() };
     let kernel = need.kernel;
-    let segments = matches!(need.shape, Shape::Segments { .. });
+    let segments = need.shape == Shape::Segments;
     let mut when = When::SHIM.and(When::HANDOFF);
     if segments {
         when = when.and(When::DOWNLOAD);
