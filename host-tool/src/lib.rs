@@ -4,13 +4,20 @@
 
 pub mod board;
 pub mod command;
+pub mod device_tree;
 pub mod error;
+pub mod explain;
+pub mod image;
 pub mod input;
 pub mod kconfig;
 pub mod kernel_build;
+pub mod layout;
 pub mod modules;
+pub mod plan;
 pub mod preflight;
 pub mod qemu;
+pub mod shim_image;
+pub mod simulate;
 pub mod squeeze;
 pub mod ui;
 

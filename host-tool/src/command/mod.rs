@@ -6,9 +6,14 @@ use crate::Result;
 
 pub mod boards;
 pub mod check;
+pub mod explain;
+mod files;
+pub mod inspect;
 pub mod kernel;
 pub mod modules;
+pub mod pack;
 pub mod run;
+pub mod simulate;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -22,6 +27,14 @@ pub struct Cli {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Make one image from kernel, device tree and root filesystem
+    Pack(pack::Args),
+    /// Show what is inside an image, and whether it is whole
+    Inspect(inspect::Args),
+    /// Show what the shim will decide and write, without a board
+    Simulate(simulate::Args),
+    /// Say what an error code of the shim means, and what to do
+    Explain(explain::Args),
     /// List, show and check board data
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
@@ -48,6 +61,10 @@ impl Cli {
     /// Whatever the verb reports; `main` prints it and turns it into the exit code.
     pub fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Pack(args) => pack::run(&args),
+            Verb::Inspect(args) => inspect::run(&args),
+            Verb::Simulate(args) => simulate::run(&args),
+            Verb::Explain(args) => explain::run(&args),
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
             Verb::Kernel(verb) => verb.run(),
@@ -59,4 +76,13 @@ impl Cli {
             }
         }
     }
+}
+
+/// An address as people type it.
+pub(crate) fn address(text: &str) -> std::result::Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| format!("{error}; write it as 0x80100000"))
 }

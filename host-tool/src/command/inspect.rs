@@ -1,0 +1,211 @@
+//! `stoop inspect`: what is inside an image, every checksum, and where it will lie.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use stoop_core::codec::Codec;
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{Kind, Manifest};
+use stoop_core::params::{CookieRule, Params};
+use stoop_core::{Region, mips::kseg0};
+
+use super::explain::put;
+use super::pack::{amount, codec_name, rule_name};
+use crate::image::{self, Opened};
+use crate::input::read_file;
+use crate::simulate::{handoff_name, shown};
+use crate::{Failure, Result, board};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The image: uImage, ELF or raw
+    image: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// No stoop image, or a damaged one.
+pub fn run(args: &Args) -> Result<()> {
+    let file = read_file(&args.image)?;
+    let opened = image::open(&file).map_err(|failure| failure.within(args.image.display()))?;
+    put(&if args.json { format!("{:#}\n", value(&opened, file.len())) } else { text(&opened, file.len()) })?;
+    let damaged: Vec<String> =
+        opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
+    match damaged.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), damaged.join("; ")))
+            .next("pack or download it again")),
+    }
+}
+
+/// Payloads that are there.
+fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, stoop_core::manifest::Payload)> {
+    let all = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind as usize)));
+    all.into_iter().filter(|(_, payload)| !payload.source.is_empty())
+}
+
+fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static str, Region)> {
+    let mut regions = vec![("shim", opened.note.run)];
+    let mut head = opened.image.len();
+    if let Some(manifest) = manifest {
+        regions.extend([("dtb", manifest.tree()), ("argv", manifest.argv())]);
+        for (name, payload) in payloads(manifest) {
+            regions.push((name, payload.place));
+            // What is used where it lies is no part of the image's own region.
+            if payload.source.start() == payload.place.start() && payload.source.start() > opened.load {
+                head = head.min(payload.source.start() - opened.load);
+            }
+        }
+    }
+    regions.extend(Region::new(opened.load, head).map(|region| ("image", region)));
+    regions.retain(|(_, region)| !region.is_empty());
+    regions.sort_by_key(|(_, region)| region.start());
+    regions
+}
+
+fn rule(params: &Params<'_>) -> &'static str {
+    let rules = [CookieRule::Off, CookieRule::Contains, CookieRule::Word];
+    rules.into_iter().find(|rule| *rule as u8 == params.cookie_rule()).map_or("unknown", rule_name)
+}
+
+fn keep(params: &Params<'_>) -> Vec<String> {
+    params.keep().split(|byte| *byte == 0).filter(|key| !key.is_empty()).map(shown).collect()
+}
+
+fn codec(byte: u8) -> &'static str {
+    Codec::from_byte(byte).map_or("unknown", codec_name)
+}
+
+/// The stable form.
+fn value(opened: &Opened<'_>, size: usize) -> Value {
+    let crc = Crc32::new();
+    let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
+    let checks = opened.checks();
+    let at = |(name, region): &(&str, Region)| json!({"name": name, "start": region.start(), "size": region.size()});
+    let payload = |(name, payload): (&str, stoop_core::manifest::Payload)| {
+        json!({
+            "name": name,
+            "codec": codec(payload.codec),
+            "stored": payload.source.size(),
+            "decoded": if payload.destination.is_empty() { payload.source.size() } else { payload.destination.size() },
+            "crc": format!("0x{:08x}", payload.crc),
+            "start": payload.place.start(),
+            "size": payload.place.size(),
+        })
+    };
+    json!({
+        "ok": checks.iter().all(|check| check.wrong.is_none()),
+        "format": opened.format.name(),
+        "size": size,
+        "big-endian": opened.note.big_endian,
+        "load-address": kseg0(opened.load),
+        "checks": checks.iter().map(|check| json!({
+            "of": check.of,
+            "ok": check.wrong.is_none(),
+            "wrong": check.wrong,
+        })).collect::<Vec<_>>(),
+        "params": params.as_ref().map(|params| json!({
+            "ram": {"start": params.ram().start(), "size": params.ram().size()},
+            "flash": {"start": params.flash().start(), "size": params.flash().size()},
+            "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
+            "cookie": {"rule": rule(params), "text": shown(params.cookie()), "keep": keep(params)},
+        })),
+        "handoff": manifest.as_ref().map(|manifest| handoff_name(manifest.handoff())),
+        "entry-point": manifest.as_ref().map(|manifest| kseg0(manifest.entry_point())),
+        "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
+        "regions": regions(opened, manifest.as_ref()).iter().map(at).collect::<Vec<_>>(),
+    })
+}
+
+fn text(opened: &Opened<'_>, size: usize) -> String {
+    let crc = Crc32::new();
+    let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
+    let order = if opened.note.big_endian { "big-endian" } else { "little-endian" };
+    line("image", format!("{}, MIPS {order}, {}", opened.format.name(), amount(size)));
+    line("load address", format!("0x{:08x}, which is the entry point too", kseg0(opened.load)));
+    line("shim", format!("0x{:x} bytes of RAM at 0x{:08x}", opened.note.run.size(), kseg0(opened.note.run.start())));
+    if let Some(params) = &params {
+        line("RAM", format!("0x{:08x}..0x{:08x}", params.ram().start(), params.ram().end()));
+        let uart = params.uart();
+        line("UART", format!("{} at 0x{:08x}", board::uart_kind(uart.kind), uart.address));
+        let keep = keep(params);
+        let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
+        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), rule(params)));
+    }
+    if let Some(manifest) = &manifest {
+        let entry = kseg0(manifest.entry_point());
+        line("handoff", format!("{} to 0x{entry:08x}", handoff_name(manifest.handoff())));
+        text += "\npayload   codec     stored    decoded   goes to\n";
+        for (name, payload) in payloads(manifest) {
+            let to = match payload.place.is_empty() {
+                true => "read where it is".into(),
+                false => format!("0x{:08x}, 0x{:x} bytes", payload.place.start(), payload.place.size()),
+            };
+            let decoded = payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
+            text += &format!(
+                "{name:<10}{:<10}{:<10}{:<10}{to}\n",
+                codec(payload.codec),
+                format!("0x{:x}", payload.source.size()),
+                format!("0x{decoded:x}")
+            );
+        }
+    }
+    text += "\nchecks\n";
+    for check in opened.checks() {
+        text += &format!("  {:<14}{}\n", check.of, check.wrong.as_deref().unwrap_or("ok"));
+    }
+    text += "\nmemory, physical\n";
+    text + &picture(&regions(opened, manifest.as_ref()))
+}
+
+/// Boxes in the order of addresses; their height grows slowly with their size.
+fn picture(regions: &[(&str, Region)]) -> String {
+    const WIDTH: usize = 22;
+    let rule = "-".repeat(WIDTH);
+    let mut text = String::new();
+    let mut end = None;
+    for (name, region) in regions {
+        if let Some(end) = end.filter(|end| *end != region.start()) {
+            text += &format!("0x{end:08x} +{rule}+\n           :{:WIDTH$}:\n", "");
+        }
+        text += &format!("0x{:08x} +{rule}+\n", region.start());
+        text += &format!("           | {name:<width$}|  {}\n", amount(region.size()), width = WIDTH - 1);
+        for _ in 0..(region.size() / 0x10_0000).checked_ilog2().map_or(0, |log| log / 2 + 1) {
+            text += &format!("           |{:WIDTH$}|\n", "");
+        }
+        end = Some(region.end());
+    }
+    end.map_or(text.clone(), |end| format!("{text}0x{end:08x} +{rule}+\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_shows_gaps_and_neighbours() {
+        let region = |start, size| Region::new(start, size).unwrap();
+        let drawn = picture(&[("a", region(0x1000, 0x1000)), ("b", region(0x2000, 0x10)), ("c", region(0x3000, 0x20_0000))]);
+        let edge = "+----------------------+";
+        let expected = [
+            format!("0x00001000 {edge}"),
+            "           | a                    |  0x1000 bytes (4.0 KiB)".into(),
+            format!("0x00002000 {edge}"),
+            "           | b                    |  0x10 bytes (0.0 KiB)".into(),
+            format!("0x00002010 {edge}"),
+            "           :                      :".into(),
+            format!("0x00003000 {edge}"),
+            "           | c                    |  0x200000 bytes (2.0 MiB)".into(),
+            "           |                      |".into(),
+            format!("0x00203000 {edge}"),
+        ];
+        assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
+    }
+}

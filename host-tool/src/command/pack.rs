@@ -1,0 +1,346 @@
+//! `stoop pack`: one image from kernel, device tree and root filesystem.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use stoop_core::params::CookieRule;
+
+use super::explain::put;
+use super::files;
+use crate::image::{self, Built};
+use crate::layout::{Named, What};
+use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Phram, PhramChoice, Plan, Request};
+use crate::preflight::handoff_name;
+use crate::simulate::{self, Entry, Input, shown};
+use crate::ui::{self, Progress};
+use crate::{Failure, Result, device_tree};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The board: a name from `stoop boards list`, or a board file
+    #[arg(long, value_name = "NAME|FILE")]
+    board: String,
+    /// vmlinux, vmlinuz, uImage, flat binary or linux-image-*.deb
+    #[arg(long, value_name = "FILE")]
+    kernel: PathBuf,
+    /// The configuration it was built with, if neither the kernel nor its package has it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where a flat binary is linked
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    load_address: Option<u64>,
+    /// Where a flat binary is entered
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    entry_point: Option<u64>,
+    /// The device tree, instead of the board's
+    #[arg(long, value_name = "FILE")]
+    dtb: Option<PathBuf>,
+    /// Pack no device tree: the bootloader passes one
+    #[arg(long, conflicts_with = "dtb")]
+    bootloader_dtb: bool,
+    /// A squashfs, to be the root filesystem in RAM
+    #[arg(long, value_name = "FILE")]
+    rootfs: Option<PathBuf>,
+    /// An initial ramdisk
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// The command line, instead of the device tree's bootargs
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true, conflicts_with = "append")]
+    cmdline: Option<String>,
+    /// More words behind the device tree's bootargs
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    append: Option<String>,
+    /// The bootloader's bootargs count when they contain this [default: liminix]
+    #[arg(long, value_name = "STRING", conflicts_with = "no_cookie")]
+    cookie: Option<String>,
+    /// How they must contain it
+    #[arg(long, value_enum, default_value_t, conflicts_with = "no_cookie")]
+    cookie_match: CookieMatch,
+    /// The bootloader's bootargs always count
+    #[arg(long)]
+    no_cookie: bool,
+    /// Words KEY and KEY=… of the bootargs count even without the cookie; may be repeated
+    #[arg(long, value_name = "KEY")]
+    keep: Vec<String>,
+    /// How payloads are stored
+    #[arg(long, value_enum, default_value_t)]
+    codec: CodecWish,
+    /// The container [default: the first that the board's bootloader starts]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// How the kernel learns of the root filesystem
+    #[arg(long, value_enum, default_value_t)]
+    phram: PhramChoice,
+    /// How to call the kernel
+    #[arg(long, value_enum, default_value_t)]
+    handoff: HandoffWish,
+    /// The image
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Write nothing; say what would be
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Packs, checks what was packed, and writes it.
+///
+/// # Errors
+/// Whatever [`Plan::resolve`] and [`image::build`] find, and an image that would not boot; no file is left behind.
+pub fn run(args: &Args) -> Result<()> {
+    let mut progress = ui::Stderr::default();
+    let plan = Plan::resolve(&request(args), &mut progress)?;
+    progress.step("packing", None);
+    let built = image::build(&plan)?;
+    progress.step("checking the image as the shim will", None);
+    let mut warnings = plan.warnings.clone();
+    warnings.extend(verify(&plan, &built)?);
+    warnings.extend(limits(&plan, &built));
+    if !args.dry_run {
+        files::replace(&args.output, &built.file)?;
+    }
+    drop(progress);
+    for warning in &warnings {
+        eprintln!("stoop: warning: {warning}");
+    }
+    let commands = commands(&plan, &built, &args.output);
+    put(&match args.json {
+        true => format!("{:#}\n", value(args, &plan, &built, &commands, &warnings)),
+        false => text(args, &plan, &built, &commands),
+    })
+}
+
+fn request(args: &Args) -> Request {
+    Request {
+        board: args.board.clone(),
+        kernel: args.kernel.clone(),
+        config: args.config.clone(),
+        load_address: args.load_address,
+        entry_point: args.entry_point,
+        dtb: args.dtb.clone(),
+        bootloader_dtb: args.bootloader_dtb,
+        rootfs: args.rootfs.clone(),
+        initrd: args.initrd.clone(),
+        cmdline: args.cmdline.clone(),
+        append: args.append.clone(),
+        cookie: args.cookie.clone(),
+        cookie_match: args.cookie_match,
+        no_cookie: args.no_cookie,
+        keep: args.keep.clone(),
+        codec: args.codec,
+        format: args.format,
+        phram: args.phram,
+        handoff: args.handoff,
+    }
+}
+
+/// Runs the shim's own function on the finished bytes; gives its warnings.
+fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
+    let report = |fact: String| Failure::new(format!("the finished image would not boot: {fact}")).next("report this");
+    let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(device_tree::empty()) };
+    let outcome = simulate::run(&built.file, &Input { entry, load: None })?;
+    let booted = outcome.result.map_err(|error| report(error.to_string()))?;
+    if booted.handoff.entry_point != built.entry_point {
+        return Err(report(format!(
+            "it enters 0x{:x}, the kernel begins at 0x{:x}",
+            booted.handoff.entry_point, built.entry_point
+        )));
+    }
+    if plan.dtb.is_some() && booted.cmdline != built.line {
+        return Err(report(format!("its command line is {:?}", shown(&booted.cmdline))));
+    }
+    Ok(outcome.warnings)
+}
+
+/// What the bootloader or the flash may not take.
+fn limits(plan: &Plan, built: &Built) -> Vec<String> {
+    let board = &plan.board;
+    let mut warnings = Vec::new();
+    if let Some(limit) = board.bootloader.image_limit
+        && built.file.len() > limit
+    {
+        warnings.push(format!(
+            "the image has 0x{:x} bytes, {} takes 0x{limit:x}",
+            built.file.len(),
+            board.bootloader.name
+        ));
+    }
+    if let Some(partition) = board.flash.as_ref().and_then(|flash| flash.image(None))
+        && built.file.len() > partition.size
+    {
+        warnings.push(format!(
+            "the image has 0x{:x} bytes and does not fit the flash partition {}, 0x{:x} bytes: start it over the network",
+            built.file.len(),
+            partition.name,
+            partition.size
+        ));
+    }
+    warnings
+}
+
+/// What to type at the bootloader.
+fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let at = plan.board.typed(built.places.download);
+    let fetch = format!("tftpboot 0x{at:08x} {name}");
+    match plan.format.value {
+        Format::Uimage => vec![fetch, format!("bootm 0x{at:08x}")],
+        Format::Raw => vec![fetch, format!("go 0x{at:08x}")],
+        Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
+    }
+}
+
+/// The stable form.
+fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings: &[String]) -> Value {
+    let typed = plan.board.typed(built.places.head.start());
+    let payloads = built.payloads.iter().map(|payload| {
+        json!({
+            "name": payload.kind.subject().text(),
+            "codec": codec_name(payload.codec),
+            "reason": payload.why,
+            "stored": payload.stored,
+            "decoded": payload.decoded,
+            "crc": format!("0x{:08x}", payload.crc),
+            "start": payload.place.start(),
+            "size": payload.place.size(),
+        })
+    });
+    let regions = built.places.regions.iter().map(|named| {
+        json!({
+            "name": named.what.name(),
+            "start": named.region.start(),
+            "size": named.region.size(),
+            "when": named.when.names().collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "image": (!args.dry_run).then(|| args.output.display().to_string()),
+        "format": plan.format.value.name(),
+        "size": built.file.len(),
+        "board": plan.board.name,
+        "load-address": typed,
+        "entry-point": typed,
+        "shim": built.shim,
+        "kernel": {
+            "form": plan.kernel.form.to_string(),
+            "version": plan.kernel.version,
+            "load-address": plan.board.typed(plan.kernel.load_address as usize),
+            "entry-point": plan.board.typed(built.entry_point),
+        },
+        "handoff": {
+            "kind": handoff_name(plan.handoff.value),
+            "origin": plan.handoff.origin.to_string(),
+            "reason": plan.handoff_reason,
+        },
+        "phram": plan.phram.value.name(),
+        "alias": (plan.phram.value == Phram::Tree).then_some(ALIAS),
+        "cookie": {
+            "rule": rule_name(plan.cookie.rule),
+            "text": plan.cookie.text,
+            "keep": plan.cookie.keep,
+        },
+        "cmdline": shown(&built.line),
+        "payloads": payloads.collect::<Vec<_>>(),
+        "regions": regions.collect::<Vec<_>>(),
+        "commands": commands,
+        "warnings": warnings,
+    })
+}
+
+fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
+    let not = if args.dry_run { ", not written" } else { "" };
+    let (size, format) = (built.file.len(), plan.format.value.name());
+    line("image", format!("{}: {format}, {}{not}", args.output.display(), amount(size)));
+    line("board", format!("{} ({})", plan.board.name, plan.board.title));
+    let version = plan.kernel.version.as_deref().unwrap_or("of unknown version");
+    let entry = plan.board.typed(built.entry_point);
+    line("kernel", format!("{version}, {}, entry point 0x{entry:08x}", plan.kernel.form));
+    let load = plan.board.typed(built.places.head.start());
+    line("load address", format!("0x{load:08x}, which is the entry point too"));
+    line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
+    line("handoff", format!("{} ({})", handoff_name(plan.handoff.value), plan.handoff.origin));
+    line("phram", match plan.phram.value {
+        Phram::Off => "off".into(),
+        Phram::Tree => format!("dt, mtd{ALIAS} ({})", plan.phram.origin),
+        Phram::CommandLine => format!("cmdline ({})", plan.phram.origin),
+    });
+    let keep = match plan.cookie.keep.is_empty() {
+        true => String::new(),
+        false => format!("; kept without it: {}", plan.cookie.keep.join(" ")),
+    };
+    line("cookie", match plan.cookie.rule {
+        CookieRule::Off => "none: bootargs always count".into(),
+        rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
+    });
+    let cmdline = if plan.dtb.is_some() { shown(&built.line) } else { "from the bootloader's device tree".into() };
+    line("command line", cmdline);
+
+    text += "\npayload   codec     stored    decoded   crc         goes to\n";
+    for payload in &built.payloads {
+        let to = match payload.place.is_empty() {
+            true => "read where it is".into(),
+            false => format!("0x{:08x}, 0x{:x} bytes", payload.place.start(), payload.place.size()),
+        };
+        text += &format!(
+            "{:<10}{:<10}{:<10}{:<10}0x{:08x}  {to}\n",
+            payload.kind.subject().text(),
+            codec_name(payload.codec),
+            format!("0x{:x}", payload.stored),
+            format!("0x{:x}", payload.decoded),
+            payload.crc
+        );
+    }
+    text += "\nstart       end         size        region, and when its bytes matter\n";
+    for named in &built.places.regions {
+        text += &map_line(named);
+    }
+    text += "\nat the bootloader\n";
+    for command in commands {
+        text += &format!("  {command}\n");
+    }
+    text
+}
+
+fn map_line(named: &Named) -> String {
+    let Named { what, region, when } = named;
+    let when: Vec<_> = when.names().collect();
+    let note = if *what == What::Relocation { ", may move itself here" } else { "" };
+    format!(
+        "0x{:08x}  0x{:08x}  {:<12}{what} ({}{note})\n",
+        region.start(),
+        region.end(),
+        format!("0x{:x}", region.size()),
+        when.join(", ")
+    )
+}
+
+/// The word for a stored form.
+pub(super) fn codec_name(codec: stoop_core::codec::Codec) -> &'static str {
+    match codec {
+        stoop_core::codec::Codec::Store => "store",
+        stoop_core::codec::Codec::Lz4 => "lz4",
+        stoop_core::codec::Codec::Lzma => "lzma",
+    }
+}
+
+/// The word for a cookie rule.
+pub(super) fn rule_name(rule: CookieRule) -> &'static str {
+    match rule {
+        CookieRule::Off => "off",
+        CookieRule::Contains => "contains",
+        CookieRule::Word => "word",
+    }
+}
+
+/// Bytes in hex, and for people.
+pub(super) fn amount(bytes: usize) -> String {
+    match bytes {
+        0..0x10_0000 => format!("0x{bytes:x} bytes ({:.1} KiB)", bytes as f64 / 1024.0),
+        _ => format!("0x{bytes:x} bytes ({:.1} MiB)", bytes as f64 / 1_048_576.0),
+    }
+}

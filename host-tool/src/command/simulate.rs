@@ -1,0 +1,152 @@
+//! `stoop simulate`: what the shim will decide and write, without a board.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::explain::put;
+use super::files;
+use crate::input::{dtb, read_file};
+use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
+use crate::{Failure, Result};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The image: uImage, ELF or raw
+    image: PathBuf,
+    /// The bootargs that the bootloader passes, as U-Boot's bootm does
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    args: Option<String>,
+    /// The device tree that the bootloader passes (UHI), with its bootargs
+    #[arg(long, value_name = "DTB", conflicts_with = "args")]
+    uhi: Option<PathBuf>,
+    /// Where the bootloader puts the image, if not where it was packed for
+    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    load_address: Option<u64>,
+    /// Show where everything is when the kernel starts
+    #[arg(long)]
+    memory: bool,
+    /// Write the final device tree to this file
+    #[arg(long, value_name = "FILE")]
+    dtb_out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs core's function on the image.
+///
+/// # Errors
+/// The image cannot be read, or the shim would not boot it.
+pub fn run(args: &Args) -> Result<()> {
+    let file = read_file(&args.image)?;
+    let entry = match (&args.args, &args.uhi) {
+        (Some(line), _) => Entry::Argv(line.clone().into_bytes()),
+        (None, Some(path)) => Entry::Uhi(dtb::read(path)?),
+        (None, None) => Entry::None,
+    };
+    let load = args.load_address.map(physical).transpose()?;
+    let outcome =
+        simulate::run(&file, &Input { entry, load }).map_err(|failure| failure.within(args.image.display()))?;
+    for warning in &outcome.warnings {
+        eprintln!("stoop: warning: {warning}");
+    }
+    put(&if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) })?;
+    match &outcome.result {
+        Ok(booted) => {
+            if let Some(path) = &args.dtb_out {
+                files::replace(path, &booted.tree)?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(Failure::new(format!("the shim gives up: {error}"))
+            .next(format!("see `stoop explain E{:02}`", error.number()))),
+    }
+}
+
+fn physical(address: u64) -> Result<usize> {
+    crate::input::physical(address).map(|address| address as usize).ok_or_else(|| {
+        Failure::usage(format!("0x{address:x} is neither in KSEG0 nor in KSEG1")).next("give it as 0x80a00000")
+    })
+}
+
+/// The stable form.
+pub fn value(outcome: &Outcome) -> Value {
+    let failed: Vec<Value> = outcome
+        .failed
+        .iter()
+        .map(|(slot, error)| {
+            json!({ "slot": slot.to_string(), "code": format!("E{:02}", error.number()), "message": error.to_string() })
+        })
+        .collect();
+    let head = |ok: bool| json!({ "ok": ok, "failed": failed, "warnings": outcome.warnings });
+    match &outcome.result {
+        Ok(booted) => merged(head(true), booted_value(booted)),
+        Err(error) => {
+            let error = json!({ "code": format!("E{:02}", error.number()), "message": error.to_string() });
+            merged(head(false), json!({ "error": error }))
+        }
+    }
+}
+
+fn merged(mut first: Value, second: Value) -> Value {
+    if let (Value::Object(first), Value::Object(second)) = (&mut first, second) {
+        first.extend(second);
+    }
+    first
+}
+
+fn booted_value(booted: &Booted) -> Value {
+    let regions = booted.regions.iter();
+    json!({
+        "cmdline": shown(&booted.cmdline),
+        "verdict": booted.verdict,
+        "entry": booted.entry,
+        "slot": booted.slot.to_string(),
+        "handoff": {
+            "kind": booted.handoff.kind,
+            "entry-point": booted.handoff.entry_point,
+            "registers": booted.handoff.registers.map(|register| format!("0x{register:08x}")),
+        },
+        "phram": booted.phram.map(|phram| json!({
+            "start": phram.region.start(),
+            "size": phram.region.size(),
+            "alias": phram.alias,
+        })),
+        "regions": regions.map(|(name, region)| json!({
+            "name": name,
+            "start": region.start(),
+            "size": region.size(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn text(outcome: &Outcome, memory: bool) -> String {
+    let mut text = String::new();
+    for (slot, error) in &outcome.failed {
+        text += &format!("slot {slot}       {error}\n");
+    }
+    let Ok(booted) = &outcome.result else { return text };
+    let [a0, a1, a2, a3] = booted.handoff.registers;
+    text += &format!("command line {}\n", shown(&booted.cmdline));
+    text += &format!("verdict      {} (entry: {})\n", booted.verdict, booted.entry);
+    text += &format!("slot         {}\n", booted.slot);
+    text += &format!(
+        "handoff      {} to 0x{:08x}, a0..a3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",
+        booted.handoff.kind,
+        stoop_core::mips::kseg0(booted.handoff.entry_point)
+    );
+    if let Some(phram) = booted.phram {
+        let name = phram.alias.map_or("named on the command line".into(), |alias| format!("mtd{alias}"));
+        text += &format!("phram        0x{:08x}, 0x{:x} bytes, {name}\n", phram.region.start(), phram.region.size());
+    }
+    text += &format!("device tree  0x{:x} bytes\n", booted.tree.len());
+    if memory {
+        text.push('\n');
+        for (name, region) in &booted.regions {
+            text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
+        }
+    }
+    text
+}

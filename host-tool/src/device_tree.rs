@@ -1,0 +1,183 @@
+//! Questions that pack asks a device tree (Devicetree Specification v0.4, chapter 5): RAM, reserved memory, aliases,
+//! bootargs. Core's writer does every change.
+
+use std::ops::Range;
+
+use crate::{Failure, Result};
+
+/// One property, by the path of its node and its name.
+struct Property<'a> {
+    path: &'a [&'a str],
+    name: &'a str,
+    value: &'a [u8],
+}
+
+/// What a tree says about memory and boot arguments.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// Bytes of the blob.
+    pub size: usize,
+    /// What the kernel takes from /chosen, without NUL; `None` when there is no such property.
+    pub bootargs: Option<Vec<u8>>,
+    /// The `reg` of every memory node at the root.
+    pub memory: Vec<Range<u64>>,
+    /// /memreserve/ entries and the fixed children of /reserved-memory, by name.
+    pub reserved: Vec<(String, Range<u64>)>,
+    /// Names under /aliases, with what they point to.
+    pub aliases: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// Reads a blob that core's reader has accepted.
+    ///
+    /// # Errors
+    /// The structure makes no sense.
+    pub fn of(blob: &[u8]) -> Result<Facts> {
+        read(blob).ok_or_else(|| {
+            Failure::new("the device tree's structure is damaged").next("compile it again with dtc -I dts -O dtb")
+        })
+    }
+}
+
+/// The tree with only `/chosen/bootargs`, for kernels that know their hardware themselves: an empty root node.
+pub fn empty() -> Vec<u8> {
+    let words: [u32; 18] = [0xd00d_feed, 72, 56, 72, 40, 17, 16, 0, 0, 16, 0, 0, 0, 0, 1, 0, 2, 9];
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+const BEGIN_NODE: u32 = 1;
+const END_NODE: u32 = 2;
+const PROPERTY: u32 = 3;
+const NOP: u32 = 4;
+const END: u32 = 9;
+
+fn read(blob: &[u8]) -> Option<Facts> {
+    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
+    let mut facts = Facts { size: header(1)?, ..Facts::default() };
+    let mut at = header(4)?;
+    loop {
+        let (start, size) = (number(blob.get(at..at + 8)?), number(blob.get(at + 8..at + 16)?));
+        if (start, size) == (0, 0) {
+            break;
+        }
+        facts.reserved.push(("memreserve".into(), start..start.checked_add(size)?));
+        at += 16;
+    }
+    let (mut address_cells, mut size_cells) = (1, 1);
+    let mut memories: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut is_memory = Vec::new();
+    let mut reserved: Vec<(String, Vec<u8>)> = Vec::new();
+    walk(blob, header(2)?, header(3)?, &mut |property| {
+        match (property.path, property.name) {
+            ([], "#address-cells") => address_cells = number(property.value) as usize,
+            ([], "#size-cells") => size_cells = number(property.value) as usize,
+            (["chosen" | "chosen@0"], "bootargs") if !property.value.is_empty() => {
+                let text = &property.value[..property.value.len() - 1];
+                let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+                facts.bootargs.get_or_insert(text[..end].to_vec());
+            }
+            (["aliases"], name) => {
+                let value = String::from_utf8_lossy(property.value).trim_end_matches('\0').to_owned();
+                facts.aliases.push((name.into(), value));
+            }
+            ([node], "device_type") if property.value == b"memory\0" => is_memory.push((*node).to_owned()),
+            ([node], "reg") => memories.push(((*node).into(), property.value.to_vec())),
+            (["reserved-memory", node], "reg") => reserved.push(((*node).into(), property.value.to_vec())),
+            _ => {}
+        }
+        Some(())
+    })?;
+    if !(1..=2).contains(&address_cells) || !(1..=2).contains(&size_cells) {
+        return None;
+    }
+    let ranges = |value: &[u8]| -> Vec<Range<u64>> {
+        let (first, all) = (address_cells * 4, (address_cells + size_cells) * 4);
+        let entries = value.chunks_exact(all).map(|entry| (number(&entry[..first]), number(&entry[first..])));
+        entries.map(|(start, size)| start..start.saturating_add(size)).collect()
+    };
+    for (node, value) in &memories {
+        if is_memory.contains(node) {
+            facts.memory.extend(ranges(value));
+        }
+    }
+    for (node, value) in &reserved {
+        facts.reserved.extend(ranges(value).into_iter().map(|range| (node.clone(), range)));
+    }
+    Some(facts)
+}
+
+/// A big-endian number of any length up to eight bytes.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
+}
+
+fn walk(
+    blob: &[u8],
+    structure: usize,
+    strings: usize,
+    found: &mut dyn FnMut(Property<'_>) -> Option<()>,
+) -> Option<()> {
+    let word = |at: usize| super::input::be32(blob, at);
+    let (mut at, mut path, mut depth) = (structure, Vec::new(), 0usize);
+    loop {
+        let tag = word(at)?;
+        at += 4;
+        match tag {
+            BEGIN_NODE => {
+                let name = text(blob.get(at..)?)?;
+                at = (at + name.len() + 1).next_multiple_of(4);
+                if depth > 0 {
+                    path.push(name);
+                }
+                depth += 1;
+            }
+            END_NODE => {
+                depth = depth.checked_sub(1)?;
+                path.pop();
+            }
+            PROPERTY => {
+                let (size, name) = (word(at)? as usize, word(at + 4)? as usize);
+                let value = blob.get(at + 8..(at + 8).checked_add(size)?)?;
+                let name = text(blob.get(strings.checked_add(name)?..)?)?;
+                found(Property { path: &path, name, value })?;
+                at = (at + 8 + size).next_multiple_of(4);
+            }
+            NOP => {}
+            END => return (depth == 0).then_some(()),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_board_tree_tells_its_memory_bootargs_and_aliases() {
+        let facts = Facts::of(include_bytes!("../../boards/dts/qemu-malta.dtb")).unwrap();
+        assert_eq!(facts.memory, [0..0x1000_0000]);
+        assert!(facts.bootargs.unwrap().starts_with(b"console=ttyS0,115200"));
+        assert_eq!(facts.aliases.len(), 1);
+        assert_eq!(facts.aliases[0].0, "serial0");
+        assert!(facts.reserved.is_empty());
+    }
+
+    #[test]
+    fn the_empty_tree_has_nothing() {
+        assert_eq!(Facts::of(&empty()).unwrap(), Facts { size: 72, ..Facts::default() });
+    }
+
+    #[test]
+    fn a_tree_cut_anywhere_is_refused_or_reads_without_panic() {
+        let whole = include_bytes!("../../boards/dts/qemu-malta.dtb");
+        for length in 0..whole.len() {
+            let _ = Facts::of(&whole[..length]);
+        }
+        assert!(Facts::of(&whole[..100]).is_err());
+    }
+}

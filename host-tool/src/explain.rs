@@ -1,0 +1,233 @@
+//! What the shim's codes mean, why they come, and what to do: `E12` on the UART is all a board can say.
+
+use stoop_core::Code;
+
+use crate::{Failure, Result, board};
+
+/// A code for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// The code.
+    pub code: Code,
+    /// One line.
+    pub title: &'static str,
+    /// What it means, with what the number behind it is.
+    pub meaning: &'static str,
+    /// Likely causes, the likeliest first.
+    pub causes: &'static str,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+impl Explanation {
+    /// As it is printed: `E12`.
+    pub fn name(&self) -> String {
+        format!("E{:02}", self.code as u8)
+    }
+}
+
+/// Every code, in the order of their numbers.
+pub fn all() -> impl Iterator<Item = Explanation> {
+    Code::ALL.into_iter().map(of)
+}
+
+/// The code that the user typed: `E12`, `e12` or `12`.
+///
+/// # Errors
+/// Usage: there is no such code; the nearest one is named.
+pub fn find(text: &str) -> Result<Explanation> {
+    let digits = text.trim_start_matches(['e', 'E']);
+    let number = digits.parse::<u8>().ok().filter(|_| text.len() - digits.len() <= 1);
+    if let Some(explanation) = all().find(|explanation| number == Some(explanation.code as u8)) {
+        return Ok(explanation);
+    }
+    let names: Vec<String> = all().map(|explanation| explanation.name()).collect();
+    let near = match number {
+        Some(number) => all().min_by_key(|explanation| (explanation.code as u8).abs_diff(number)).map(|near| near.name()),
+        None => board::nearest(text, names.iter().map(String::as_str)).map(str::to_owned),
+    };
+    let hint = near.map_or(String::new(), |near| format!("did you mean {near}? "));
+    Err(Failure::usage(format!("there is no code {text:?}"))
+        .next(format!("{hint}`stoop explain` lists all codes")))
+}
+
+/// The explanation of a code.
+pub fn of(code: Code) -> Explanation {
+    let [title, meaning, causes, advice] = texts(code);
+    Explanation { code, title, meaning, causes, advice }
+}
+
+const AGAIN: &str = "Load the image again and compare: U-Boot's `crc32` over it, and `stoop inspect` on the file. \
+If only the copy in flash is bad, write it again.";
+
+fn texts(code: Code) -> [&'static str; 4] {
+    match code {
+        Code::Params => [
+            "the params are damaged",
+            "The block behind the shim's code that names RAM, UART and cookie has no right magic, version, length or CRC-32. \
+             Nothing can be printed in this state: the number comes back to the bootloader's `go`.",
+            "The image was cut off or changed on its way; or the shim was started without its params, from its ELF file.",
+            "Check the file with `stoop inspect`, and load it again. Start images, not the shim by itself.",
+        ],
+        Code::NoManifest => [
+            "no manifest where one should be",
+            "At the place that the params name there is no manifest. The number is its physical address.",
+            "The slot was never written or is erased; the image was cut off behind the shim; or the flash is not readable \
+             at the address that the board file says.",
+            "Write the slot, or load the whole file. On a new board, compare the flash window of the board file with the \
+             bootloader's address of the flash.",
+        ],
+        Code::ManifestShape => [
+            "the manifest is of another version",
+            "There is a manifest, but its version or length is not this shim's. The number is its address.",
+            "Shim and slot were packed by different versions of stoop.",
+            "Pack the image again and write all of it, shim and slots.",
+        ],
+        Code::ManifestCrc => [
+            "the manifest is damaged",
+            "The manifest's own CRC-32 does not match. The number is the one computed.",
+            "A write to flash was interrupted, or the transfer changed bytes.",
+            AGAIN,
+        ],
+        Code::Foreign => [
+            "the manifest is for another machine",
+            "The manifest was made for another architecture or byte order. The number is its second word.",
+            "The image of another board was written into this slot.",
+            "Pack for this board: `stoop boards show NAME` says its byte order.",
+        ],
+        Code::NoKernel => [
+            "the slot has no kernel",
+            "The manifest is good but lists no kernel.",
+            "It was not written by `stoop pack`.",
+            "Pack the image with `stoop pack`.",
+        ],
+        Code::Unreadable => [
+            "stored bytes lie outside of memory",
+            "A payload is said to lie where this board has neither RAM nor readable flash. The number is its start.",
+            "The bootloader has put the image near the end of RAM; or `ram` or the flash window in the board file are wrong.",
+            "Load the image where `stoop pack` said, and compare the board file with the bootloader's `bdinfo`.",
+        ],
+        Code::Crc => [
+            "a payload is damaged",
+            "The CRC-32 of a payload's stored bytes does not match. The number is the one computed on the board.",
+            "The transfer was cut off; something wrote over the image after it was loaded (the bootloader's own memory, a \
+             staging buffer); or a flash block has gone bad.",
+            AGAIN,
+        ],
+        Code::Codec => [
+            "this shim has no decoder for a payload",
+            "The payload is compressed in a way that this shim was built without. The number is the codec.",
+            "The shim is older than the tool that wrote the slot.",
+            "Pack again with `--codec store`, or write shim and slot from the same image.",
+        ],
+        Code::Decode => [
+            "a compressed payload does not decode",
+            "The stream ends or contradicts itself before it is complete, although its CRC-32 is right. The number counts \
+             the bytes that came out.",
+            "A mistake of the encoder.",
+            "Pack with another `--codec`, and report the file.",
+        ],
+        Code::Length => [
+            "a payload has another length than the manifest says",
+            "Decoding ended well, but not with the size that the manifest names. The number counts the bytes that came out.",
+            "The manifest was not written by `stoop pack`, or belongs to other payloads.",
+            "Pack the image again.",
+        ],
+        Code::NotRam => [
+            "a destination is not RAM",
+            "Something belongs where the params say this board has no RAM, or where the shim itself runs. The number is its \
+             start.",
+            "The board has less RAM than its file says, or the image was packed for another board.",
+            "Compare `ram` in the board file with the bootloader's `bdinfo`, and pack again.",
+        ],
+        Code::Overlap => [
+            "two parts would lie on each other",
+            "A part would be written over another one that is still needed, or over the running shim. The number is the \
+             start of the first one.",
+            "The bootloader has put the image somewhere else than it was packed for.",
+            "Load it at the address that `stoop pack` printed; `stoop inspect` shows the memory map again.",
+        ],
+        Code::NoTree => [
+            "there is no device tree",
+            "None is packed, and the bootloader passed none.",
+            "The image was packed with `--bootloader-dtb`, but this bootloader starts kernels with argc and argv.",
+            "Pack the board's tree with `--dtb`, or name it to the bootloader: `bootm IMAGE - DTB`.",
+        ],
+        Code::TreeHeader => [
+            "the device tree has no right header",
+            "Magic, version or the sizes in its header are wrong. The number is its first word; a tree begins with 0xd00dfeed.",
+            "It was written over before the shim could read it, or it is a newer version than 17.",
+            "Check it with `dtc -I dtb`. If the bootloader passes it, have it put somewhere else (`fdt_high`).",
+        ],
+        Code::TreeStructure => [
+            "the device tree's structure is damaged",
+            "Nodes or properties do not fit together. The number is the offset in the structure block.",
+            "It was cut off or written over.",
+            "Compile it again with `dtc -I dts -O dtb`, and pack again.",
+        ],
+        Code::TreeRoom => [
+            "the final device tree does not fit",
+            "With bootargs, root filesystem and report the tree is larger than its region. The number is the region's size.",
+            "The bootloader passes a very large tree of its own.",
+            "Pack the tree with `--dtb`: then its room is known.",
+        ],
+        Code::TreeCells => [
+            "/reserved-memory has cells unlike the root's",
+            "Linux ignores /reserved-memory unless its #address-cells and #size-cells equal the root's, so the root \
+             filesystem would not be reserved. The number is where or what was found.",
+            "A mistake in the device tree.",
+            "Give /reserved-memory the cell counts of the root node and an empty `ranges`.",
+        ],
+        Code::TreeAddress => [
+            "an address does not fit the tree's cells",
+            "The tree's root has one cell for addresses or sizes, and the number needs two.",
+            "A tree for a 32-bit machine with RAM beyond 4 GiB.",
+            "Give the root node two address cells and two size cells.",
+        ],
+        Code::ArgvRoom => [
+            "argc and argv do not fit",
+            "The command line is too long for its region. The number is the region's size.",
+            "The image was not laid out by `stoop pack`.",
+            "Pack the image again.",
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_by_all_its_spellings() {
+        for explanation in all() {
+            let number = explanation.code as u8;
+            for text in [format!("E{number:02}"), format!("e{number}"), format!("{number}")] {
+                assert_eq!(find(&text).unwrap(), explanation, "{text}");
+            }
+        }
+        assert_eq!(all().count(), Code::ALL.len());
+    }
+
+    #[test]
+    fn every_code_has_four_texts_that_differ_and_end_as_sentences() {
+        for explanation in all() {
+            let Explanation { title, meaning, causes, advice, .. } = explanation;
+            for text in [meaning, causes, advice] {
+                assert!(text.len() > 20 && text.ends_with('.') && !text.contains("  "), "{text:?}");
+            }
+            assert!(!title.is_empty() && !title.ends_with('.'));
+            assert_eq!(all().filter(|other| other.title == title).count(), 1, "{title}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_names_the_nearest_one_and_is_the_users_mistake() {
+        for (text, near) in [("E31", "E30"), ("E09", "E10"), ("E1x", "E1"), ("99", "E30")] {
+            let failure = find(text).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            assert!(failure.next_step().unwrap().contains(near), "{text}: {failure}");
+        }
+        assert!(find("EE12").is_err());
+        assert!(find("").is_err());
+    }
+}

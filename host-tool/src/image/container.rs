@@ -1,0 +1,135 @@
+//! Containers: the legacy uImage header (U-Boot include/image.h, struct legacy_img_hdr), ELF with loadable segments, and
+//! nothing at all.
+
+use object::{Endianness, elf, write::elf as out};
+
+use super::checksum;
+use crate::input::{Arch, be32};
+use crate::layout::GRAIN;
+use crate::plan::{Format, Plan};
+use crate::{Failure, Result};
+
+/// Bytes in front of a uImage's data.
+pub const UIMAGE_HEADER: usize = 64;
+const UIMAGE_MAGIC: u32 = 0x2705_1956;
+const UIMAGE_NAME: usize = 32;
+/// IH_OS_LINUX, IH_ARCH_MIPS, IH_TYPE_KERNEL, IH_COMP_NONE.
+const UIMAGE_KIND: [u8; 4] = [5, 5, 2, 0];
+/// o32 ABI, MIPS32 release 2, no reordering: what 32-bit MIPS kernels and loaders expect.
+const ELF_FLAGS: u32 = 0x7000_1001;
+
+/// The file with `pieces`, which lie at their physical addresses; the first one is entered at its first byte, `load`.
+///
+/// # Errors
+/// More bytes than the container can name.
+pub(super) fn wrap(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
+    match plan.format.value {
+        Format::Raw => Ok(pieces.swap_remove(0).1),
+        Format::Uimage => uimage(&name(plan), load, &pieces.swap_remove(0).1),
+        Format::Elf => elf_file(plan, load, pieces),
+    }
+}
+
+/// For people who look at it in the bootloader.
+fn name(plan: &Plan) -> String {
+    format!("stoop {}", plan.kernel.version.as_deref().unwrap_or("Linux"))
+}
+
+fn uimage(name: &str, load: usize, data: &[u8]) -> Result<Vec<u8>> {
+    let size = u32::try_from(data.len()).map_err(|_| {
+        Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len())).next("give a smaller root filesystem")
+    })?;
+    let entry = stoop_core::mips::kseg0(load) as u32;
+    let mut file = Vec::with_capacity(UIMAGE_HEADER + data.len());
+    // The time is zero: the same inputs make the same file.
+    for word in [UIMAGE_MAGIC, 0, 0, size, entry, entry, checksum(data)] {
+        file.extend_from_slice(&word.to_be_bytes());
+    }
+    file.extend_from_slice(&UIMAGE_KIND);
+    file.extend(name.bytes().take(UIMAGE_HEADER - UIMAGE_NAME - 1));
+    file.resize(UIMAGE_HEADER, 0);
+    let sum = checksum(&file).to_be_bytes();
+    file[4..8].copy_from_slice(&sum);
+    file.extend_from_slice(data);
+    Ok(file)
+}
+
+fn elf_file(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
+    // In the order of their addresses, as the ABI wants them; kexec copies in that order, so the shim is not the last one
+    // and not dirty in the cache when it runs, if there is anything above it.
+    pieces.sort_by_key(|piece| piece.0);
+    let endian = if plan.arch() == Arch::MipsBe { Endianness::Big } else { Endianness::Little };
+    let mut file = Vec::new();
+    let mut writer = out::Writer::new(endian, false, &mut file);
+    writer.reserve_file_header();
+    writer.reserve_program_headers(pieces.len() as u32);
+    let offsets: Vec<u64> = pieces.iter().map(|piece| writer.reserve(piece.1.len() as u64, ELF_ALIGN)).collect();
+    let failed = |error: object::write::Error| Failure::new(format!("the ELF file cannot be written: {error}"));
+    let virtual_address = |at: usize| stoop_core::mips::kseg0(at) as u64;
+    writer
+        .write_file_header(&out::FileHeader {
+            abi_version: 0,
+            e_type: elf::ET_EXEC,
+            e_machine: elf::EM_MIPS,
+            e_entry: virtual_address(load),
+            e_flags: elf::FileFlags(ELF_FLAGS),
+            os_abi: elf::OsAbi(0),
+        })
+        .map_err(failed)?;
+    writer.write_align_program_headers();
+    for ((at, bytes), offset) in pieces.iter().zip(&offsets) {
+        let address = virtual_address(*at);
+        writer.write_program_header(&out::ProgramHeader {
+            p_type: elf::PT_LOAD,
+            p_flags: elf::ProgramFlags(elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0),
+            p_offset: *offset,
+            p_vaddr: address,
+            p_paddr: address,
+            p_filesz: bytes.len() as u64,
+            p_memsz: memory_size(plan, *at, bytes.len()),
+            p_align: ELF_ALIGN,
+        });
+    }
+    for (_, bytes) in &pieces {
+        writer.write_align(ELF_ALIGN);
+        writer.write(bytes);
+    }
+    Ok(file)
+}
+
+/// Loaders take these alignments; kexec-tools asks only for page-aligned addresses, which the layout gives.
+const ELF_ALIGN: u64 = 0x1000;
+const _: () = assert!((GRAIN as u64).is_multiple_of(ELF_ALIGN));
+
+/// The kernel's bss belongs to its segment.
+fn memory_size(plan: &Plan, at: usize, size: usize) -> u64 {
+    match at as u64 == plan.kernel.load_address {
+        true => plan.kernel.memory_size.max(size as u64),
+        false => size as u64,
+    }
+}
+
+/// What a uImage's header says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct UimageHeader {
+    pub(super) load: usize,
+    pub(super) size: usize,
+    pub(super) header_good: bool,
+    pub(super) data_crc: u32,
+}
+
+/// Reads the header at the front of `file`; `None` when there is none.
+pub(super) fn uimage_header(file: &[u8]) -> Option<UimageHeader> {
+    let word = |at| be32(file, at);
+    if word(0)? != UIMAGE_MAGIC {
+        return None;
+    }
+    let mut header = file.get(..UIMAGE_HEADER)?.to_vec();
+    header[4..8].fill(0);
+    Some(UimageHeader {
+        load: stoop_core::mips::physical(word(16)?)?,
+        size: word(12)? as usize,
+        header_good: checksum(&header) == word(4)?,
+        data_crc: word(24)?,
+    })
+}

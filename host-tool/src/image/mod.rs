@@ -1,0 +1,350 @@
+//! From a plan to the bytes of an image: the tree with its command line, stored payloads, layout, params, manifest, and the
+//! container around them.
+
+mod codec;
+pub mod container;
+mod note;
+pub mod open;
+
+use std::borrow::Cow;
+
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
+use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
+use stoop_core::{Region, fdt};
+
+use crate::input::Arch;
+use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
+use crate::plan::{ALIAS, Format, Phram, Plan, add_words};
+use crate::{Failure, Result, shim_image};
+
+pub use codec::checksum;
+pub use note::Note;
+pub use open::{Opened, open};
+
+/// Room in the final tree beyond the packed one: for bootargs of full length and as much again for what the shim adds.
+const TREE_GROWTH: usize = 4096 + 4096;
+/// Room for the final tree when it is made from one that is not known yet.
+const UNKNOWN_TREE: usize = 0x2_0000;
+/// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
+const UNKNOWN_BSS: usize = 0x20_0000;
+/// The longest command line that the kernel takes, in bytes without NUL (arch/mips/include/uapi/asm/setup.h).
+pub const LONGEST_LINE: usize = 4095;
+
+/// A payload as it is packed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packed {
+    /// What it is.
+    pub kind: Kind,
+    /// How it is stored.
+    pub codec: stoop_core::codec::Codec,
+    /// Why so.
+    pub why: &'static str,
+    /// Bytes in the file.
+    pub stored: usize,
+    /// Bytes after decoding.
+    pub decoded: usize,
+    /// Of the stored bytes.
+    pub crc: u32,
+    /// Where it goes; empty when it is read where it is.
+    pub place: Region,
+}
+
+/// A finished image.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The file.
+    pub file: Vec<u8>,
+    /// Where everything is.
+    pub places: Places,
+    /// Bytes of the shim with its params, as stored.
+    pub shim: usize,
+    /// Bytes from the load address on, of ELF the first segment's.
+    pub image: usize,
+    /// In the order of delivery.
+    pub payloads: Vec<Packed>,
+    /// The kernel's command line before bootargs.
+    pub line: Vec<u8>,
+    /// Physical.
+    pub entry_point: usize,
+}
+
+/// Makes the image.
+///
+/// # Errors
+/// A command line that is too long, too little RAM, overlaps, params that do not fit.
+pub fn build(plan: &Plan) -> Result<Built> {
+    let kernel = codec::store(plan.codec, &plan.kernel.image)?;
+    let segments = plan.format.value == Format::Elf;
+    // The addresses in it have a fixed width: the line's length does not depend on the layout.
+    let mut line = command_line(plan, Region::EMPTY)?;
+    let tree_size = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line).map(|tree| tree.len())).transpose()?;
+    let shim = shim_image::prebuilt(plan.arch())?;
+    let crc = Crc32::new();
+
+    let blank = shim_image::front(shim, LINKED_AT, &[])?;
+    let mut reserved = blank.bytes.len().next_multiple_of(16);
+    let mut skew = 0;
+    loop {
+        let manifest_at = reserved;
+        let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
+        let dtb_end = dtb_at + tree_size.unwrap_or(0);
+        let kernel_at = dtb_end.next_multiple_of(16) + skew;
+        let head = if segments { dtb_end } else { kernel_at + kernel.bytes.len() };
+        let places = layout::place(&need(plan, head, blank.run_size, tree_size)?)?;
+        let load = places.head.start();
+        if !segments && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
+            skew += 16;
+            continue;
+        }
+        let params = params(plan, manifest_at, &crc)?;
+        let front = shim_image::front(shim, stoop_core::mips::kseg0(places.run.start()), &params)?;
+        if front.bytes.len() > reserved {
+            reserved = front.bytes.len().next_multiple_of(16);
+            continue;
+        }
+
+        line = command_line(plan, places.rootfs)?;
+        let dtb = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line)).transpose()?;
+        let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len());
+        let kernel_place = kernel_place.unwrap_or(Region::EMPTY);
+        let initrd = plan.initrd.as_deref().map(Cow::Borrowed);
+        let rootfs = plan.rootfs.as_ref().map(|rootfs| Cow::Borrowed(&rootfs.bytes[..]));
+        let kernel_source = if segments { kernel_place.start() } else { load + kernel_at };
+        let memory = plan.kernel.memory_size as usize;
+        let parts = [
+            Some(Part::new(Kind::Kernel, kernel.clone(), kernel_source, kernel_place, memory)),
+            initrd.map(|bytes| Part::in_place(Kind::Initrd, bytes, places.initrd)),
+            rootfs.map(|bytes| Part::in_place(Kind::Rootfs, bytes, places.rootfs)),
+            dtb.map(|bytes| {
+                Part::new(Kind::Dtb, codec::stored(Cow::Owned(bytes)), load + dtb_at, Region::EMPTY, 0)
+            }),
+        ];
+        let parts: Vec<Part> = parts.into_iter().flatten().collect();
+        let listing = listing(plan, &places, &parts, load + manifest_at);
+        let note = Note {
+            big_endian: plan.arch().big_endian(),
+            run: places.run,
+            load,
+            unpacked: front.unpacked,
+            manifest: manifest_at,
+        };
+        let mut head = front.bytes.clone();
+        head.resize(manifest_at, 0);
+        head.extend_from_slice(&listing.encode(&crc));
+        head.extend_from_slice(&note.encode(&crc));
+        let pieces = pieces(load, head, &parts);
+        let image = pieces[0].1.len();
+        let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
+        let payloads = parts.iter().map(Part::packed).collect();
+        let file = container::wrap(plan, load, pieces)?;
+        return Ok(Built { file, shim, image, payloads, line, entry_point, places });
+    }
+}
+
+/// Where the prebuilt shim is linked.
+const LINKED_AT: usize = 0x8000_0000;
+
+/// One payload on its way into the image.
+struct Part<'a> {
+    kind: Kind,
+    stored: codec::Stored<'a>,
+    source: usize,
+    destination: Region,
+    place: Region,
+}
+
+impl<'a> Part<'a> {
+    fn new(kind: Kind, stored: codec::Stored<'a>, source: usize, destination: Region, memory: usize) -> Self {
+        let place = Region::new(destination.start(), memory).unwrap_or(destination);
+        Part { kind, stored, source, destination, place }
+    }
+
+    /// It lies where it is needed as soon as the image is where it belongs.
+    fn in_place(kind: Kind, bytes: Cow<'a, [u8]>, place: Region) -> Self {
+        let destination = Region::new(place.start(), bytes.len()).unwrap_or(place);
+        Part { kind, source: place.start(), destination, place, stored: codec::stored(bytes) }
+    }
+
+    fn packed(&self) -> Packed {
+        let stored = &self.stored;
+        let decoded = if self.destination.is_empty() { stored.bytes.len() } else { self.destination.size() };
+        let (codec, why, crc) = (stored.codec, stored.why, stored.crc);
+        Packed { kind: self.kind, codec, why, stored: stored.bytes.len(), decoded, crc, place: self.place }
+    }
+}
+
+/// A copy of the kernel at 2^n bytes from the kernel looks to arch/mips/kernel/setup.c (detect_memory_region) like the end of
+/// RAM.
+fn fakes_a_wrap(copy: usize, kernel: usize) -> bool {
+    let distance = copy.abs_diff(kernel);
+    distance.is_power_of_two() && distance >= 0x20_0000
+}
+
+fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Need> {
+    let kernel = &plan.kernel;
+    let slack = |exact: bool| if exact { 0 } else { UNKNOWN_BSS as u64 };
+    let start = kernel.load_address;
+    let place = crate::plan::region(&(start..start + kernel.memory_size + slack(kernel.memory_exact)))?;
+    let inner = kernel.decompresses_to.as_ref();
+    let decompressed =
+        inner.map(|inner| crate::plan::region(&(inner.region.start..inner.region.end + slack(inner.exact))));
+    let moves = kernel.relocation.as_ref().filter(|relocation| !(relocation.random && plan.stays()));
+    let bootloader = &plan.board.bootloader;
+    let reserved = plan.facts.reserved.iter().filter_map(|(_, range)| crate::plan::region(range).ok());
+    Ok(Need {
+        ram: plan.board.ram,
+        bootloader: bootloader.reserved_top,
+        staging: bootloader.staging,
+        download: bootloader.tftp_address.map(|address| plan.board.physical(address)),
+        reserved: reserved.collect(),
+        kernel: KernelNeed {
+            place,
+            decompressed: decompressed.transpose()?,
+            relocation: moves.map(|relocation| crate::plan::region(&relocation.region)).transpose()?,
+        },
+        run,
+        tree: match plan.handoff.value {
+            HandoffKind::Appended => 0,
+            _ => (tree.unwrap_or(UNKNOWN_TREE) + TREE_GROWTH).next_multiple_of(PAGE),
+        },
+        argv: plan.handoff.value != HandoffKind::Uhi,
+        head,
+        initrd: plan.initrd.as_ref().map_or(0, Vec::len),
+        rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len()),
+        shape: match plan.format.value {
+            Format::Uimage => Shape::Copied { header: container::UIMAGE_HEADER },
+            Format::Raw => Shape::Direct,
+            Format::Elf => Shape::Segments,
+        },
+    })
+}
+
+/// The base line with phram's words. `rootfs` may be empty: then the addresses in it mean nothing, but the length is right.
+fn command_line(plan: &Plan, rootfs: Region) -> Result<Vec<u8>> {
+    let mut line = plan.line.clone();
+    let (start, size) = (rootfs.start(), rootfs.size());
+    let root = |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
+    if plan.dtb.is_some() {
+        let words = match plan.phram.value {
+            Phram::Off => String::new(),
+            Phram::Tree => root(format!("/dev/mtdblock{ALIAS}")),
+            Phram::CommandLine => {
+                let root = root("/dev/mtdblock0".into());
+                let blank = if root.is_empty() { "" } else { " " };
+                // Nobody else reserves its memory: memmap=SIZE$START adds the range and reserves it.
+                format!("phram.phram=rootfs,0x{start:08x},0x{size:08x} memmap=0x{size:08x}$0x{start:08x}{blank}{root}")
+            }
+        };
+        add_words(&mut line, words.as_bytes());
+    }
+    if line.len() > LONGEST_LINE {
+        return Err(Failure::new(format!(
+            "the command line has 0x{:x} bytes, the kernel takes 0x{LONGEST_LINE:x}",
+            line.len()
+        ))
+        .next("shorten --cmdline, --append or the device tree's bootargs"));
+    }
+    Ok(line)
+}
+
+/// The tree with that line; as it was when it has it already.
+fn tree(dtb: &[u8], line: &[u8]) -> Result<Vec<u8>> {
+    let damaged =
+        |error| Failure::new(format!("the device tree is damaged ({error})")).next("compile it again with dtc -I dts -O dtb");
+    let source = fdt::Tree::new(dtb).map_err(damaged)?;
+    let mut out = vec![0; dtb.len() + line.len() + 4096];
+    let edits = fdt::Edits { bootargs: Some(&[line]), ..fdt::Edits::default() };
+    let (size, _) = fdt::write(&source, &edits, &mut out).map_err(damaged)?;
+    out.truncate(size);
+    Ok(out)
+}
+
+/// The params block.
+fn params(plan: &Plan, manifest_at: usize, crc: &Crc32) -> Result<Vec<u8>> {
+    let board = &plan.board;
+    let keep: Vec<u8> = plan.cookie.keep.iter().flat_map(|key| key.bytes().chain([0])).collect();
+    let settings = Settings {
+        ram: board.ram,
+        flash: board.flash_window(),
+        uart: board.uart,
+        cookie_rule: plan.cookie.rule,
+        cookie: if plan.cookie.rule == CookieRule::Off { b"" } else { plan.cookie.text.as_bytes() },
+        keep: &keep,
+        policy: board.defaults.policy,
+        reset: board.reset.map_or((0, 0), |reset| (reset.address, reset.value)),
+        led: board.led.unwrap_or_default(),
+        slots: &[SlotAt { name: b'-', relative: true, address: manifest_at }],
+    };
+    let mut block = [0; MAX_SIZE];
+    let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
+        let bytes = plan.cookie.text.len() + keep.len();
+        Failure::usage(format!("cookie and kept keys take 0x{bytes:x} bytes, too many for the params' 0x{MAX_SIZE:x}"))
+            .next("give a shorter cookie or fewer --keep")
+    })?;
+    Ok(block[..length].to_vec())
+}
+
+fn listing(plan: &Plan, places: &Places, parts: &[Part<'_>], manifest: usize) -> Listing {
+    let slot = plan.kernel.appended_dtb.filter(|_| plan.handoff.value == HandoffKind::Appended);
+    let slot = slot.and_then(|(at, room)| Region::new(at as usize, room as usize));
+    let mut payloads = [None; manifest::PAYLOADS];
+    for part in parts {
+        // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
+        let absolute = plan.format.value == Format::Elf && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
+        let source = if absolute { part.source } else { part.source - manifest };
+        payloads[part.kind as usize] = Some(Entry {
+            codec: part.stored.codec,
+            source_relative: !absolute,
+            destination_relative: false,
+            crc: part.stored.crc,
+            source: Region::new(source, part.stored.bytes.len()).unwrap_or(Region::EMPTY),
+            destination: part.destination,
+            memory_size: part.place.size(),
+        });
+    }
+    Listing {
+        machine: match plan.arch() {
+            Arch::MipsBe => Machine::MipsBe,
+            Arch::MipsLe => Machine::MipsLe,
+            Arch::Arm64 => Machine::Arm64,
+        },
+        handoff: plan.handoff.value,
+        phram: match plan.phram.value {
+            Phram::Tree => manifest::Phram::Tree,
+            Phram::Off | Phram::CommandLine => manifest::Phram::None,
+        },
+        alias: ALIAS,
+        tree: slot.unwrap_or(places.tree),
+        argv: places.argv,
+        entry_point: plan.kernel.entry_point as usize,
+        payloads,
+    }
+}
+
+/// What lies where: the head with everything near it in one piece, in the order of addresses from the load address.
+fn pieces(load: usize, head: Vec<u8>, parts: &[Part<'_>]) -> Vec<(usize, Vec<u8>)> {
+    let mut pieces = vec![(load, head)];
+    let mut sources: Vec<_> = parts.iter().map(|part| (part.source, part)).collect();
+    sources.sort_by_key(|(at, _)| *at);
+    for (at, part) in sources {
+        let bytes = &part.stored.bytes;
+        // What stays in place ends with a whole page of its own.
+        let padded = match part.kind {
+            Kind::Initrd | Kind::Rootfs => part.place.size(),
+            _ => bytes.len(),
+        };
+        let end = load + pieces[0].1.len();
+        if at >= end && at < end + GRAIN {
+            let piece = &mut pieces[0].1;
+            piece.resize(at - load, 0);
+            piece.extend_from_slice(bytes);
+            piece.resize(at - load + padded, 0);
+        } else {
+            let mut bytes = bytes.to_vec();
+            bytes.resize(padded, 0);
+            pieces.push((at, bytes));
+        }
+    }
+    pieces
+}

@@ -1,0 +1,99 @@
+//! The note behind the manifest: what host tools need to know of an image that the shim does not, so that `inspect` and
+//! `simulate` understand an image without knowing how it was packed.
+//!
+//! 32-bit words in the byte order of the machine: magic `STPN`; version (16 bits), length in bytes with its CRC (16
+//! bits); run region: start, size; load address; bytes of the shim when unpacked; offset of the manifest in the image;
+//! CRC-32 of all before it.
+
+use stoop_core::Region;
+use stoop_core::bytes::{put, words};
+use stoop_core::crc32::Crc32;
+
+/// `STPN`.
+const MAGIC: u32 = 0x5354_504e;
+const VERSION: u32 = 1;
+const WORDS: usize = 8;
+/// Bytes of every note.
+pub(super) const SIZE: usize = WORDS * 4;
+
+/// What it says; addresses are physical.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Note {
+    /// Byte order of the machine.
+    pub big_endian: bool,
+    /// RAM that the running shim owns.
+    pub run: Region,
+    /// Where the image was laid out for.
+    pub load: usize,
+    /// Bytes that the image's front unpacks to.
+    pub unpacked: usize,
+    /// Where the manifest lies, from the image's first byte.
+    pub manifest: usize,
+}
+
+impl Note {
+    /// Its bytes.
+    pub(super) fn encode(&self, crc: &Crc32) -> [u8; SIZE] {
+        let header = VERSION << 16 | SIZE as u32;
+        let numbers = [self.run.start(), self.run.size(), self.load, self.unpacked, self.manifest];
+        let fields = [MAGIC, header].into_iter().chain(numbers.map(|number| number as u32));
+        let mut bytes = [0; SIZE];
+        for (field, word) in bytes.chunks_exact_mut(4).zip(fields) {
+            put(field, word, self.big_endian);
+        }
+        let (block, sum) = bytes.split_at_mut(SIZE - 4);
+        put(sum, crc.of(block), self.big_endian);
+        bytes
+    }
+
+    /// Reads the note at the front of `bytes`; `None` when there is none or it is damaged.
+    pub(super) fn decode(bytes: &[u8], big_endian: bool, crc: &Crc32) -> Option<Note> {
+        let mut fields = [0; WORDS];
+        words(&mut fields, bytes, big_endian)?;
+        let [magic, header, start, size, load, unpacked, manifest, sum] = fields;
+        let good = magic == MAGIC && header == VERSION << 16 | SIZE as u32 && sum == crc.of(bytes.get(..SIZE - 4)?);
+        let run = Region::new(start as usize, size as usize).filter(|_| good)?;
+        Some(Note {
+            big_endian,
+            run,
+            load: load as usize,
+            unpacked: unpacked as usize,
+            manifest: manifest as usize,
+        })
+    }
+
+    /// The first note in an image's first bytes, at a multiple of four.
+    pub(super) fn find(image: &[u8], big_endian: bool, crc: &Crc32) -> Option<Note> {
+        let magic = if big_endian { MAGIC.to_be_bytes() } else { MAGIC.to_le_bytes() };
+        let within = image.len().min(SEARCHED);
+        let places = (0..within.saturating_sub(SIZE - 1)).step_by(4).filter(|at| image[*at..].starts_with(&magic));
+        places.filter_map(|at| Note::decode(&image[at..], big_endian, crc)).next()
+    }
+}
+
+/// A shim with params and manifest is smaller than this.
+const SEARCHED: usize = 0x1_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_found_again_and_a_damaged_one_is_not() {
+        let crc = Crc32::new();
+        for big_endian in [true, false] {
+            let run = Region::new(0x120_0000, 0x8000).unwrap();
+            let note = Note { big_endian, run, load: 0x200_0000, unpacked: 0x2400, manifest: 0x1800 };
+            let mut image = vec![0; 64];
+            image.extend(note.encode(&crc));
+            assert_eq!(Note::find(&image, big_endian, &crc), Some(note));
+            assert_eq!(Note::find(&image, !big_endian, &crc), None);
+            assert_eq!(Note::find(&image[..image.len() - 1], big_endian, &crc), None);
+            for bit in 0..SIZE * 8 {
+                let mut damaged = image.clone();
+                damaged[64 + bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Note::find(&damaged, big_endian, &crc), None, "bit {bit}");
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! An image from its bytes: which container, where its pieces go, the shim with its params, the manifest, and whether every
+//! checksum holds.
+
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{Architecture, Endianness, Object};
+use stoop_core::Region;
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::params::Params;
+
+use super::container::{UIMAGE_HEADER, uimage_header};
+use super::{Note, checksum};
+use crate::plan::Format;
+use crate::{Failure, Result, shim_image};
+
+/// One checksum.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    /// What it is over.
+    pub of: String,
+    /// Empty when it holds; else what is wrong.
+    pub wrong: Option<String>,
+}
+
+/// An image, taken apart.
+#[derive(Clone, Debug)]
+pub struct Opened<'a> {
+    /// Its container.
+    pub format: Format,
+    /// Where the first byte of `image` goes, physical.
+    pub load: usize,
+    /// From the shim's first byte on.
+    pub image: &'a [u8],
+    /// All bytes with their physical addresses.
+    pub pieces: Vec<(usize, &'a [u8])>,
+    /// What the packer noted.
+    pub note: Note,
+    /// Bytes that the shim's front takes in the image, at most.
+    pub shim: usize,
+    /// The shim at its run address, with the params at its end.
+    pub unpacked: Vec<u8>,
+    /// The container's checksums.
+    pub container: Vec<Check>,
+}
+
+/// Takes an image apart. Damaged payloads are no error here, see [`Opened::checks`].
+///
+/// # Errors
+/// No stoop image, or one so damaged that nothing can be said.
+pub fn open(file: &[u8]) -> Result<Opened<'_>> {
+    if file.is_empty() {
+        return Err(Failure::new("the file is empty").next("pack the image again"));
+    }
+    let mut container = Vec::new();
+    let (format, load, pieces) = if let Some(header) = uimage_header(file) {
+        let data = &file[UIMAGE_HEADER..];
+        if data.len() < header.size {
+            return Err(Failure::new(format!(
+                "the uImage promises 0x{:x} bytes and has 0x{:x}",
+                header.size,
+                data.len()
+            ))
+            .next("pack or download it again"));
+        }
+        let data = &data[..header.size];
+        container.push(Check::new("uImage header", header.header_good, || "its CRC-32 does not match".into()));
+        let computed = checksum(data);
+        let wrong = || format!("CRC-32 0x{computed:08x}, the header says 0x{:08x}", header.data_crc);
+        container.push(Check::new("uImage data", computed == header.data_crc, wrong));
+        (Format::Uimage, Some(header.load), vec![(header.load, data)])
+    } else if file.starts_with(b"\x7fELF") {
+        let (entry, segments) = segments(file)?;
+        (Format::Elf, Some(entry), segments)
+    } else {
+        (Format::Raw, None, vec![(0, file)])
+    };
+    let first = match load {
+        Some(load) => pieces.iter().find(|(at, _)| *at == load).map(|(_, bytes)| *bytes),
+        None => Some(file),
+    };
+    let image = first.unwrap_or_default();
+    let Some((big_endian, _)) = shim_image::mark(image) else {
+        return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
+            .next("give a file that `stoop pack` wrote"));
+    };
+    let damaged = |what: &str| {
+        Failure::new(format!("the image is damaged: {what}")).next("pack or download it again")
+    };
+    let note = Note::find(image, big_endian, &Crc32::new()).ok_or_else(|| damaged("the note behind its manifest is gone"))?;
+    let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
+    let load = load.unwrap_or(note.load);
+    let pieces = if format == Format::Raw { vec![(load, file)] } else { pieces };
+    Ok(Opened { format, load, image, pieces, note, shim: note.manifest, unpacked, container })
+}
+
+impl Check {
+    fn new(of: impl Into<String>, holds: bool, wrong: impl FnOnce() -> String) -> Check {
+        Check { of: of.into(), wrong: (!holds).then(wrong) }
+    }
+}
+
+fn segments(file: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>)> {
+    let broken = |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
+    let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
+    if elf.architecture() != Architecture::Mips {
+        return Err(Failure::new(format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()))
+            .next("give a file that `stoop pack` wrote"));
+    }
+    let endian = elf.endian();
+    let physical = |address: u64| {
+        stoop_core::mips::physical(address as u32).ok_or_else(|| broken(format!("0x{address:x} is not in KSEG0 or KSEG1")))
+    };
+    let mut pieces = Vec::new();
+    for header in elf.elf_program_headers() {
+        if header.p_type(endian) != object::elf::PT_LOAD {
+            continue;
+        }
+        let bytes = header.data(endian, file).map_err(|()| broken("a segment ends behind the file".into()))?;
+        pieces.push((physical(header.p_paddr(endian).into())?, bytes));
+    }
+    Ok((physical(elf.entry())?, pieces))
+}
+
+impl Opened<'_> {
+    /// Physical address of the manifest.
+    pub fn manifest_at(&self) -> usize {
+        self.load + self.note.manifest
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> Machine {
+        if self.note.big_endian { Machine::MipsBe } else { Machine::MipsLe }
+    }
+
+    /// The params block, checked.
+    ///
+    /// # Errors
+    /// As the shim would find it.
+    pub fn params(&self, crc: &Crc32) -> stoop_core::Result<Params<'_>> {
+        Params::check(shim_image::params(&self.unpacked).unwrap_or(&[]), self.note.big_endian, crc)
+    }
+
+    /// The manifest, checked, its addresses as if the image were where it was laid out for.
+    ///
+    /// # Errors
+    /// As the shim would find it.
+    pub fn manifest(&self, crc: &Crc32) -> stoop_core::Result<Manifest> {
+        let bytes = self.image.get(self.note.manifest..).unwrap_or(&[]);
+        Manifest::check(bytes, self.manifest_at(), self.load, self.machine(), crc)
+    }
+
+    /// The bytes at a physical range, when one piece has them all.
+    pub fn bytes(&self, at: Region) -> Option<&[u8]> {
+        let (start, piece) = self.pieces.iter().find(|(start, piece)| {
+            Region::new(*start, piece.len()).is_some_and(|region| !at.is_empty() && region.contains(&at))
+        })?;
+        piece.get(at.start() - start..at.end() - start)
+    }
+
+    /// Every checksum, in the order of the file.
+    pub fn checks(&self) -> Vec<Check> {
+        let crc = Crc32::new();
+        let mut checks = self.container.clone();
+        let params = self.params(&crc);
+        checks.push(Check { of: "params".into(), wrong: params.err().map(|error| error.to_string()) });
+        let found = self.manifest(&crc);
+        checks.push(Check { of: "manifest".into(), wrong: found.as_ref().err().map(ToString::to_string) });
+        let Ok(found) = found else { return checks };
+        for kind in Kind::ALL {
+            let payload = found.payload(kind as usize);
+            if payload.source.is_empty() {
+                continue;
+            }
+            let wrong = match self.bytes(payload.source) {
+                None => Some(format!("0x{:x} bytes are not in the file", payload.source.size())),
+                Some(bytes) => {
+                    let computed = checksum(bytes);
+                    let stored = payload.crc;
+                    (computed != stored).then(|| format!("CRC-32 0x{computed:08x}, the manifest says 0x{stored:08x}"))
+                }
+            };
+            checks.push(Check { of: kind.subject().text().into(), wrong });
+        }
+        checks
+    }
+}

@@ -1,0 +1,71 @@
+//! First fit: the lowest, or highest, place for a region among those that are taken.
+
+use stoop_core::Region;
+
+use super::{Named, What, When};
+use crate::{Failure, Result};
+
+/// Regions taken so far, and the RAM around them.
+#[derive(Clone, Debug)]
+pub(super) struct Fit {
+    pub(super) ram: Region,
+    pub(super) taken: Vec<Named>,
+}
+
+impl Fit {
+    /// Whether nothing is in the way there.
+    pub(super) fn free(&self, region: Region, when: When) -> bool {
+        let named = Named::new(What::Image, region, when);
+        self.ram.contains(&region) && !self.taken.iter().any(|taken| taken.collides(&named))
+    }
+
+    /// The lowest address at or above `floor`, a multiple of `align`, where `size` bytes are free during `when`.
+    pub(super) fn lowest(&self, size: usize, align: usize, when: When, floor: usize) -> Option<usize> {
+        let ends = self.taken.iter().filter(|taken| taken.when.meets(when)).map(|taken| taken.region.end());
+        let mut candidates: Vec<usize> =
+            ends.chain([self.ram.start()]).map(|end| end.max(floor).next_multiple_of(align)).collect();
+        candidates.sort_unstable();
+        candidates.into_iter().find(|start| Region::new(*start, size).is_some_and(|region| self.free(region, when)))
+    }
+
+    /// The highest such address.
+    pub(super) fn highest(&self, size: usize, align: usize, when: When) -> Option<usize> {
+        let starts = self.taken.iter().filter(|taken| taken.when.meets(when)).map(|taken| taken.region.start());
+        let mut candidates: Vec<usize> =
+            starts.chain([self.ram.end()]).filter_map(|end| Some(end.checked_sub(size)? / align * align)).collect();
+        candidates.sort_unstable();
+        candidates.into_iter().rev().find(|start| self.free(Region::new(*start, size).unwrap_or(Region::EMPTY), when))
+    }
+
+    /// Takes a region.
+    pub(super) fn take(&mut self, what: What, region: Region, when: When) {
+        if !region.is_empty() {
+            self.taken.push(Named::new(what, region, when));
+        }
+    }
+
+    /// That no place is left, with the largest thing in the way.
+    pub(super) fn full(&self, what: What, size: usize, when: When) -> Failure {
+        let in_the_way = self.taken.iter().filter(|taken| taken.when.meets(when));
+        let largest = in_the_way.max_by_key(|taken| taken.region.size());
+        let beside = largest.map_or(String::new(), |largest| format!(" beside the {largest}"));
+        let relocation = largest.is_some_and(|largest| largest.what == What::Relocation);
+        Failure::new(format!(
+            "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
+            self.ram.start(),
+            self.ram.end()
+        ))
+        .next(match relocation {
+            true => "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable",
+            false => "give a smaller kernel, initrd or root filesystem",
+        })
+    }
+
+    /// [`Fit::lowest`], taken.
+    pub(super) fn place(&mut self, what: What, size: usize, align: usize, when: When, floor: usize) -> Result<Region> {
+        let start = self.lowest(size, align, when, floor).ok_or_else(|| self.full(what, size, when))?;
+        let region = Region::new(start, size).unwrap_or(Region::EMPTY);
+        self.take(what, region, when);
+        Ok(region)
+    }
+}

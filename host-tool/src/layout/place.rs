@@ -1,0 +1,261 @@
+//! What a boot needs, and where it goes.
+
+use stoop_core::Region;
+use stoop_core::region::align_up;
+
+use super::fit::Fit;
+use super::{ARGV_SIZE, GRAIN, KSEG_SIZE, LOW, Named, PAGE, What, When, prove};
+use crate::{Failure, Result};
+
+/// The kernel's ranges, physical.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KernelNeed {
+    /// Image and bss; of a vmlinuz image, bss and heap.
+    pub place: Region,
+    /// What a vmlinuz writes.
+    pub decompressed: Option<Region>,
+    /// Where it may move itself.
+    pub relocation: Option<Region>,
+}
+
+/// How the image gets into RAM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Fetched to one place with a header of so many bytes, then copied to its load address: uImage.
+    Copied {
+        /// Bytes in front of the image.
+        header: usize,
+    },
+    /// Fetched to where it is entered.
+    Direct,
+    /// Fetched, then loaded segment by segment, kernel and root filesystem where they belong: ELF.
+    Segments,
+}
+
+/// Sizes in bytes and ranges, all physical.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Need {
+    /// Of the board.
+    pub ram: Region,
+    /// At the top of RAM, the bootloader's.
+    pub bootloader: usize,
+    /// Where the bootloader copies a flash image to first.
+    pub staging: Option<Region>,
+    /// Where the bootloader likes to fetch files to.
+    pub download: Option<usize>,
+    /// What the device tree reserves.
+    pub reserved: Vec<Region>,
+    /// The kernel.
+    pub kernel: KernelNeed,
+    /// For the running shim.
+    pub run: usize,
+    /// For the final device tree; 0 when it goes into a slot inside the kernel.
+    pub tree: usize,
+    /// The handoff passes argc and argv.
+    pub argv: bool,
+    /// Everything of the image in front of initrd and root filesystem. Of segments: without the kernel.
+    pub head: usize,
+    /// 0 for none.
+    pub initrd: usize,
+    /// 0 for none.
+    pub rootfs: usize,
+    /// How the image gets into RAM.
+    pub shape: Shape,
+}
+
+/// Where everything goes; empty regions for what is not there. Proven.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Places {
+    /// Where the bootloader fetches the file to.
+    pub download: usize,
+    /// Where the shim runs.
+    pub run: Region,
+    /// The image without initrd and root filesystem; its start is the load address and the entry point.
+    pub head: Region,
+    /// Room for the final tree.
+    pub tree: Region,
+    /// Room for argc and argv.
+    pub argv: Region,
+    /// In whole pages.
+    pub initrd: Region,
+    /// In whole pages.
+    pub rootfs: Region,
+    /// Every region, by address.
+    pub regions: Vec<Named>,
+}
+
+const ALL: When = When::DOWNLOAD.and(KEPT);
+const KEPT: When = When::SHIM.and(When::HANDOFF).and(When::KERNEL);
+const LOADED: When = When::DOWNLOAD.and(When::SHIM);
+
+/// Finds a place for everything, and proves it.
+///
+/// # Errors
+/// Too little RAM, or ranges that are not ours to choose and overlap; both name the regions with their numbers.
+pub fn place(need: &Need) -> Result<Places> {
+    // Where the bootloader likes its downloads, if that leaves room for the rest; else wherever there is room.
+    let placed = match need.download {
+        Some(at) => try_place(need, Some(at)).or_else(|_| try_place(need, None)),
+        None => try_place(need, None),
+    };
+    let mut places = placed?;
+    prove(&places.regions, need.ram)?;
+    places.regions.sort_by_key(|named| (named.region.start(), named.region.end()));
+    Ok(places)
+}
+
+/// One attempt, the download's place given or found last.
+fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
+    let mut fit = given(need)?;
+    let floor = floor(need);
+    let pages = |size: usize| align_up(size, PAGE).unwrap_or(usize::MAX);
+    let (initrd, rootfs) = (pages(need.initrd), pages(need.rootfs));
+    let segments = need.shape == Shape::Segments;
+
+    let mut group = Group::default();
+    group.push(What::Image, need.head, PAGE, LOADED);
+    group.push(What::Initrd, initrd, PAGE, ALL);
+    if !segments {
+        group.push(What::Rootfs, rootfs, GRAIN, ALL);
+    }
+    let file = match need.shape {
+        Shape::Copied { header } => Some(group.size() + header),
+        // Headers, and every segment at a multiple of the grain.
+        Shape::Segments => Some(group.size() + rootfs + need.kernel.place.size() + 4 * GRAIN),
+        Shape::Direct => None,
+    };
+
+    let fetched = |fit: &mut Fit, at: Option<usize>| -> Result<usize> {
+        let Some(size) = file else { return Ok(0) };
+        match at.and_then(|at| Region::new(at, size)) {
+            Some(region) if fit.free(region, When::DOWNLOAD) => {
+                fit.take(What::Download, region, When::DOWNLOAD);
+                Ok(region.start())
+            }
+            Some(region) => Err(Failure::new(format!("no room for the file at 0x{:x}", region.start()))),
+            None => Ok(fit.place(What::Download, size, GRAIN, When::DOWNLOAD, floor)?.start()),
+        }
+    };
+    let mut at = 0;
+    if download.is_some() {
+        at = fetched(&mut fit, download)?;
+    }
+    let run = fit.place(What::Shim, need.run, GRAIN, When::SHIM, floor)?;
+    let tree = match need.tree {
+        0 => Region::EMPTY,
+        size => fit.place(What::Tree, size, GRAIN, KEPT, floor)?,
+    };
+    let argv = match need.argv {
+        true => high(&mut fit, What::Argv, ARGV_SIZE)?,
+        false => Region::EMPTY,
+    };
+    let wish = if need.shape == Shape::Direct { download } else { None };
+    let placed = group.place(&mut fit, wish, floor)?;
+    let part = |what: What| {
+        let found = placed.iter().find(|named| named.what == what);
+        found.map_or(Region::EMPTY, |named| named.region)
+    };
+    let head = part(What::Image);
+    let rootfs = match segments && rootfs != 0 {
+        true => fit.place(What::Rootfs, rootfs, GRAIN, ALL, floor)?,
+        false => part(What::Rootfs),
+    };
+    if download.is_none() {
+        at = fetched(&mut fit, None)?;
+    }
+    let download = if file.is_some() { at } else { head.start() };
+    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
+}
+
+/// What is not ours to choose.
+fn given(need: &Need) -> Result<Fit> {
+    let ram = Region::between(need.ram.start().max(LOW), need.ram.end().min(KSEG_SIZE))
+        .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))?;
+    let mut fit = Fit { ram, taken: Vec::new() };
+    let kernel = need.kernel;
+    let segments = need.shape == Shape::Segments;
+    let mut when = When::SHIM.and(When::HANDOFF);
+    if segments {
+        when = when.and(When::DOWNLOAD);
+    }
+    if kernel.decompressed.is_none() {
+        when = when.and(When::KERNEL);
+    }
+    fit.take(What::Kernel, kernel.place, when);
+    // Its bss may begin inside the vmlinuz, which is done by then; its bytes do not, or it would not have been linked so.
+    fit.take(What::Decompressed, kernel.decompressed.unwrap_or_default(), When::KERNEL);
+    fit.take(What::Relocation, kernel.relocation.unwrap_or_default(), When::KERNEL);
+    fit.take(What::Staging, need.staging.unwrap_or_default(), When::DOWNLOAD);
+    for region in &need.reserved {
+        fit.take(What::Reserved, *region, KEPT);
+    }
+    let top = ram.size().min(need.bootloader);
+    fit.take(What::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
+    // Before anything is placed: what contradicts itself already.
+    prove(&fit.taken, need.ram)?;
+    Ok(fit)
+}
+
+/// Above the kernel, where nothing of the old system is that a kernel or bootloader could still use.
+fn floor(need: &Need) -> usize {
+    let decompressed = need.kernel.decompressed.map_or(0, |region| region.end());
+    need.kernel.place.end().max(decompressed)
+}
+
+fn high(fit: &mut Fit, what: What, size: usize) -> Result<Region> {
+    // Away from the bootloader also after its end: it may be asked to go on.
+    let start = fit.highest(size, PAGE, KEPT).ok_or_else(|| fit.full(what, size, KEPT))?;
+    let region = Region::new(start, size).unwrap_or(Region::EMPTY);
+    fit.take(what, region, KEPT);
+    Ok(region)
+}
+
+/// Regions one behind the other at fixed distances.
+#[derive(Default)]
+struct Group {
+    parts: Vec<(What, usize, usize, When)>,
+}
+
+impl Group {
+    fn push(&mut self, what: What, size: usize, align: usize, when: When) {
+        if size != 0 {
+            self.parts.push((what, self.size().next_multiple_of(align), size, when));
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.parts.last().map_or(0, |(_, offset, size, _)| offset + size)
+    }
+
+    fn at(&self, start: usize) -> Option<Vec<Named>> {
+        let part = |(what, offset, size, when): &(What, usize, usize, When)| {
+            Some(Named::new(*what, Region::new(start.checked_add(*offset)?, *size)?, *when))
+        };
+        self.parts.iter().map(part).collect()
+    }
+
+    /// At `wish` if that is free, else at the lowest address where all parts are.
+    fn place(&self, fit: &mut Fit, wish: Option<usize>, floor: usize) -> Result<Vec<Named>> {
+        let free = |start: &usize| {
+            let parts = self.at(*start);
+            start.is_multiple_of(GRAIN)
+                && parts.is_some_and(|parts| parts.iter().all(|part| fit.free(part.region, part.when)))
+        };
+        let behind = |taken: &Named| {
+            let parts = self.parts.iter();
+            parts.map(move |(_, offset, ..)| taken.region.end().saturating_sub(*offset)).collect::<Vec<_>>()
+        };
+        let mut candidates: Vec<usize> = fit.taken.iter().flat_map(behind).collect();
+        candidates.push(fit.ram.start());
+        candidates.iter_mut().for_each(|start| *start = (*start).max(floor).next_multiple_of(GRAIN));
+        candidates.sort_unstable();
+        let found = wish.into_iter().chain(candidates).find(free);
+        let largest = self.parts.iter().max_by_key(|part| part.2);
+        let start = found.ok_or_else(|| {
+            fit.full(largest.map_or(What::Image, |part| part.0), self.size(), largest.map_or(ALL, |part| part.3))
+        })?;
+        let parts = self.at(start).unwrap_or_default();
+        parts.iter().for_each(|part| fit.take(part.what, part.region, part.when));
+        Ok(parts)
+    }
+}

@@ -1,0 +1,50 @@
+//! The proof: every region inside RAM, and no two alive at the same time share a byte.
+
+use super::{KSEG_SIZE, Named, What};
+use stoop_core::Region;
+
+use crate::{Failure, Result};
+
+const STAY: &str = "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable";
+
+/// Checks every region against `ram` and every other region.
+///
+/// # Errors
+/// The first region outside RAM, or the first two that overlap, with all numbers.
+pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
+    for named in regions {
+        // A device tree may reserve what is no RAM.
+        if named.what == What::Reserved || named.region.is_empty() {
+            continue;
+        }
+        if named.region.end() > KSEG_SIZE || !ram.contains(&named.region) {
+            return Err(Failure::new(format!(
+                "{named} is not in RAM [0x{:08x}, 0x{:08x})",
+                ram.start(),
+                ram.end().min(KSEG_SIZE)
+            ))
+            .next(match named.what {
+                What::Relocation => STAY,
+                _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
+            }));
+        }
+    }
+    for (index, first) in regions.iter().enumerate() {
+        if let Some(second) = regions[index + 1..].iter().find(|second| first.collides(second)) {
+            return Err(overlap(first, second));
+        }
+    }
+    Ok(())
+}
+
+fn overlap(first: &Named, second: &Named) -> Failure {
+    let is = |what| first.what == what || second.what == what;
+    let next = if is(What::Relocation) {
+        STAY
+    } else if is(What::Staging) || is(What::Bootloader) {
+        "give a smaller kernel or root filesystem: the bootloader leaves no more room"
+    } else {
+        "report this: the layout should have found another place"
+    };
+    Failure::new(format!("{first} overlaps {second}")).next(next)
+}

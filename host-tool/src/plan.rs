@@ -1,0 +1,529 @@
+//! From what the user asked for to one complete plan: flags before the board's defaults before what fits the kernel, each
+//! with its origin. Nothing is written here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use stoop_core::bootargs::is_text;
+use stoop_core::manifest::HandoffKind;
+use stoop_core::params::CookieRule;
+
+use crate::board::{self, Board, Container};
+use crate::device_tree::{self, Facts};
+use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb, initrd};
+use crate::kconfig::Kconfig;
+use crate::preflight::{self, PhramWish, Wants};
+use crate::ui::Progress;
+use crate::{Failure, Result};
+
+/// N of the `mtdN` alias that names the root filesystem in RAM: no kernel counts this far by itself, so it is free
+/// whatever else registers (drivers/mtd/mtdcore.c: add_mtd_device).
+pub const ALIAS: u8 = 99;
+/// The cookie unless another is given.
+pub const COOKIE: &str = "liminix";
+
+/// A container for the image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// Legacy U-Boot image, for `bootm`
+    Uimage,
+    /// ELF, for `bootelf`, kexec and QEMU
+    Elf,
+    /// The bytes alone, for `go`
+    Raw,
+}
+
+impl Format {
+    /// As in messages and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Uimage => "uimage",
+            Format::Elf => "elf",
+            Format::Raw => "raw",
+        }
+    }
+}
+
+/// How payloads are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum CodecWish {
+    /// The smallest that fits
+    #[default]
+    Auto,
+    /// As they are
+    Store,
+}
+
+/// How the cookie must appear.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum CookieMatch {
+    /// Anywhere in the bootargs
+    #[default]
+    Contains,
+    /// As a word of its own
+    Word,
+}
+
+/// How to call the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum HandoffWish {
+    /// By what the kernel is
+    #[default]
+    Auto,
+    /// Device tree in a1
+    Uhi,
+    /// argc, argv
+    Argv,
+    /// Device tree in the kernel's own slot
+    Appended,
+}
+
+/// How the kernel learns of the root filesystem in RAM.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum PhramChoice {
+    /// By what the kernel can do
+    #[default]
+    Auto,
+    /// By the device tree
+    Dt,
+    /// By phram.phram= on the command line
+    Cmdline,
+    /// Not at all
+    Off,
+}
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Name or file.
+    pub board: String,
+    /// Any form of kernel.
+    pub kernel: PathBuf,
+    /// Its configuration, when it does not carry it.
+    pub config: Option<PathBuf>,
+    /// Of a flat binary.
+    pub load_address: Option<u64>,
+    /// Of a flat binary.
+    pub entry_point: Option<u64>,
+    /// Instead of the board's.
+    pub dtb: Option<PathBuf>,
+    /// The bootloader passes a device tree, so none is packed.
+    pub bootloader_dtb: bool,
+    /// A squashfs.
+    pub rootfs: Option<PathBuf>,
+    /// Any initial ramdisk.
+    pub initrd: Option<PathBuf>,
+    /// Replaces the tree's bootargs.
+    pub cmdline: Option<String>,
+    /// Extends them.
+    pub append: Option<String>,
+    /// Instead of [`COOKIE`].
+    pub cookie: Option<String>,
+    /// How it must appear.
+    pub cookie_match: CookieMatch,
+    /// Bootargs always count.
+    pub no_cookie: bool,
+    /// Keys that pass without the cookie.
+    pub keep: Vec<String>,
+    /// How payloads are stored.
+    pub codec: CodecWish,
+    /// `None`: the first of the board's that stoop writes.
+    pub format: Option<Format>,
+    /// How the kernel learns of the root filesystem.
+    pub phram: PhramChoice,
+    /// How to call the kernel.
+    pub handoff: HandoffWish,
+}
+
+/// Where a choice comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The board's data.
+    Board,
+    /// What the kernel is.
+    Kernel,
+    /// Nobody said otherwise.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Origin::Flag => "asked for",
+            Origin::Board => "the board's",
+            Origin::Kernel => "by the kernel",
+            Origin::Default => "default",
+        })
+    }
+}
+
+/// A choice.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chosen<T> {
+    /// What.
+    pub value: T,
+    /// Who chose.
+    pub origin: Origin,
+}
+
+/// How the root filesystem gets its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phram {
+    /// No root filesystem, or none of our doing.
+    Off,
+    /// A node in the device tree.
+    Tree,
+    /// Words on the command line.
+    CommandLine,
+}
+
+impl Phram {
+    /// As in messages and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phram::Off => "off",
+            Phram::Tree => "dt",
+            Phram::CommandLine => "cmdline",
+        }
+    }
+}
+
+/// When bootargs count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cookie {
+    /// The rule.
+    pub rule: CookieRule,
+    /// Empty when the rule is off.
+    pub text: String,
+    /// Keys that pass without it.
+    pub keep: Vec<String>,
+}
+
+/// Everything resolved and read; what is left is arithmetic.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The board.
+    pub board: Board,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The device tree as given; `None` when the bootloader passes one.
+    pub dtb: Option<Chosen<Vec<u8>>>,
+    /// What it says; of an empty tree when there is none.
+    pub facts: Facts,
+    /// The initial ramdisk's bytes.
+    pub initrd: Option<Vec<u8>>,
+    /// The root filesystem.
+    pub rootfs: Option<Rootfs>,
+    /// The kernel's command line before bootargs, without phram's words.
+    pub line: Vec<u8>,
+    /// Whether phram's words belong behind it: the user has no root= of their own.
+    pub line_takes_root: bool,
+    /// The cookie.
+    pub cookie: Cookie,
+    /// How payloads are stored.
+    pub codec: CodecWish,
+    /// The container.
+    pub format: Chosen<Format>,
+    /// How the root filesystem gets its name.
+    pub phram: Chosen<Phram>,
+    /// How the kernel is called, and why so.
+    pub handoff: Chosen<HandoffKind>,
+    /// The reason for the handoff.
+    pub handoff_reason: String,
+    /// What the user should know, whole sentences without a full stop.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Reads every input and resolves every choice.
+    ///
+    /// # Errors
+    /// Unreadable or foreign inputs, contradictions between them, and a kernel that does not take what it would get.
+    pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
+        let board = board::load(&request.board)?;
+        let cookie = cookie(request)?;
+        for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
+            if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
+                return Err(Failure::usage(format!("{flag} holds bytes that are not printable ASCII"))
+                    .next("give one line of plain text"));
+            }
+        }
+        let format = format(request, &board)?;
+        let config = request.config.as_deref().map(Kconfig::read).transpose()?;
+        let overrides = Overrides { load_address: request.load_address, entry_point: request.entry_point, config };
+        progress.step("reading the kernel", None);
+        let kernel = Kernel::read(&request.kernel, overrides, progress)?;
+        same_machine(&kernel, &board, &request.kernel)?;
+        let initrd = request.initrd.as_deref().map(initrd::read).transpose()?;
+        let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
+        let mut warnings = kernel.notes.clone();
+        warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));
+        warnings.extend(board_warnings(&board, &kernel, format.value));
+
+        let wants = Wants {
+            handoff: None,
+            phram: phram_wish(request, &board),
+            rootfs: rootfs.as_ref().map(|rootfs| rootfs.info),
+            initrd: initrd.is_some(),
+            initrd_codec: initrd.as_ref().and_then(|initrd| initrd.codec),
+        };
+        let (handoff, handoff_reason, phram) = handoff(request, &board, &kernel, wants, &mut warnings)?;
+        let dtb = device_tree(request, &board, handoff.value)?;
+        let facts = dtb.as_ref().map(|dtb| Facts::of(&dtb.value)).transpose()?.unwrap_or_default();
+        let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
+        let (line, line_takes_root) = line(request, dtb.is_some(), &facts)?;
+        Ok(Plan {
+            board,
+            kernel,
+            dtb,
+            facts,
+            initrd: initrd.map(|initrd| initrd.bytes),
+            rootfs,
+            line,
+            line_takes_root,
+            cookie,
+            codec: request.codec,
+            format,
+            phram,
+            handoff,
+            handoff_reason,
+            warnings,
+        })
+    }
+
+    /// What the kernel is for.
+    pub fn arch(&self) -> Arch {
+        self.kernel.arch
+    }
+
+    /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
+    pub fn stays(&self) -> bool {
+        has_word(&self.line, |word| word.starts_with(b"nokaslr"))
+    }
+}
+
+/// A word of `line` for which `is` holds.
+pub fn has_word(line: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
+    line.split(|byte| matches!(byte, b' ' | b'\t')).any(is)
+}
+
+fn cookie(request: &Request) -> Result<Cookie> {
+    let text = request.cookie.clone().unwrap_or_else(|| COOKIE.to_owned());
+    let keep = request.keep.clone();
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if let Some(key) = keep.iter().find(|key| !plain(key) || key.contains('=')) {
+        return Err(Failure::usage(format!("--keep {key:?} is not the name of a key"))
+            .next("give the part in front of the `=`, for example `--keep bootImage`"));
+    }
+    if request.no_cookie {
+        return Ok(Cookie { rule: CookieRule::Off, text: String::new(), keep });
+    }
+    if !is_text(text.as_bytes()) || text.is_empty() || text.len() > 255 {
+        return Err(Failure::usage(format!("--cookie {text:?} is empty, longer than 255 bytes or not printable"))
+            .next("give a word, or `--no-cookie` to let all bootargs count"));
+    }
+    let rule = match request.cookie_match {
+        CookieMatch::Contains => CookieRule::Contains,
+        CookieMatch::Word if plain(&text) => CookieRule::Word,
+        CookieMatch::Word => {
+            return Err(Failure::usage(format!("--cookie {text:?} holds a blank and can never be one word"))
+                .next("give a cookie without blanks, or leave `--cookie-match word` away"));
+        }
+    };
+    Ok(Cookie { rule, text, keep })
+}
+
+fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
+    if let Some(value) = request.format {
+        return Ok(Chosen { value, origin: Origin::Flag });
+    }
+    let written = board.bootloader.containers.iter().find_map(|container| match container {
+        Container::UimageNone => Some(Format::Uimage),
+        Container::Elf => Some(Format::Elf),
+        Container::Raw => Some(Format::Raw),
+        Container::UimageLzma | Container::UimageGzip | Container::Fit => None,
+    });
+    match written {
+        Some(value) => Ok(Chosen { value, origin: Origin::Board }),
+        None => Err(Failure::usage(format!(
+            "{}'s bootloader starts none of the formats that stoop writes: uimage, elf, raw",
+            board.name
+        ))
+        .next("if it does start one of them, name it with --format")),
+    }
+}
+
+fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
+    let board_arch = match board.arch {
+        board::Arch::MipsBe => Arch::MipsBe,
+        board::Arch::MipsLe => Arch::MipsLe,
+        board::Arch::Arm64 => Arch::Arm64,
+    };
+    if kernel.arch == board_arch {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{}: the kernel is {}, the board {} is {board_arch}",
+        path.display(),
+        kernel.arch,
+        board.name
+    ))
+    .next("give a kernel that was built for this board's byte order"))
+}
+
+fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let runs_at = kernel.runs_at().start as usize;
+    let mut links = board.load_addresses.values().map(|address| board.physical(*address));
+    if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
+        let known: Vec<_> =
+            board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
+        warnings.push(format!(
+            "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
+            board.typed(runs_at),
+            board.name,
+            known.join(" or ")
+        ));
+    }
+    let container = match format {
+        Format::Uimage => Container::UimageNone,
+        Format::Elf => Container::Elf,
+        Format::Raw => Container::Raw,
+    };
+    if !board.bootloader.containers.contains(&container) {
+        warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
+    }
+    warnings
+}
+
+fn phram_wish(request: &Request, board: &Board) -> PhramWish {
+    match (request.phram, board.defaults.phram) {
+        (PhramChoice::Dt, _) | (PhramChoice::Auto, board::Phram::Dt) => PhramWish::Tree,
+        (PhramChoice::Cmdline, _) | (PhramChoice::Auto, board::Phram::Cmdline) => PhramWish::CommandLine,
+        (PhramChoice::Off, _) | (PhramChoice::Auto, board::Phram::Off) => PhramWish::Off,
+        (PhramChoice::Auto, board::Phram::Auto) => PhramWish::Auto,
+    }
+}
+
+/// The flag decides; without one the board's default, as long as the kernel takes it; else the kernel.
+fn handoff(
+    request: &Request,
+    board: &Board,
+    kernel: &Kernel,
+    wants: Wants,
+    warnings: &mut Vec<String>,
+) -> Result<(Chosen<HandoffKind>, String, PhramWish)> {
+    let asked = match request.handoff {
+        HandoffWish::Auto => None,
+        HandoffWish::Uhi => Some(HandoffKind::Uhi),
+        HandoffWish::Argv => Some(HandoffKind::Argv),
+        HandoffWish::Appended => Some(HandoffKind::Appended),
+    };
+    let default = match board.defaults.handoff {
+        board::Handoff::Auto | board::Handoff::Arm64 => None,
+        board::Handoff::Uhi => Some(HandoffKind::Uhi),
+        board::Handoff::Argv => Some(HandoffKind::Argv),
+        board::Handoff::Appended => Some(HandoffKind::Appended),
+    };
+    let assess = |handoff| preflight::assess(kernel, &Wants { handoff, ..wants });
+    let mut origin = if asked.is_some() { Origin::Flag } else { Origin::Board };
+    let mut assessment = assess(asked.or(default));
+    if asked.is_none() && (default.is_none() || assessment.refusal().is_some()) {
+        let other = assess(None);
+        // What the kernel lacks for any handoff is said of the board's, if it has one.
+        if default.is_none() || other.refusal().is_none() {
+            (origin, assessment) = (Origin::Kernel, other);
+        }
+    }
+    if let Some(refusal) = assessment.refusal() {
+        return Err(refusal);
+    }
+    warnings.extend(assessment.warnings().map(|finding| match &finding.fix {
+        Some(fix) => format!("{}: {}: {fix}", finding.symbol, finding.says),
+        None => format!("{}: {}", finding.symbol, finding.says),
+    }));
+    let Some((value, reason)) = assessment.handoff else {
+        return Err(Failure::new("no handoff was found for this kernel").next("name one with --handoff"));
+    };
+    Ok((Chosen { value, origin }, reason, assessment.phram))
+}
+
+/// The user's, the board's, or for a kernel that needs none an empty one to carry the command line.
+fn device_tree(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Option<Chosen<Vec<u8>>>> {
+    if request.bootloader_dtb {
+        return match request.dtb {
+            None => Ok(None),
+            Some(_) => Err(Failure::usage("--dtb and --bootloader-dtb contradict each other").next("leave one away")),
+        };
+    }
+    if let Some(path) = &request.dtb {
+        return Ok(Some(Chosen { value: dtb::read(path)?, origin: Origin::Flag }));
+    }
+    if let Some(dtb) = &board.dtb {
+        return Ok(Some(Chosen { value: dtb.bytes.to_vec(), origin: Origin::Board }));
+    }
+    if handoff == HandoffKind::Argv {
+        return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));
+    }
+    Err(Failure::usage(format!("the kernel needs a device tree, and there is none with the board {}", board.name)).next(
+        "give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one",
+    ))
+}
+
+fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
+    let value = match wish {
+        _ if !rootfs => Phram::Off,
+        PhramWish::Off => Phram::Off,
+        PhramWish::CommandLine => Phram::CommandLine,
+        PhramWish::Tree | PhramWish::Auto => Phram::Tree,
+    };
+    let alias = format!("mtd{ALIAS}");
+    if value == Phram::Tree
+        && let Some((_, path)) = facts.aliases.iter().find(|(name, _)| *name == alias)
+    {
+        return Err(Failure::new(format!("the device tree has an alias {alias} of its own, for {path}"))
+            .next("take another number for it, or pack with `--phram cmdline`"));
+    }
+    let origin = if request.phram == PhramChoice::Auto { Origin::Kernel } else { Origin::Flag };
+    Ok(Chosen { value, origin })
+}
+
+/// The base line, and whether root= is still to be added.
+fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool)> {
+    if !packed && (request.cmdline.is_some() || request.append.is_some()) {
+        return Err(Failure::usage("--cmdline and --append change the packed device tree, and there is none")
+            .next("give one with --dtb, or set the bootloader's bootargs"));
+    }
+    let mut line = match &request.cmdline {
+        Some(cmdline) => cmdline.clone().into_bytes(),
+        None => facts.bootargs.clone().unwrap_or_default(),
+    };
+    if let Some(append) = &request.append {
+        add_words(&mut line, append.as_bytes());
+    }
+    let own = [&request.cmdline, &request.append].into_iter().flatten();
+    let root = own.into_iter().any(|text| has_word(text.as_bytes(), |word| word.starts_with(b"root=")));
+    Ok((line, packed && !root))
+}
+
+/// Adds words behind one blank.
+pub fn add_words(line: &mut Vec<u8>, words: &[u8]) {
+    if !line.is_empty() && !words.is_empty() {
+        line.push(b' ');
+    }
+    line.extend_from_slice(words);
+}
+
+/// Physical addresses are numbers of either width.
+pub(crate) fn region(range: &std::ops::Range<u64>) -> Result<stoop_core::Region> {
+    let outside = || {
+        Failure::new(format!("[0x{:x}, 0x{:x}) is outside of RAM that MIPS reaches", range.start, range.end))
+            .next("check that this is the kernel you meant")
+    };
+    let number = |number: u64| usize::try_from(number).map_err(|_| outside());
+    stoop_core::Region::between(number(range.start)?, number(range.end)?).ok_or_else(outside)
+}
+

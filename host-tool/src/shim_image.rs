@@ -1,0 +1,253 @@
+//! From the prebuilt shim to the front of an image: moved to its run address, the params in their place, squeezed.
+
+use object::read::elf::ElfFile32;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
+use stoop_core::params;
+
+use crate::input::Arch;
+use crate::squeeze::{squeeze, unsqueeze};
+use crate::{Failure, Result};
+
+/// The shim's code can only be moved by multiples of this: then a low half never carries into its high half.
+pub const GRAIN: usize = 0x1_0000;
+/// The mark `STPS` in the third word of every shim, and behind it the size of what is stored as it is (start.S).
+const MARK: u32 = 0x5354_5053;
+const MARK_AT: usize = 8;
+
+/// The first bytes of an image: what the bootloader enters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShimFront {
+    /// As they are stored.
+    pub bytes: Vec<u8>,
+    /// Bytes that they unpack to at the run address.
+    pub unpacked: usize,
+    /// RAM that the shim needs at its run address: code, params, tables, stack.
+    pub run_size: usize,
+}
+
+/// The shim that comes with this tool.
+///
+/// # Errors
+/// None exists for the architecture.
+pub fn prebuilt(arch: Arch) -> Result<&'static [u8]> {
+    match arch {
+        Arch::MipsBe => Ok(include_bytes!("../prebuilt/shim-mips-be.elf")),
+        Arch::MipsLe => Ok(include_bytes!("../prebuilt/shim-mips-le.elf")),
+        Arch::Arm64 => Err(Failure::usage("there is no shim for arm64 yet").next("give a 32-bit MIPS kernel and board")),
+    }
+}
+
+/// The image's front for a shim that runs at the virtual address `run_address` with `params`.
+///
+/// # Errors
+/// The params are larger than the shim's room for them. Anything else is a mistake of this tool, not of its user: an
+/// address that is no multiple of [`GRAIN`], or a file that is no shim.
+pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront> {
+    let broken = |fact: String| {
+        Failure::new(format!("the shim cannot be moved to 0x{run_address:x}: {fact}"))
+            .next("report this: the shim in this copy of stoop is broken")
+    };
+    let mut moved = Moved::of(shim, run_address).map_err(broken)?;
+    let room = moved.bytes.len() - moved.params;
+    let Some(block) = moved.bytes[moved.params..].get_mut(..params.len()) else {
+        return Err(Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{room:x}", params.len()))
+            .next("give a shorter cookie or fewer kept keys"));
+    };
+    block.copy_from_slice(params);
+    let (front, rest) = moved.bytes.split_at(moved.front);
+    let bytes = [front, &squeeze(rest)].concat();
+    if unpack(&bytes, moved.bytes.len()).as_ref() != Some(&moved.bytes) {
+        return Err(broken("what was squeezed does not come back".into()));
+    }
+    Ok(ShimFront { bytes, unpacked: moved.bytes.len(), run_size: moved.run_size })
+}
+
+/// What the front of an image becomes at its run address; `None` when it is no shim or damaged.
+pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
+    let (_, front) = mark(image)?;
+    let (front, stream) = image.split_at_checked(front)?;
+    let mut bytes = front.to_vec();
+    bytes.extend(unsqueeze(stream, size.checked_sub(front.len()).filter(|size| *size != 0)?)?);
+    Some(bytes)
+}
+
+/// The params block in what [`unpack`] gives: the shim's last bytes.
+pub fn params(unpacked: &[u8]) -> Option<&[u8]> {
+    unpacked.get(unpacked.len().checked_sub(params::MAX_SIZE)?..)
+}
+
+/// Whether these bytes begin with a shim: its byte order, big-endian or not, and the size of its front.
+pub fn mark(image: &[u8]) -> Option<(bool, usize)> {
+    let word = |at| crate::input::be32(image, at);
+    let big_endian = match word(MARK_AT)? {
+        MARK => true,
+        mark if mark == MARK.swap_bytes() => false,
+        _ => return None,
+    };
+    let size = word(MARK_AT + 4)?;
+    Some((big_endian, if big_endian { size } else { size.swap_bytes() } as usize))
+}
+
+/// The shim as it will lie at its run address.
+struct Moved {
+    /// With room for the params at the end.
+    bytes: Vec<u8>,
+    /// Bytes that are stored as they are.
+    front: usize,
+    /// Where the params go.
+    params: usize,
+    run_size: usize,
+}
+
+type Fact<T> = std::result::Result<T, String>;
+
+impl Moved {
+    fn of(shim: &[u8], run_address: usize) -> Fact<Moved> {
+        let file = ElfFile32::<Endianness>::parse(shim).map_err(|error| error.to_string())?;
+        let symbol = |name: &str| {
+            let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
+            // Seen as the CPU sees it: in 32 bits.
+            found.map(|symbol| symbol.address() as u32 as usize).ok_or(format!("no symbol {name}"))
+        };
+        let (start, run_end) = (symbol("__run_start")?, symbol("__run_end")?);
+        let inside = |name: &str| symbol(name)?.checked_sub(start).ok_or(format!("{name} in front of it"));
+        let (front, params, end) = (inside("__front_end")?, inside("__params")?, inside("__move_end")?);
+        if !(front < params && params + params::MAX_SIZE == end) {
+            return Err("its parts are not in their order".into());
+        }
+        let delta = run_address.wrapping_sub(start) as u32;
+        if !(delta as usize).is_multiple_of(GRAIN) {
+            return Err(format!("0x{GRAIN:x} does not divide the distance"));
+        }
+        if run_end.wrapping_sub(1).wrapping_add(delta as usize) as u32 >> 28 != run_address as u32 >> 28 {
+            return Err("it would cross a 256 MiB boundary".into());
+        }
+        let mut bytes = vec![0; end];
+        for section in file.sections() {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            let data = section.data().map_err(|error| error.to_string())?;
+            if sh_flags.0 & u64::from(elf::SHF_ALLOC.0) == 0 || data.is_empty() {
+                continue;
+            }
+            let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;
+            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind it")?;
+            room.copy_from_slice(data);
+            relocate(&file, &section, room, delta)?;
+        }
+        Ok(Moved { bytes, front, params, run_size: run_end - start })
+    }
+}
+
+/// Adds `delta` to every absolute address in one section (System V ABI, MIPS RISC processor supplement, chapter 4).
+fn relocate<'data>(
+    file: &ElfFile32<'data, Endianness>,
+    section: &impl ObjectSection<'data>,
+    bytes: &mut [u8],
+    delta: u32,
+) -> Fact<()> {
+    let big_endian = file.endian() == Endianness::Big;
+    for (address, relocation) in section.relocations() {
+        let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
+        if absolute(file, relocation.target()) {
+            continue;
+        }
+        // In a linked file the offset is an address.
+        let at = (address as u32).wrapping_sub(section.address() as u32) as usize;
+        let field = bytes.get_mut(at..at + 4).ok_or(format!("a relocation at 0x{address:x}"))?;
+        let word = [field[0], field[1], field[2], field[3]];
+        let old = if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
+        let replaced = |mask: u32, add: u32| old & !mask | old.wrapping_add(add) & mask;
+        let new = match r_type {
+            elf::R_MIPS_32 => old.wrapping_add(delta),
+            elf::R_MIPS_HI16 => replaced(0xffff, delta >> 16),
+            elf::R_MIPS_26 => replaced(0x03ff_ffff, delta >> 2),
+            // Low halves stay for multiples of 64 KiB; distances stay in any case.
+            elf::R_MIPS_NONE | elf::R_MIPS_LO16 | elf::R_MIPS_PC16 => continue,
+            other => return Err(format!("relocation type {} at 0x{address:x}", other.0)),
+        };
+        field.copy_from_slice(&if big_endian { new.to_be_bytes() } else { new.to_le_bytes() });
+    }
+    Ok(())
+}
+
+/// Sizes and other numbers that the linker script defines do not move.
+fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool {
+    let RelocationTarget::Symbol(index) = target else { return true };
+    file.symbol_by_index(index).is_ok_and(|symbol| symbol.section() == object::SymbolSection::Absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKED_AT: usize = 0x8000_0000;
+
+    fn both() -> impl Iterator<Item = &'static [u8]> {
+        [Arch::MipsBe, Arch::MipsLe].into_iter().map(|arch| prebuilt(arch).unwrap())
+    }
+
+    #[test]
+    fn moved_by_nothing_the_shim_is_what_was_linked() {
+        for shim in both() {
+            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
+            let code = [".front", ".text"].map(|name| file.section_by_name(name).unwrap().data().unwrap()).concat();
+            let front = front(shim, LINKED_AT, b"params").unwrap();
+            let unpacked = unpack(&front.bytes, front.unpacked).unwrap();
+            assert!(unpacked.starts_with(&code));
+            assert!(super::params(&unpacked).unwrap().starts_with(b"params\0\0"));
+            assert!(front.bytes.len() <= 6144, "0x{:x}", front.bytes.len());
+        }
+    }
+
+    #[test]
+    fn moving_changes_high_halves_and_jumps_only() {
+        for shim in both() {
+            let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
+            assert_eq!(here.len(), there.len());
+            let big = mark(&here).unwrap().0;
+            let word = |bytes: &[u8]| {
+                let word = bytes.try_into().unwrap();
+                if big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
+            };
+            let mut changed = 0;
+            for (old, new) in here.chunks_exact(4).zip(there.chunks_exact(4)).map(|(a, b)| (word(a), word(b))) {
+                if old != new {
+                    changed += 1;
+                    let lui = old >> 26 == 0x0f && new.wrapping_sub(old) == 0x123;
+                    let jump = matches!(old >> 26, 2 | 3) && new.wrapping_sub(old) == 0x123_0000 >> 2;
+                    assert!(lui || jump, "{old:08x} became {new:08x}");
+                }
+            }
+            assert!(changed > 50, "only {changed} words moved");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_moved_exactly_is_refused() {
+        for shim in both() {
+            assert!(front(shim, LINKED_AT + 0x8000, b"").unwrap_err().fact().contains("does not divide"));
+            assert!(front(shim, LINKED_AT, &[0; params::MAX_SIZE + 1]).unwrap_err().fact().contains("0x201 bytes"));
+        }
+        assert!(front(b"\x7fELF", LINKED_AT, b"").is_err());
+    }
+
+    #[test]
+    fn the_run_region_holds_the_shim_its_params_and_its_stack() {
+        for shim in both() {
+            let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
+            assert!(front.run_size > front.unpacked && front.run_size <= 0xc000, "0x{:x}", front.run_size);
+        }
+    }
+
+    #[test]
+    fn what_is_no_shim_does_not_unpack() {
+        for shim in both() {
+            let front = front(shim, LINKED_AT, b"").unwrap();
+            for length in [0, 8, 15, 16, 300, front.bytes.len() - 1] {
+                assert_eq!(unpack(&front.bytes[..length], front.unpacked), None, "{length}");
+            }
+            assert_eq!(unpack(&front.bytes, 4), None);
+            assert_eq!(mark(&[0; 64]), None);
+        }
+    }
+}

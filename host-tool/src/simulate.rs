@@ -1,0 +1,294 @@
+//! What the shim will decide and write: core's own function, over an image in the memory of a board made of vectors.
+
+mod memory;
+
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{HandoffKind, Kind, Manifest};
+use stoop_core::memory::Memory;
+use stoop_core::mips::{Mips, kseg0, kseg1};
+use stoop_core::names::Name;
+use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare};
+use stoop_core::{Error, Region};
+
+use crate::device_tree::Facts;
+use crate::image::{Opened, open};
+use crate::qemu::uboot;
+use crate::{Failure, Result};
+use memory::Board;
+
+/// How the bootloader enters the image.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Entry {
+    /// Registers of zeros.
+    #[default]
+    None,
+    /// argc and argv as U-Boot's bootm makes them of its bootargs.
+    Argv(Vec<u8>),
+    /// A device tree (UHI).
+    Uhi(Vec<u8>),
+}
+
+/// What happens around the image.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Input {
+    /// The entry.
+    pub entry: Entry,
+    /// Where the image is put, physical, instead of where it says.
+    pub load: Option<usize>,
+}
+
+/// How the kernel is called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Called {
+    /// `uhi`, `argv` or `appended`.
+    pub kind: &'static str,
+    /// Physical.
+    pub entry_point: usize,
+    /// a0 to a3.
+    pub registers: [u32; 4],
+}
+
+/// A root filesystem in RAM, as the kernel hears of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PhramAt {
+    /// Where.
+    pub region: Region,
+    /// N of its `mtdN` alias; `None` when the command line names it.
+    pub alias: Option<u8>,
+}
+
+/// What the shim did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Booted {
+    /// The one string the kernel will see, without NUL.
+    pub cmdline: Vec<u8>,
+    /// The verdict's spelling.
+    pub verdict: &'static str,
+    /// The entry's spelling.
+    pub entry: &'static str,
+    /// One character.
+    pub slot: char,
+    /// The handoff.
+    pub handoff: Called,
+    /// The root filesystem.
+    pub phram: Option<PhramAt>,
+    /// By name, in the order of addresses.
+    pub regions: Vec<(&'static str, Region)>,
+    /// The final device tree.
+    pub tree: Vec<u8>,
+}
+
+/// What came out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// What the shim did, or why it gave up.
+    pub result: std::result::Result<Booted, Error>,
+    /// What the shim prints about slots that do not boot: slot and error.
+    pub failed: Vec<(char, Error)>,
+    /// What the user should know, whole sentences without a full stop.
+    pub warnings: Vec<String>,
+}
+
+/// More `name=value` words than this that the kernel does not know and it panics: "Too many boot env vars" (init/main.c,
+/// MAX_INIT_ENVS).
+const ENV_LIMIT: usize = 32;
+/// For argc, argv and strings, or a device tree, at the top of RAM, where U-Boot keeps them.
+const BOOTLOADER_GRAIN: usize = 0x1_0000;
+
+/// Runs it.
+///
+/// # Errors
+/// No stoop image, or memory that cannot hold it. That the shim itself gives up is an [`Outcome`].
+pub fn run(file: &[u8], input: &Input) -> Result<Outcome> {
+    let image = open(file)?;
+    match image.note.big_endian {
+        true => run_on::<true>(&image, input),
+        false => run_on::<false>(&image, input),
+    }
+}
+
+fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input) -> Result<Outcome> {
+    let crc = Crc32::new();
+    let params = match image.params(&crc) {
+        Ok(params) => params,
+        Err(error) => return Ok(Outcome { result: Err(error), failed: Vec::new(), warnings: Vec::new() }),
+    };
+    let mut board = Board::new(params.ram(), params.flash(), image.note.run, Vec::new());
+    let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
+    for (at, bytes) in &image.pieces {
+        let at = at.wrapping_add(offset);
+        board.put(at, bytes).ok_or_else(|| {
+            let ram = params.ram();
+            Failure::new(format!(
+                "0x{:x} bytes at 0x{at:08x} are not in RAM [0x{:08x}, 0x{:08x})",
+                bytes.len(),
+                ram.start(),
+                ram.end()
+            ))
+            .next("load the image where it was packed for")
+        })?;
+    }
+    let registers = enter::<BIG>(&mut board, image, params.ram(), &input.entry)?;
+    let loader = Loader {
+        image: image.load.wrapping_add(offset),
+        run: image.note.run,
+        version: env!("CARGO_PKG_VERSION"),
+        count: 0,
+    };
+    let mut scratch = Box::new(Scratch::new());
+    let mut failed = Vec::new();
+    let prepared = prepare::<Mips<BIG>, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
+        failed.push((char::from(slot), *error));
+    });
+    let result = match prepared {
+        Ok((handoff, report)) => Ok(booted::<BIG>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?),
+        Err(error) => Err(error),
+    };
+    let mut warnings = Vec::new();
+    if let Entry::Argv(line) = &input.entry
+        && uboot::argv(line).len() > uboot::BOOTM_WORDS
+    {
+        warnings.push(format!("U-Boot itself passes only the first {} words of its bootargs", uboot::BOOTM_WORDS));
+    }
+    if let Ok(booted) = &result {
+        warnings.extend(concerns(booted));
+    }
+    Ok(Outcome { result, failed, warnings })
+}
+
+/// Puts what the bootloader passes into memory, and gives its registers.
+fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
+    let room = |size: usize| {
+        let size = size.next_multiple_of(BOOTLOADER_GRAIN) + BOOTLOADER_GRAIN;
+        let taken = image.pieces.iter().filter_map(|(at, bytes)| Region::new(*at, bytes.len()));
+        let taken: Vec<Region> = taken.chain([image.note.run]).collect();
+        let top = ram.end() / BOOTLOADER_GRAIN * BOOTLOADER_GRAIN;
+        let candidates = (ram.start()..=top.saturating_sub(size)).rev().step_by(BOOTLOADER_GRAIN);
+        let mut free = candidates.filter(|at| Region::new(*at, size).is_some_and(|at| !taken.iter().any(|t| t.overlaps(&at))));
+        free.next().ok_or_else(|| {
+            Failure::new(format!("no 0x{size:x} bytes of RAM are left for the bootloader's arguments"))
+                .next("give less of them")
+        })
+    };
+    let lost = || Failure::new("the bootloader's arguments do not fit into RAM").next("give less of them");
+    match entry {
+        Entry::None => Ok([0; 4]),
+        Entry::Uhi(tree) => {
+            let at = room(tree.len())?;
+            board.put(at, tree).ok_or_else(lost)?;
+            Ok([-2i32 as u32 as usize, kseg0(at), 0, 0])
+        }
+        Entry::Argv(line) => {
+            let words = uboot::argv(line);
+            let table = (words.len() + 2) * 4;
+            let at = room(table + line.len() + words.len() + 1)?;
+            let mut strings = vec![0];
+            let mut pointers = vec![kseg0(at + table)];
+            for word in &words {
+                pointers.push(kseg0(at + table + strings.len()));
+                strings.extend_from_slice(word);
+                strings.push(0);
+            }
+            pointers.push(0);
+            let mut block: Vec<u8> = Vec::new();
+            for pointer in &pointers {
+                let word = *pointer as u32;
+                block.extend_from_slice(&if BIG { word.to_be_bytes() } else { word.to_le_bytes() });
+            }
+            block.extend_from_slice(&strings);
+            board.put(at, &block).ok_or_else(lost)?;
+            // U-Boot passes its table's uncached alias, and an environment that ends at once.
+            Ok([words.len() + 1, kseg1(at), kseg1(at + table - 4), 0])
+        }
+    }
+}
+
+fn booted<const BIG: bool>(
+    board: &Board,
+    loader: &Loader<'_>,
+    slots: &[stoop_core::params::SlotAt],
+    handoff: &Handoff,
+    report: &Report,
+) -> Result<Booted> {
+    use stoop_core::abi::Abi;
+    let gone = || Failure::new("the simulation lost what it has just written").next("report this");
+    let slot = slots.iter().find(|slot| slot.name == report.slot).ok_or_else(gone)?;
+    let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
+    // A payload may have been delivered over the manifest: then it says nothing any more, but the kernel does not ask.
+    let manifest = Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, Mips::<BIG>::MACHINE, &Crc32::new())
+        .map_err(|_| gone())?;
+    let tree = board.read(handoff.tree).ok_or_else(gone)?.to_vec();
+    let cmdline = Facts::of(&tree)?.bootargs.unwrap_or_default();
+    let payload = |kind: Kind| manifest.payload(kind as usize);
+    let rootfs = payload(Kind::Rootfs).place;
+    let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree), ("argv", manifest.argv())];
+    let places = [Kind::Kernel, Kind::Initrd, Kind::Rootfs].map(|kind| (kind.subject().text(), payload(kind).place));
+    regions.extend(places);
+    regions.retain(|(_, region)| !region.is_empty());
+    regions.sort_by_key(|(_, region)| region.start());
+    let phram = match manifest.phram() {
+        _ if rootfs.is_empty() => None,
+        mode if mode == stoop_core::manifest::Phram::Tree as u8 => {
+            let size = rootfs.size().next_multiple_of(stoop_core::prepare::PAGE);
+            Region::new(rootfs.start(), size).map(|region| PhramAt { region, alias: Some(manifest.alias()) })
+        }
+        _ => named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }),
+    };
+    Ok(Booted {
+        cmdline,
+        verdict: report.verdict.text(),
+        entry: report.entry.text(),
+        slot: char::from(report.slot),
+        handoff: Called {
+            kind: handoff_name(manifest.handoff()),
+            entry_point: handoff.entry_point,
+            registers: handoff.registers.map(|register| register as u32),
+        },
+        phram,
+        regions,
+        tree,
+    })
+}
+
+/// The spelling of a manifest's handoff.
+pub fn handoff_name(kind: u8) -> &'static str {
+    let kinds = [HandoffKind::Uhi, HandoffKind::Argv, HandoffKind::Appended, HandoffKind::Arm64];
+    kinds.into_iter().find(|known| *known as u8 == kind).map_or("unknown", crate::preflight::handoff_name)
+}
+
+/// `phram.phram=NAME,START,LENGTH`: the last one counts (drivers/mtd/devices/phram.c: phram_param_call).
+fn named_on_the_line(line: &[u8]) -> Option<Region> {
+    let words = line.split(|byte| *byte == b' ').filter_map(|word| word.strip_prefix(b"phram.phram="));
+    let mut parts = std::str::from_utf8(words.last()?).ok()?.split(',').skip(1);
+    let mut number = || usize::from_str_radix(parts.next()?.strip_prefix("0x")?, 16).ok();
+    Region::new(number()?, number()?)
+}
+
+/// What accepted bootargs may break.
+fn concerns(booted: &Booted) -> Vec<String> {
+    let mut concerns = Vec::new();
+    let words: Vec<&[u8]> = booted.cmdline.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
+    let roots: Vec<_> = words.iter().filter(|word| word.starts_with(b"root=")).collect();
+    let passed = booted.verdict == Name::Accepted.text() || booted.verdict == Name::Kept.text();
+    if let [.., image, last] = roots[..]
+        && passed
+        && image != last
+    {
+        concerns.push(format!("bootargs' {} overrides the image's {}", shown(last), shown(image)));
+    }
+    if passed && words.iter().any(|word| word.starts_with(b"mem=")) {
+        concerns.push("mem= replaces the memory that the device tree names".into());
+    }
+    let assignments = words.iter().filter(|word| word.contains(&b'='));
+    if passed && assignments.count() > ENV_LIMIT {
+        concerns.push(format!(
+            "there are more than {ENV_LIMIT} name=value words: the kernel panics if it knows none of them (Too many boot env vars)"
+        ));
+    }
+    concerns
+}
+
+/// Bytes of a line for people.
+pub fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
