@@ -43,12 +43,13 @@ pub fn find(text: &str) -> Result<Explanation> {
     }
     let names: Vec<String> = all().map(|explanation| explanation.name()).collect();
     let near = match number {
-        Some(number) => all().min_by_key(|explanation| (explanation.code as u8).abs_diff(number)).map(|near| near.name()),
+        Some(number) => {
+            all().min_by_key(|explanation| (explanation.code as u8).abs_diff(number)).map(|near| near.name())
+        }
         None => board::nearest(text, names.iter().map(String::as_str)).map(str::to_owned),
     };
     let hint = near.map_or(String::new(), |near| format!("did you mean {near}? "));
-    Err(Failure::usage(format!("there is no code {text:?}"))
-        .next(format!("{hint}`stoop explain` lists all codes")))
+    Err(Failure::usage(format!("there is no code {text:?}")).next(format!("{hint}`stoop explain` lists all codes")))
 }
 
 /// The explanation of a code.

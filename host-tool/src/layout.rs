@@ -50,7 +50,8 @@ impl When {
 
     /// The stretches by name, in their order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = [(When::DOWNLOAD, "download"), (When::SHIM, "shim"), (When::HANDOFF, "handoff"), (When::KERNEL, "kernel")];
+        let all =
+            [(When::DOWNLOAD, "download"), (When::SHIM, "shim"), (When::HANDOFF, "handoff"), (When::KERNEL, "kernel")];
         all.into_iter().filter(move |(when, _)| self.meets(*when)).map(|(_, name)| name)
     }
 }

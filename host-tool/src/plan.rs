@@ -379,8 +379,7 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
     let runs_at = kernel.runs_at().start as usize;
     let mut links = board.load_addresses.values().map(|address| board.physical(*address));
     if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
-        let known: Vec<_> =
-            board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
+        let known: Vec<_> = board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
         warnings.push(format!(
             "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
             board.typed(runs_at),
@@ -468,9 +467,8 @@ fn device_tree(request: &Request, board: &Board, handoff: HandoffKind) -> Result
     if handoff == HandoffKind::Argv {
         return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));
     }
-    Err(Failure::usage(format!("the kernel needs a device tree, and there is none with the board {}", board.name)).next(
-        "give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one",
-    ))
+    Err(Failure::usage(format!("the kernel needs a device tree, and there is none with the board {}", board.name))
+        .next("give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one"))
 }
 
 fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
@@ -526,4 +524,3 @@ pub(crate) fn region(range: &std::ops::Range<u64>) -> Result<stoop_core::Region>
     let number = |number: u64| usize::try_from(number).map_err(|_| outside());
     stoop_core::Region::between(number(range.start)?, number(range.end)?).ok_or_else(outside)
 }
-

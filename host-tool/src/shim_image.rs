@@ -33,7 +33,9 @@ pub fn prebuilt(arch: Arch) -> Result<&'static [u8]> {
     match arch {
         Arch::MipsBe => Ok(include_bytes!("../prebuilt/shim-mips-be.elf")),
         Arch::MipsLe => Ok(include_bytes!("../prebuilt/shim-mips-le.elf")),
-        Arch::Arm64 => Err(Failure::usage("there is no shim for arm64 yet").next("give a 32-bit MIPS kernel and board")),
+        Arch::Arm64 => {
+            Err(Failure::usage("there is no shim for arm64 yet").next("give a 32-bit MIPS kernel and board"))
+        }
     }
 }
 

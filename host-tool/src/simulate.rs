@@ -137,11 +137,14 @@ fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input) -> Result<Outcome>
     };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = Vec::new();
-    let prepared = prepare::<Mips<BIG>, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
-        failed.push((char::from(slot), *error));
-    });
+    let prepared =
+        prepare::<Mips<BIG>, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
+            failed.push((char::from(slot), *error));
+        });
     let result = match prepared {
-        Ok((handoff, report)) => Ok(booted::<BIG>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?),
+        Ok((handoff, report)) => {
+            Ok(booted::<BIG>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)
+        }
         Err(error) => Err(error),
     };
     let mut warnings = Vec::new();
@@ -164,7 +167,8 @@ fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, en
         let taken: Vec<Region> = taken.chain([image.note.run]).collect();
         let top = ram.end() / BOOTLOADER_GRAIN * BOOTLOADER_GRAIN;
         let candidates = (ram.start()..=top.saturating_sub(size)).rev().step_by(BOOTLOADER_GRAIN);
-        let mut free = candidates.filter(|at| Region::new(*at, size).is_some_and(|at| !taken.iter().any(|t| t.overlaps(&at))));
+        let mut free =
+            candidates.filter(|at| Region::new(*at, size).is_some_and(|at| !taken.iter().any(|t| t.overlaps(&at))));
         free.next().ok_or_else(|| {
             Failure::new(format!("no 0x{size:x} bytes of RAM are left for the bootloader's arguments"))
                 .next("give less of them")
@@ -215,8 +219,9 @@ fn booted<const BIG: bool>(
     let slot = slots.iter().find(|slot| slot.name == report.slot).ok_or_else(gone)?;
     let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
     // A payload may have been delivered over the manifest: then it says nothing any more, but the kernel does not ask.
-    let manifest = Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, Mips::<BIG>::MACHINE, &Crc32::new())
-        .map_err(|_| gone())?;
+    let manifest =
+        Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, Mips::<BIG>::MACHINE, &Crc32::new())
+            .map_err(|_| gone())?;
     let tree = board.read(handoff.tree).ok_or_else(gone)?.to_vec();
     let cmdline = Facts::of(&tree)?.bootargs.unwrap_or_default();
     let payload = |kind: Kind| manifest.payload(kind as usize);

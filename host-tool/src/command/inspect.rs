@@ -148,7 +148,8 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
                 true => "read where it is".into(),
                 false => format!("0x{:08x}, 0x{:x} bytes", payload.place.start(), payload.place.size()),
             };
-            let decoded = payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
+            let decoded =
+                payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
             text += &format!(
                 "{name:<10}{:<10}{:<10}{:<10}{to}\n",
                 codec(payload.codec),
@@ -192,7 +193,8 @@ mod tests {
     #[test]
     fn the_picture_shows_gaps_and_neighbours() {
         let region = |start, size| Region::new(start, size).unwrap();
-        let drawn = picture(&[("a", region(0x1000, 0x1000)), ("b", region(0x2000, 0x10)), ("c", region(0x3000, 0x20_0000))]);
+        let drawn =
+            picture(&[("a", region(0x1000, 0x1000)), ("b", region(0x2000, 0x10)), ("c", region(0x3000, 0x20_0000))]);
         let edge = "+----------------------+";
         let expected = [
             format!("0x00001000 {edge}"),

@@ -264,19 +264,25 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     line("load address", format!("0x{load:08x}, which is the entry point too"));
     line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
     line("handoff", format!("{} ({})", handoff_name(plan.handoff.value), plan.handoff.origin));
-    line("phram", match plan.phram.value {
-        Phram::Off => "off".into(),
-        Phram::Tree => format!("dt, mtd{ALIAS} ({})", plan.phram.origin),
-        Phram::CommandLine => format!("cmdline ({})", plan.phram.origin),
-    });
+    line(
+        "phram",
+        match plan.phram.value {
+            Phram::Off => "off".into(),
+            Phram::Tree => format!("dt, mtd{ALIAS} ({})", plan.phram.origin),
+            Phram::CommandLine => format!("cmdline ({})", plan.phram.origin),
+        },
+    );
     let keep = match plan.cookie.keep.is_empty() {
         true => String::new(),
         false => format!("; kept without it: {}", plan.cookie.keep.join(" ")),
     };
-    line("cookie", match plan.cookie.rule {
-        CookieRule::Off => "none: bootargs always count".into(),
-        rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
-    });
+    line(
+        "cookie",
+        match plan.cookie.rule {
+            CookieRule::Off => "none: bootargs always count".into(),
+            rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
+        },
+    );
     let cmdline = if plan.dtb.is_some() { shown(&built.line) } else { "from the bootloader's device tree".into() };
     line("command line", cmdline);
 

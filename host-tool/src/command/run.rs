@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use stoop_core::crc32::Crc32;
-use stoop_core::params::{MAGIC, MAX_SIZE, Params, Uart};
 
 use crate::board::{self, Board};
+use crate::image;
 use crate::qemu::image::Image;
 use crate::qemu::uboot::{Boot, How};
 use crate::qemu::{Emulator, Log, Options, Target};
@@ -128,31 +128,20 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
 /// The board that QEMU plays and the image is for: its params name the board's console. A kernel that nobody packed only has
 /// a byte order.
 fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
-    let played: Vec<Board> = board::all()?.into_iter().filter(|board| board.qemu.is_some()).collect();
-    let uarts = [false, true].map(|big_endian| params_uart(bytes, big_endian));
-    let packed = uarts.iter().any(Option::is_some);
+    let packed = image::open(bytes)
+        .ok()
+        .and_then(|opened| Some((opened.note.big_endian, opened.params(&Crc32::new()).ok()?.uart())));
     let fits = |board: &Board| {
         let big_endian = board.arch.is_big_endian();
-        match image {
-            Image::Elf { little_endian, .. } if !packed => *little_endian != big_endian,
-            _ => uarts[usize::from(big_endian)] == Some(board.uart),
+        match (packed, image) {
+            (Some(packed), _) => packed == (big_endian, board.uart),
+            (None, Image::Elf { little_endian, .. }) => *little_endian != big_endian,
+            _ => false,
         }
     };
-    played.into_iter().find(fits).ok_or_else(|| {
+    board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| {
         Failure::usage("the image does not say for which of the boards that QEMU plays it is")
             .next("name one with `--board`: see `stoop boards list`")
-    })
-}
-
-/// The console in the first params block of that byte order.
-fn params_uart(bytes: &[u8], big_endian: bool) -> Option<Uart> {
-    let magic = if big_endian { MAGIC.to_be_bytes() } else { MAGIC.to_le_bytes() };
-    let crc = Crc32::new();
-    let mut places = bytes.windows(magic.len()).enumerate().filter(|(_, window)| *window == magic);
-    places.find_map(|(at, _)| {
-        let mut block = [0; MAX_SIZE];
-        block.iter_mut().zip(&bytes[at..]).for_each(|(byte, found)| *byte = *found);
-        Some(Params::check(&block, big_endian, &crc).ok()?.uart())
     })
 }
 

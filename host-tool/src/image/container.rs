@@ -37,7 +37,8 @@ fn name(plan: &Plan) -> String {
 
 fn uimage(name: &str, load: usize, data: &[u8]) -> Result<Vec<u8>> {
     let size = u32::try_from(data.len()).map_err(|_| {
-        Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len())).next("give a smaller root filesystem")
+        Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
+            .next("give a smaller root filesystem")
     })?;
     let entry = stoop_core::mips::kseg0(load) as u32;
     let mut file = Vec::with_capacity(UIMAGE_HEADER + data.len());

@@ -116,9 +116,7 @@ pub fn build(plan: &Plan) -> Result<Built> {
             Some(Part::new(Kind::Kernel, kernel.clone(), kernel_source, kernel_place, memory)),
             initrd.map(|bytes| Part::in_place(Kind::Initrd, bytes, places.initrd)),
             rootfs.map(|bytes| Part::in_place(Kind::Rootfs, bytes, places.rootfs)),
-            dtb.map(|bytes| {
-                Part::new(Kind::Dtb, codec::stored(Cow::Owned(bytes)), load + dtb_at, Region::EMPTY, 0)
-            }),
+            dtb.map(|bytes| Part::new(Kind::Dtb, codec::stored(Cow::Owned(bytes)), load + dtb_at, Region::EMPTY, 0)),
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
         let listing = listing(plan, &places, &parts, load + manifest_at);
@@ -224,7 +222,8 @@ fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Nee
 fn command_line(plan: &Plan, rootfs: Region) -> Result<Vec<u8>> {
     let mut line = plan.line.clone();
     let (start, size) = (rootfs.start(), rootfs.size());
-    let root = |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
+    let root =
+        |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
     if plan.dtb.is_some() {
         let words = match plan.phram.value {
             Phram::Off => String::new(),
@@ -250,8 +249,9 @@ fn command_line(plan: &Plan, rootfs: Region) -> Result<Vec<u8>> {
 
 /// The tree with that line; as it was when it has it already.
 fn tree(dtb: &[u8], line: &[u8]) -> Result<Vec<u8>> {
-    let damaged =
-        |error| Failure::new(format!("the device tree is damaged ({error})")).next("compile it again with dtc -I dts -O dtb");
+    let damaged = |error| {
+        Failure::new(format!("the device tree is damaged ({error})")).next("compile it again with dtc -I dts -O dtb")
+    };
     let source = fdt::Tree::new(dtb).map_err(damaged)?;
     let mut out = vec![0; dtb.len() + line.len() + 4096];
     let edits = fdt::Edits { bootargs: Some(&[line]), ..fdt::Edits::default() };

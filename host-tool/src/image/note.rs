@@ -53,13 +53,7 @@ impl Note {
         let [magic, header, start, size, load, unpacked, manifest, sum] = fields;
         let good = magic == MAGIC && header == VERSION << 16 | SIZE as u32 && sum == crc.of(bytes.get(..SIZE - 4)?);
         let run = Region::new(start as usize, size as usize).filter(|_| good)?;
-        Some(Note {
-            big_endian,
-            run,
-            load: load as usize,
-            unpacked: unpacked as usize,
-            manifest: manifest as usize,
-        })
+        Some(Note { big_endian, run, load: load as usize, unpacked: unpacked as usize, manifest: manifest as usize })
     }
 
     /// The first note in an image's first bytes, at a multiple of four.

@@ -83,10 +83,9 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
         return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
             .next("give a file that `stoop pack` wrote"));
     };
-    let damaged = |what: &str| {
-        Failure::new(format!("the image is damaged: {what}")).next("pack or download it again")
-    };
-    let note = Note::find(image, big_endian, &Crc32::new()).ok_or_else(|| damaged("the note behind its manifest is gone"))?;
+    let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+    let note =
+        Note::find(image, big_endian, &Crc32::new()).ok_or_else(|| damaged("the note behind its manifest is gone"))?;
     let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
     let load = load.unwrap_or(note.load);
     let pieces = if format == Format::Raw { vec![(load, file)] } else { pieces };
@@ -100,7 +99,8 @@ impl Check {
 }
 
 fn segments(file: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>)> {
-    let broken = |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
+    let broken =
+        |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
     let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
     if elf.architecture() != Architecture::Mips {
         return Err(Failure::new(format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()))
@@ -108,7 +108,8 @@ fn segments(file: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>)> {
     }
     let endian = elf.endian();
     let physical = |address: u64| {
-        stoop_core::mips::physical(address as u32).ok_or_else(|| broken(format!("0x{address:x} is not in KSEG0 or KSEG1")))
+        stoop_core::mips::physical(address as u32)
+            .ok_or_else(|| broken(format!("0x{address:x} is not in KSEG0 or KSEG1")))
     };
     let mut pieces = Vec::new();
     for header in elf.elf_program_headers() {
