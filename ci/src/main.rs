@@ -43,7 +43,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
-        Verb::Lab => lab::build().map(|_| ()),
+        Verb::Lab => lab::build().map(|lab| eprintln!("lab: complete in {}", lab.place().display())),
         Verb::Shim { check, programs } => {
             let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }

@@ -114,6 +114,11 @@ impl Lab {
         Ok(lab)
     }
 
+    /// The folder in the cache that holds everything.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
     /// The kernel as ELF.
     pub fn vmlinux(&self, endian: Endian, flavour: Flavour) -> PathBuf {
         self.kernel_file(endian, flavour, "vmlinux")
