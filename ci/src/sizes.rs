@@ -1,96 +1,80 @@
 //! How large the shims are, and that nothing in them can panic.
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
-use stoop::{Failure, Result};
+use stoop::{Failure, Result, shim_image};
 
 use crate::cache;
 use crate::lab::Endian;
 use crate::prebuilt::{Program, path};
 
-/// The most bytes a shim may have, everything that the board loads.
-pub const CEILING: u64 = 6_144;
+/// The most bytes of an image that a shim may take.
+pub const CEILING: usize = 6_144;
 
 /// What is known of one shim.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Sections that take bytes of the image or of RAM, in the order of their addresses: name, bytes, in the image or not.
     pub sections: Vec<(String, u64, bool)>,
-    /// From the first to the last byte of the image, as `objcopy -O binary` writes it.
-    pub raw: u64,
+    /// Bytes at the run address, the room for params included.
+    pub unpacked: usize,
+    /// Bytes in an image, squeezed as the host tool does it; with empty params.
+    pub stored: usize,
     /// Symbols of a panicking path.
     pub panicking: Vec<String>,
-    /// What the linker script reserves behind the image for params, in bytes.
-    pub params: Option<u64>,
 }
 
 impl Sizes {
     /// Of a linked shim.
     ///
     /// # Errors
-    /// When it is no ELF.
+    /// When it is no ELF, or not one that the host tool can move.
     pub fn of(elf: &[u8]) -> Result<Sizes> {
         let file = object::File::parse(elf).map_err(|error| Failure::new(format!("the shim: {error}")))?;
-        let loaded = |kind| {
-            matches!(
-                kind,
-                SectionKind::Text | SectionKind::Data | SectionKind::ReadOnlyData | SectionKind::ReadOnlyString
-            )
-        };
         let mut sections: Vec<_> = file
             .sections()
             .filter(|section| section.size() > 0)
-            .filter(|section| loaded(section.kind()) || section.kind() == SectionKind::UninitializedData)
             .map(|section| {
-                (section.address(), section.name().unwrap_or("?").to_owned(), section.size(), loaded(section.kind()))
+                (section.address(), section.name().unwrap_or("?").to_owned(), section.size(), section.kind())
             })
+            .filter(|section| LOADED.contains(&section.3) || section.3 == SectionKind::UninitializedData)
             .collect();
-        sections.sort();
-        let inside = || sections.iter().filter(|section| section.3);
-        let from = inside().map(|section| section.0).min().unwrap_or_default();
-        let to = inside().map(|section| section.0 + section.2).max().unwrap_or_default();
-        let symbol = |name| file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address());
-        let params = || {
-            // Seen as MIPS sees it, in 32 bits: absolute symbols may be sign-extended.
-            let [start, params, size] =
-                [symbol("__run_start")?, symbol("__params")?, symbol("__move_size")?].map(|a| a as u32);
-            size.checked_sub(params.wrapping_sub(start)).map(u64::from)
-        };
+        sections.sort_by_key(|section| section.0);
+        let front = shim_image::front(elf, RUN_ADDRESS, &[])?;
         Ok(Sizes {
-            raw: to - from,
+            sections: sections.into_iter().map(|(_, name, size, kind)| (name, size, LOADED.contains(&kind))).collect(),
+            unpacked: front.unpacked,
+            stored: front.bytes.len(),
             panicking: panicking(file.symbols().filter_map(|symbol| symbol.name().ok())),
-            params: params(),
-            sections: sections.into_iter().map(|(_, name, size, loaded)| (name, size, loaded)).collect(),
         })
     }
 
     /// The budget's verdict.
     ///
     /// # Errors
-    /// When the image exceeds the ceiling, can panic, or keeps another room for params than stoop-core says.
-    pub fn check(&self, name: &str, ceiling: u64) -> Result<()> {
+    /// When the image exceeds the ceiling, or can panic.
+    pub fn check(&self, name: &str, ceiling: usize) -> Result<()> {
         if !self.panicking.is_empty() {
             return Err(Failure::new(format!("{name} can panic: {}", self.panicking.join(", ")))
                 .next("replace the indexing, unwrap or division that leads there"));
         }
-        if self.raw > ceiling {
+        if self.stored > ceiling {
+            let over = self.stored - ceiling;
             return Err(Failure::new(format!(
-                "{name} has {} bytes, {} more than {ceiling}",
-                self.raw,
-                self.raw - ceiling
+                "{name} takes {} bytes of an image, {over} more than {ceiling}",
+                self.stored
             ))
             .next("read the sections above, and `nm --size-sort` of the ELF"));
         }
-        let wanted = stoop_core::params::MAX_SIZE as u64;
-        match self.params {
-            Some(room) if room == wanted => Ok(()),
-            room => {
-                let room = room.map_or("none".to_owned(), |room| format!("{room:#x} bytes"));
-                Err(Failure::new(format!("{name} keeps {room} for params, stoop-core needs {wanted:#x}"))
-                    .next("correct PARAMS_SIZE in linker/mips.ld"))
-            }
-        }
+        Ok(())
     }
 }
+
+/// Kinds of sections that are in the image.
+const LOADED: [SectionKind; 4] =
+    [SectionKind::Text, SectionKind::Data, SectionKind::ReadOnlyData, SectionKind::ReadOnlyString];
+
+/// Any will do: the size does not depend on it.
+const RUN_ADDRESS: usize = 0x8100_0000;
 
 /// The symbols by which a panic would be reached.
 fn panicking<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -112,7 +96,8 @@ pub fn print() -> Result<()> {
         for (section, size, loaded) in &sizes.sections {
             println!("  {section:<12} {size:>6}{}", if *loaded { "" } else { "  RAM only" });
         }
-        println!("  {:<12} {:>6}  of {CEILING}, {} left", "image", sizes.raw, CEILING as i64 - sizes.raw as i64);
+        println!("  {:<12} {:>6}  with room for params", "unpacked", sizes.unpacked);
+        println!("  {:<12} {:>6}  squeezed, of {CEILING}", "in an image", sizes.stored);
         verdict = verdict.and(sizes.check(&name, CEILING));
     }
     verdict
@@ -122,9 +107,8 @@ pub fn print() -> Result<()> {
 mod tests {
     use super::*;
 
-    fn sizes(raw: u64, panicking: &[&str]) -> Sizes {
-        let panicking = self::panicking(panicking.iter().copied());
-        Sizes { sections: vec![], raw, panicking, params: Some(stoop_core::params::MAX_SIZE as u64) }
+    fn sizes(stored: usize, panicking: &[&str]) -> Sizes {
+        Sizes { sections: vec![], unpacked: 0, stored, panicking: self::panicking(panicking.iter().copied()) }
     }
 
     #[test]
@@ -138,11 +122,5 @@ mod tests {
     fn a_panicking_path_is_named() {
         let failure = sizes(1, &["main", "_ZN4core9panicking5panic17hE"]).check("shim", CEILING).unwrap_err();
         assert!(failure.fact().contains("panicking"), "{failure}");
-    }
-
-    #[test]
-    fn another_room_for_params_is_an_error() {
-        let sizes = Sizes { params: Some(1), ..sizes(1, &[]) };
-        assert!(sizes.check("shim", CEILING).is_err());
     }
 }
