@@ -83,6 +83,17 @@ fn each_fatal_line_ends_the_wait_at_once() {
 }
 
 #[test]
+fn a_fatal_line_ends_the_wait_though_the_match_follows() {
+    let (mut far_end, mut console) = console();
+    far_end.write_all(b"Kernel panic - not syncing: x\r\nrebooting\r\nlogin: ").unwrap();
+    drop(far_end);
+    // The whole text is there before the wait begins.
+    console.join();
+    assert!(console.expect("login:", LONG).unwrap_err().fact().contains("Kernel panic - not syncing: x"));
+    console.expect("login:", LONG).unwrap();
+}
+
+#[test]
 fn a_fatal_line_that_is_asked_for_is_found() {
     let (mut far_end, mut console) = console();
     far_end.write_all(b"TFTP error: 'x'\r\nKernel panic - y\r\n").unwrap();
