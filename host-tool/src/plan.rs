@@ -45,14 +45,18 @@ impl Format {
     }
 }
 
-/// How payloads are stored.
+/// How the kernel is stored; a ramdisk or root filesystem is used where it lies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
 pub enum CodecWish {
-    /// The smallest that fits
+    /// The smallest if the image then fits the flash, else the fastest
     #[default]
     Auto,
-    /// As they are
+    /// As they are: the fastest
     Store,
+    /// LZ4: about half the size
+    Lz4,
+    /// LZMA: the smallest
+    Lzma,
 }
 
 /// How the cookie must appear.
@@ -275,6 +279,7 @@ impl Plan {
         let facts = dtb.as_ref().map(|dtb| Facts::of(&dtb.value)).transpose()?.unwrap_or_default();
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
         let (line, line_takes_root) = line(request, dtb.is_some(), &facts)?;
+        warnings.extend(root_warnings(phram.value, dtb.is_some(), line_takes_root));
         Ok(Plan {
             board,
             kernel,
@@ -344,7 +349,9 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
         Container::UimageNone => Some(Format::Uimage),
         Container::Elf => Some(Format::Elf),
         Container::Raw => Some(Format::Raw),
-        Container::UimageLzma | Container::UimageGzip | Container::Fit => None,
+        // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
+        Container::UimageLzma | Container::UimageGzip => Some(Format::Uimage),
+        Container::Fit => None,
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),
@@ -440,7 +447,9 @@ fn handoff(
     if let Some(refusal) = assessment.refusal() {
         return Err(refusal);
     }
-    warnings.extend(assessment.warnings().map(|finding| match &finding.fix {
+    // Pack itself reserves the memory of a root filesystem that the command line names.
+    let open = assessment.warnings().filter(|finding| finding.symbol != "memory");
+    warnings.extend(open.map(|finding| match &finding.fix {
         Some(fix) => format!("{}: {}: {fix}", finding.symbol, finding.says),
         None => format!("{}: {}", finding.symbol, finding.says),
     }));
@@ -505,6 +514,24 @@ fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool
     let own = [&request.cmdline, &request.append].into_iter().flatten();
     let root = own.into_iter().any(|text| has_word(text.as_bytes(), |word| word.starts_with(b"root=")));
     Ok((line, packed && !root))
+}
+
+fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
+    match phram {
+        Phram::CommandLine if ours => Some(
+            "root=/dev/mtdblock0 is right only if no flash registers before the root filesystem in RAM; if one does, \
+             give the right root= with --append"
+                .into(),
+        ),
+        Phram::Tree if !packed => Some(format!(
+            "root= is not set: with the bootloader's device tree it has to come from accepted bootargs, as \
+             root=/dev/mtdblock{ALIAS}"
+        )),
+        Phram::CommandLine if !packed => {
+            Some("phram.phram= is not set: without a packed device tree there is no line to put it on".into())
+        }
+        _ => None,
+    }
 }
 
 /// Adds words behind one blank.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 
 use super::explain::put;
@@ -63,7 +64,7 @@ pub struct Args {
     /// Words KEY and KEY=… of the bootargs count even without the cookie; may be repeated
     #[arg(long, value_name = "KEY")]
     keep: Vec<String>,
-    /// How payloads are stored
+    /// How the kernel is stored
     #[arg(long, value_enum, default_value_t)]
     codec: CodecWish,
     /// The container [default: the first that the board's bootloader starts]
@@ -93,8 +94,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = ui::Stderr::default();
     let plan = Plan::resolve(&request(args), &mut progress)?;
-    progress.step("packing", None);
-    let built = image::build(&plan)?;
+    let built = image::build(&plan, &mut progress)?;
     progress.step("checking the image as the shim will", None);
     let mut warnings = plan.warnings.clone();
     warnings.extend(verify(&plan, &built)?);
@@ -300,6 +300,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
             format!("0x{:x}", payload.decoded),
             payload.crc
         );
+    }
+    for payload in built.payloads.iter().filter(|payload| payload.kind == Kind::Kernel) {
+        text += &format!("kernel: {}: {}\n", codec_name(payload.codec), payload.why);
     }
     text += "\nstart       end         size        region, and when its bytes matter\n";
     for named in &built.places.regions {

@@ -1,11 +1,12 @@
 //! How payloads are stored, and their checksums.
 
 use std::borrow::Cow;
+use std::io::Read;
 
+use liblzma::stream::{LzmaOptions, Stream};
 use stoop_core::codec::Codec;
 
-use crate::Result;
-use crate::plan::CodecWish;
+use crate::{Failure, Result};
 
 /// A payload in its stored form.
 #[derive(Clone, Debug)]
@@ -14,25 +15,40 @@ pub(super) struct Stored<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     pub(super) crc: u32,
     /// Why this codec.
-    pub(super) why: &'static str,
+    pub(super) why: String,
 }
 
-/// Stores the kernel as wished. Encoders go here: each gives a [`Stored`], and `auto` takes the smallest that fits.
+/// Stores bytes by one codec.
 ///
 /// # Errors
-/// None yet.
-pub(super) fn store(wish: CodecWish, bytes: &[u8]) -> Result<Stored<'_>> {
-    let why = match wish {
-        CodecWish::Auto => "the only codec of this shim",
-        CodecWish::Store => "asked for",
+/// The encoder has no memory.
+pub(super) fn encode(codec: Codec, bytes: &[u8], why: String) -> Result<Stored<'_>> {
+    let stored = match codec {
+        Codec::Store => Cow::Borrowed(bytes),
+        Codec::Lz4 => Cow::Owned(lz4_flex::block::compress(bytes)),
+        Codec::Lzma => Cow::Owned(lzma(bytes).map_err(|error| Failure::new(format!("the LZMA encoder: {error}")))?),
     };
-    Ok(Stored { why, ..stored(Cow::Borrowed(bytes)) })
+    Ok(Stored { codec, crc: checksum(&stored), bytes: stored, why })
+}
+
+/// Of 4-byte instructions the position tells more than the byte before.
+const LITERAL_CONTEXT: u32 = 1;
+const LITERAL_POSITION: u32 = 2;
+
+fn lzma(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut options = LzmaOptions::new_preset(9)?;
+    options.literal_context_bits(LITERAL_CONTEXT).literal_position_bits(LITERAL_POSITION);
+    // The decoder's dictionary is the destination, so one as large as that costs nothing.
+    options.dict_size(u32::try_from(bytes.len().next_power_of_two()).unwrap_or(u32::MAX).clamp(0x1_0000, 1 << 28));
+    let mut stored = Vec::new();
+    liblzma::read::XzEncoder::new_stream(bytes, Stream::new_lzma_encoder(&options)?).read_to_end(&mut stored)?;
+    Ok(stored)
 }
 
 /// As it is.
 pub(super) fn stored(bytes: Cow<'_, [u8]>) -> Stored<'_> {
     let crc = checksum(&bytes);
-    Stored { codec: Codec::Store, crc, why: "used where it lies", bytes }
+    Stored { codec: Codec::Store, crc, why: "used where it lies".into(), bytes }
 }
 
 /// CRC-32 as the shim's, from the crate's largest table: images have many megabytes.
@@ -44,6 +60,27 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_encoded_decodes_in_the_shim() {
+        let bytes: Vec<u8> = (0..200_000u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
+        let mut probs = Box::new(stoop_core::codec::lzma::Probs::new());
+        for codec in [Codec::Store, Codec::Lz4, Codec::Lzma] {
+            let stored = encode(codec, &bytes, String::new()).unwrap();
+            assert_eq!(stored.crc, checksum(&stored.bytes));
+            let mut out = vec![0; bytes.len()];
+            let length = match codec {
+                Codec::Store => {
+                    out.copy_from_slice(&stored.bytes);
+                    Ok(out.len())
+                }
+                Codec::Lz4 => stoop_core::codec::lz4::decode(&stored.bytes, &mut out),
+                Codec::Lzma => stoop_core::codec::lzma::decode(&stored.bytes, &mut out, &mut probs),
+            };
+            assert_eq!(length, Ok(bytes.len()));
+            assert!(out == bytes && (codec == Codec::Store || stored.bytes.len() < bytes.len() / 2));
+        }
+    }
 
     #[test]
     fn the_fast_checksum_is_the_shims() {

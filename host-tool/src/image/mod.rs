@@ -8,14 +8,16 @@ pub mod open;
 
 use std::borrow::Cow;
 
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 use stoop_core::{Region, fdt};
 
-use crate::input::Arch;
+use crate::input::{Arch, Form};
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
-use crate::plan::{ALIAS, Format, Phram, Plan, add_words};
+use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, add_words};
+use crate::ui::Progress;
 use crate::{Failure, Result, shim_image};
 
 pub use codec::checksum;
@@ -37,9 +39,9 @@ pub struct Packed {
     /// What it is.
     pub kind: Kind,
     /// How it is stored.
-    pub codec: stoop_core::codec::Codec,
+    pub codec: Codec,
     /// Why so.
-    pub why: &'static str,
+    pub why: String,
     /// Bytes in the file.
     pub stored: usize,
     /// Bytes after decoding.
@@ -73,9 +75,51 @@ pub struct Built {
 ///
 /// # Errors
 /// A command line that is too long, too little RAM, overlaps, params that do not fit.
-pub fn build(plan: &Plan) -> Result<Built> {
-    let kernel = codec::store(plan.codec, &plan.kernel.image)?;
-    let segments = plan.format.value == Format::Elf;
+pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
+    let mut with = |codec: Codec, why: String| {
+        progress.step(if codec == Codec::Store { "packing" } else { "compressing the kernel" }, None);
+        build_with(plan, codec::encode(codec, &plan.kernel.image, why)?)
+    };
+    let asked = |codec| (codec, "asked for".to_owned());
+    let (codec, why) = match plan.codec {
+        CodecWish::Store => asked(Codec::Store),
+        CodecWish::Lz4 => asked(Codec::Lz4),
+        CodecWish::Lzma => asked(Codec::Lzma),
+        CodecWish::Auto => match flash_budget(plan) {
+            Err(why) => (Codec::Store, why.into()),
+            Ok((partition, size)) => {
+                let why = format!("the smallest, and it fits the flash partition {partition}");
+                let smallest = with(Codec::Lzma, why)?;
+                if smallest.file.len() <= size {
+                    return Ok(smallest);
+                }
+                (Codec::Store, format!("the fastest: the flash partition {partition} is too small in any case"))
+            }
+        },
+    };
+    with(codec, why)
+}
+
+/// The partition that the image would be flashed to, if a smaller kernel can make a difference; else why not.
+fn flash_budget(plan: &Plan) -> std::result::Result<(&str, usize), &'static str> {
+    if plan.format.value == Format::Elf {
+        return Err("ELF segments are loaded where they belong");
+    }
+    if matches!(plan.kernel.form.innermost(), Form::Vmlinuz) {
+        return Err("a vmlinuz is compressed already");
+    }
+    let flash = plan.board.flash.as_ref().and_then(|flash| flash.image(None));
+    let partition = flash.ok_or("the board has no flash to fit into")?;
+    let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len());
+    match others < partition.size {
+        true => Ok((&partition.name, partition.size)),
+        false => Err("the fastest: what else is packed does not fit the flash anyway"),
+    }
+}
+
+fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
+    // The loader of an ELF file can put a kernel that needs no decoder where it belongs.
+    let apart = plan.format.value == Format::Elf && kernel.codec == Codec::Store;
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
     let mut line = command_line(plan, Region::EMPTY)?;
     let tree_size = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line).map(|tree| tree.len())).transpose()?;
@@ -90,10 +134,10 @@ pub fn build(plan: &Plan) -> Result<Built> {
         let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
         let dtb_end = dtb_at + tree_size.unwrap_or(0);
         let kernel_at = dtb_end.next_multiple_of(16) + skew;
-        let head = if segments { dtb_end } else { kernel_at + kernel.bytes.len() };
+        let head = if apart { dtb_end } else { kernel_at + kernel.bytes.len() };
         let places = layout::place(&need(plan, head, blank.run_size, tree_size)?)?;
         let load = places.head.start();
-        if !segments && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
+        if !apart && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
             skew += 16;
             continue;
         }
@@ -110,7 +154,7 @@ pub fn build(plan: &Plan) -> Result<Built> {
         let kernel_place = kernel_place.unwrap_or(Region::EMPTY);
         let initrd = plan.initrd.as_deref().map(Cow::Borrowed);
         let rootfs = plan.rootfs.as_ref().map(|rootfs| Cow::Borrowed(&rootfs.bytes[..]));
-        let kernel_source = if segments { kernel_place.start() } else { load + kernel_at };
+        let kernel_source = if apart { kernel_place.start() } else { load + kernel_at };
         let memory = plan.kernel.memory_size as usize;
         let parts = [
             Some(Part::new(Kind::Kernel, kernel.clone(), kernel_source, kernel_place, memory)),
@@ -167,7 +211,7 @@ impl<'a> Part<'a> {
     fn packed(&self) -> Packed {
         let stored = &self.stored;
         let decoded = if self.destination.is_empty() { stored.bytes.len() } else { self.destination.size() };
-        let (codec, why, crc) = (stored.codec, stored.why, stored.crc);
+        let (codec, why, crc) = (stored.codec, stored.why.clone(), stored.crc);
         Packed { kind: self.kind, codec, why, stored: stored.bytes.len(), decoded, crc, place: self.place }
     }
 }
@@ -291,7 +335,8 @@ fn listing(plan: &Plan, places: &Places, parts: &[Part<'_>], manifest: usize) ->
     let mut payloads = [None; manifest::PAYLOADS];
     for part in parts {
         // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
-        let absolute = plan.format.value == Format::Elf && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
+        let store = part.stored.codec == Codec::Store;
+        let absolute = plan.format.value == Format::Elf && store && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
         let source = if absolute { part.source } else { part.source - manifest };
         payloads[part.kind as usize] = Some(Entry {
             codec: part.stored.codec,

@@ -31,6 +31,16 @@ pub enum Form {
     Compressed(Codec, Box<Form>),
 }
 
+impl Form {
+    /// What is inside all containers.
+    pub fn innermost(&self) -> &Form {
+        match self {
+            Form::UImage(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
+            Form::Vmlinux | Form::Vmlinuz | Form::Flat => self,
+        }
+    }
+}
+
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
