@@ -47,9 +47,10 @@ pub enum Code {
     TreeStructure = 22,
     /// The new tree does not fit its region. Value: the region's size.
     TreeRoom = 23,
-    /// /reserved-memory has cell counts unlike the root's, so the kernel would ignore it. Value: offset.
+    /// /reserved-memory has cell counts unlike the root's, so the kernel would ignore it, or the root's are not 1 or 2.
+    /// Value: the count found.
     TreeCells = 24,
-    /// An address does not fit the tree's cells.
+    /// An address does not fit the tree's cells. Value: the address, or a size.
     TreeAddress = 25,
     /// The block with argc, argv and env does not fit its region. Value: the region's size.
     ArgvRoom = 30,

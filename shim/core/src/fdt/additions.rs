@@ -9,118 +9,128 @@ use super::pass::Pass;
 use super::{BEGIN_NODE, END_NODE, PROPERTY};
 use crate::Code;
 
-// Where: a node of the source.
-pub(super) const IN_CHOSEN: u8 = 0;
-pub(super) const IN_ALIASES: u8 = 1;
-pub(super) const IN_RESERVED: u8 = 2;
-pub(super) const IN_ROOT: u8 = 3;
-/// Another child of the root.
-pub(super) const IN_CHILD: u8 = 4;
-pub(super) const DEEPER: u8 = 5;
-/// Added there: a child, not a property.
-pub(super) const NODE: u8 = 8;
-/// Belongs to the added child before it.
-const INSIDE: u8 = 16;
-/// Not added, only looked for.
-const FACT: u8 = 32;
+// Where: a node of the source, the first three in the order of [`PLACES`],
+pub(super) const IN_CHOSEN: usize = 0;
+pub(super) const IN_ALIASES: usize = 1;
+pub(super) const IN_RESERVED: usize = 2;
+pub(super) const IN_ROOT: usize = 3;
+/// or another child of the root,
+pub(super) const IN_CHILD: usize = 4;
+/// or anything below those, of which the table has nothing.
+pub(super) const DEEPER: usize = 5;
+/// Plus: about a child, not a property.
+pub(super) const NODE: usize = 8;
+/// Plus: belongs to the child that the last such line adds.
+const INSIDE: usize = 16;
+/// Plus: not added, only looked for.
+const FACT: usize = 32;
 
-/// The nodes of the first three, in their order.
+/// The root's children that the writer makes when they are missing.
 pub(super) const PLACES: [Name; 3] = [CHOSEN, ALIASES, RESERVED];
 
-// When: an edit, or always.
-const ALWAYS: u8 = 0;
-pub(super) const LINE: u8 = 1;
-pub(super) const INITRD: u8 = 2;
-pub(super) const REPORT: u8 = 4;
-pub(super) const PHRAM_: u8 = 8;
-/// `ranges` of /reserved-memory: never replaced.
-pub(super) const NO_RANGES: u8 = 16;
-pub(super) const MEMORY_: u8 = 32;
+// When: always, or with an edit.
+const ALWAYS: usize = 0;
+pub(super) const WITH_LINE: usize = 1;
+pub(super) const WITH_INITRD: usize = 2;
+pub(super) const WITH_REPORT: usize = 4;
+pub(super) const WITH_PHRAM: usize = 8;
+/// `ranges` of /reserved-memory: as phram, until the source turns out to have it.
+pub(super) const WITH_RANGES: usize = 16;
+pub(super) const WITH_MEMORY: usize = 32;
 
-// What: something to write,
-const BEGIN: u8 = 1;
-const END: u8 = 2;
-const NOTHING: u8 = 3;
-const PIECES: u8 = 4;
-const TEXT: u8 = 8;
-/// Texts of the pool for `TEXT`, `TEXT + 1`…
+// What: how to write it,
+const OPEN: usize = 1;
+const CLOSE: usize = 2;
+const NOTHING: usize = 3;
+/// the new bootargs,
+const LINE: usize = 4;
+/// plus an index: a text of the pool,
+const TEXT: usize = 8;
 const TEXTS: [Name; 4] = [PATH, PHRAM, ROOTFS, MEMORY];
-/// The report's texts.
-const SAY: u8 = 12;
-/// With an index below 16: a number in one cell,
-const CELL: u8 = 16;
+/// plus an index: a text of the report,
+const SAY: usize = 12;
+/// plus the index of a number of the pass: that number in one cell,
+const CELL: usize = 16;
 /// an address in the root's cells,
-const ADDRESS: u8 = 32;
-/// an address and the size behind it.
-const REGION: u8 = 48;
-// or a fact that was found.
-pub(super) const PLACE: u8 = 64;
-pub(super) const CELLS: u8 = 68;
-pub(super) const CHECK: u8 = 70;
-pub(super) const HAS_RANGES: u8 = 72;
-pub(super) const HAS_LINE: u8 = 73;
-pub(super) const HAS_TYPE: u8 = 74;
+const ADDRESS: usize = 32;
+/// or an address and the size that follows it;
+const REGION: usize = 48;
+/// or what it means for a pass to find it: the place's own node,
+pub(super) const PLACE: usize = 64;
+/// a cell count of the root, or one that must be the same,
+pub(super) const COUNTS: usize = 68;
+pub(super) const SAME_COUNTS: usize = 70;
+/// and the rest by their names.
+pub(super) const HAS_RANGES: usize = 72;
+pub(super) const HAS_LINE: usize = 73;
+pub(super) const HAS_TYPE: usize = 74;
 
 // The numbers of a pass.
-pub(super) const ZERO: u8 = 0;
-pub(super) const ROOT_CELLS: u8 = 1;
-pub(super) const INITRD_FROM: u8 = 3;
-pub(super) const PHRAM_FROM: u8 = 5;
-pub(super) const MEMORY_FROM: u8 = 7;
-pub(super) const COUNT: u8 = 9;
+pub(super) const ZERO: usize = 0;
+pub(super) const ROOT_CELLS: usize = 1;
+pub(super) const INITRD: usize = 3;
+pub(super) const PHRAM_RANGE: usize = 5;
+pub(super) const MEMORY_RANGE: usize = 7;
+pub(super) const COUNT: usize = 9;
 
 /// Where, when, under which name, what.
 struct Entry(u8, u8, Name, u8);
 
+const fn entry(place: usize, edit: usize, name: Name, what: usize) -> Entry {
+    Entry(place as u8, edit as u8, name, what as u8)
+}
+
+/// The first line that fits what was found counts: what is replaced comes before what is only looked at.
 const TABLE: [Entry; 35] = [
-    Entry(IN_CHOSEN, LINE, BOOTARGS, PIECES),
-    Entry(IN_CHOSEN, INITRD, INITRD_START, ADDRESS + INITRD_FROM),
-    Entry(IN_CHOSEN, INITRD, INITRD_END, ADDRESS + INITRD_FROM + 1),
-    Entry(IN_CHOSEN + NODE, REPORT, STOOP, BEGIN),
-    Entry(IN_CHOSEN + INSIDE, REPORT, VERSION, SAY),
-    Entry(IN_CHOSEN + INSIDE, REPORT, VERDICT, SAY + 1),
-    Entry(IN_CHOSEN + INSIDE, REPORT, ENTRY, SAY + 2),
-    Entry(IN_CHOSEN + INSIDE, REPORT, SLOT, SAY + 3),
-    Entry(IN_CHOSEN + INSIDE, REPORT, COUNT_ENTRY, CELL + COUNT),
-    Entry(IN_CHOSEN + INSIDE, REPORT, COUNT_HANDOFF, CELL + ZERO),
-    Entry(IN_CHOSEN + INSIDE, REPORT, 0, END),
-    Entry(IN_CHOSEN + FACT, ALWAYS, BOOTARGS, HAS_LINE),
-    Entry(IN_ALIASES, PHRAM_, ALIAS, TEXT),
-    Entry(IN_RESERVED + FACT, PHRAM_, ADDRESS_CELLS, CHECK),
-    Entry(IN_RESERVED + FACT, PHRAM_, SIZE_CELLS, CHECK + 1),
-    Entry(IN_RESERVED + FACT, PHRAM_, RANGES, HAS_RANGES),
-    Entry(IN_RESERVED, PHRAM_, ADDRESS_CELLS, CELL + ROOT_CELLS),
-    Entry(IN_RESERVED, PHRAM_, SIZE_CELLS, CELL + ROOT_CELLS + 1),
-    Entry(IN_RESERVED, NO_RANGES, RANGES, NOTHING),
-    Entry(IN_RESERVED + NODE, PHRAM_, PHRAM_AT, BEGIN),
-    Entry(IN_RESERVED + INSIDE, PHRAM_, COMPATIBLE, TEXT + 1),
-    Entry(IN_RESERVED + INSIDE, PHRAM_, LABEL, TEXT + 2),
-    Entry(IN_RESERVED + INSIDE, PHRAM_, REG, REGION + PHRAM_FROM),
-    Entry(IN_RESERVED + INSIDE, PHRAM_, 0, END),
-    Entry(IN_ROOT + NODE, MEMORY_, MEMORY_AT, BEGIN),
-    Entry(IN_ROOT + INSIDE, MEMORY_, DEVICE_TYPE, TEXT + 3),
-    Entry(IN_ROOT + INSIDE, MEMORY_, REG, REGION + MEMORY_FROM),
-    Entry(IN_ROOT + INSIDE, MEMORY_, 0, END),
-    Entry(IN_ROOT + FACT, ALWAYS, ADDRESS_CELLS, CELLS),
-    Entry(IN_ROOT + FACT, ALWAYS, SIZE_CELLS, CELLS + 1),
-    Entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN, PLACE + IN_CHOSEN),
-    Entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN_0, PLACE + IN_CHOSEN),
-    Entry(IN_ROOT + NODE + FACT, ALWAYS, ALIASES, PLACE + IN_ALIASES),
-    Entry(IN_ROOT + NODE + FACT, ALWAYS, RESERVED, PLACE + IN_RESERVED),
-    Entry(IN_CHILD + FACT, ALWAYS, DEVICE_TYPE, HAS_TYPE),
+    entry(IN_CHOSEN, WITH_LINE, BOOTARGS, LINE),
+    entry(IN_CHOSEN, WITH_INITRD, INITRD_START, ADDRESS + INITRD),
+    entry(IN_CHOSEN, WITH_INITRD, INITRD_END, ADDRESS + INITRD + 1),
+    entry(IN_CHOSEN + NODE, WITH_REPORT, STOOP, OPEN),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, VERSION, SAY),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, VERDICT, SAY + 1),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, ENTRY, SAY + 2),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, SLOT, SAY + 3),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, COUNT_ENTRY, CELL + COUNT),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, COUNT_HANDOFF, CELL + ZERO),
+    entry(IN_CHOSEN + INSIDE, WITH_REPORT, 0, CLOSE),
+    entry(IN_CHOSEN + FACT, ALWAYS, BOOTARGS, HAS_LINE),
+    entry(IN_ALIASES, WITH_PHRAM, ALIAS, TEXT),
+    entry(IN_RESERVED + FACT, WITH_PHRAM, ADDRESS_CELLS, SAME_COUNTS),
+    entry(IN_RESERVED + FACT, WITH_PHRAM, SIZE_CELLS, SAME_COUNTS + 1),
+    entry(IN_RESERVED + FACT, WITH_PHRAM, RANGES, HAS_RANGES),
+    entry(IN_RESERVED, WITH_PHRAM, ADDRESS_CELLS, CELL + ROOT_CELLS),
+    entry(IN_RESERVED, WITH_PHRAM, SIZE_CELLS, CELL + ROOT_CELLS + 1),
+    entry(IN_RESERVED, WITH_RANGES, RANGES, NOTHING),
+    entry(IN_RESERVED + NODE, WITH_PHRAM, PHRAM_AT, OPEN),
+    entry(IN_RESERVED + INSIDE, WITH_PHRAM, COMPATIBLE, TEXT + 1),
+    entry(IN_RESERVED + INSIDE, WITH_PHRAM, LABEL, TEXT + 2),
+    entry(IN_RESERVED + INSIDE, WITH_PHRAM, REG, REGION + PHRAM_RANGE),
+    entry(IN_RESERVED + INSIDE, WITH_PHRAM, 0, CLOSE),
+    entry(IN_ROOT + NODE, WITH_MEMORY, MEMORY_AT, OPEN),
+    entry(IN_ROOT + INSIDE, WITH_MEMORY, DEVICE_TYPE, TEXT + 3),
+    entry(IN_ROOT + INSIDE, WITH_MEMORY, REG, REGION + MEMORY_RANGE),
+    entry(IN_ROOT + INSIDE, WITH_MEMORY, 0, CLOSE),
+    entry(IN_ROOT + FACT, ALWAYS, ADDRESS_CELLS, COUNTS),
+    entry(IN_ROOT + FACT, ALWAYS, SIZE_CELLS, COUNTS + 1),
+    entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN, PLACE + IN_CHOSEN),
+    entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN_0, PLACE + IN_CHOSEN),
+    entry(IN_ROOT + NODE + FACT, ALWAYS, ALIASES, PLACE + IN_ALIASES),
+    entry(IN_ROOT + NODE + FACT, ALWAYS, RESERVED, PLACE + IN_RESERVED),
+    entry(IN_CHILD + FACT, ALWAYS, DEVICE_TYPE, HAS_TYPE),
 ];
 
 impl Pass<'_, '_> {
     /// What the table says of the source's property or node `name` at that place; 0 if nothing.
     #[inline(never)]
-    pub(super) fn find(&self, place: u8, name: &[u8]) -> u8 {
+    pub(super) fn find(&self, place: usize, name: &[u8]) -> usize {
         // Most of a tree is there.
         if place & DEEPER == DEEPER {
             return 0;
         }
         for Entry(at, edit, own, what) in &TABLE {
-            if *at & !FACT == place && self.edits_on & *edit == *edit && self.names.same(name, *own) {
-                return *what;
+            let (at, edit, what) = (usize::from(*at), usize::from(*edit), usize::from(*what));
+            if at & !FACT == place && self.edits_on & edit == edit && self.names.same(name, *own) {
+                return what;
             }
         }
         0
@@ -128,16 +138,17 @@ impl Pass<'_, '_> {
 
     /// Writes what belongs into `place`, behind its own properties.
     #[inline(never)]
-    pub(super) fn add(&mut self, place: u8) {
+    pub(super) fn add(&mut self, place: usize) {
         for Entry(at, edit, name, what) in &TABLE {
-            if *at & !(NODE | INSIDE) != place || self.edits_on & *edit == 0 {
+            let (at, edit, what) = (usize::from(*at), usize::from(*edit), usize::from(*what));
+            if at & !(NODE | INSIDE) != place || self.edits_on & edit == 0 {
                 continue;
             }
-            if *what == BEGIN {
+            if what == OPEN {
                 self.begin(*name);
                 continue;
             }
-            if *what == END {
+            if what == CLOSE {
                 self.out.be32(END_NODE);
                 continue;
             }
@@ -145,7 +156,7 @@ impl Pass<'_, '_> {
             let start = self.out.len;
             self.out.be32(0);
             self.out.be32((self.strings.len() as u32).wrapping_add(u32::from(*name)));
-            self.value(*what);
+            self.value(what);
             // The length is known now.
             let end = self.out.len;
             self.out.len = start;
@@ -155,7 +166,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn value(&mut self, what: u8) {
+    fn value(&mut self, what: usize) {
         if what >= CELL {
             let number = what & 15;
             let address = self.number_at(ROOT_CELLS);
@@ -167,12 +178,15 @@ impl Pass<'_, '_> {
                 self.number(number + 1, self.number_at(ROOT_CELLS + 1));
             }
         } else if what >= SAY {
-            let text = self.report.get(usize::from(what - SAY)).copied().unwrap_or_default();
-            self.pieces(&[text]);
+            let Some(report) = &self.edits.report else { return };
+            let texts = [report.version, report.verdict, report.entry, core::slice::from_ref(&report.slot)];
+            if let Some(text) = texts.get(what - SAY) {
+                self.pieces(core::slice::from_ref(text));
+            }
         } else if what >= TEXT {
-            self.text(TEXTS.get(usize::from(what - TEXT)).copied().unwrap_or(0));
-        } else if what == PIECES {
-            self.pieces(self.line);
+            self.text(TEXTS.get(what - TEXT).copied().unwrap_or(0));
+        } else if what == LINE {
+            self.pieces(self.edits.bootargs.unwrap_or_default());
         }
     }
 
@@ -204,12 +218,12 @@ impl Pass<'_, '_> {
         self.out.bytes(&[0]);
     }
 
-    fn number_at(&self, index: u8) -> usize {
-        self.numbers[usize::from(index & 15)]
+    fn number_at(&self, index: usize) -> usize {
+        self.numbers[index & 15]
     }
 
     #[inline(never)]
-    fn number(&mut self, index: u8, cells: usize) {
+    fn number(&mut self, index: usize, cells: usize) {
         let number = self.number_at(index);
         let high = (number as u64 >> 32) as u32;
         if cells == 2 {

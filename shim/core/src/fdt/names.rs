@@ -70,10 +70,10 @@ pub(super) const PATH: Name = find(b"/reserved-memory/phram@");
 /// The last part of [`PATH`].
 pub(super) const PHRAM_AT: Name = find(b"phram@");
 
-/// Bytes of the text at the front of `bytes` with its NUL, which it must have.
+/// Bytes of the text at the front of `bytes` with its NUL, even if that is missing.
 #[inline(never)]
-pub(super) fn text_len(bytes: &[u8]) -> Option<usize> {
-    Some(bytes.iter().position(|byte| *byte == 0)?.wrapping_add(1))
+pub(super) fn text_len(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte != 0).count().wrapping_add(1)
 }
 
 /// The names of one tree: the pool with its numbers.
@@ -82,10 +82,10 @@ pub(super) struct Names([u8; POOL.len()]);
 impl Names {
     pub(super) const NEW: Names = Names(POOL);
 
-    /// Writes `number` behind the first `prefix` bytes of `name`: hex, no leading zeros (Devicetree Specification 2.2.1.1).
+    /// Writes `number` into the room at that offset: hex, no leading zeros (Devicetree Specification 2.2.1.1).
     #[inline(never)]
-    pub(super) fn number(&mut self, name: Name, number: usize) {
-        let mut at = usize::from(name);
+    pub(super) fn number(&mut self, room: Name, number: usize) {
+        let mut at = usize::from(room);
         let mut shift = usize::BITS;
         while shift != 0 {
             shift = shift.wrapping_sub(4);

@@ -4,7 +4,7 @@ use super::additions::*;
 use super::names::{ALIAS, MEMORY, MEMORY_AT, Names, PHRAM_AT, text_len};
 use super::output::Output;
 use super::write::Edits;
-use super::{BEGIN_NODE, END as END_TAG, END_NODE, HEADER, MAGIC, NOP, PROPERTY, Tree};
+use super::{BEGIN_NODE, END, END_NODE, HEADER, MAGIC, NOP, PROPERTY, Tree};
 use crate::bytes::be32;
 use crate::{Code, Error, Result, Subject};
 
@@ -14,9 +14,8 @@ const MAX_DEPTH: usize = 32;
 /// The state of a pass, and what it learned.
 pub(super) struct Pass<'a, 'o> {
     /// Which edits are to be made.
-    pub(super) edits_on: u8,
-    pub(super) line: &'o [&'o [u8]],
-    pub(super) report: [&'o [u8]; 4],
+    pub(super) edits_on: usize,
+    pub(super) edits: &'o Edits<'o>,
     pub(super) numbers: [usize; 16],
     pub(super) names: Names,
     pub(super) out: Output<'o>,
@@ -25,14 +24,15 @@ pub(super) struct Pass<'a, 'o> {
     pub(super) blob: &'a [u8],
     structure: &'a [u8],
     pub(super) strings: &'a [u8],
-    /// Offset in the structure block.
+    /// Offsets in the structure block: of the tag, and of what comes next.
+    start: usize,
     at: usize,
     /// Nodes open, and which of them is dropped with all that it has (0: none).
     depth: usize,
     dropped: usize,
     /// The root's child that is open; a bit for each one met.
-    place: u8,
-    seen: u8,
+    place: usize,
+    seen: usize,
     /// The innermost node may still have properties.
     properties: bool,
     /// The last number that could not be written.
@@ -42,12 +42,14 @@ pub(super) struct Pass<'a, 'o> {
     pub(super) has_memory: bool,
 }
 
+/// Reads the tree at the front of `bytes`, and writes it with `edits` to `out` as far as that has room.
+///
+/// `has_memory` is what an earlier pass learned; it decides on the edit that adds memory.
 #[inline(never)]
 pub(super) fn pass<'a>(bytes: &'a [u8], edits: &Edits, has_memory: bool, out: &mut [u8]) -> Result<Tree<'a>> {
     let mut pass = Pass {
         edits_on: 0,
-        line: &[],
-        report: [&[], &[], &[], &[]],
+        edits,
         numbers: [0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         names: Names::NEW,
         out: Output::new(out),
@@ -55,6 +57,7 @@ pub(super) fn pass<'a>(bytes: &'a [u8], edits: &Edits, has_memory: bool, out: &m
         blob: &[],
         structure: &[],
         strings: &[],
+        start: 0,
         at: 0,
         depth: 0,
         dropped: 0,
@@ -66,7 +69,7 @@ pub(super) fn pass<'a>(bytes: &'a [u8], edits: &Edits, has_memory: bool, out: &m
         bootargs: None,
         has_memory: false,
     };
-    pass.edit(edits, has_memory);
+    pass.edit(has_memory);
     pass.run(bytes)?;
     Ok(Tree {
         blob: pass.blob,
@@ -80,34 +83,33 @@ pub(super) fn pass<'a>(bytes: &'a [u8], edits: &Edits, has_memory: bool, out: &m
 
 impl<'a, 'o> Pass<'a, 'o> {
     /// Asks for edits of a tree that has memory or has not.
-    fn edit(&mut self, edits: &'o Edits<'o>, has_memory: bool) {
-        if let Some(line) = edits.bootargs {
-            self.edits_on |= LINE;
-            self.line = line;
+    fn edit(&mut self, has_memory: bool) {
+        let edits = self.edits;
+        if edits.bootargs.is_some() {
+            self.edits_on |= WITH_LINE;
         }
         if let Some(report) = &edits.report {
-            self.edits_on |= REPORT;
-            self.report = [report.version, report.verdict, report.entry, core::slice::from_ref(&report.slot)];
-            self.numbers[COUNT as usize] = report.count_entry as usize;
+            self.edits_on |= WITH_REPORT;
+            self.numbers[COUNT] = report.count_entry as usize;
         }
         if let Some(initrd) = edits.initrd {
-            self.edits_on |= INITRD;
-            self.numbers[INITRD_FROM as usize] = initrd.start();
-            self.numbers[INITRD_FROM as usize + 1] = initrd.end();
+            self.edits_on |= WITH_INITRD;
+            self.numbers[INITRD] = initrd.start();
+            self.numbers[INITRD + 1] = initrd.end();
         }
         if let Some((phram, alias)) = edits.phram {
-            self.edits_on |= PHRAM_ | NO_RANGES;
-            self.numbers[PHRAM_FROM as usize] = phram.start();
-            self.numbers[PHRAM_FROM as usize + 1] = phram.size();
+            self.edits_on |= WITH_PHRAM | WITH_RANGES;
+            self.numbers[PHRAM_RANGE] = phram.start();
+            self.numbers[PHRAM_RANGE + 1] = phram.size();
             self.names.number(PHRAM_AT + 6, phram.start());
             // The hex digits of this number are the decimal digits of `alias`.
             let decimal = usize::from(alias) + 6 * usize::from(alias / 10) + 96 * usize::from(alias / 100);
             self.names.number(ALIAS + 3, decimal);
         }
         if let (Some(memory), false) = (edits.memory, has_memory) {
-            self.edits_on |= MEMORY_;
-            self.numbers[MEMORY_FROM as usize] = memory.start();
-            self.numbers[MEMORY_FROM as usize + 1] = memory.size();
+            self.edits_on |= WITH_MEMORY;
+            self.numbers[MEMORY_RANGE] = memory.start();
+            self.numbers[MEMORY_RANGE + 1] = memory.size();
             self.names.number(MEMORY_AT + 7, memory.start());
         }
     }
@@ -118,7 +120,7 @@ impl<'a, 'o> Pass<'a, 'o> {
         let (mut code, mut value) = (Code::TreeHeader, self.header[0]);
         if done.is_some() {
             let done = self.walk();
-            (code, value) = (Code::TreeStructure, self.at);
+            (code, value) = (Code::TreeStructure, self.start);
             if done.is_some() {
                 match self.fault {
                     None => return Ok(()),
@@ -171,6 +173,7 @@ impl<'a, 'o> Pass<'a, 'o> {
         sound.then_some(())
     }
 
+    /// Walks the structure block, then writes what is behind it and the header.
     fn walk(&mut self) -> Option<()> {
         let structure_at = self.out.len;
         loop {
@@ -179,10 +182,11 @@ impl<'a, 'o> Pass<'a, 'o> {
                 break;
             }
         }
-        if be32(self.structure.get(self.at..)?, 0)? != END_TAG {
+        self.start = self.at;
+        if self.word() != END {
             return None;
         }
-        self.out.be32(END_TAG);
+        self.out.be32(END);
         let strings_at = self.out.len;
         self.out.bytes(self.strings);
         self.out.bytes(self.names.properties());
@@ -208,35 +212,34 @@ impl<'a, 'o> Pass<'a, 'o> {
     /// One tag; `None` when it is not sound.
     #[inline(never)]
     fn step(&mut self) -> Option<()> {
-        let item = self.structure.get(self.at..)?;
-        let tag = be32(item, 0)?;
+        self.start = self.at;
+        let tag = self.word();
         if self.depth == 0 && tag != BEGIN_NODE {
             return None;
         }
         let mut keep = self.dropped == 0;
-        let here = match self.depth {
-            1 => IN_ROOT,
-            2 if keep => self.place,
-            _ => DEEPER,
-        };
-        if self.properties && (tag == BEGIN_NODE || tag == END_NODE) {
-            self.properties = false;
-            if here < IN_ROOT {
+        let mut here = DEEPER;
+        if self.depth == 2 && keep {
+            here = self.place;
+        }
+        if self.depth == 1 {
+            here = IN_ROOT;
+        }
+        if tag == BEGIN_NODE || tag == END_NODE {
+            if self.properties && here < IN_ROOT {
                 self.add(here);
             }
+            self.properties = tag == BEGIN_NODE;
         }
-        let mut size = 4;
         match tag {
             BEGIN_NODE => {
-                let name = item.get(4..)?;
-                size = text_len(name)?.wrapping_add(4);
+                let name = self.take(text_len(self.structure.get(self.at..)?))?;
                 if self.depth >= MAX_DEPTH {
                     return None;
                 }
                 self.depth = self.depth.wrapping_add(1);
-                self.properties = true;
                 let what = self.find(here | NODE, name);
-                if self.depth == 2 {
+                if here == IN_ROOT {
                     self.place = IN_CHILD;
                 }
                 if what >= PLACE {
@@ -260,9 +263,9 @@ impl<'a, 'o> Pass<'a, 'o> {
                 self.depth = self.depth.wrapping_sub(1);
             }
             PROPERTY if self.properties => {
-                size = (be32(item, 4)? as usize).wrapping_add(12);
-                let value = item.get(12..size)?;
-                let (_, name) = self.strings.split_at_checked(be32(item, 8)? as usize)?;
+                let length = self.word() as usize;
+                let (_, name) = self.strings.split_at_checked(self.word() as usize)?;
+                let value = self.take(length)?;
                 if name.is_empty() {
                     return None;
                 }
@@ -279,11 +282,11 @@ impl<'a, 'o> Pass<'a, 'o> {
                             self.has_memory = true;
                         }
                     }
-                    HAS_RANGES => self.edits_on &= !NO_RANGES,
-                    CELLS.. => {
+                    HAS_RANGES => self.edits_on &= !WITH_RANGES,
+                    COUNTS.. => {
                         let count = be32(value, 0).unwrap_or(0) as usize;
-                        let cells = &mut self.numbers[usize::from((what & 1) + ROOT_CELLS)];
-                        if what < CHECK {
+                        let cells = &mut self.numbers[(what & 1) + ROOT_CELLS];
+                        if what < SAME_COUNTS {
                             *cells = count;
                         } else {
                             // It is written again, with the same value.
@@ -299,13 +302,27 @@ impl<'a, 'o> Pass<'a, 'o> {
             NOP => {}
             _ => return None,
         }
-        // Names and values are padded to a multiple of 4.
-        let raw = item.get(..size.wrapping_add(3) & !3)?;
+        let raw = part(self.structure, self.start, self.at.wrapping_sub(self.start))?;
         if keep {
             self.out.bytes(raw);
         }
-        self.at = self.at.wrapping_add(raw.len());
         Some(())
+    }
+
+    /// The next word of the structure block; 0, which is no tag, behind its end.
+    #[inline(never)]
+    fn word(&mut self) -> u32 {
+        let word = be32(self.structure, self.at);
+        self.at = self.at.wrapping_add(4);
+        word.unwrap_or(0)
+    }
+
+    /// The next bytes of the structure block; names and values are padded to a multiple of 4.
+    #[inline(never)]
+    fn take(&mut self, size: usize) -> Option<&'a [u8]> {
+        let bytes = part(self.structure, self.at, size);
+        self.at = self.at.wrapping_add(size).wrapping_add(3) & !3;
+        bytes
     }
 
     /// What is to be added to the root, before its end.
@@ -315,7 +332,7 @@ impl<'a, 'o> Pass<'a, 'o> {
             self.begin(*name);
             let inside = self.out.len;
             if self.seen & 1 << place == 0 {
-                self.add(place as u8);
+                self.add(place);
             }
             if self.out.len == inside {
                 self.out.len = before;
@@ -327,6 +344,7 @@ impl<'a, 'o> Pass<'a, 'o> {
     }
 }
 
+/// `size` bytes at `at`, if that many are there.
 #[inline(never)]
 fn part(bytes: &[u8], at: usize, size: usize) -> Option<&[u8]> {
     bytes.get(at..at.wrapping_add(size))

@@ -11,7 +11,9 @@ pub struct Tree<'a> {
     pub(super) bootargs: Option<&'a [u8]>,
     pub(super) has_memory: bool,
     pub(super) cells: [usize; 2],
+    /// Of the tree that the pass wrote.
     pub(super) size: usize,
+    /// In that tree: where the value of `count-handoff` is, 0 for nowhere.
     pub(super) count_handoff: usize,
 }
 
@@ -20,7 +22,7 @@ const NONE: Edits = Edits { bootargs: None, phram: None, initrd: None, memory: N
 impl<'a> Tree<'a> {
     /// Checks the tree at the front of `bytes`, which may be longer than the tree.
     ///
-    /// [`Code::TreeHeader`](crate::Code) (values: first word, total size) unless magic and version are right and the blocks
+    /// [`Code::TreeHeader`](crate::Code) (value: the first word) unless magic and version are right and the blocks
     /// lie inside the total size in the specification's order; [`Code::TreeStructure`](crate::Code) (value: offset in the
     /// structure block) for an unknown tag, a name without end, a property beyond the block, behind a child node or
     /// without a name, nodes that do not pair up or lie more than 32 deep, and a missing end.

@@ -37,7 +37,7 @@ pub struct Edits<'a> {
 /// Writes `source` with `edits` to the front of `out`; returns its size and where the value of `count-handoff` lies
 /// (0 without a report). After an error the bytes of `out` mean nothing.
 ///
-/// [`Code::TreeRoom`] (values: bytes of `out`, bytes needed), [`Code::TreeCells`] (value: the cell count found) when
+/// [`Code::TreeRoom`] (value: bytes of `out`), [`Code::TreeCells`] (value: the cell count found) when
 /// an address is to be written and the root's counts are not 1 or 2, or those of /reserved-memory differ from them,
 /// [`Code::TreeAddress`] (value: the address or size) when it needs two cells and there is one.
 pub fn write(source: &Tree, edits: &Edits, out: &mut [u8]) -> Result<(usize, usize)> {
