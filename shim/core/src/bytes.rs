@@ -72,7 +72,8 @@ impl<'a> Writer<'a> {
     /// Appends `bytes` whole or not at all.
     pub fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.len.checked_add(bytes.len())?;
-        self.buffer.get_mut(self.len..end)?.copy_from_slice(bytes);
+        // A loop: `copy_from_slice` has a panicking path when the lengths are not known to be equal.
+        self.buffer.get_mut(self.len..end)?.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         self.len = end;
         Some(())
     }

@@ -15,8 +15,8 @@ impl<'o> Output<'o> {
     #[inline(never)]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let to = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len()));
-        if let Some(to) = to {
-            to.copy_from_slice(bytes);
+        for (to, from) in to.into_iter().flatten().zip(bytes) {
+            *to = *from;
         }
         self.len = self.len.saturating_add(bytes.len());
     }
