@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::kconfig::Kconfig;
 use crate::modules::bundle::{Bundle, Form};
-use crate::modules::check::{Finding, check};
+use crate::modules::check::{check, refuse};
 use crate::modules::requirement::{Catalogue, Plan, plan, stem};
 use crate::modules::symbols::Kernel;
 use crate::modules::tree::{Source, Tree};
@@ -239,20 +239,6 @@ impl CheckArgs {
         }
         refuse(&findings)
     }
-}
-
-/// An error that tells all findings, the first few of each module.
-fn refuse(findings: &[Finding]) -> Result<()> {
-    const SHOWN: usize = 5;
-    let Some(first) = findings.first() else { return Ok(()) };
-    let mut lines = Vec::new();
-    for group in findings.chunk_by(|a, b| a.module == b.module) {
-        lines.extend(group.iter().take(SHOWN).map(|finding| format!("\n  {finding}")));
-        if group.len() > SHOWN {
-            lines.push(format!("\n  {}: {} more", group[0].module, group.len() - SHOWN));
-        }
-    }
-    Err(Failure::new(format!("the kernel would refuse these modules:{}", lines.concat())).next(first.next.clone()))
 }
 
 impl BundleArgs {

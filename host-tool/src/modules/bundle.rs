@@ -13,10 +13,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
+use super::check::{check, refuse};
 use super::cpio::{self, Kind};
 use super::requirement::{Plan, Service};
+use super::symbols::Kernel;
 use super::tree::Tree;
 use super::{file, name};
+use crate::kconfig::Kconfig;
 use crate::{Failure, Result};
 
 /// A bundle in memory.
@@ -92,12 +95,21 @@ impl Bundle {
         Ok(bundle)
     }
 
+    /// As [`Bundle::new`] for an initrd, after proving that the kernel takes every module.
+    ///
+    /// # Errors
+    /// As [`Bundle::new`], and each reason why the kernel would refuse a module.
+    pub fn checked(tree: &Tree, plan: &Plan, kernel: &Kernel, config: Option<&Kconfig>) -> Result<Self> {
+        refuse(&check(tree, &plan.resolution.order, kernel, config)?)?;
+        Bundle::new(tree, plan, "/")
+    }
+
     /// Its entries, sorted by path; a directory comes before what is in it.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Kind)> {
         self.entries.iter().map(|(path, kind)| (path.as_str(), kind))
     }
 
-    /// The bundle as a cpio archive.
+    /// The bundle as a cpio archive, which the kernel unpacks also when it lies in front of another initrd.
     pub fn cpio(&self) -> Vec<u8> {
         cpio::archive(self.entries())
     }

@@ -4,15 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::ko::{Module, Target};
+use super::file;
+use super::ko::Module;
 use super::symbols::{Kernel, KernelSymbol};
 use super::tree::Tree;
-use super::{file, ko};
-use crate::Result;
+use super::usual::Usual;
 use crate::kconfig::{Kconfig, Value};
-
-/// How many modules outside of the set are asked what most modules of this tree look like.
-const WITNESSES: usize = 8;
+use crate::{Failure, Result};
 
 /// Which rule a module breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Debug)]
@@ -103,7 +101,7 @@ pub fn check(tree: &Tree, order: &[u32], kernel: &Kernel, config: Option<&Kconfi
             let found = "is a module".to_owned();
             out.add(member, Rule::NoModules, None, "CONFIG_MODULES not set".to_owned(), found, "set CONFIG_MODULES=y");
         }
-        return Ok(out.list);
+        return Ok(out.in_order());
     }
     let exporters = collect_exports(&members, kernel, &mut out);
     let mut proprietary = HashSet::new();
@@ -113,26 +111,44 @@ pub fn check(tree: &Tree, order: &[u32], kernel: &Kernel, config: Option<&Kconfi
             check_imports(at, member, kernel, config, &exporters, &mut proprietary, &mut out);
         }
     }
-    Ok(out.list)
+    Ok(out.in_order())
+}
+
+/// An error that tells all findings, the first few of each module; nothing when there are none.
+///
+/// # Errors
+/// There is a finding.
+pub fn refuse(findings: &[Finding]) -> Result<()> {
+    const SHOWN: usize = 5;
+    let Some(first) = findings.first() else { return Ok(()) };
+    let mut lines = Vec::new();
+    for group in findings.chunk_by(|a, b| a.module == b.module) {
+        lines.extend(group.iter().take(SHOWN).map(|finding| format!("\n  {finding}")));
+        if group.len() > SHOWN {
+            lines.push(format!("\n  {}: {} more", group[0].module, group.len() - SHOWN));
+        }
+    }
+    Err(Failure::new(format!("the kernel would refuse these modules:{}", lines.concat())).next(first.next.clone()))
 }
 
 struct Findings<'a> {
     tree: &'a Tree,
     order: &'a [u32],
-    list: Vec<Finding>,
+    /// Each with the index of its member.
+    list: Vec<(usize, Finding)>,
 }
 
 impl Findings<'_> {
     fn add(&mut self, member: usize, rule: Rule, symbol: Option<&str>, kernel: String, found: String, next: &str) {
         let module = self.path(member).to_owned();
-        self.list.push(Finding {
-            module,
-            rule,
-            symbol: symbol.map(str::to_owned),
-            kernel,
-            found,
-            next: next.to_owned(),
-        });
+        let finding = Finding { module, rule, symbol: symbol.map(str::to_owned), kernel, found, next: next.to_owned() };
+        self.list.push((member, finding));
+    }
+
+    /// What belongs to one module together, in load order.
+    fn in_order(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|(member, _)| *member);
+        self.list.into_iter().map(|(_, finding)| finding).collect()
     }
 
     fn path(&self, member: usize) -> &str {
@@ -305,108 +321,4 @@ fn same_magic(kernel: &str, module: &str, has_crcs: bool) -> bool {
 /// The licences that `license_is_gpl_compatible` (`include/linux/license.h`) knows.
 fn is_gpl_compatible(licence: &str) -> bool {
     matches!(licence, "GPL" | "GPL v2" | "GPL and additional rights" | "Dual BSD/GPL" | "Dual MIT/GPL" | "Dual MPL/GPL")
-}
-
-/// What a module of this kernel looks like: from the kernel where it says so, else from what most modules of the tree
-/// have in common.
-struct Usual {
-    target: Option<Target>,
-    vermagic: Option<String>,
-    size: Option<u64>,
-}
-
-impl Usual {
-    fn of(tree: &Tree, order: &[u32], members: &[Module], kernel: &Kernel, config: Option<&Kconfig>) -> Self {
-        let in_set: HashSet<u32> = order.iter().copied().collect();
-        let others = (0..tree.paths().len() as u32).filter(|index| !in_set.contains(index)).take(WITNESSES);
-        // A witness that cannot be read says nothing; it is not what was asked about.
-        let others: Vec<Vec<u8>> = others.filter_map(|index| file::read(&tree.file(index).ok()?).ok()).collect();
-        let others: Vec<Module> = others.iter().filter_map(|bytes| ko::Module::parse(bytes).ok()).collect();
-        let all = || members.iter().chain(&others);
-        Usual {
-            target: kernel.target.or_else(|| most(all().map(|module| module.target))),
-            vermagic: kernel
-                .vermagic
-                .clone()
-                .or_else(|| vermagic_of(config?, tree.version()))
-                .or_else(|| most(all().filter_map(|module| module.info("vermagic").next())).map(str::to_owned)),
-            size: most(all().filter_map(|module| module.this_module_size)),
-        }
-    }
-}
-
-/// The value that comes most often; of several, the first to come.
-fn most<T: Eq + std::hash::Hash + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
-    let mut counts: HashMap<T, usize> = HashMap::new();
-    let mut first = Vec::new();
-    for value in values {
-        let count = counts.entry(value).or_insert(0);
-        if *count == 0 {
-            first.push(value);
-        }
-        *count += 1;
-    }
-    first.into_iter().rev().max_by_key(|value| counts.get(value).copied())
-}
-
-/// The vermagic string that a configuration leads to (`include/linux/vermagic.h`, `asm/vermagic.h`), if it leads to one
-/// that can be known.
-fn vermagic_of(config: &Kconfig, release: &str) -> Option<String> {
-    let is_set = |name: &str| config.get(name) == Value::Yes;
-    if is_set("RANDSTRUCT") {
-        return None;
-    }
-    let mut magic = format!("{release} ");
-    if is_set("SMP") {
-        magic.push_str("SMP ");
-    }
-    if is_set("PREEMPT_BUILD") {
-        magic.push_str("preempt ");
-    } else if is_set("PREEMPT_RT") {
-        magic.push_str("preempt_rt ");
-    }
-    if is_set("MODULE_UNLOAD") {
-        magic.push_str("mod_unload ");
-    }
-    if is_set("MODVERSIONS") {
-        magic.push_str("modversions ");
-    }
-    if is_set("ARM64") {
-        magic.push_str("aarch64");
-    } else if is_set("MIPS") {
-        const FAMILIES: [&str; 26] = [
-            "BMIPS",
-            "MIPS32_R1",
-            "MIPS32_R2",
-            "MIPS32_R5",
-            "MIPS32_R6",
-            "MIPS64_R1",
-            "MIPS64_R2",
-            "MIPS64_R5",
-            "MIPS64_R6",
-            "R3000",
-            "R4300",
-            "R4X00",
-            "TX49XX",
-            "R5000",
-            "R5500",
-            "NEVADA",
-            "R10000",
-            "RM7000",
-            "SB1",
-            "LOONGSON32",
-            "LOONGSON2EF",
-            "LOONGSON64",
-            "CAVIUM_OCTEON",
-            "P5600",
-            "TX39XX",
-            "VR41XX",
-        ];
-        let family = FAMILIES.into_iter().find(|family| is_set(&format!("CPU_{family}")))?;
-        magic.push_str(if family == "CAVIUM_OCTEON" { "OCTEON" } else { family });
-        magic.push_str(if is_set("64BIT") { " 64BIT " } else { " 32BIT " });
-    } else {
-        return None;
-    }
-    Some(magic)
 }

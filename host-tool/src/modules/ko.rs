@@ -134,7 +134,7 @@ fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_
         }
     };
     let versions = match section("__versions")? {
-        Some(data) => Some(parse_versions::<Elf>(data, target)?),
+        Some(data) => Some(parse_versions(data, target)?),
         None => None,
     };
     let (imports, exports) = read_symbols::<Elf>(bytes, endian, &sections, &symbols)?;
@@ -152,7 +152,7 @@ fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_
 }
 
 /// Records of 64 bytes: an unsigned long with the CRC, then the symbol's name.
-fn parse_versions<Elf: FileHeader>(data: &[u8], target: Target) -> Result<Vec<(&str, u32)>> {
+fn parse_versions(data: &[u8], target: Target) -> Result<Vec<(&str, u32)>> {
     const RECORD: usize = 64;
     if !data.len().is_multiple_of(RECORD) {
         return Err(Failure::new(format!(

@@ -17,3 +17,4 @@ pub mod resolve;
 pub mod scan;
 pub mod symbols;
 pub mod tree;
+mod usual;

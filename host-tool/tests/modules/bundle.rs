@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use object::Endianness::Big;
+use stoop::modules::bundle::Bundle;
+use stoop::modules::requirement::{Catalogue, plan};
+use stoop::modules::symbols::Kernel;
+use stoop::modules::tree::{Source, Tree};
 
 use crate::make_ko::{Ko, TestTree};
 use crate::{is_installed, stderr_of, stdout_of};
@@ -154,4 +158,20 @@ fn the_scripts_load_in_order_and_unload_in_reverse() {
     let order = fs::read_to_string(out.join("order")).unwrap();
     let expected = ["base-one", "left", "right"].map(|name| format!("lib/modules/6.12.0/kernel/{name}.ko\n")).concat();
     assert_eq!(order, expected);
+}
+
+#[test]
+fn a_checked_bundle_is_refused_when_the_kernel_would_refuse_a_module() {
+    let files = tree();
+    let symvers = files.root().join("Module.symvers");
+    let tree = Tree::open(&files.directory(), Source::Auto).unwrap();
+    let plan = plan(&tree, &["left".to_owned()], &Catalogue::default(), None).unwrap();
+    for (crc, fits) in [("0x11111111", true), ("0x11111112", false)] {
+        fs::write(&symvers, format!("{crc}\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n")).unwrap();
+        let bundle = Bundle::checked(&tree, &plan, &Kernel::from_symvers(&symvers).unwrap(), None);
+        match bundle {
+            Ok(bundle) => assert!(fits && bundle.order.len() == 2),
+            Err(failure) => assert!(!fits && failure.fact().contains("module_layout"), "{failure}"),
+        }
+    }
 }
