@@ -1,0 +1,201 @@
+//! Params and manifest: written, read back, and damaged in every bit.
+
+mod common;
+
+use common::{NO_PAYLOADS, entry, params_block, region, settings};
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{HandoffKind, Kind, Listing, Machine, Manifest, Payload, Phram, SIZE};
+use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
+use stoop_core::{Code, Region};
+
+const SLOTS: [SlotAt; 2] =
+    [SlotAt { name: b'a', relative: true, address: 0x1234 }, SlotAt { name: b'b', relative: false, address: 0x5678 }];
+
+#[test]
+fn params_come_back_in_both_byte_orders() {
+    let crc = Crc32::new();
+    for big_endian in [false, true] {
+        let mut settings = settings(CookieRule::Word, b"liminix", b"bootImage\0a\0");
+        settings.slots = &SLOTS;
+        let block = params_block(&settings, big_endian);
+        let params = Params::check(&block, big_endian, &crc).unwrap();
+        assert_eq!(params.ram(), settings.ram);
+        assert_eq!(params.flash(), settings.flash);
+        assert_eq!(params.uart(), settings.uart);
+        assert_eq!(params.cookie_rule(), CookieRule::Word as u8);
+        assert_eq!(params.cookie(), b"liminix");
+        assert_eq!(params.keep(), b"bootImage\0a\0");
+        assert_eq!(params.policy(), Policy::Reset as u8);
+        assert_eq!(params.reset(), settings.reset);
+        assert_eq!(params.led(), settings.led);
+        assert_eq!(params.slots().collect::<Vec<_>>(), SLOTS);
+        assert_eq!(Params::check(&block, !big_endian, &crc).unwrap_err().code(), Code::Params);
+    }
+}
+
+#[test]
+fn params_of_the_largest_size_come_back() {
+    let keep = [b'k'; 255];
+    let slots = [SLOTS[0]; MAX_SLOTS];
+    let mut settings = settings(CookieRule::Contains, &keep[..1], &keep);
+    settings.slots = &slots;
+    let mut room = [0; MAX_SIZE];
+    let crc = Crc32::new();
+    // 22 + 4 * 3 words, the CRC, and what is left for strings.
+    let left = MAX_SIZE - (22 + 12 + 1) * 4;
+    let cookie = vec![b'c'; left - 255];
+    settings.cookie = &cookie;
+    assert_eq!(settings.encode(&mut room, true, &crc), Some(MAX_SIZE));
+    let params = Params::check(&room, true, &crc).unwrap();
+    assert_eq!((params.cookie(), params.keep()), (&cookie[..], &keep[..]));
+    let cookie = vec![b'c'; left - 254];
+    settings.cookie = &cookie;
+    assert_eq!(settings.encode(&mut room, true, &crc), None, "one byte more");
+    settings.cookie = b"c";
+    assert_eq!(settings.encode(&mut room[..MAX_SIZE - 200], true, &crc), None, "too little room");
+    let slots = [SLOTS[0]; MAX_SLOTS + 1];
+    settings.slots = &slots;
+    settings.keep = b"";
+    assert_eq!(settings.encode(&mut room, true, &crc), None, "too many slots");
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_params_is_found() {
+    let mut settings = settings(CookieRule::Contains, b"liminix", b"k\0");
+    settings.slots = &SLOTS;
+    let crc = Crc32::new();
+    let mut room = [0; MAX_SIZE];
+    let length = settings.encode(&mut room, false, &crc).unwrap();
+    for bit in 0..length * 8 {
+        let mut block = room;
+        block[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Params::check(&block, false, &crc).err().map(|e| e.code()), Some(Code::Params), "bit {bit}");
+    }
+    for cut in 0..length {
+        assert_eq!(Params::check(&room[..cut], false, &crc).err().map(|e| e.code()), Some(Code::Params), "{cut}");
+    }
+}
+
+#[test]
+fn params_of_every_length_field_are_refused_without_a_fault() {
+    let crc = Crc32::new();
+    let block = params_block(&settings(CookieRule::Contains, b"liminix", b"k\0"), false);
+    let right = u16::from_le_bytes([block[4], block[5]]);
+    for length in (0..=u16::MAX).filter(|length| *length != right) {
+        let mut block = block.clone();
+        block[4..6].copy_from_slice(&length.to_le_bytes());
+        assert!(Params::check(&block, false, &crc).is_err(), "{length}");
+    }
+}
+
+fn listing(machine: Machine) -> Listing {
+    let mut listing = Listing { machine, handoff: HandoffKind::Argv, phram: Phram::Tree, alias: 250, ..NO_PAYLOADS };
+    listing.tree = region(0x11_0000, 0x2000);
+    listing.argv = region(0x12_0000, 0x1010);
+    listing.entry_point = 0x40;
+    let mut kernel = entry(region(0x150, 0x30), b"x", Some(region(0x2000, 0x60)), 0x80);
+    kernel.destination_relative = true;
+    listing.payloads[Kind::Kernel as usize] = Some(kernel);
+    let mut dtb = entry(region(0x700_0000, 0x100), b"y", None, 0);
+    dtb.source_relative = false;
+    listing.payloads[Kind::Dtb as usize] = Some(dtb);
+    listing
+}
+
+#[test]
+fn a_manifest_comes_back_for_every_machine() {
+    let crc = Crc32::new();
+    for machine in [Machine::MipsBe, Machine::MipsLe, Machine::Arm64] {
+        let bytes = listing(machine).encode(&crc);
+        let manifest = Manifest::check(&bytes, 0x9000, 0x8000, machine, &crc).unwrap();
+        assert_eq!(manifest.handoff(), HandoffKind::Argv as u8);
+        assert_eq!(manifest.phram(), Phram::Tree as u8);
+        assert_eq!(manifest.alias(), 250);
+        assert_eq!(manifest.tree(), region(0x11_0000, 0x2000));
+        assert_eq!(manifest.argv(), region(0x12_0000, 0x1010));
+        assert_eq!(manifest.entry_point(), 0x8040, "relative as the kernel is");
+        let kernel = Payload {
+            codec: 0,
+            crc: crc.of(b"x"),
+            source: region(0x9150, 0x30),
+            destination: region(0xa000, 0x60),
+            place: region(0xa000, 0x80),
+        };
+        assert_eq!(manifest.payload(Kind::Kernel as usize), kernel);
+        let dtb = Payload { crc: crc.of(b"y"), source: region(0x700_0000, 0x100), ..Payload::NONE };
+        assert_eq!(manifest.payload(Kind::Dtb as usize), dtb);
+        assert!(manifest.payload(Kind::Rootfs as usize).source.is_empty());
+        assert!(manifest.payload(Kind::Rootfs as usize).place.is_empty());
+        assert_eq!(manifest.payload(5), Payload::NONE);
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_a_manifest_is_found() {
+    let crc = Crc32::new();
+    let good = listing(Machine::MipsBe).encode(&crc);
+    let code = |bytes: &[u8]| Manifest::check(bytes, 0x9000, 0, Machine::MipsBe, &crc).unwrap_err().code();
+    for bit in 0..SIZE * 8 {
+        let mut bytes = good;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let expected = match bit / 8 {
+            0..4 => Code::NoManifest,
+            4..8 => Code::ManifestShape,
+            8 => Code::Foreign,
+            _ => Code::ManifestCrc,
+        };
+        assert_eq!(code(&bytes), expected, "bit {bit}");
+    }
+    for cut in 0..SIZE {
+        assert!(matches!(code(&good[..cut]), Code::NoManifest | Code::ManifestCrc), "{cut}");
+    }
+}
+
+#[test]
+fn a_manifest_for_another_machine_is_foreign() {
+    let crc = Crc32::new();
+    let machines = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64];
+    for made in machines {
+        for read in machines.into_iter().filter(|read| *read != made) {
+            let bytes = listing(made).encode(&crc);
+            assert_eq!(Manifest::check(&bytes, 0, 0, read, &crc).unwrap_err().code(), Code::Foreign);
+        }
+    }
+}
+
+#[test]
+fn errors_of_a_manifest_say_where() {
+    let crc = Crc32::new();
+    let good = listing(Machine::MipsLe).encode(&crc);
+    let value = |bytes: &[u8]| Manifest::check(bytes, 0x9000, 0, Machine::MipsLe, &crc).unwrap_err().value;
+    assert_eq!(value(&[0; SIZE]), 0x9000);
+    assert_eq!(value(&[]), 0x9000);
+    let mut bytes = good;
+    bytes[6] ^= 1;
+    assert_eq!(value(&bytes), 0x9000);
+    let mut bytes = good;
+    bytes[100] ^= 1;
+    assert_eq!(value(&bytes), crc.of(&bytes[..SIZE - 4]) as usize, "the computed CRC");
+}
+
+#[test]
+fn regions_overlap_when_they_share_a_byte() {
+    let table = [
+        ((0, 4), (4, 4), false),
+        ((0, 5), (4, 4), true),
+        ((4, 4), (0, 5), true),
+        ((0, 9), (4, 1), true),
+        ((4, 0), (0, 9), false),
+        ((0, 9), (4, 0), false),
+        ((0, 0), (0, 0), false),
+        ((7, 1), (7, 1), true),
+        ((usize::MAX - 1, 1), (0, 1), false),
+        ((usize::MAX - 4, 4), (usize::MAX - 1, 1), true),
+    ];
+    for ((a, b), (c, d), expected) in table {
+        assert_eq!(region(a, b).overlaps(&region(c, d)), expected, "{a:#x}+{b:#x} {c:#x}+{d:#x}");
+    }
+    assert!(region(2, 4).contains(&region(2, 4)) && region(2, 4).contains(&region(6, 0)));
+    assert!(!region(2, 4).contains(&region(1, 2)) && !region(2, 4).contains(&region(5, 2)));
+    assert_eq!(Region::new(usize::MAX, 1), None);
+}

@@ -1,0 +1,180 @@
+//! How bootloaders call us: argv, a device tree, CFE, and garbage of every kind.
+
+mod common;
+mod fdt_support;
+
+use common::{Machinery, region};
+use fdt_support::fixture;
+use proptest::prelude::*;
+use stoop_core::abi::Abi;
+use stoop_core::bootargs::{Entry, Line, MAX_LINE};
+use stoop_core::fdt::{Edits, Tree, write};
+use stoop_core::mips::Mips;
+use stoop_core::names::Name;
+
+const KSEG0: u32 = 0x8000_0000;
+const UHI: u32 = 0xffff_fffe;
+const NONE: Entry = Entry { kind: Name::None, tree: 0, too_long: false };
+const ARGV: Entry = Entry { kind: Name::Argv, tree: 0, too_long: false };
+
+fn enter(registers: [u32; 4], memory: &Machinery) -> (Entry, Vec<u8>) {
+    let mut line = Line::new();
+    let entry = Mips::<false>::enter(registers.map(|register| register as usize), memory, &mut line);
+    (entry, line.to_vec())
+}
+
+/// Puts the arguments at 0x2000 and their pointers at 0x1000; `None` is a NULL pointer.
+fn with_argv(arguments: &[Option<&[u8]>], big_endian: bool) -> Machinery {
+    let mut memory = Machinery::new();
+    let mut at = 0x2000;
+    for (index, argument) in arguments.iter().enumerate() {
+        let pointer = argument.map_or(0, |_| at as u32 | KSEG0);
+        let bytes = if big_endian { pointer.to_be_bytes() } else { pointer.to_le_bytes() };
+        memory.put(0x1000 + index * 4, &bytes);
+        if let Some(argument) = argument {
+            memory.put(at, argument);
+            memory.put(at + argument.len(), b"\0");
+            at += argument.len() + 1;
+        }
+    }
+    memory
+}
+
+fn called(arguments: &[Option<&[u8]>]) -> (Entry, Vec<u8>) {
+    enter([arguments.len() as u32, 0x8000_1000, 0, 0], &with_argv(arguments, false))
+}
+
+#[test]
+fn arguments_are_joined_by_one_blank() {
+    let table: [(&[Option<&[u8]>], &[u8]); 9] = [
+        (&[Some(b"uImage")], b""),
+        (&[None], b""),
+        (&[None, Some(b"a"), Some(b"b=c")], b"a b=c"),
+        (&[Some(b"go"), Some(b"a")], b"a"),
+        (&[Some(b"root=31:03"), Some(b"a")], b"root=31:03 a"),
+        (&[Some(b"root=31:03")], b"root=31:03"),
+        (&[None, Some(b"a"), None, Some(b"b")], b"a b"),
+        (&[None, Some(b" a\tb ")], b" a\tb "),
+        (&[None, Some(b""), Some(b"")], b" "),
+    ];
+    for (arguments, line) in table {
+        assert_eq!(called(arguments), (ARGV, line.to_vec()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn pointers_are_read_in_the_machines_byte_order() {
+    let memory = with_argv(&[None, Some(b"a"), Some(b"b")], true);
+    let mut line = Line::new();
+    let entry = Mips::<true>::enter([3, 0xa000_1000, 0, 0].map(|r: u32| r as usize), &memory, &mut line);
+    assert_eq!((entry, &line[..]), (ARGV, &b"a b"[..]));
+}
+
+#[test]
+fn what_makes_no_sense_is_no_bootargs() {
+    let good = with_argv(&[None, Some(b"a")], false);
+    for registers in [
+        [0, 0x8000_1000, 0, 0],
+        [2049, 0x8000_1000, 0, 0],
+        [2, 0x8000_1001, 0, 0],
+        [2, 0x8000_1002, 0, 0],
+        [2, 0x0000_1000, 0, 0],
+        [2, 0xc000_1000, 0, 0],
+        [2, 0x9fff_fffc, 0, 0],
+        [2, KSEG0 | 0x3f_0000, 0, 0],
+        [2, KSEG0 | 0x3e_fffc, 0, 0],
+        [UHI, 0x8000_1000, 0, 0],
+        [UHI, 0, 0, 0],
+        [0xffff_ffff, 0x8000_1000, 0, 0],
+    ] {
+        assert_eq!(enter(registers, &good), (NONE, vec![]), "{registers:x?}");
+    }
+    for garbage in [&b"a\x01"[..], b"\x80", b"a\nb"] {
+        assert_eq!(called(&[None, Some(b"root=1"), Some(garbage)]), (NONE, vec![]), "{garbage:?}");
+    }
+    let mut stray = with_argv(&[None, Some(b"a")], false);
+    stray.put(0x1004, &0x1234u32.to_le_bytes());
+    assert_eq!(enter([2, 0x8000_1000, 0, 0], &stray), (NONE, vec![]), "a pointer outside KSEG0 and KSEG1");
+}
+
+#[test]
+fn an_argument_without_an_end_in_ram_is_too_long() {
+    let mut memory = with_argv(&[None, Some(b"a")], false);
+    let end = memory.run.start();
+    memory.put(0x1004, &(KSEG0 | (end as u32 - 4)).to_le_bytes());
+    memory.put(end - 4, b"abcd");
+    let (entry, line) = enter([2, 0x8000_1000, 0, 0], &memory);
+    assert_eq!((entry, line), (Entry { too_long: true, ..ARGV }, vec![]));
+}
+
+#[test]
+fn a_line_fits_up_to_its_last_byte_and_is_refused_whole() {
+    let fits = vec![b'x'; MAX_LINE];
+    assert_eq!(called(&[None, Some(&fits)]), (ARGV, fits.clone()));
+    let long = vec![b'x'; MAX_LINE + 1];
+    assert_eq!(called(&[None, Some(&long)]), (Entry { too_long: true, ..ARGV }, vec![]));
+    let half = vec![b'x'; MAX_LINE - 3];
+    assert_eq!(called(&[None, Some(&half), Some(b"ab")]).0, ARGV);
+    assert_eq!(called(&[None, Some(&half), Some(b"abc")]), (Entry { too_long: true, ..ARGV }, vec![]));
+    assert_eq!(called(&[None, Some(&fits), Some(b"")]).1.len() % MAX_LINE, 0, "never a byte more");
+}
+
+/// The tree `malta` with that line in it.
+fn tree(line: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; 0x8000];
+    let edits = Edits { bootargs: Some(&[line]), ..Edits::default() };
+    let (size, _) = write(&Tree::new(fixture("malta")).unwrap(), &edits, &mut out).unwrap();
+    out.truncate(size);
+    out
+}
+
+#[test]
+fn a_tree_in_a1_brings_its_bootargs() {
+    let mut memory = Machinery::new();
+    memory.put(0x8000, &tree(b"root=1 liminix"));
+    let uhi = Entry { kind: Name::Uhi, tree: 0x8000, too_long: false };
+    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (uhi, b"root=1 liminix".to_vec()));
+    memory.put(0x8000, &tree(&[b'y'; MAX_LINE]));
+    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (uhi, vec![b'y'; MAX_LINE]));
+    memory.put(0x8000, &tree(&[b'y'; MAX_LINE + 1]));
+    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (Entry { too_long: true, ..uhi }, vec![]));
+    memory.put(0x8000, b"\xd0\x0d\xfe\xee");
+    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (NONE, vec![]), "no tree");
+}
+
+#[test]
+fn cfe_has_no_arguments() {
+    let memory = with_argv(&[None, Some(b"a")], false);
+    let cfe = Entry { kind: Name::Cfe, ..NONE };
+    assert_eq!(enter([2, 0x8000_1000, 0, 0x4346_4531], &memory), (cfe, vec![]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn garbage_in_registers_and_memory_never_faults(
+        registers in prop::array::uniform4(prop_oneof![
+            any::<u32>(),
+            0u32..8,
+            Just(UHI),
+            (0u32..0x40_0100).prop_map(|at| KSEG0 | at),
+            (0x10_0000u32..0x10_0100).prop_map(|at| 0xa000_0000 | at & !3),
+        ]),
+        table in prop::collection::vec(prop_oneof![
+            any::<u32>(), Just(0), (0u32..0x40_0000).prop_map(|at| KSEG0 | at), (0x10_0000u32..0x10_0100).prop_map(|at| KSEG0 | at)
+        ], 1..64),
+    ) {
+        thread_local!(static MEMORY: std::cell::RefCell<Machinery> = std::cell::RefCell::new(Machinery::new()));
+        MEMORY.with_borrow_mut(|memory| {
+            for (index, word) in table.iter().enumerate() {
+                memory.put(0x10_0000 + index * 4, &word.to_le_bytes());
+            }
+            let before = memory.at(region(0x10_0000, 0x100)).to_vec();
+            let (entry, line) = enter(registers, memory);
+            assert!(line.len() <= MAX_LINE && line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+            assert!(matches!(entry.kind, Name::Argv | Name::Uhi | Name::Cfe | Name::None));
+            assert!(entry.kind == Name::Argv || line.is_empty());
+            assert_eq!(memory.at(region(0x10_0000, 0x100)), before);
+        });
+    }
+}

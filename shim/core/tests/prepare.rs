@@ -1,0 +1,407 @@
+//! Whole boots on a small machine: from registers and an image to a kernel in place, or an error that says why.
+
+mod common;
+mod fdt_support;
+
+use common::*;
+use fdt_support::fixture;
+use stoop_core::abi::Abi;
+use stoop_core::codec::Codec;
+use stoop_core::crc32::Crc32;
+use stoop_core::fdt::{self, Edits, Tree};
+use stoop_core::manifest::{HandoffKind, Kind, Listing};
+use stoop_core::mips::Mips;
+use stoop_core::names::Name;
+use stoop_core::params::{CookieRule, Params, Settings, SlotAt};
+use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare, stamp};
+use stoop_core::{Code, Error, Region};
+
+const IMAGE: usize = 0x10_0000;
+
+/// A tree with a line of its own.
+fn dtb(line: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; 0x3000];
+    let edits = Edits { bootargs: Some(&[line]), ..Edits::default() };
+    let (size, _) = fdt::write(&Tree::new(fixture("minimal")).unwrap(), &edits, &mut out).unwrap();
+    out.truncate(size);
+    out
+}
+
+struct Boot {
+    memory: Machinery,
+    result: Result<(Handoff, Report), Error>,
+    failed: Vec<(u8, Error)>,
+}
+
+fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boot {
+    let crc = Crc32::new();
+    let block = params_block(settings, false);
+    let params = Params::check(&block, false, &crc).unwrap();
+    let loader = Loader { image: IMAGE, run: memory.run, version: "9.8.7", count: 0x1234_5678 };
+    let mut scratch = Box::new(Scratch::new());
+    let mut failed = vec![];
+    let result = prepare::<Mips<false>, _>(
+        &mut memory,
+        &params,
+        &loader,
+        registers.map(|register| register as usize),
+        &crc,
+        &mut scratch,
+        &mut |slot, error| failed.push((slot, *error)),
+    );
+    Boot { memory, result, failed }
+}
+
+/// A machine with the image at `IMAGE` and `a0..a3` for these arguments.
+fn machine(image: &[u8], bootargs: Option<&[u8]>) -> (Machinery, [u32; 4]) {
+    let mut memory = Machinery::new();
+    memory.put(IMAGE, image);
+    let Some(line) = bootargs else { return (memory, [0; 4]) };
+    memory.put(0x8000, &[0, 0, 0, 0, 0, 0x90, 0, 0x80]);
+    memory.put(0x9000, line);
+    memory.put(0x9000 + line.len(), b"\0");
+    (memory, [2, 0x8000_8000, 0, 0])
+}
+
+fn boot(image: &[u8], bootargs: Option<&[u8]>) -> Boot {
+    let (memory, registers) = machine(image, bootargs);
+    boot_with(memory, &settings(CookieRule::Contains, b"liminix", b"keep\0"), registers)
+}
+
+impl Boot {
+    fn line(&self) -> Vec<u8> {
+        let (handoff, _) = self.result.as_ref().expect("it boots");
+        fdt::bootargs(Tree::new(self.memory.at(handoff.tree)).unwrap().chosen_bootargs().unwrap()).to_vec()
+    }
+
+    fn verdict(&self) -> Name {
+        self.result.as_ref().expect("it boots").1.verdict
+    }
+
+    fn code(&self) -> Code {
+        self.result.as_ref().expect_err("it does not boot").code()
+    }
+
+    /// The error as it would be printed, without its value.
+    fn said(&self) -> String {
+        let text = self.result.as_ref().expect_err("it does not boot").to_string();
+        text.rsplit_once(' ').expect("a value").0.to_owned()
+    }
+}
+
+#[test]
+fn everything_is_put_in_its_place_and_the_rest_zeroed() {
+    let boot = boot(&image(&dtb(b"console=x"), |_| {}), None);
+    let (handoff, report) = boot.result.as_ref().unwrap();
+    assert_eq!(handoff.entry_point, 0x1_0000);
+    assert_eq!(handoff.tree.start(), TREE_AT);
+    assert_eq!(
+        handoff.registers,
+        [0xffff_fffe, 0x8000_0000 | TREE_AT, 0, 0].map(|register: usize| register as u32 as usize)
+    );
+    assert_eq!(*report, Report { verdict: Name::None, entry: Name::None, slot: b'a' });
+    for (at, bytes, size) in
+        [(KERNEL_AT, KERNEL, 0x100), (ROOTFS_AT, ROOTFS, 0x1000), (INITRD_AT, INITRD, INITRD.len())]
+    {
+        let place = boot.memory.at(region(at, size + 1));
+        assert_eq!(&place[..bytes.len()], bytes);
+        assert!(place[bytes.len()..size].iter().all(|byte| *byte == 0));
+        assert_eq!(place[size], 0xa5, "nothing behind it");
+    }
+    assert!(boot.failed.is_empty());
+}
+
+#[test]
+fn the_tree_has_report_phram_initrd_and_memory() {
+    let boot = boot(&image(&dtb(b"console=x"), |_| {}), Some(b"a liminix"));
+    let (handoff, _) = boot.result.unwrap();
+    let mut expected = vec![0; TREE_ROOM];
+    let base = dtb(b"console=x");
+    let edits = Edits {
+        bootargs: Some(&[b"console=x a liminix"]),
+        phram: Some((region(ROOTFS_AT, 0x1000), 7)),
+        initrd: Some(region(INITRD_AT, INITRD.len())),
+        memory: Some(region(0, 0x40_0000)),
+        report: Some(fdt::Report {
+            version: b"9.8.7",
+            verdict: b"accepted",
+            entry: b"argv",
+            slot: b'a',
+            count_entry: 0x1234_5678,
+        }),
+    };
+    let (size, count_at) = fdt::write(&Tree::new(&base).unwrap(), &edits, &mut expected).unwrap();
+    assert_eq!(handoff.tree, region(TREE_AT, size));
+    assert_eq!(handoff.count_at, TREE_AT + count_at);
+    assert_eq!(boot.memory.at(handoff.tree), &expected[..size]);
+    let mut memory = boot.memory;
+    stamp(&mut memory, &handoff, 0xcafe_f00d);
+    assert_eq!(memory.at(region(handoff.count_at, 4)), [0xca, 0xfe, 0xf0, 0x0d]);
+}
+
+#[test]
+fn verdicts_decide_what_is_joined() {
+    let image = image(&dtb(b"console=x"), |_| {});
+    for (bootargs, verdict, line) in [
+        (None, Name::None, "console=x"),
+        (Some("root=31:03"), Name::Ignored, "console=x"),
+        (Some("root=31:03 liminix"), Name::Accepted, "console=x root=31:03 liminix"),
+        (Some("root=31:03 keep=1"), Name::Kept, "console=x keep=1"),
+    ] {
+        let boot = boot(&image, bootargs.map(str::as_bytes));
+        assert_eq!((boot.verdict(), boot.line()), (verdict, line.into()), "{bootargs:?}");
+    }
+    let boot = boot(&common::image(&dtb(b""), |_| {}), Some(b"liminix"));
+    assert_eq!(boot.line(), b"liminix", "no blank in front of it");
+}
+
+#[test]
+fn a_line_of_4095_bytes_passes_and_one_of_4096_is_refused_whole() {
+    let image = image(&dtb(b"console=x"), |_| {});
+    let bootargs = |length: usize| [&b"liminix "[..], &vec![b'x'; length - 8]].concat();
+    let fits = bootargs(4095 - 10);
+    let booted = boot(&image, Some(&fits));
+    assert_eq!(booted.verdict(), Name::Accepted);
+    assert_eq!(booted.line(), [&b"console=x "[..], &fits].concat());
+    for length in [4096 - 10, 4095, 4096, 5000] {
+        let booted = boot(&image, Some(&bootargs(length)));
+        assert_eq!((booted.verdict(), booted.line()), (Name::Refused, b"console=x".to_vec()), "{length}");
+    }
+}
+
+#[test]
+fn without_a_packed_tree_the_bootloaders_is_the_base_and_its_line_counts_as_bootargs() {
+    let image = image(b"", |_| {});
+    let uhi = |line: &[u8]| {
+        let (mut memory, _) = machine(&image, None);
+        memory.put(0x6_0000, &dtb(line));
+        let settings = settings(CookieRule::Contains, b"liminix", b"");
+        boot_with(memory, &settings, [0xffff_fffe, 0x8006_0000, 0, 0])
+    };
+    let boot = uhi(b"a liminix");
+    assert_eq!((boot.verdict(), boot.line()), (Name::Accepted, b"a liminix".to_vec()));
+    let boot = uhi(b"a");
+    assert_eq!((boot.verdict(), boot.line()), (Name::Ignored, vec![]));
+    assert_eq!(self::boot(&image, Some(b"a")).said(), "E20 dtb missing");
+}
+
+#[test]
+fn argv_kernels_get_the_line_as_one_argument() {
+    for handoff in [HandoffKind::Argv, HandoffKind::Appended] {
+        let boot = boot(&image(&dtb(b"console=x"), |listing| listing.handoff = handoff), Some(b"liminix"));
+        let [argc, argv, env, zero] = boot.result.as_ref().unwrap().0.registers.map(|register| register as u32);
+        assert_eq!((argc, argv, zero), (2, 0x8000_0000 | ARGV_AT as u32, 0));
+        let word = |at: u32| {
+            let bytes = boot.memory.at(region((at & 0x1fff_ffff) as usize, 4));
+            u32::from_le_bytes(bytes.try_into().unwrap())
+        };
+        let text = |at: u32| {
+            let bytes = &boot.memory.ram[(at & 0x1fff_ffff) as usize..];
+            bytes[..bytes.iter().position(|byte| *byte == 0).unwrap()].to_vec()
+        };
+        assert_eq!(text(word(argv)), b"");
+        assert_eq!(text(word(argv + 4)), b"console=x liminix");
+        assert_eq!((word(argv + 8), word(env)), (0, 0));
+    }
+}
+
+#[test]
+fn the_argv_block_fits_to_the_byte() {
+    let room = |size: usize| {
+        boot(
+            &image(&dtb(b"console=x"), |listing| {
+                listing.handoff = HandoffKind::Argv;
+                listing.argv = region(ARGV_AT, size);
+            }),
+            None,
+        )
+    };
+    // Four pointers, the empty argv[0], the line and its NUL.
+    let enough = 16 + 1 + 9 + 1;
+    assert!(room(enough).result.is_ok());
+    for size in [0, 15, 16, enough - 1] {
+        assert_eq!(room(size).said(), "E30 argv room", "{size}");
+    }
+}
+
+#[test]
+fn every_damaged_payload_is_found_before_anything_moves() {
+    for (index, at) in STORED.into_iter().enumerate().filter(|(index, _)| *index != Kind::Env as usize) {
+        let mut image = image(&dtb(b"x"), |_| {});
+        image[at] ^= 0x40;
+        let boot = boot(&image, None);
+        assert_eq!(boot.said(), format!("E12 {} crc", Kind::ALL[index].subject().text()));
+        assert_eq!(boot.memory.at(region(KERNEL_AT, 4)), [0xa5; 4]);
+    }
+}
+
+#[test]
+fn payloads_outside_memory_are_unreadable() {
+    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb] {
+        for (start, size) in [(0x3f_0000 - IMAGE, 4), (0x3f_0000 - IMAGE - 4, 8), (0x1e00_0000, 4), (0, 0x8000_0000)] {
+            let image = image(&dtb(b"x"), |listing| {
+                let entry = listing.payloads[kind as usize].as_mut().unwrap();
+                entry.source = region(start, size);
+            });
+            assert_eq!(boot(&image, None).said(), format!("E11 {} unreadable", kind.subject().text()), "{start:#x}");
+        }
+    }
+}
+
+#[test]
+fn places_outside_ram_are_refused() {
+    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs] {
+        for at in [0x40_0000, 0x3f_fff0, 0x1f00_0000] {
+            let image = image(&dtb(b"x"), |listing| {
+                let entry = listing.payloads[kind as usize].as_mut().unwrap();
+                entry.destination = region(at, entry.destination.size());
+            });
+            assert_eq!(boot(&image, None).said(), format!("E16 {} not ram", kind.subject().text()), "{at:#x}");
+        }
+    }
+    let tree = |at| image(&dtb(b"x"), |listing| listing.tree = region(at, TREE_ROOM));
+    assert_eq!(boot(&tree(0x40_0000), None).said(), "E16 dtb not ram");
+}
+
+#[test]
+fn a_slot_without_a_kernel_does_not_boot() {
+    let image = image(&dtb(b"x"), |listing| listing.payloads[Kind::Kernel as usize] = None);
+    assert_eq!(boot(&image, None).said(), "E10 kernel missing");
+}
+
+#[test]
+fn stored_and_delivered_sizes_must_agree() {
+    let image = image(&dtb(b"x"), |listing| {
+        let entry = listing.payloads[Kind::Rootfs as usize].as_mut().unwrap();
+        entry.destination = region(ROOTFS_AT, ROOTFS.len() + 1);
+    });
+    assert_eq!(boot(&image, None).said(), "E15 rootfs length");
+}
+
+/// Moves a part of the image onto `at` and says what comes of it.
+fn overlapping(edit: impl Fn(&mut Listing)) -> String {
+    match boot(&image(&dtb(b"x"), edit), None).result {
+        Ok(_) => "boots".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn place(kind: Kind, at: usize) -> impl Fn(&mut Listing) {
+    move |listing| {
+        let entry = listing.payloads[kind as usize].as_mut().unwrap();
+        entry.destination = region(at, entry.destination.size());
+    }
+}
+
+#[test]
+fn overlaps_name_both_sides_and_the_address() {
+    let run = 0x3f_0000;
+    let table: [(&str, Box<dyn Fn(&mut Listing)>); 16] = [
+        ("E17 dtb overlaps shim 0x003eff00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
+        ("E17 dtb overlaps argv 0x00050000", Box::new(|l| l.tree = region(ARGV_AT, TREE_ROOM))),
+        ("E17 argv overlaps shim 0x003f7fff", Box::new(|l| l.argv = region(0x3f_7fff, 0x100))),
+        ("E17 kernel overlaps shim 0x003eff01", Box::new(place(Kind::Kernel, run - 0xff))),
+        ("boots", Box::new(place(Kind::Kernel, run - 0x100))),
+        ("E17 kernel overlaps dtb 0x0003ff01", Box::new(place(Kind::Kernel, TREE_AT - 0xff))),
+        ("boots", Box::new(place(Kind::Kernel, TREE_AT - 0x100))),
+        ("E17 kernel overlaps argv 0x000510ff", Box::new(place(Kind::Kernel, ARGV_AT + 0x10ff))),
+        ("boots", Box::new(place(Kind::Kernel, ARGV_AT + 0x1100))),
+        ("E17 kernel overlaps initrd 0x0002ff01", Box::new(place(Kind::Kernel, INITRD_AT - 0xff))),
+        ("E17 kernel overlaps rootfs 0x00020fff", Box::new(place(Kind::Kernel, ROOTFS_AT + 0xfff))),
+        ("E17 initrd overlaps rootfs 0x00020000", Box::new(place(Kind::Initrd, ROOTFS_AT))),
+        ("E17 kernel overlaps initrd 0x00100590", Box::new(place(Kind::Kernel, IMAGE + 0x590))),
+        ("E17 kernel overlaps rootfs 0x00100701", Box::new(place(Kind::Kernel, IMAGE + 0x701))),
+        ("E17 rootfs overlaps dtb 0x000ffc01", Box::new(place(Kind::Rootfs, IMAGE + STORED[4] - 0xfff))),
+        ("E17 initrd overlaps dtb 0x00100c01", Box::new(place(Kind::Initrd, IMAGE + STORED[4] + 1))),
+    ];
+    for (index, (expected, edit)) in table.iter().enumerate() {
+        assert_eq!(overlapping(edit), *expected, "row {index}");
+    }
+}
+
+#[test]
+fn a_payload_may_move_over_its_own_source_but_not_be_decoded_there() {
+    assert_eq!(overlapping(place(Kind::Kernel, IMAGE + STORED[0] - 8)), "boots");
+    assert_eq!(overlapping(place(Kind::Kernel, IMAGE + STORED[0])), "boots", "it is there already");
+    let decoded = overlapping(|listing| {
+        place(Kind::Kernel, IMAGE + STORED[0] - 8)(listing);
+        listing.payloads[0].as_mut().unwrap().codec = Codec::Lz4;
+    });
+    assert_eq!(decoded, "E17 kernel overlaps 0x001003f8");
+    // Delivered later, so a source that was read before is free.
+    assert_eq!(overlapping(place(Kind::Rootfs, IMAGE + STORED[0] - 0xff0)), "boots");
+}
+
+#[test]
+fn an_appended_tree_lies_in_the_kernel() {
+    let inside = |handoff| {
+        boot(
+            &image(&dtb(b"x"), |listing| {
+                listing.handoff = handoff;
+                listing.payloads[0].as_mut().unwrap().memory_size = 0x4000;
+                listing.tree = region(KERNEL_AT + 0x100, 0x3000);
+            }),
+            None,
+        )
+    };
+    assert!(inside(HandoffKind::Appended).result.is_ok());
+    assert_eq!(inside(HandoffKind::Argv).said(), "E17 kernel overlaps dtb");
+}
+
+#[test]
+fn a_tree_that_does_not_fit_is_an_error() {
+    let image = image(&dtb(b"x"), |listing| listing.tree = region(TREE_AT, 0x40));
+    assert_eq!(boot(&image, None).code(), Code::TreeRoom);
+}
+
+#[test]
+fn a_damaged_tree_is_an_error_though_its_crc_is_right() {
+    assert_eq!(boot(&image(b"no tree at all", |_| {}), None).said(), "E21 dtb header");
+}
+
+const TWO: &[SlotAt] =
+    &[SlotAt { name: b'a', relative: true, address: 0 }, SlotAt { name: b'b', relative: false, address: 0x20_0000 }];
+
+#[test]
+fn slots_fall_through_in_their_order() {
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    settings.slots = TWO;
+    let good = image(&dtb(b"x"), |_| {});
+    let mut bad = good.clone();
+    bad[STORED[2]] ^= 1;
+    let with = |first: &[u8], second: &[u8]| {
+        let mut memory = Machinery::new();
+        memory.put(IMAGE, first);
+        memory.put(0x20_0000, second);
+        boot_with(memory, &settings, [0; 4])
+    };
+    let said = |boot: &Boot| boot.failed.iter().map(|(slot, error)| (*slot, error.code())).collect::<Vec<_>>();
+    let boot = with(&good, &bad);
+    assert_eq!((boot.result.unwrap().1.slot, boot.failed), (b'a', vec![]));
+    let boot = with(&bad, &good);
+    assert_eq!(said(&boot), [(b'a', Code::Crc)]);
+    assert_eq!(boot.result.unwrap().1.slot, b'b');
+    let boot = with(&bad, b"");
+    assert_eq!(said(&boot), [(b'a', Code::Crc), (b'b', Code::NoManifest)]);
+    assert_eq!((boot.code(), boot.result.unwrap_err().value), (Code::NoManifest, 0x20_0000));
+    settings.slots = &[];
+    let boot = boot_with(Machinery::new(), &settings, [0; 4]);
+    assert_eq!((boot.said(), boot.failed), ("E02 manifest missing".into(), vec![]));
+}
+
+#[test]
+fn an_image_in_flash_boots_from_flash() {
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    settings.slots = &[SlotAt { name: b'-', relative: false, address: 0x1f00_0000 }];
+    let mut memory = Machinery::new();
+    memory.flash = image(&dtb(b"x"), |_| {});
+    let boot = boot_with(memory, &settings, [0; 4]);
+    assert_eq!(boot.result.as_ref().unwrap().1.slot, b'-');
+    assert_eq!(boot.memory.at(region(KERNEL_AT, KERNEL.len())), KERNEL);
+}
+
+#[test]
+fn the_command_line_limit_is_the_kernels() {
+    assert_eq!(Mips::<true>::COMMAND_LINE_SIZE, 4096);
+    assert_eq!(Region::EMPTY.size(), 0);
+}
