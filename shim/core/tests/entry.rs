@@ -46,7 +46,8 @@ fn called(arguments: &[Option<&[u8]>]) -> (Entry, Vec<u8>) {
 
 #[test]
 fn arguments_are_joined_by_one_blank() {
-    let table: [(&[Option<&[u8]>], &[u8]); 9] = [
+    type Row = (&'static [Option<&'static [u8]>], &'static [u8]);
+    let table: [Row; 9] = [
         (&[Some(b"uImage")], b""),
         (&[None], b""),
         (&[None, Some(b"a"), Some(b"b=c")], b"a b=c"),
