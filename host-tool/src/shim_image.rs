@@ -128,7 +128,7 @@ impl Moved {
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             let data = section.data().map_err(|error| error.to_string())?;
-            if sh_flags.0 & u64::from(elf::SHF_ALLOC.0) == 0 || data.is_empty() {
+            if sh_flags.0 & elf::SHF_ALLOC.0 == 0 || data.is_empty() {
                 continue;
             }
             let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;

@@ -263,8 +263,8 @@ pub fn handoff_name(kind: u8) -> &'static str {
 
 /// `phram.phram=NAME,START,LENGTH`: the last one counts (drivers/mtd/devices/phram.c: phram_param_call).
 fn named_on_the_line(line: &[u8]) -> Option<Region> {
-    let words = line.split(|byte| *byte == b' ').filter_map(|word| word.strip_prefix(b"phram.phram="));
-    let mut parts = std::str::from_utf8(words.last()?).ok()?.split(',').skip(1);
+    let mut words = line.split(|byte| *byte == b' ').filter_map(|word| word.strip_prefix(b"phram.phram="));
+    let mut parts = std::str::from_utf8(words.next_back()?).ok()?.split(',').skip(1);
     let mut number = || usize::from_str_radix(parts.next()?.strip_prefix("0x")?, 16).ok();
     Region::new(number()?, number()?)
 }

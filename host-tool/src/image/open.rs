@@ -32,7 +32,7 @@ pub struct Opened<'a> {
     /// From the shim's first byte on.
     pub image: &'a [u8],
     /// All bytes with their physical addresses.
-    pub pieces: Vec<(usize, &'a [u8])>,
+    pub pieces: Vec<Piece<'a>>,
     /// What the packer noted.
     pub note: Note,
     /// Bytes that the shim's front takes in the image, at most.
@@ -98,7 +98,10 @@ impl Check {
     }
 }
 
-fn segments(file: &[u8]) -> Result<(usize, Vec<(usize, &[u8])>)> {
+/// Physical start and bytes.
+pub type Piece<'a> = (usize, &'a [u8]);
+
+fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
     let broken =
         |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
     let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;

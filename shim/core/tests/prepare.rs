@@ -16,6 +16,9 @@ use stoop_core::params::{CookieRule, Params, Settings, SlotAt};
 use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare, stamp};
 use stoop_core::{Code, Error, Region};
 
+/// A change to a listing that the test is about.
+type Change = Box<dyn Fn(&mut Listing)>;
+
 const IMAGE: usize = 0x10_0000;
 
 /// A tree with a line of its own.
@@ -296,7 +299,7 @@ fn place(kind: Kind, at: usize) -> impl Fn(&mut Listing) {
 #[test]
 fn overlaps_name_both_sides_and_the_address() {
     let run = 0x3f_0000;
-    let table: [(&str, Box<dyn Fn(&mut Listing)>); 16] = [
+    let table: [(&str, Change); 16] = [
         ("E17 dtb overlaps shim 0x003eff00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
         ("E17 dtb overlaps argv 0x00050000", Box::new(|l| l.tree = region(ARGV_AT, TREE_ROOM))),
         ("E17 argv overlaps shim 0x003f7fff", Box::new(|l| l.argv = region(0x3f_7fff, 0x100))),
