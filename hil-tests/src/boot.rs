@@ -58,7 +58,7 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
 /// As for [`boot`], or the report is damaged.
 pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
     // With the line's end: without it the match could end in the middle of the last number.
-    let said = boot(rig, what, &format!("{END}[\r\n]"), timeout)?;
+    let said = boot(rig, what, &format!("{END}\n"), timeout)?;
     Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
 }
 

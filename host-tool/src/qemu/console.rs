@@ -16,13 +16,13 @@ use crate::{Failure, Result};
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
 /// The shim's own errors are not among them: another slot may follow.
 pub const FATAL: &[&str] = &[
-    r"Kernel panic - [^\r\n]*[\r\n]",
-    r"### ERROR ### Please RESET the board[^\r\n]*[\r\n]",
-    r"TFTP error: [^\r\n]*[\r\n]",
-    r"Retry count exceeded[^\r\n]*[\r\n]",
-    r"Wrong Image Format[^\r\n]*[\r\n]",
-    r"Bad (?:Magic Number|Header Checksum|Data CRC)[^\r\n]*[\r\n]",
-    r"Unknown command '[^\r\n]*[\r\n]",
+    r"Kernel panic - [^\n]*\n",
+    r"### ERROR ### Please RESET the board[^\n]*\n",
+    r"TFTP error: [^\n]*\n",
+    r"Retry count exceeded[^\n]*\n",
+    r"Wrong Image Format[^\n]*\n",
+    r"Bad (?:Magic Number|Header Checksum|Data CRC)[^\n]*\n",
+    r"Unknown command '[^\n]*\n",
 ];
 
 /// How many bytes of a match may have come before the newest: longer matches can be missed.
@@ -129,7 +129,7 @@ struct State {
     closed: bool,
 }
 
-/// A console being read. What was matched is consumed: the next wait begins behind it.
+/// A console being read. Carriage returns are left out, so that a line ends the same way everywhere. What was matched is consumed: the next wait begins behind it.
 pub struct Console {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
@@ -187,8 +187,8 @@ impl Console {
         self.expect_any(&[pattern], timeout)
     }
 
-    /// Waits until one of the patterns (regular expressions; `^` and `$` are the ends of lines) appears in what has not
-    /// been consumed, and consumes up to its end. The earliest match wins.
+    /// Waits until one of the patterns (regular expressions; `^` and `$` are the ends of lines, which are `\n` alone) appears
+    /// in what has not been consumed, and consumes up to its end. The earliest match wins.
     ///
     /// A match can end in the middle of a line that is still coming: let the pattern hold the line's end where that matters.
     ///
@@ -267,7 +267,7 @@ impl Console {
         Ok(rest)
     }
 
-    /// Everything that has come so far, consumed or not, with invalid UTF-8 replaced.
+    /// Everything that has come so far, consumed or not, without carriage returns and with invalid UTF-8 replaced.
     pub fn transcript(&self) -> String {
         text(&held(&self.shared.state).text)
     }
@@ -311,7 +311,7 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
         if let Some(log) = log {
             log.add(bytes);
         }
-        held(&shared.state).text.extend_from_slice(bytes);
+        held(&shared.state).text.extend(bytes.iter().filter(|&&byte| byte != b'\r'));
         shared.changed.notify_all();
     }
     if let Some(log) = log {
@@ -322,7 +322,7 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
 }
 
 fn compile(pattern: &str) -> Result<Regex> {
-    RegexBuilder::new(pattern).multi_line(true).crlf(true).build().map_err(|error| {
+    RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| {
         Failure::usage(format!("`{pattern}` is no regular expression: {error}"))
             .next("put a backslash before characters that are meant as themselves: . * + ? ( ) [ ] { } | ^ $")
     })

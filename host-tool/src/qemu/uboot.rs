@@ -113,7 +113,7 @@ pub fn command(console: &mut Console, facts: &Facts, line: &str) -> Result<Strin
     let seen = console.expect(&prompt(facts), facts.patience).map_err(|failure| failure.within(format!("`{line}`")))?;
     // The echo of what was typed ends with the first line.
     let printed = seen.before.split_once('\n').map_or("", |(_, printed)| printed);
-    Ok(printed.replace('\r', ""))
+    Ok(printed.to_owned())
 }
 
 /// Gets an address by DHCP, fetching nothing.
