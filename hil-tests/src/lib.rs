@@ -6,9 +6,23 @@
 
 pub mod boot;
 pub mod oracle;
+pub mod packed;
 pub mod program;
 pub mod rig;
 pub mod seen;
 
 pub use boot::{Boot, Via, boot, see};
+pub use packed::Packed;
 pub use rig::{Cap, Rig};
+
+/// Says why a test does nothing: `HIL-SKIP: reason`.
+///
+/// # Errors
+/// The reason, when `STOOP_LAB=required` says that the lab must be complete.
+pub fn skip(reason: &str) -> stoop::Result<()> {
+    if std::env::var_os("STOOP_LAB").is_some_and(|value| value == "required") {
+        return Err(stoop::Failure::new(format!("the lab is required, and: {reason}")).next("run `cargo ci lab`"));
+    }
+    println!("HIL-SKIP: {reason}");
+    Ok(())
+}

@@ -117,7 +117,7 @@ pub struct Wish<'a> {
 /// Its console goes to `target/hil/TEST.BOARD.log` (`STOOP_HIL_OUT` names another directory).
 ///
 /// # Errors
-/// An unknown rig or board, or one that is known and cannot be reached.
+/// An unknown rig or board, one that is known and cannot be reached, or as for [`crate::skip`].
 pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
     let name = std::env::var("STOOP_RIG").unwrap_or_else(|_| "qemu".into());
     let test = test_name();
@@ -129,11 +129,15 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
         }
     };
     let missing = |rig: &dyn Rig| wish.caps.iter().copied().find(|cap| !rig.caps().contains(cap));
-    let rig = rig.and_then(|rig| match missing(rig.as_ref()) {
-        Some(cap) => Err(format!("the rig {name} has no {cap:?}")),
-        None => Ok(rig),
-    });
-    Ok(rig.map_err(|reason| println!("HIL-SKIP: {test} on {board}: {reason}")).ok())
+    let rig = match rig {
+        Ok(rig) => rig,
+        Err(reason) => return crate::skip(&format!("{test} on {board}: {reason}")).map(|()| None),
+    };
+    if let Some(cap) = missing(rig.as_ref()) {
+        println!("HIL-SKIP: {test} on {board}: the rig {name} has no {cap:?}");
+        return Ok(None);
+    }
+    Ok(Some(rig))
 }
 
 /// The test that runs in this thread, as libtest names it.

@@ -1,0 +1,222 @@
+//! Images for the tests: packed in this process from the lab's parts, and what the shim must do with them.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use stoop::image::{self, Built};
+use stoop::layout::PAGE;
+use stoop::plan::{Plan, Request};
+use stoop::simulate::{self, Booted, Entry, Input, Outcome};
+use stoop::ui::Quiet;
+use stoop::{Failure, Result};
+use stoop_ci::lab::{Endian, Flavour, Lab};
+use stoop_core::crc32::Crc32;
+use tempfile::NamedTempFile;
+
+use crate::seen::{END, Seen, Sum};
+use crate::{Boot, Rig, Via, boot, oracle};
+
+/// A packed image, and its file.
+pub struct Packed {
+    /// What it was made from.
+    pub plan: Plan,
+    /// The image.
+    pub built: Built,
+    file: NamedTempFile,
+}
+
+impl Packed {
+    /// Packs what `request` asks for.
+    ///
+    /// # Errors
+    /// As for [`Plan::resolve`] and [`image::build`].
+    pub fn of(request: &Request) -> Result<Packed> {
+        Packed::with(request, |_| ())
+    }
+
+    /// As [`Packed::of`], with a plan that no request leads to.
+    ///
+    /// # Errors
+    /// As for [`Packed::of`].
+    pub fn with(request: &Request, change: impl FnOnce(&mut Plan)) -> Result<Packed> {
+        let mut plan = Plan::resolve(request, &mut Quiet)?;
+        change(&mut plan);
+        let built = image::build(&plan)?;
+        let file = file(&built.file)?;
+        Ok(Packed { plan, built, file })
+    }
+
+    /// The image's file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// What the shim does when it is entered so.
+    ///
+    /// # Errors
+    /// It would give up.
+    pub fn simulate(&self, entry: Entry) -> Result<Booted> {
+        outcome(&self.built.file, entry)?.result.map_err(|error| Failure::new(format!("the shim gives up: {error}")))
+    }
+}
+
+/// A finished boot and what it should have been.
+pub struct Booting {
+    /// The console from the start command on.
+    pub console: String,
+    /// What init saw.
+    pub seen: Seen,
+    /// What `simulate` says.
+    pub simulated: Booted,
+}
+
+impl Booting {
+    /// Boots `packed` until init has reported, and simulates the same.
+    ///
+    /// # Errors
+    /// It did not boot, or would not, or init's report is damaged.
+    pub fn of(
+        rig: &mut dyn Rig,
+        packed: &Packed,
+        bootargs: Option<&str>,
+        via: Via,
+        patience: Duration,
+    ) -> Result<Booting> {
+        let simulated = packed.simulate(entry(&via, bootargs)?)?;
+        let what = Boot { image: packed.path(), bootargs, files: &[], via };
+        let console = boot(rig, &what, &format!("{END}[\r\n]"), patience)?;
+        rig.power_off()?;
+        let seen = Seen::read(&console)
+            .map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))?;
+        Ok(Booting { console, seen, simulated })
+    }
+
+    /// In what the kernel saw and what `simulate` says differ; empty when they agree.
+    pub fn differences(&self, packed: &Packed) -> Vec<String> {
+        let (seen, simulated) = (&self.seen, &self.simulated);
+        let mut differences = Differences::default();
+        let cmdline = stoop::simulate::shown(&simulated.cmdline);
+        differences.unless_equal("/proc/cmdline", &seen.cmdline(), &cmdline);
+        differences.unless_equal("/chosen/bootargs", &seen.text("chosen/bootargs"), &cmdline);
+        let version = env!("CARGO_PKG_VERSION");
+        let report = [
+            ("version", version.to_owned()),
+            ("verdict", simulated.verdict.to_owned()),
+            ("entry", simulated.entry.to_owned()),
+            ("slot", simulated.slot.to_string()),
+        ];
+        for (name, value) in report {
+            differences.unless_equal(name, &seen.text(&format!("chosen/stoop/{name}")), &value);
+        }
+        let said = format!(
+            "stoop {version}: entry {}, slot {}, bootargs {}",
+            simulated.entry, simulated.slot, simulated.verdict
+        );
+        differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
+        let tree = seen.sum("fdt").map(|sum| sum.size as usize);
+        differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
+        match (&packed.plan.rootfs, simulated.phram) {
+            (Some(rootfs), Some(phram)) => {
+                let alias = phram.alias.map_or(0, u32::from);
+                let (start, size) = (phram.region.start(), phram.region.size());
+                differences.unless_equal("root", &seen.text("root"), &format!("31:{alias}"));
+                let row = format!("mtd{alias}: {size:08x} ");
+                differences.unless_equal("a row of /proc/mtd", &self.row_of_mtd(&row), &row);
+                let mut bytes = rootfs.bytes.to_vec();
+                bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+                let sum = Sum { size: bytes.len() as u32, crc: Crc32::new().of(&bytes) };
+                differences.unless_equal("the root device's bytes", &seen.sum("root/data"), &Some(sum));
+                let reserved = format!("reserved mem: 0x{start:08x}..0x{:08x}", start + size - 1);
+                differences.unless_equal("the kernel's line on the console", &self.line(&reserved), &reserved);
+            }
+            (None, None) => {}
+            (Some(_), None) => differences.0.push("simulate knows no phram".into()),
+            (None, Some(_)) => differences.0.push("simulate invents a phram".into()),
+        }
+        differences.0
+    }
+
+    /// `text` when the console has it, else what the console has in its place: nothing.
+    fn line(&self, text: &str) -> String {
+        if self.console.contains(text) { text.to_owned() } else { String::new() }
+    }
+
+    fn row_of_mtd(&self, start: &str) -> String {
+        let mtd = self.seen.text("mtd");
+        if mtd.lines().any(|line| line.starts_with(start)) { start.to_owned() } else { mtd }
+    }
+}
+
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn unless_equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, seen: &T, wanted: &T) {
+        if seen != wanted {
+            self.0.push(format!("{what}: seen {seen:?}, simulated {wanted:?}"));
+        }
+    }
+}
+
+/// How the shim is entered by U-Boot or QEMU; bootargs for `go` and `bootelf` have no quotes, backslashes or double blanks.
+fn entry(via: &Via, bootargs: Option<&str>) -> Result<Entry> {
+    let line = bootargs.unwrap_or_default();
+    Ok(match via {
+        Via::BootmTree(tree) => Entry::Uhi(oracle::with_bootargs(tree, bootargs)?),
+        // argv[0] is the first word.
+        Via::Bootelf => match line.split_once(' ') {
+            Some((_, rest)) => Entry::Argv(rest.into()),
+            None if line.is_empty() => Entry::None,
+            None => Entry::Argv(Vec::new()),
+        },
+        _ => Entry::Argv(line.into()),
+    })
+}
+
+/// The board that boots this endianness.
+pub fn board(endian: Endian) -> &'static str {
+    match endian {
+        Endian::Little => "qemu-malta-le",
+        Endian::Big => "qemu-malta-be",
+    }
+}
+
+/// The lab's kernel with its root in RAM.
+pub fn lab_request(lab: &Lab, endian: Endian) -> Request {
+    Request {
+        board: board(endian).into(),
+        kernel: lab.vmlinux(endian, Flavour::Lab),
+        rootfs: Some(lab.squashfs(endian)),
+        ..Request::default()
+    }
+}
+
+/// The lab; `None`, after a line `HIL-SKIP: reason`, when it is not complete.
+///
+/// # Errors
+/// As for [`crate::skip`].
+pub fn lab() -> Result<Option<Lab>> {
+    match Lab::open() {
+        Ok(lab) => Ok(Some(lab)),
+        Err(failure) => crate::skip(&failure.to_string()).map(|()| None),
+    }
+}
+
+/// What the shim does with these bytes, entered so.
+///
+/// # Errors
+/// They are no image.
+pub fn outcome(image: &[u8], entry: Entry) -> Result<Outcome> {
+    simulate::run(image, &Input { entry, load: None })
+}
+
+/// A temporary file with these bytes.
+///
+/// # Errors
+/// It cannot be written.
+pub fn file(bytes: &[u8]) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    file.write_all(bytes).and_then(|()| file.flush()).map_err(|error| Failure::io(file.path(), &error))?;
+    Ok(file)
+}
