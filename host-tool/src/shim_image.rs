@@ -64,6 +64,18 @@ pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront
     Ok(ShimFront { bytes, unpacked: moved.bytes.len(), run_size: moved.run_size })
 }
 
+/// RAM that the shim needs wherever it runs, in bytes.
+///
+/// # Errors
+/// The file is no shim.
+pub fn run_size(shim: &[u8]) -> Result<usize> {
+    let moved = Moved::of(shim, LINKED_AT);
+    moved.map(|moved| moved.run_size).map_err(|fact| Failure::new(format!("the shim is broken: {fact}")).next("report this"))
+}
+
+/// Where linker/mips.ld puts the shim.
+const LINKED_AT: usize = 0x8000_0000;
+
 /// What the front of an image becomes at its run address; `None` when it is no shim or damaged.
 pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
     let (_, front) = mark(image)?;
@@ -181,8 +193,6 @@ fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LINKED_AT: usize = 0x8000_0000;
 
     fn both() -> impl Iterator<Item = &'static [u8]> {
         [Arch::MipsBe, Arch::MipsLe].into_iter().map(|arch| prebuilt(arch).unwrap())

@@ -111,6 +111,10 @@ fn extend_new(at: usize, bytes: &[u8], candidates: &[usize], literal: &[Step], m
     }
     let mut longest = 1;
     for from in candidates.iter().rev().take_while(|from| at - **from <= FARTHEST) {
+        // Only a longer match is worth a farther offset.
+        if bytes.get(from + longest) != bytes.get(at + longest) {
+            continue;
+        }
         let (offset, length) = (at - from, common(bytes, *from, at));
         // A nearer offset has offered the shorter lengths for fewer bits.
         for length in longest + 1..=length {

@@ -126,8 +126,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let shim = shim_image::prebuilt(plan.arch())?;
     let crc = Crc32::new();
 
-    let blank = shim_image::front(shim, LINKED_AT, &[])?;
-    let mut reserved = blank.bytes.len().next_multiple_of(16);
+    let run_size = shim_image::run_size(shim)?;
+    let mut reserved = 0;
     let mut skew = 0;
     loop {
         let manifest_at = reserved;
@@ -135,7 +135,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let dtb_end = dtb_at + tree_size.unwrap_or(0);
         let kernel_at = dtb_end.next_multiple_of(16) + skew;
         let head = if apart { dtb_end } else { kernel_at + kernel.bytes.len() };
-        let places = layout::place(&need(plan, head, blank.run_size, tree_size)?)?;
+        let places = layout::place(&need(plan, head, run_size, tree_size)?)?;
         let load = places.head.start();
         if !apart && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
             skew += 16;
@@ -144,7 +144,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let params = params(plan, manifest_at, &crc)?;
         let front = shim_image::front(shim, stoop_core::mips::kseg0(places.run.start()), &params)?;
         if front.bytes.len() > reserved {
-            reserved = front.bytes.len().next_multiple_of(16);
+            // With the manifest's new offset in it, it may squeeze a little worse.
+            reserved = (front.bytes.len() + 8).next_multiple_of(16);
             continue;
         }
 
@@ -183,9 +184,6 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         return Ok(Built { file, shim, image, payloads, line, entry_point, places });
     }
 }
-
-/// Where the prebuilt shim is linked.
-const LINKED_AT: usize = 0x8000_0000;
 
 /// One payload on its way into the image.
 struct Part<'a> {

@@ -1,0 +1,95 @@
+//! Images that were cut or changed: inspect says what is damaged, and the shim gives up with a code.
+
+use stoop::image;
+use stoop::plan::{Format, Request};
+use stoop::simulate::{self, Input};
+use stoop_core::Code;
+
+use crate::bench::{Bench, packed};
+
+fn damage_of(file: &[u8]) -> Vec<String> {
+    let opened = image::open(file).unwrap();
+    opened.checks().into_iter().filter(|check| check.wrong.is_some()).map(|check| check.of).collect()
+}
+
+#[test]
+fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
+    let bench = Bench::new();
+    let (_, built) = packed(&Request { format: Some(Format::Uimage), ..bench.full() });
+    let opened = image::open(&built.file).unwrap();
+    let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
+    for kind in stoop_core::manifest::Kind::ALL {
+        let source = manifest.payload(kind as usize).source;
+        if source.is_empty() {
+            continue;
+        }
+        for at in [source.start(), source.end() - 1] {
+            let mut damaged = built.file.clone();
+            damaged[64 + at - opened.load] ^= 0x10;
+            let name = kind.subject().text();
+            assert_eq!(damage_of(&damaged), ["uImage data", name]);
+            let outcome = simulate::run(&damaged, &Input::default()).unwrap();
+            let error = outcome.result.unwrap_err();
+            assert_eq!((error.code(), outcome.failed.len()), (Code::Crc, 1));
+            assert!(error.to_string().starts_with(&format!("E12 {name} crc")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_manifest_is_found() {
+    let bench = Bench::new();
+    let (_, built) = packed(&Request { format: Some(Format::Raw), ..bench.full() });
+    let at = image::open(&built.file).unwrap().note.manifest;
+    for offset in 0..stoop_core::manifest::SIZE {
+        let mut damaged = built.file.clone();
+        damaged[at + offset] ^= 1 << (offset % 8);
+        assert_eq!(damage_of(&damaged), ["manifest"], "offset {offset}");
+        assert!(simulate::run(&damaged, &Input::default()).unwrap().result.is_err());
+    }
+}
+
+#[test]
+fn flipped_bits_in_the_shim_never_go_unnoticed_as_params() {
+    let bench = Bench::new();
+    let (_, built) = packed(&Request { format: Some(Format::Raw), ..bench.full() });
+    let good = image::open(&built.file).unwrap();
+    let params = stoop::shim_image::params(&good.unpacked).unwrap().to_vec();
+    for at in (0..built.shim).step_by(97) {
+        let mut damaged = built.file.clone();
+        damaged[at] ^= 4;
+        // Either it is no image any more, or its params are damaged and said to be, or they are what they were.
+        if let Ok(opened) = image::open(&damaged) {
+            let said = opened.checks().iter().any(|check| check.of == "params" && check.wrong.is_some());
+            assert!(said || stoop::shim_image::params(&opened.unpacked) == Some(&params[..]), "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_image_is_refused_or_named_damaged() {
+    let bench = Bench::new();
+    for format in [Format::Uimage, Format::Elf, Format::Raw] {
+        let (_, built) = packed(&Request { format: Some(format), ..bench.full() });
+        let whole = built.file.len();
+        for length in [0, 1, 16, 63, 64, 100, 3000, whole / 2, whole - 0x2000] {
+            let cut = &built.file[..length];
+            match image::open(cut) {
+                Ok(opened) => assert!(opened.checks().iter().any(|check| check.wrong.is_some()), "{length}"),
+                Err(failure) => assert!(failure.next_step().is_some(), "{failure}"),
+            }
+            if let Ok(outcome) = simulate::run(cut, &Input::default()) {
+                assert!(outcome.result.is_err(), "{} cut to {length} boots", format.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_image_is_named() {
+    for (bytes, what) in [(&b"hsqs0000"[..], "a squashfs"), (b"hello", "text"), (&[0xff; 200], "erased flash")] {
+        let failure = image::open(bytes).unwrap_err();
+        assert!(failure.fact().contains(what), "{failure}");
+    }
+    assert!(image::open(&crate::bench::Kernel::new(true).elf()).unwrap_err().fact().contains("no stoop image"));
+}

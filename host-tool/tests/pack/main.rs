@@ -1,0 +1,10 @@
+//! Packing from end to end: synthetic kernels for every board and format, what the shim makes of the images, what bad input
+//! gets.
+
+mod bench;
+mod cookie;
+mod damage;
+mod forms;
+mod json;
+mod refusals;
+mod round_trip;
