@@ -70,7 +70,9 @@ pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront
 /// The file is no shim.
 pub fn run_size(shim: &[u8]) -> Result<usize> {
     let moved = Moved::of(shim, LINKED_AT);
-    moved.map(|moved| moved.run_size).map_err(|fact| Failure::new(format!("the shim is broken: {fact}")).next("report this"))
+    moved
+        .map(|moved| moved.run_size)
+        .map_err(|fact| Failure::new(format!("the shim is broken: {fact}")).next("report this"))
 }
 
 /// Where linker/mips.ld puts the shim.

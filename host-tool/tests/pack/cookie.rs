@@ -140,7 +140,11 @@ fn holds(bench: &Bench, case: &Case) {
     let entry = case.passed.as_ref().map_or(Entry::None, |line| Entry::Argv(line.clone().into_bytes()));
     let booted = booted(&built.file, entry);
     let (line, verdict) = model(case);
-    assert_eq!((String::from_utf8(booted.cmdline).unwrap().as_str(), booted.verdict), (line.as_str(), verdict), "{case:?}");
+    assert_eq!(
+        (String::from_utf8(booted.cmdline).unwrap().as_str(), booted.verdict),
+        (line.as_str(), verdict),
+        "{case:?}"
+    );
     assert_eq!(booted.entry, if case.passed.is_some() { "argv" } else { "none" });
 }
 

@@ -114,7 +114,9 @@ fn an_alias_that_is_taken_is_named() {
     let bench = bench();
     let source = "/dts-v1/; / { aliases { mtd99 = \"/x\"; }; x { }; };";
     bench.put("t.dts", source.as_bytes());
-    let Some(output) = crate::bench::tool("dtc", &["-q", "-I", "dts", "-O", "dtb"], &bench.path("t.dts")) else { return };
+    let Some(output) = crate::bench::tool("dtc", &["-q", "-I", "dts", "-O", "dtb"], &bench.path("t.dts")) else {
+        return;
+    };
     bench.put("t.dtb", &output.stdout);
     let words = ["--dtb", "t.dtb", "--rootfs", "root.squashfs"];
     has(&refused(&bench, 1, &good_and(&words)), &["alias mtd99", "/x", "--phram cmdline"]);
@@ -237,5 +239,8 @@ fn explain_knows_its_codes_and_nothing_else() {
     let output = bench.stoop(&["explain", "E99"]);
     assert_eq!(output.status.code(), Some(2));
     has(&String::from_utf8(output.stderr).unwrap(), &["did you mean E30"]);
-    assert_eq!(String::from_utf8(bench.stoop(&["explain"]).stdout).unwrap().lines().count(), stoop_core::Code::ALL.len());
+    assert_eq!(
+        String::from_utf8(bench.stoop(&["explain"]).stdout).unwrap().lines().count(),
+        stoop_core::Code::ALL.len()
+    );
 }

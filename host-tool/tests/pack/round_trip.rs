@@ -39,7 +39,8 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
                 ..Request::default()
             };
             let (plan, built) = packed(&request);
-            layout::prove(&built.places.regions, board.ram).unwrap_or_else(|failure| panic!("{}: {failure}", board.name));
+            layout::prove(&built.places.regions, board.ram)
+                .unwrap_or_else(|failure| panic!("{}: {failure}", board.name));
             let opened = image::open(&built.file).unwrap();
             assert_eq!(opened.format, format, "{}", board.name);
             assert_eq!(opened.note.big_endian, plan.arch() == Arch::MipsBe);
