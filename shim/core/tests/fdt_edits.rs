@@ -277,6 +277,18 @@ fn the_first_chosen_counts_as_for_the_kernel() {
     let nodes: BTreeMap<_, _> = model(&blob).into_iter().collect();
     assert_eq!(nodes["/chosen@0"]["bootargs"], b"new\0");
     assert_eq!(nodes["/chosen"]["bootargs"], b"the second one\0");
+    // As fdt_getprop, which the kernel asks, of two properties with the same name.
+    let mut twice = fixture("malta").to_vec();
+    let strings = word(&twice, 12);
+    let offset = |name: &[u8]| {
+        let at = twice[strings..].windows(name.len()).position(|bytes| bytes == name).expect("a name");
+        (at as u32).to_be_bytes()
+    };
+    let (line, path) = (offset(b"bootargs\0"), offset(b"stdout-path\0"));
+    let at = twice[..strings].windows(4).position(|bytes| bytes == path).expect("the property");
+    twice[at..at + 4].copy_from_slice(&line);
+    let tree = Tree::new(&twice).expect("sound");
+    assert_eq!(bootargs(tree.chosen_bootargs().expect("a line")), b"console=ttyS0,115200 root=/dev/mtdblock9");
     assert!(!source.has_memory(), "a node named memory is none without device_type");
     assert_eq!(Tree::new(fixture("minimal")).expect("sound").chosen_bootargs(), None);
     assert_eq!(Tree::new(fixture("bare-reserved")).expect("sound").chosen_bootargs(), None);

@@ -210,6 +210,22 @@ fn nodes_may_lie_32_deep_and_not_33() {
 }
 
 #[test]
+fn a_structure_that_is_not_aligned_is_refused_though_all_else_is_sound() {
+    for shift in 1..=4_u32 {
+        let mut source = blob(&[BEGIN, 0, PROPERTY, 0, 0, END_NODE, END]);
+        source.splice(56..56, vec![0; shift as usize]);
+        for index in [1, 2, 3] {
+            source = with_field(&source, index, field(&source, index) + shift);
+        }
+        let tree = Tree::new(&source);
+        assert_eq!(
+            tree.map(|_| ()).map_err(|error| error.code()),
+            if shift == 4 { Ok(()) } else { Err(Code::TreeHeader) }
+        );
+    }
+}
+
+#[test]
 fn no_strings_block_at_all_is_sound() {
     let mut source = blob(&[BEGIN, 0, END_NODE, END]);
     source.truncate(source.len() - 4);

@@ -219,7 +219,7 @@ impl<'a, 'o> Pass<'a, 'o> {
         }
         let mut keep = self.dropped == 0;
         let mut here = DEEPER;
-        if self.depth == 2 && keep {
+        if self.depth == 2 {
             here = self.place;
         }
         if self.depth == 1 {
