@@ -29,6 +29,23 @@ pub fn loadable(elf: &[u8]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache;
+    use crate::lab::Endian;
+    use crate::prebuilt::{Program, path};
+
+    #[test]
+    fn what_the_kernel_does_not_load_is_gone() {
+        let kept = cache::read(&path(Program::Init, Endian::Big)).unwrap();
+        let mut linked = kept.clone();
+        linked.extend(b"symbols, strings, sections");
+        assert_eq!(loadable(&linked).unwrap(), kept);
+    }
+
+    #[test]
+    fn a_program_that_ends_inside_a_segment_is_refused() {
+        let kept = cache::read(&path(Program::Init, Endian::Little)).unwrap();
+        assert!(loadable(&kept[..kept.len() - 1]).is_err());
+    }
 
     #[test]
     fn what_is_no_elf_is_refused() {

@@ -55,28 +55,25 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         let tree = place.join(format!("build/linux-{}-{}", endian.tag(), &hash[..12]));
         let log = |part: &str| place.join(format!("log/kernel-{name}-{part}"));
         cache::create_dir(&tree)?;
-        run::step(
-            &format!("lab: kernel {name}: about 5 minutes on two cores, seconds when only a flavour changed"),
-            || {
-                let wanted = wanted(endian, flavour)?;
-                let fragment = tree.join("stoop.config");
-                cache::write(&fragment, render(&wanted).as_bytes())?;
-                let mut configure = make(&source, &tree, endian);
-                configure.env("KCONFIG_ALLCONFIG", &fragment).arg("allnoconfig");
-                run::logged(&mut configure, &log("config"))?;
-                let made = String::from_utf8_lossy(&cache::read(&tree.join(".config"))?).into_owned();
-                held(&wanted, &symbols(&made)).map_err(|failure| failure.within(&name))?;
-                // `modules` has none to build, but writes Module.symvers.
-                run::logged(make(&source, &tree, endian).args(["vmlinux", "vmlinuz", "modules"]), &log("make"))?;
-                cache::folder(&folder, |draft| {
-                    for (from, to) in RESULTS {
-                        let from = tree.join(from);
-                        std::fs::copy(&from, draft.join(to)).map_err(|error| Failure::io(&from, &error))?;
-                    }
-                    Ok(())
-                })
-            },
-        )?;
+        run::step(&format!("lab: kernel {name} (about 5 minutes on two cores from scratch)"), || {
+            let wanted = wanted(endian, flavour)?;
+            let fragment = tree.join("stoop.config");
+            cache::write(&fragment, render(&wanted).as_bytes())?;
+            let mut configure = make(&source, &tree, endian);
+            configure.env("KCONFIG_ALLCONFIG", &fragment).arg("allnoconfig");
+            run::logged(&mut configure, &log("config"))?;
+            let made = String::from_utf8_lossy(&cache::read(&tree.join(".config"))?).into_owned();
+            held(&wanted, &symbols(&made)).map_err(|failure| failure.within(&name))?;
+            // `modules` has none to build, but writes Module.symvers.
+            run::logged(make(&source, &tree, endian).args(["vmlinux", "vmlinuz", "modules"]), &log("make"))?;
+            cache::folder(&folder, |draft| {
+                for (from, to) in RESULTS {
+                    let from = tree.join(from);
+                    std::fs::copy(&from, draft.join(to)).map_err(|error| Failure::io(&from, &error))?;
+                }
+                Ok(())
+            })
+        })?;
     }
     Ok(())
 }

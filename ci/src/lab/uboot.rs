@@ -34,7 +34,7 @@ pub(super) fn build(place: &Path) -> Result<()> {
     if folder.exists() {
         return Ok(());
     }
-    run::step("lab: U-Boot for big-endian Malta: about a minute", || {
+    run::step("lab: U-Boot for big-endian Malta (about a minute)", || {
         let work = tempfile::tempdir_in(place).map_err(|error| Failure::io(place, &error))?;
         let tree = work.path().join("u-boot");
         let log = |part: &str| place.join(format!("log/uboot-{part}"));
