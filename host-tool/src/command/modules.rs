@@ -12,6 +12,7 @@ use crate::modules::check::{check, refuse};
 use crate::modules::requirement::{Catalogue, Plan, plan, stem};
 use crate::modules::symbols::Kernel;
 use crate::modules::tree::{Source, Tree};
+use crate::ui::Stderr;
 use crate::{Failure, Result};
 
 /// What to do with modules.
@@ -63,7 +64,7 @@ pub struct ResolveArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     selection: Selection,
-    /// The kernel that will load them, as vmlinux
+    /// The kernel that will load them: vmlinux, vmlinuz, uImage or linux-image-*.deb
     #[arg(long, value_name = "VMLINUX", conflicts_with = "symvers")]
     kernel: Option<PathBuf>,
     /// The kernel's Module.symvers [default: found beside the modules]
@@ -209,7 +210,7 @@ impl CheckArgs {
         let tree = self.selection.tree()?;
         let config = self.selection.config(&tree)?;
         let kernel = match (&self.kernel, &self.symvers) {
-            (Some(path), _) => Kernel::from_vmlinux(path)?,
+            (Some(path), _) => Kernel::from_any(path, &mut Stderr::default())?,
             (None, Some(path)) => Kernel::from_symvers(path)?,
             (None, None) => match find_beside(&tree, ["build/Module.symvers", "../../../Module.symvers"]) {
                 Some(path) => Kernel::from_symvers(&path)?,

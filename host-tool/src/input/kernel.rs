@@ -1,5 +1,6 @@
 //! One neutral value for every way a kernel comes: vmlinux, vmlinuz, flat binary, uImage, Debian package.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -178,6 +179,21 @@ impl Kernel {
         match &self.decompresses_to {
             Some(inner) => inner.region.clone(),
             None => self.load_address..self.load_address + self.memory_size,
+        }
+    }
+}
+
+impl Kernel {
+    /// The bytes of the kernel proper and the physical address of the first: of a vmlinuz, what it decompresses to.
+    /// Nothing when that could not be found out.
+    pub fn proper(&self) -> Option<(Cow<'_, [u8]>, u64)> {
+        match (self.form.innermost(), &self.decompresses_to) {
+            (Form::Vmlinuz, None) => None,
+            (Form::Vmlinuz, Some(inner)) => {
+                let payload = zboot::payload(&self.image).ok()?;
+                Some((Cow::Owned(payload.image), inner.region.start))
+            }
+            _ => Some((Cow::Borrowed(&self.image), self.load_address)),
         }
     }
 }

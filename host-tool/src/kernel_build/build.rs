@@ -236,6 +236,9 @@ fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
     if request.architecture == "arm64" {
         targets.push("Image");
     }
+    if request.architecture == "mips" && is_set("SYS_SUPPORTS_ZBOOT") {
+        targets.push("vmlinuz");
+    }
     if is_set("OF_EARLY_FLATTREE") && tree.join("arch").join(&request.architecture).join("boot/dts").is_dir() {
         targets.push("dtbs");
     }

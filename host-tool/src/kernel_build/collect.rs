@@ -38,6 +38,10 @@ pub fn collect(tree: &Path, architecture: &str, out: &Path, release: Option<&str
     if let Some(symvers) = symvers {
         links.copy(&symvers, "Module.symvers")?;
     }
+    let vmlinuz = tree.join("vmlinuz");
+    if architecture == "mips" && vmlinuz.is_file() {
+        links.copy(&vmlinuz, "vmlinuz")?;
+    }
     let image = tree.join("arch").join(architecture).join("boot/Image");
     if architecture == "arm64" && image.is_file() {
         links.file(&image, "Image")?;

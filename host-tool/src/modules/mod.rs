@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod check;
 pub mod cpio;
 pub mod file;
+pub mod flat;
 pub mod ko;
 pub mod name;
 pub mod requirement;

@@ -8,7 +8,10 @@ use std::path::Path;
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, Object, ObjectSection, ObjectSymbol, elf};
 
+use super::flat;
 use super::ko::Target;
+use crate::input::{self, kernel::Overrides};
+use crate::ui::Progress;
 use crate::{Failure, Result};
 
 /// One symbol that the kernel exports.
@@ -72,6 +75,33 @@ impl Kernel {
             kernel.symbols.values_mut().for_each(|symbol| symbol.crc = None);
         }
         kernel.not_empty(path)
+    }
+
+    /// Reads the kernel in whatever form it comes: a vmlinux with its sections, else any form that can be packed
+    /// (vmlinuz, uImage, Debian's `linux-image-*.deb`), whose bare image is searched for the tables.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no kernel, or no table of exported symbols is found in it.
+    pub fn from_any(path: &Path, progress: &mut dyn Progress) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Failure::io(path, &e))?;
+        let has_tables =
+            object::File::parse(bytes.as_slice()).is_ok_and(|file| file.section_by_name("__ksymtab").is_some());
+        if has_tables {
+            return Kernel::from_vmlinux(path);
+        }
+        let overrides = Overrides { load_address: None, entry_point: None, config: None };
+        let kernel = input::kernel::Kernel::read(path, overrides, progress)?;
+        let is_big = kernel.arch.big_endian();
+        let found = kernel
+            .proper()
+            .and_then(|(image, physical)| flat::exports(&image, u32::try_from(physical).ok()? | 0x8000_0000, is_big));
+        let Some(mut found) = found else {
+            return Err(Failure::new(format!("{}: no table of exported symbols is found in it", path.display()))
+                .next("give the vmlinux of the build, or its Module.symvers with --symvers"));
+        };
+        found.source = path.display().to_string();
+        found.target = Some(Target { machine: elf::EM_MIPS.0, is_64: false, is_big });
+        Ok(found)
     }
 
     /// Reads a vmlinux.
@@ -179,7 +209,7 @@ impl<'a, Elf: FileHeader<Endian = Endianness>> Image<'a, Elf> {
 
 /// The vermagic string of a kernel whose symbol table was stripped: the one text that begins with a release number and
 /// has one of the marks that only a vermagic has.
-fn find_vermagic(bytes: &[u8]) -> Option<&str> {
+pub(super) fn find_vermagic(bytes: &[u8]) -> Option<&str> {
     let marks: [&[u8]; 2] = [b" mod_unload ", b" modversions "];
     bytes
         .split(|byte| *byte == 0)

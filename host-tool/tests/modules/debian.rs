@@ -120,6 +120,18 @@ fn every_stock_module_fits_its_own_kernel_and_no_other() {
 }
 
 #[test]
+fn the_stock_kernels_own_tables_say_what_module_symvers_says() {
+    for stock in stock() {
+        let Some(expected) = stock.kernel() else { return };
+        let path = stock.root.join(format!("boot/vmlinuz-{}", stock.version));
+        let found = Kernel::from_any(&path, &mut stoop::ui::Quiet).unwrap();
+        assert_eq!(found.symbols, expected.symbols);
+        assert!(found.vermagic.is_some_and(|magic| magic.starts_with(&format!("{} ", stock.version))));
+        eprintln!("{}: {} exports found in the vmlinuz", stock.version, found.symbols.len());
+    }
+}
+
+#[test]
 fn one_flipped_crc_and_one_missing_symbol_are_found_in_a_stock_module() {
     for stock in stock() {
         let Some(mut kernel) = stock.kernel() else { return };
