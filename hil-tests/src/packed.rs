@@ -15,7 +15,7 @@ use stoop_core::crc32::Crc32;
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
-use crate::{Boot, Rig, Via, boot, oracle};
+use crate::{Boot, Rig, Via, boot};
 
 /// A packed image, and its file.
 pub struct Packed {
@@ -83,7 +83,7 @@ impl Booting {
         via: Via,
         patience: Duration,
     ) -> Result<Booting> {
-        let simulated = packed.simulate(entry(&via, bootargs)?)?;
+        let simulated = packed.simulate(entry(&via, bootargs))?;
         let what = Boot { image: packed.path(), bootargs, files: &[], via };
         let console = boot(rig, &what, &format!("{END}[\r\n]"), patience)?;
         rig.power_off()?;
@@ -160,10 +160,10 @@ impl Differences {
 }
 
 /// How the shim is entered by U-Boot or QEMU; bootargs for `go` and `bootelf` have no quotes, backslashes or double blanks.
-fn entry(via: &Via, bootargs: Option<&str>) -> Result<Entry> {
+fn entry(via: &Via, bootargs: Option<&str>) -> Entry {
     let line = bootargs.unwrap_or_default();
-    Ok(match via {
-        Via::BootmTree(tree) => Entry::Uhi(oracle::with_bootargs(tree, bootargs)?),
+    match via {
+        Via::BootmTree(tree) => Entry::Uhi(tree.clone()),
         // argv[0] is the first word.
         Via::Bootelf => match line.split_once(' ') {
             Some((_, rest)) => Entry::Argv(rest.into()),
@@ -171,7 +171,7 @@ fn entry(via: &Via, bootargs: Option<&str>) -> Result<Entry> {
             None => Entry::Argv(Vec::new()),
         },
         _ => Entry::Argv(line.into()),
-    })
+    }
 }
 
 /// The board that boots this endianness.

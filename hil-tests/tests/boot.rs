@@ -10,7 +10,7 @@ use stoop_ci::lab::{BIG_CRC, BIG_SIZE, DEBIAN_KERNELS, Endian, Lab};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::seen::Sum;
-use stoop_hil_tests::{Cap, Packed, Rig, Via};
+use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -123,7 +123,8 @@ fn every_way_to_start(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Resul
     let (uimage, raw, elf) = (packed(Format::Uimage)?, packed(Format::Raw)?, packed(Format::Elf)?);
     let accepted = "x.y=1 liminix z.z";
     let tree = cases.rig.board().dtb.clone().expect("QEMU's boards bring a tree").bytes.into_owned();
-    cases.boot_via("bootm with a tree", &uimage, Some(accepted), Via::BootmTree(tree), "accepted", accepted)?;
+    let tree = oracle::with_bootargs(&tree, Some(accepted))?;
+    cases.boot_via("bootm with a tree", &uimage, None, Via::BootmTree(tree), "accepted", accepted)?;
     cases.boot_via("go", &raw, Some(accepted), Via::Go, "accepted", accepted)?;
     cases.boot_via("go, no bootargs", &raw, None, Via::Go, "none", "")?;
     let with_name = format!("argv0 {accepted}");

@@ -1,0 +1,146 @@
+//! A bit that flipped in an image: the shim names the part and its code on the console as `simulate` foretells, and then
+//! does what the params want.
+
+use std::time::Duration;
+
+use stoop::Result;
+use stoop::image::open;
+use stoop::plan::{Format, Request};
+use stoop::qemu::uboot;
+use stoop::simulate::Entry;
+use stoop_ci::lab::{Endian, Lab};
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::Kind;
+use stoop_core::params::Policy;
+use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
+use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What is damaged, and the words of the error up to its value.
+const PARTS: [(Part, &str); 5] = [
+    (Part::Payload(Kind::Kernel), "E12 kernel crc"),
+    (Part::Payload(Kind::Rootfs), "E12 rootfs crc"),
+    (Part::Payload(Kind::Dtb), "E12 dtb crc"),
+    (Part::Manifest(20), "E04 manifest crc"),
+    (Part::Manifest(0), "E02 manifest missing"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// In its middle.
+    Payload(Kind),
+    /// At this offset.
+    Manifest(usize),
+}
+
+fn packed(lab: &Lab, endian: Endian, format: Format, policy: Policy) -> Result<Packed> {
+    let request = Request { format: Some(format), ..lab_request(lab, endian) };
+    Packed::with(&request, |plan| plan.board.defaults.policy = policy)
+}
+
+/// The file with one bit flipped, and a container that agrees.
+fn damaged(image: &[u8], part: Part) -> Vec<u8> {
+    let opened = open(image).expect("it was just packed");
+    let header = image.len() - opened.image.len();
+    let offset = match part {
+        Part::Manifest(offset) => opened.note.manifest + offset,
+        Part::Payload(kind) => {
+            let source = opened.manifest(&Crc32::new()).expect("it was just packed").payload(kind as usize).source;
+            source.start() + source.size() / 2 - opened.load
+        }
+    };
+    let mut bytes = image.to_vec();
+    bytes[header + offset] ^= 0x10;
+    if opened.format == Format::Uimage {
+        // The CRC of the data, then the header's own, over itself with zeros in its place (U-Boot include/image.h).
+        let sum = Crc32::new().of(&bytes[header..]).to_be_bytes();
+        bytes[24..28].copy_from_slice(&sum);
+        bytes[4..8].fill(0);
+        let sum = Crc32::new().of(&bytes[..header]).to_be_bytes();
+        bytes[4..8].copy_from_slice(&sum);
+    }
+    bytes
+}
+
+/// Starts the damaged image, and waits for the error that `simulate` foretells.
+fn fails_as_foretold(rig: &mut dyn Rig, packed: &Packed, via: Via, part: Part, words: &str) -> Result<()> {
+    let bytes = damaged(&packed.built.file, part);
+    let bootargs = "liminix x.y=1";
+    let foretold = outcome(&bytes, Entry::Argv(bootargs.into()))?.result.expect_err("it is damaged").to_string();
+    assert!(foretold.starts_with(&format!("{words} 0x")), "{part:?}: {foretold}");
+    let image = file(&bytes)?;
+    let what = Boot { image: image.path(), bootargs: Some(bootargs), files: &[], via };
+    boot(rig, &what, &format!(r"^stoop: {foretold}, slot -\r\n"), PATIENCE).map(drop)
+}
+
+fn on(endian: Endian, test: fn(&mut dyn Rig, &Lab, Endian) -> Result<()>) -> Result<()> {
+    let Some(mut rig) = rig::open(board(endian), &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else {
+        return Ok(());
+    };
+    let Some(lab) = lab()? else { return Ok(()) };
+    test(rig.as_mut(), &lab, endian)
+}
+
+fn returns(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
+    let packed = packed(lab, endian, Format::Raw, Policy::Return)?;
+    let facts = rig.bootloader().clone();
+    for (part, words) in PARTS {
+        fails_as_foretold(rig, &packed, Via::Go, part, words)?;
+        let number = words[1..3].parse::<u8>().expect("two digits");
+        rig.console()?.expect(&format!(r"^## Application terminated, rc = 0x{number:X}\r?\n"), PATIENCE)?;
+        uboot::attach(rig.console()?, &facts)?;
+        assert_eq!(uboot::command(rig.console()?, &facts, "echo still here")?, "still here\n", "{part:?}");
+    }
+    Ok(())
+}
+
+fn resets(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
+    let packed = packed(lab, endian, Format::Uimage, Policy::Reset)?;
+    for (part, words) in PARTS {
+        fails_as_foretold(rig, &packed, Via::Bootm, part, words)?;
+        rig.wait_end(PATIENCE)?;
+        let said = rig.power_off()?;
+        assert!(said.ends_with(", slot -\r\n"), "{part:?}: nothing comes behind the error: {said}");
+    }
+    Ok(())
+}
+
+fn halts(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
+    let packed = packed(lab, endian, Format::Uimage, Policy::Halt)?;
+    let [(part, words), ..] = PARTS;
+    fails_as_foretold(rig, &packed, Via::Bootm, part, words)?;
+    // That nothing comes any more can only be seen for so long; a slow machine cannot make it fail.
+    let silence = rig.wait_end(Duration::from_secs(2)).expect_err("it halts");
+    assert_eq!(silence.exit_code(), 3, "{silence}");
+    let said = rig.power_off()?;
+    assert!(said.ends_with(", slot -\r\n"), "nothing comes behind the error: {said}");
+    Ok(())
+}
+
+#[test]
+fn a_little_endian_image_that_is_damaged_returns_to_the_prompt() -> Result<()> {
+    on(Endian::Little, returns)
+}
+
+#[test]
+fn a_big_endian_image_that_is_damaged_returns_to_the_prompt() -> Result<()> {
+    on(Endian::Big, returns)
+}
+
+#[test]
+fn a_little_endian_image_that_is_damaged_resets_the_board() -> Result<()> {
+    on(Endian::Little, resets)
+}
+
+#[test]
+fn a_big_endian_image_that_is_damaged_resets_the_board() -> Result<()> {
+    on(Endian::Big, resets)
+}
+
+#[test]
+fn a_damaged_image_halts_where_the_params_want_it() -> Result<()> {
+    on(Endian::Little, halts)?;
+    on(Endian::Big, halts)
+}
