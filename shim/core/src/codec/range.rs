@@ -131,20 +131,22 @@ impl<'a> Bits<'a> {
 
     /// Shifts `count` bits, at least 1, that have no model into `value`.
     #[inline(always)]
-    pub(super) fn direct(&mut self, mut value: usize, mut count: usize) -> usize {
+    pub(super) fn direct(&mut self, value: usize, mut count: usize) -> usize {
+        // Collected with every bit inverted, which is one instruction less per bit.
+        let mut inverted = !(value as u32);
         loop {
             self.fill();
             self.range >>= 1;
-            value <<= 1;
-            if self.code >= self.range {
-                self.code = self.code.wrapping_sub(self.range);
-                value |= 1;
-            }
+            let rest = self.code.wrapping_sub(self.range);
+            // All ones when the code was below the range, which is now below 2^31.
+            let below = (rest.cast_signed() >> 31).cast_unsigned();
+            self.code = rest.wrapping_add(self.range & below);
+            inverted = (inverted << 1).wrapping_sub(below);
             count = count.wrapping_sub(1);
             if count == 0 {
                 break;
             }
         }
-        value
+        !inverted as usize
     }
 }
