@@ -12,19 +12,30 @@ impl Crc32 {
     /// Computes the table.
     #[allow(clippy::new_without_default, reason = "1 KiB by value: the caller chooses where it lives")]
     pub fn new() -> Self {
+        let mut crc = Self::BLANK;
+        crc.fill();
+        crc
+    }
+
+    /// No table yet.
+    pub const BLANK: Self = Crc32([0; 256]);
+
+    /// Computes the table where it is: on the board a copy of 1 KiB costs more than it looks.
+    pub fn fill(&mut self) {
         let polynomial = CRC_32_ISO_HDLC.poly.reverse_bits();
-        let mut table = [0; 256];
-        for (index, entry) in table.iter_mut().enumerate() {
-            let mut remainder = index as u32;
+        let mut index = 0u32;
+        for entry in &mut self.0 {
+            let mut remainder = index;
             for _ in 0..8 {
                 remainder = remainder >> 1 ^ if remainder & 1 != 0 { polynomial } else { 0 };
             }
             *entry = remainder;
+            index = index.wrapping_add(1);
         }
-        Crc32(table)
     }
 
     /// Of `bytes`, in one go.
+    #[inline(never)]
     pub fn of(&self, bytes: &[u8]) -> u32 {
         let mut remainder = CRC_32_ISO_HDLC.init;
         for byte in bytes {

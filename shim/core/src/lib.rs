@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+mod block;
 pub mod bootargs;
 pub mod bytes;
 pub mod codec;

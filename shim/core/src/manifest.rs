@@ -26,7 +26,8 @@
 //! Device tree and environment have no destination of their own: the tree that the kernel gets is written into the
 //! region at 4, the environment into the one at 8.
 
-use crate::bytes::{put, wide, words};
+use crate::block;
+use crate::bytes::{put, wide};
 use crate::codec::Codec;
 use crate::crc32::Crc32;
 use crate::{Code, Error, Region, Result, Subject};
@@ -145,31 +146,34 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Not read yet.
+    pub const BLANK: Self = Manifest { words: [0; WORDS], at: 0, image: 0 };
+
+    /// As [`Manifest::read`], by value.
+    ///
+    /// # Errors
+    /// Those of [`Manifest::read`].
+    pub fn check(bytes: &[u8], at: usize, image: usize, machine: Machine, crc: &Crc32) -> Result<Self> {
+        let mut manifest = Self::BLANK;
+        manifest.read(bytes, at, image, machine, crc)?;
+        Ok(manifest)
+    }
+
     /// Reads the manifest at the front of `bytes`, which lies at physical `at`, in an image at physical `image`.
     ///
     /// # Errors
     /// [`Code::NoManifest`], [`Code::ManifestShape`], [`Code::ManifestCrc`] or [`Code::Foreign`].
-    pub fn check(bytes: &[u8], at: usize, image: usize, machine: Machine, crc: &Crc32) -> Result<Self> {
-        let big_endian = machine == Machine::MipsBe;
-        let fail = |code, value| Err(Error::new(code, Subject::Manifest, value));
-        let mut manifest = Manifest { words: [0; WORDS], at, image };
-        let complete = words(&mut manifest.words, bytes, big_endian).is_some();
-        let [magic, version_length, kinds, ..] = manifest.words;
-        if complete && (magic == MAGIC.swap_bytes() || magic == MAGIC && kinds >> 24 != machine as u32) {
-            return fail(Code::Foreign, kinds as usize);
-        }
-        if !complete || magic != MAGIC {
-            return fail(Code::NoManifest, at);
+    pub fn read(&mut self, bytes: &[u8], at: usize, image: usize, machine: Machine, crc: &Crc32) -> Result<()> {
+        (self.at, self.image) = (at, image);
+        block::read(&mut self.words, bytes, at, MAGIC, machine == Machine::MipsBe, crc)?;
+        let [_, version_length, kinds, ..] = self.words;
+        if kinds >> 24 != machine as u32 {
+            return Err(Error::new(Code::Foreign, Subject::Manifest, kinds as usize));
         }
         if version_length != u32::from(VERSION) << 16 | SIZE as u32 {
-            return fail(Code::ManifestShape, at);
+            return Err(Error::new(Code::ManifestShape, Subject::Manifest, at));
         }
-        let (block, sum) = bytes.split_at_checked(WORDS * 4).unwrap_or((bytes, &[]));
-        let (computed, mut stored) = (crc.of(block), [0]);
-        if words(&mut stored, sum, big_endian).is_none() || stored != [computed] {
-            return fail(Code::ManifestCrc, computed as usize);
-        }
-        Ok(manifest)
+        Ok(())
     }
 
     fn wide(&self, word: usize) -> usize {
@@ -177,7 +181,7 @@ impl Manifest {
     }
 
     fn region(&self, word: usize) -> Region {
-        Region::new(self.wide(word), self.wide(word + 2)).unwrap_or(Region::EMPTY)
+        Region::stated(self.wide(word), self.wide(word + 2))
     }
 
     /// How the kernel is called: a [`HandoffKind`].
@@ -220,9 +224,8 @@ impl Manifest {
         let source = if words[0] & SOURCE_RELATIVE != 0 { self.at } else { 0 };
         let destination = if words[0] & DESTINATION_RELATIVE != 0 { self.image } else { 0 };
         let wide = |at: usize| wide(words[at], words[at + 1]);
-        let region = |base: usize, start: usize, size: usize| {
-            Region::new(wide(start).wrapping_add(base), wide(size)).unwrap_or(Region::EMPTY)
-        };
+        let region =
+            |base: usize, start: usize, size: usize| Region::stated(wide(start).wrapping_add(base), wide(size));
         Payload {
             codec: words[0] as u8,
             crc: words[1],

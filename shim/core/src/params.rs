@@ -16,7 +16,8 @@
 //! | 22… | slots, three words each: name, flags (bit 16: relative to the image), address |
 //! | then | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
 
-use crate::bytes::{put, wide, words};
+use crate::block;
+use crate::bytes::{put, wide};
 use crate::crc32::Crc32;
 use crate::{Code, Error, Region, Result, Subject};
 
@@ -111,23 +112,31 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Checks magic, version, length and CRC of the block at the front of `bytes` ([`MAX_SIZE`] of them).
+    /// The block at the front of `bytes` ([`MAX_SIZE`] of them), not read yet.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Params { words: [0; FIXED + SLOT * MAX_SLOTS], bytes }
+    }
+
+    /// As [`Params::read`], by value.
     ///
     /// # Errors
     /// [`Code::Params`].
     pub fn check(bytes: &'a [u8], big_endian: bool, crc: &Crc32) -> Result<Self> {
-        let damaged = Error::new(Code::Params, Subject::Params, 0);
-        let mut params = Params { words: [0; FIXED + SLOT * MAX_SLOTS], bytes };
-        words(&mut params.words, bytes, big_endian).ok_or(damaged)?;
-        let [magic, version_length, ..] = params.words;
-        let length = version_length as usize & 0xffff;
-        let (block, sum) = bytes.split_at_checked(length.wrapping_sub(4)).ok_or(damaged)?;
-        let mut stored = [0];
-        words(&mut stored, sum, big_endian).ok_or(damaged)?;
-        if magic != MAGIC || version_length >> 16 != u32::from(VERSION) || stored != [crc.of(block)] {
-            return Err(damaged);
-        }
+        let mut params = Self::new(bytes);
+        params.read(big_endian, crc)?;
         Ok(params)
+    }
+
+    /// Reads the block; checks magic, version, length and CRC.
+    ///
+    /// # Errors
+    /// [`Code::Params`].
+    pub fn read(&mut self, big_endian: bool, crc: &Crc32) -> Result<()> {
+        let read = block::read(&mut self.words, self.bytes, 0, MAGIC, big_endian, crc);
+        if read.is_err() || self.words[1] >> 16 != u32::from(VERSION) {
+            return Err(Error::new(Code::Params, Subject::Params, 0));
+        }
+        Ok(())
     }
 
     fn byte(&self, word: usize, index: u32) -> u8 {
@@ -139,7 +148,7 @@ impl<'a> Params<'a> {
     }
 
     fn region(&self, word: usize) -> Region {
-        Region::new(self.wide(word), self.wide(word + 2)).unwrap_or(Region::EMPTY)
+        Region::stated(self.wide(word), self.wide(word + 2))
     }
 
     /// Physical RAM that the shim may use.
@@ -184,12 +193,14 @@ impl<'a> Params<'a> {
 
     /// In the order to try them.
     pub fn slots(&self) -> impl Iterator<Item = SlotAt> + '_ {
-        let slots = self.words[FIXED..].chunks_exact(SLOT).take(usize::from(self.byte(13, 1)));
-        slots.filter_map(|slot| {
-            let [flags, high, low] = *slot.first_chunk()?;
-            let relative = flags & 1 << 16 != 0;
-            Some(SlotAt { name: (flags >> 24) as u8, relative, address: wide(high, low) })
-        })
+        (0..MAX_SLOTS).map_while(|index| self.slot(index))
+    }
+
+    /// The slot with that number, if there are so many.
+    pub fn slot(&self, index: usize) -> Option<SlotAt> {
+        let [flags, high, low] = *self.words[FIXED..].as_chunks().0.get(index)?;
+        let slot = SlotAt { name: (flags >> 24) as u8, relative: flags & 1 << 16 != 0, address: wide(high, low) };
+        (index < usize::from(self.byte(13, 1))).then_some(slot)
     }
 
     /// Cookie and, behind it, the kept keys.

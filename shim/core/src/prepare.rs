@@ -3,6 +3,7 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
+use crate::bytes::be32;
 use crate::codec::{Codec, lzma};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
@@ -125,56 +126,69 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
     for kind in Kind::ALL {
         let payload = manifest.payload(kind as usize);
         let (subject, source) = (kind.subject(), payload.source);
-        let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()));
         if source.is_empty() {
+            if subject == Subject::Kernel {
+                return Err(Error::new(Code::NoKernel, subject, 0));
+            }
             continue;
         }
-        let computed = crc.of(stored?);
+        let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()))?;
+        let computed = crc.of(stored);
         if computed != payload.crc {
             return Err(Error::new(Code::Crc, subject, computed as usize));
         }
     }
-    match manifest.payload(Kind::Kernel as usize).source.is_empty() {
-        true => Err(Error::new(Code::NoKernel, Subject::Kernel, 0)),
-        false => Ok(()),
-    }
+    Ok(())
 }
+
+/// Payloads and whatever else has a place, by what errors call them.
+const PARTS: [Subject; PAYLOADS + 3] = [
+    Subject::Kernel,
+    Subject::Initrd,
+    Subject::Rootfs,
+    Subject::Env,
+    Subject::Dtb,
+    Subject::Dtb,
+    Subject::Argv,
+    Subject::Shim,
+];
 
 /// Proves that no destination overlaps another one, the loader, or bytes that are still to be read.
 ///
 /// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere.
 fn check_places(manifest: &Manifest, loader: &Loader) -> Result<()> {
+    let mut places = [Region::EMPTY; PARTS.len()];
+    let mut sources = places;
     // An appended tree goes into the kernel's own slot.
-    let appended = manifest.handoff() == HandoffKind::Appended as u8;
-    let tree = if appended { Region::EMPTY } else { manifest.tree() };
-    let argv = manifest.argv();
-    disjoint(Subject::Dtb, tree, Subject::Shim, loader.run)?;
-    disjoint(Subject::Dtb, tree, Subject::Argv, argv)?;
-    disjoint(Subject::Argv, argv, Subject::Shim, loader.run)?;
+    if manifest.handoff() != HandoffKind::Appended as u8 {
+        places[PAYLOADS] = manifest.tree();
+    }
+    places[PAYLOADS + 1] = manifest.argv();
+    places[PAYLOADS + 2] = loader.run;
     for index in 0..PAYLOADS {
         let payload = manifest.payload(index);
-        let (subject, place) = (Kind::ALL[index].subject(), payload.place);
-        disjoint(subject, place, Subject::Shim, loader.run)?;
-        disjoint(subject, place, Subject::Dtb, tree)?;
-        disjoint(subject, place, Subject::Argv, argv)?;
+        (places[index], sources[index]) = (payload.place, payload.source);
         if payload.codec != Codec::Store as u8 {
-            disjoint(subject, place, subject, payload.source)?;
+            disjoint(index, &payload.place, index, &payload.source)?;
         }
-        for later in index.wrapping_add(1)..PAYLOADS {
-            let (other, later) = (Kind::ALL[later].subject(), manifest.payload(later));
-            disjoint(subject, place, other, later.place)?;
-            disjoint(subject, place, other, later.source)?;
+    }
+    for index in 0..PARTS.len() {
+        for later in index.wrapping_add(1)..PARTS.len() {
+            disjoint(index, &places[index], later, &places[later])?;
+            disjoint(index, &places[index], later, &sources[later])?;
         }
     }
     Ok(())
 }
 
 #[inline(never)]
-fn disjoint(subject: Subject, region: Region, other: Subject, with: Region) -> Result<()> {
-    match region.overlaps(&with) {
-        true => Err(Error::between(Code::Overlap, subject, other, region.start())),
-        false => Ok(()),
+fn disjoint(part: usize, region: &Region, other: usize, with: &Region) -> Result<()> {
+    if region.overlaps(with)
+        && let (Some(part), Some(other)) = (PARTS.get(part), PARTS.get(other))
+    {
+        return Err(Error::between(Code::Overlap, *part, *other, region.start()));
     }
+    Ok(())
 }
 
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
@@ -232,7 +246,7 @@ fn write_tree<A: Abi, M: Memory>(
         }),
     };
     let (size, count_offset) = fdt::write(&source, &edits, out)?;
-    let tree = Region::new(room.start(), size).unwrap_or(room);
+    let tree = Region::stated(room.start(), size);
     Ok((tree, room.start().wrapping_add(count_offset)))
 }
 
@@ -240,12 +254,15 @@ fn write_tree<A: Abi, M: Memory>(
 fn bootloader_tree<M: Memory>(memory: &M, entry: &Entry) -> Result<Region> {
     let none = Error::new(Code::NoTree, Subject::Dtb, 0);
     let tree = memory.from(entry.tree).filter(|_| entry.tree != 0).ok_or(none)?;
-    Region::new(entry.tree, Tree::new(tree)?.blob().len()).ok_or(none)
+    Region::new(entry.tree, be32(tree, TOTAL_SIZE).ok_or(none)? as usize).ok_or(none)
 }
+
+/// The field totalsize of a device tree's header (Devicetree Specification 5.2).
+const TOTAL_SIZE: usize = 4;
 
 fn whole_pages(region: Region) -> Region {
     let size = align_up(region.size(), PAGE).unwrap_or(0);
-    Region::new(region.start(), size).unwrap_or(region)
+    Region::stated(region.start(), size)
 }
 
 /// Writes the CPU's counter into the report, as the last thing before caches and the jump.

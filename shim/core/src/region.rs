@@ -17,6 +17,11 @@ impl Region {
         Some(Region { start, size })
     }
 
+    /// What a block whose CRC-32 is right says is a region. Should it wrap all the same, no memory contains it.
+    pub(crate) fn stated(start: usize, size: usize) -> Self {
+        Region { start, size }
+    }
+
     /// `[start, end)`; `None` when `end < start`.
     pub fn between(start: usize, end: usize) -> Option<Self> {
         Some(Region { start, size: end.checked_sub(start)? })
@@ -48,13 +53,15 @@ impl Region {
     }
 
     /// Share at least one byte; an empty region overlaps nothing.
+    #[inline(never)]
     pub fn overlaps(&self, other: &Region) -> bool {
-        !self.is_empty() && !other.is_empty() && self.start < other.end() && other.start < self.end()
+        self.start.max(other.start) < self.end().min(other.end())
     }
 
     /// `other` lies wholly inside.
     pub fn contains(&self, other: &Region) -> bool {
-        self.start <= other.start && other.end() <= self.end()
+        let offset = other.start.wrapping_sub(self.start);
+        offset <= self.size && other.size <= self.size.wrapping_sub(offset)
     }
 }
 
