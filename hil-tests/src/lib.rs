@@ -4,7 +4,6 @@
 //! [`rig`] is the board (QEMU unless `STOOP_RIG` says otherwise), [`boot`] gets an image running on it.
 #![forbid(unsafe_code)]
 
-pub mod bench;
 pub mod boot;
 pub mod oracle;
 pub mod packed;

@@ -42,7 +42,7 @@ impl Packed {
     pub fn with(request: &Request, change: impl FnOnce(&mut Plan)) -> Result<Packed> {
         let mut plan = Plan::resolve(request, &mut Quiet)?;
         change(&mut plan);
-        let built = image::build(&plan)?;
+        let built = image::build(&plan, &mut Quiet)?;
         let file = file(&built.file)?;
         Ok(Packed { plan, built, file })
     }
