@@ -15,7 +15,7 @@ use crate::seen::{END, Seen};
 pub enum Via {
     /// Fetched over TFTP, `bootm`: argc, argv, env.
     Bootm,
-    /// Fetched over TFTP with this device tree, `bootm`: UHI.
+    /// Fetched over TFTP with this device tree, `bootm`: UHI. Malta's U-Boot does not put its bootargs into the tree.
     BootmTree(Vec<u8>),
     /// Fetched over TFTP, `go` to its first byte.
     Go,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
 
 use crate::board::{self, Board};
@@ -88,6 +90,7 @@ pub fn run(args: &Args) -> Result<()> {
             let how = how(&image, bytes.len(), &target)?;
             let mut board = Emulator::new(with_uboot(target)?, options)?;
             board.power_on()?;
+            end_on_signals(&mut board)?;
             board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
             watch(&mut board, args.until.as_deref(), deadline)
         }
@@ -98,9 +101,19 @@ pub fn run(args: &Args) -> Result<()> {
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
+            end_on_signals(&mut board)?;
             watch(&mut board, args.until.as_deref(), deadline)
         }
     }
+}
+
+/// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.
+fn end_on_signals(board: &mut Emulator) -> Result<()> {
+    let interrupter = board.console()?.interrupter();
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+        .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+    std::thread::spawn(move || signals.forever().for_each(|_| interrupter.interrupt()));
+    Ok(())
 }
 
 /// Lets the image run until the pattern or the end.

@@ -127,6 +127,20 @@ struct State {
     text: Vec<u8>,
     /// The stream ended: nothing more can come.
     closed: bool,
+    /// Nobody wants to wait any longer.
+    interrupted: bool,
+}
+
+/// Ends a console's waits from another thread.
+#[derive(Clone)]
+pub struct Interrupter(Arc<Shared>);
+
+impl Interrupter {
+    /// Ends the wait that is going on and each one to come, as a failure.
+    pub fn interrupt(&self) {
+        held(&self.0.state).interrupted = true;
+        self.0.changed.notify_all();
+    }
 }
 
 /// A console being read. Carriage returns are left out, so that a line ends the same way everywhere. What was matched is consumed: the next wait begins behind it.
@@ -227,6 +241,7 @@ impl Console {
                 );
             }
             searched = state.text.len();
+            check_interrupted(&state)?;
             if state.closed {
                 return Err(Failure::new(format!("the console ended before {}{}", named(patterns), tail(&state.text)))
                     .next("see why the machine stopped"));
@@ -254,6 +269,7 @@ impl Console {
         let shared = Arc::clone(&self.shared);
         let mut state = held(&shared.state);
         while !state.closed {
+            check_interrupted(&state)?;
             let now = Instant::now();
             if now >= deadline {
                 let seconds = timeout.as_secs_f32();
@@ -270,6 +286,11 @@ impl Console {
     /// Everything that has come so far, consumed or not, without carriage returns and with invalid UTF-8 replaced.
     pub fn transcript(&self) -> String {
         text(&held(&self.shared.state).text)
+    }
+
+    /// What ends the waits from another thread, as Ctrl-C does.
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(Arc::clone(&self.shared))
     }
 
     /// Whether the other side has closed the console.
@@ -289,6 +310,10 @@ impl Console {
             let _ = reader.join();
         }
     }
+}
+
+fn check_interrupted(state: &State) -> Result<()> {
+    if state.interrupted { Err(Failure::new("interrupted")) } else { Ok(()) }
 }
 
 /// The reading thread.

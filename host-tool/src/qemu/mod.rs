@@ -13,7 +13,7 @@ pub mod vm;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use console::{Console, Log, Seen};
+pub use console::{Console, Interrupter, Log, Seen};
 pub use emulator::{Emulator, Options, Target};
 pub use vm::Vm;
 

@@ -48,7 +48,8 @@ pub enum How<'a> {
     Bootm {
         /// Where the uImage is fetched to.
         at: u32,
-        /// A device tree and where it is fetched to. U-Boot puts its bootargs and memory into it.
+        /// A device tree and where it is fetched to. U-Boot puts its bootargs and memory into it only if it was built with
+        /// `CONFIG_MIPS_BOOT_FDT`; mainline's Malta was not and passes the tree as it is (`arch/mips/lib/bootm.c`).
         tree: Option<(u32, &'a [u8])>,
     },
     /// `go` to the first byte: entered with argc, argv, argv[0] being the address. Its shell has dropped the bootargs' quotes

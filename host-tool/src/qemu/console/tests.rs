@@ -128,6 +128,17 @@ fn an_open_console_that_should_end_is_no_answer() {
 }
 
 #[test]
+fn an_interruption_ends_each_wait() {
+    let (_far_end, mut console) = console();
+    let interrupter = console.interrupter();
+    let waiter = std::thread::spawn(move || (console.expect("x", LONG), console));
+    interrupter.interrupt();
+    let (waited, mut console) = waiter.join().unwrap();
+    assert_eq!(waited.unwrap_err().fact(), "interrupted");
+    assert_eq!(console.expect_end(LONG).unwrap_err().fact(), "interrupted");
+}
+
+#[test]
 fn a_long_way_to_the_match_is_no_obstacle() {
     let (mut far_end, mut console) = console();
     let waiter = std::thread::spawn(move || console.expect("needle", LONG).map(|seen| seen.before.len()));
