@@ -19,10 +19,9 @@ _start:
     ori   $t0, 0x00e0             # clear IM, KSU, ERL, EXL, IE: kernel mode, interrupts off
     and   $t0, $t9, $t0
     mtc0  $t0, $12
-    ehb
     move  $k1, $ra                # survives: interrupts are off
     bal   1f
-    nop
+    ehb
 1:  addiu $k0, $ra, -(1b - _start) # where the image is
 
     # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
@@ -34,18 +33,16 @@ _start:
     li    $t2, 3
     ins   $t0, $t2, 0, 3
     mtc0  $t0, $16
-    ehb
 2:
     # Whoever copied us here may have left parts in the data cache and old code in the instruction cache.
     bal   sync_caches
-    nop
+    ehb
 
     # The front goes to the run address as it is, the rest unpacked behind it. See squeeze.rs in the host tool for the
     # stream. t0 source, t1 destination, t2 its end, t3 bits with a marker behind them, t4 offset, t5 length.
     lui   $t1, %hi(_start)
     addiu $t1, $t1, %lo(_start)
-    lui   $t2, %hi(__front_end)
-    addiu $t2, $t2, %lo(__front_end)
+    addiu $t2, $t1, front_end - _start
     move  $t0, $k0
 3:  lw    $t3, 0($t0)
     addiu $t0, $t0, 4
@@ -54,140 +51,123 @@ _start:
     sw    $t3, -4($t1)
     lui   $t2, %hi(__move_end)
     addiu $t2, $t2, %lo(__move_end)
+    bal   gamma
     li    $t3, 0x80
 literals:
-    bal   gamma
-    nop
-4:  lbu   $t6, 0($t0)
+    lbu   $t6, 0($t0)
     addiu $t0, $t0, 1
     addiu $t5, $t5, -1
     addiu $t1, $t1, 1
-    bnez  $t5, 4b
+    bnez  $t5, literals
     sb    $t6, -1($t1)
-    beq   $t1, $t2, unpacked
+    bal   token
     nop
-    bal   bit
-    nop
-    beqz  $v0, 6f                 # the offset of the match before
-    nop
-new_offset:
-    bal   gamma
-    nop
-    lbu   $t4, 0($t0)
-    addiu $t0, $t0, 1
-    addiu $t5, $t5, -1
-    sll   $t5, $t5, 8
-    addu  $t4, $t4, $t5
-    addiu $t4, $t4, 1
-    bal   gamma
-    nop
-    b     7f
-    addiu $t5, $t5, 1             # one byte is never worth a new offset
-6:  bal   gamma
-    nop
-7:  subu  $t6, $t1, $t4
-8:  lbu   $t7, 0($t6)
+    bnez  $t7, new_offset         # else the offset of the match before
+match:
+    subu  $t6, $t1, $t4
+4:  lbu   $t7, 0($t6)
     addiu $t6, $t6, 1
     addiu $t5, $t5, -1
     addiu $t1, $t1, 1
-    bnez  $t5, 8b
+    bnez  $t5, 4b
     sb    $t7, -1($t1)
-    beq   $t1, $t2, unpacked
+    bal   token
     nop
+    beqz  $t7, literals
+    nop
+new_offset:
+    sll   $t5, $t5, 8
+    lbu   $t4, 0($t0)
+    addiu $t5, $t5, -255
+    addu  $t4, $t4, $t5
+    bal   gamma
+    addiu $t0, $t0, 1
+    b     match
+    addiu $t5, $t5, 1             # one byte is never worth a new offset
+
+# What comes next, unless this was the end: t7 = the bit that says so, t5 = the number behind it. Uses v1.
+token:
+    beq   $t1, $t2, unpacked
+    move  $v1, $ra
     bal   bit
     nop
-    bnez  $v0, new_offset
-    nop
-    b     literals
-    nop
+    b     5f
+    move  $t7, $v0
 
 # Interlaced Elias gamma code: t5 = a number of at least 1. Uses v1.
 gamma:
     move  $v1, $ra
-    li    $t5, 1
-9:  bal   bit
+5:  li    $t5, 1
+6:  bal   bit
     nop
-    beqz  $v0, 1f
+    beqz  $v0, 7f
     nop
     bal   bit
     sll   $t5, $t5, 1
-    b     9b
+    b     6b
     or    $t5, $t5, $v0
-1:  jr    $v1
+7:  jr    $v1
     nop
 
 # The stream's next bit: v0. Uses t6.
 bit:
     sll   $t3, $t3, 1
     andi  $t6, $t3, 0xff
-    bnez  $t6, 1f
-    nop
-    lbu   $t3, 0($t0)
+    bnez  $t6, 8f
+    lbu   $t6, 0($t0)
     addiu $t0, $t0, 1
-    sll   $t3, $t3, 1
+    sll   $t3, $t6, 1
     ori   $t3, $t3, 1
-1:  jr    $ra
+8:  jr    $ra
     ext   $v0, $t3, 8, 1
 
 unpacked:
     bal   sync_caches
-    nop
-    lui   $t0, %hi(at_run_address)
-    addiu $t0, $t0, %lo(at_run_address)
-    jr.hb $t0
+    lui   $at, %hi(at_run_address)
+    addiu $at, $at, %lo(at_run_address)
+    jr.hb $at
     nop
 
 # Writes back and invalidates the whole data cache and L2, then invalidates the instruction cache, by index; geometry
-# from Config1 and Config2 (MIPS32 PRA volume III; arch/mips/mm/c-r4k.c: probe_pcache, sc-mips.c). Uses t0..t7 and v1,
-# no memory.
+# from Config1 and Config2 (MIPS32 PRA volume III; arch/mips/mm/c-r4k.c: probe_pcache, sc-mips.c). Uses t0..t5 and v1, no
+# memory.
     .globl sync_caches
 sync_caches:
     move  $v1, $ra
     mfc0  $t0, $16, 1
-    srl   $t1, $t0, 7             # data cache: ways 2:0, line 5:3, sets 8:6
     bal   geometry
-    nop
+    srl   $t1, $t0, 7             # data cache: ways 2:0, line 5:3, sets 8:6
     beqz  $t2, 2f
     nop
 1:  cache 0x01, 0($t4)            # index write-back invalidate D
-    addu  $t4, $t4, $t2
     bne   $t4, $t5, 1b
-    nop
+    addu  $t4, $t4, $t2
 2:  bgez  $t0, 4f                 # no Config2
     nop
     mfc0  $t1, $16, 2
-    ext   $t2, $t1, 4, 4          # L2: ways 3:0, line 7:4, sets 11:8, bypassed when bit 12
+    ext   $t2, $t1, 4, 4          # L2: ways 3:0, line 7:4, sets 11:8 counted from 64, bypassed when bit 12
     beqz  $t2, 4f
     ext   $t3, $t1, 12, 1
     bnez  $t3, 4f
     ext   $t3, $t1, 8, 4
+    addiu $t3, $t3, 1
+    bal   size
     andi  $t5, $t1, 15
-    addiu $t5, $t5, 1
-    sll   $t5, $t5, 7             # ways * 64 sets * 2 bytes
-    sllv  $t5, $t5, $t2
-    sllv  $t5, $t5, $t3
-    li    $t4, 2
-    sllv  $t2, $t4, $t2
-    lui   $t4, 0x8000
-    addu  $t5, $t5, $t4
 3:  cache 0x03, 0($t4)            # index write-back invalidate S
-    addu  $t4, $t4, $t2
     bne   $t4, $t5, 3b
-    nop
+    addu  $t4, $t4, $t2
 4:  sync
-    srl   $t1, $t0, 16            # instruction cache: the same fields
     bal   geometry
-    nop
+    srl   $t1, $t0, 16            # instruction cache: the same fields
     beqz  $t2, 6f
     nop
 5:  cache 0x00, 0($t4)            # index invalidate I
-    addu  $t4, $t4, $t2
     bne   $t4, $t5, 5b
-    nop
+    addu  $t4, $t4, $t2
 6:  jr.hb $v1
     nop
 
-# In: t1. Out: t2 line size (0: no such cache), t4 first index address, t5 end. Uses t3.
+# In: t1. Out: t2 line size (0: no such cache), t4 first index address, t5 last one. Uses t3.
 geometry:
     ext   $t2, $t1, 3, 3
     beqz  $t2, 7f
@@ -195,16 +175,18 @@ geometry:
     addiu $t3, $t3, 1
     andi  $t3, $t3, 7
     andi  $t5, $t1, 7
+# In: t2 line's code, t3 code of the sets counted from 32, t5 ways - 1. Out: as above.
+size:
     addiu $t5, $t5, 1
     sll   $t5, $t5, 6             # ways * 32 sets * 2 bytes
     sllv  $t5, $t5, $t2
     sllv  $t5, $t5, $t3
     li    $t4, 2
     sllv  $t2, $t4, $t2
-    lui   $t4, 0x8000
+    subu  $t5, $t5, $t2
+7:  lui   $t4, 0x8000
+    jr    $ra
     addu  $t5, $t5, $t4
-7:  jr    $ra
-    nop
 
 front_end:
 
