@@ -55,17 +55,17 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
 /// Boots an image whose root has the lab's init, and returns what this saw. Leaves the board on.
 ///
 /// # Errors
-/// As for [`boot`], or the report is damaged.
+/// As for [`boot()`], or the report is damaged.
 pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
     // With the line's end: without it the match could end in the middle of the last number.
     let said = boot(rig, what, &format!("{END}\n"), timeout)?;
     Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
 }
 
-/// As [`boot`], but only until the image was entered.
+/// As [`boot()`], but only until the image was entered.
 ///
 /// # Errors
-/// As for [`boot`].
+/// As for [`boot()`].
 pub fn begin(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
     rig.power_off()?;
     if boot.via == Via::Direct {

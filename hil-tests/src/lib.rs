@@ -1,7 +1,7 @@
 //! The lab suite: boots packed images on a rig and looks at what the kernel saw. The tests are in `tests/`; they do not
 //! know which rig they run on.
 //!
-//! [`rig`] is the board (QEMU unless `STOOP_RIG` says otherwise), [`boot`] gets an image running on it.
+//! [`rig`] is the board (QEMU unless `STOOP_RIG` says otherwise), [`mod@boot`] gets an image running on it.
 #![forbid(unsafe_code)]
 
 pub mod boot;

@@ -43,7 +43,7 @@ impl Console {
                 1 => spelled(value as u8).iter().for_each(|byte| self.put(*byte)),
                 2 => self.put(value as u8),
                 3 => self.digits(value, 28),
-                _ => self.digits(value / 10 << 4 | value % 10, 4),
+                _ => self.digits(((value / 10) << 4) | (value % 10), 4),
             }
         }
     }

@@ -41,7 +41,7 @@ pub fn params() -> &'static [u8] {
 pub unsafe fn scratch() -> &'static mut Scratch {
     static mut SCRATCH: Scratch = Scratch::new();
     // SAFETY: the caller promises to be the only one.
-    unsafe { &mut *(&raw mut SCRATCH) }
+    unsafe { (&raw mut SCRATCH).as_mut_unchecked() }
 }
 
 impl BoardMemory {

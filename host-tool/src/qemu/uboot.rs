@@ -52,14 +52,14 @@ pub enum How<'a> {
         /// `CONFIG_MIPS_BOOT_FDT`; mainline's Malta was not and passes the tree as it is (`arch/mips/lib/bootm.c`).
         tree: Option<(u32, &'a [u8])>,
     },
-    /// `go` to the first byte: entered with argc, argv, argv[0] being the address. Its shell has dropped the bootargs' quotes
+    /// `go` to the first byte: entered with argc, argv, `argv[0]` being the address. Its shell has dropped the bootargs' quotes
     /// and backslashes, and limits their number (`CONFIG_SYS_MAXARGS`).
     Go {
         /// Where the bytes are fetched to and run.
         at: u32,
     },
     /// `bootelf -p` (by program headers; section headers are U-Boot's default): entered with argc, argv of the words behind
-    /// the address, so that the first of the bootargs is argv[0]. Its shell has dropped their quotes and backslashes.
+    /// the address, so that the first of the bootargs is `argv[0]`. Its shell has dropped their quotes and backslashes.
     Bootelf {
         /// Where the ELF file is fetched to.
         at: u32,
@@ -73,7 +73,7 @@ pub enum How<'a> {
     },
 }
 
-/// How many words of bootargs mainline U-Boot delivers on MIPS (`arch/mips/lib/bootm.c`, `LINUX_MAX_ARGS` less argv[0]);
+/// How many words of bootargs mainline U-Boot delivers on MIPS (`arch/mips/lib/bootm.c`, `LINUX_MAX_ARGS` less `argv[0]`);
 /// it drops the others without a word.
 pub const BOOTM_WORDS: usize = 255;
 
@@ -262,7 +262,7 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
     type_line(console, last)
 }
 
-/// The words that mainline U-Boot's bootm makes of bootargs on MIPS, argv[1] and on: cut at each single blank outside of
+/// The words that mainline U-Boot's bootm makes of bootargs on MIPS, `argv[1]` and on: cut at each single blank outside of
 /// double quotes, which stay; a blank at the very end is dropped, a quote that is not closed takes the rest.
 pub fn argv(bootargs: &[u8]) -> Vec<&[u8]> {
     let mut words = Vec::new();
