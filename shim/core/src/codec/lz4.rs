@@ -56,6 +56,7 @@ fn run(stored: &[u8], out: &[Cell<u8>], produced: &mut usize) -> Option<()> {
 }
 
 /// The length that `nibble` begins. `None` when its bytes are cut or it exceeds `limit`, which keeps the sum from wrapping.
+#[inline(always)]
 fn length(input: &mut Iter<'_, u8>, nibble: usize, limit: usize) -> Option<usize> {
     let mut len = nibble;
     if nibble == MORE {
