@@ -44,7 +44,7 @@ fn model(case: &Case) -> (String, &'static str) {
     let own = case.own.clone().unwrap_or_default();
     let mut line = case.passed.clone().unwrap_or_default();
     // U-Boot cuts the line at single blanks outside of quotes, and one at the very end leaves no word behind it.
-    if line.ends_with(' ') && line.matches('"').count() % 2 == 0 {
+    if line.ends_with(' ') && line.matches('"').count().is_multiple_of(2) {
         line.pop();
     }
     let accepted = match case.rule {
