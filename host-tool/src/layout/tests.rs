@@ -158,7 +158,7 @@ fn what_only_matters_at_different_times_may_share_memory() {
 
 #[test]
 fn nothing_that_stays_lies_where_the_kernel_may_move_itself() {
-    let relocation = region(0x50_0000, 0x140_0000);
+    let relocation = region(0x46_0000, 0x140_0000);
     let need = Need { kernel: KernelNeed { relocation: Some(relocation), ..small().kernel }, argv: true, ..small() };
     let places = place(&need).unwrap();
     for stays in [places.rootfs, places.tree, places.argv] {
@@ -171,9 +171,9 @@ fn nothing_that_stays_lies_where_the_kernel_may_move_itself() {
 fn too_little_ram_names_what_did_not_fit_and_what_is_in_the_way() {
     let failure = place(&Need { rootfs: 0x400_0000, ..small() }).unwrap_err();
     assert!(failure.fact().contains("too little RAM: no room for the rootfs"), "{failure}");
-    let moving = KernelNeed { relocation: Some(region(0x50_0000, 0x300_0000)), ..small().kernel };
+    let moving = KernelNeed { relocation: Some(region(0x46_0000, 0x33a_0000)), ..small().kernel };
     let failure = place(&Need { kernel: moving, ..small() }).unwrap_err();
-    assert!(failure.fact().contains("kernel relocation [0x00500000, 0x03500000)"), "{failure}");
+    assert!(failure.fact().contains("kernel relocation [0x00460000, 0x03800000)"), "{failure}");
     assert!(failure.next_step().unwrap().contains("nokaslr"));
 }
 

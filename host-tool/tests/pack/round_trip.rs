@@ -57,7 +57,8 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
             let facts = Facts::of(&booted.tree).unwrap();
             let range = phram.region.start() as u64..phram.region.end() as u64;
             assert!(facts.reserved.iter().any(|(name, reserved)| name.starts_with("phram@") && *reserved == range));
-            assert_eq!(facts.memory, vec![board.ram.start() as u64..board.ram.end() as u64], "{}", board.name);
+            let ram = board.ram.start() as u64..board.ram.end() as u64;
+            assert!(facts.memory.len() == 1 && facts.memory[0] == ram, "{}: {:x?}", board.name, facts.memory);
         }
     }
 }
