@@ -53,7 +53,7 @@ fn line() -> impl Strategy<Value = String> {
     let blank = || prop_oneof![6 => Just(" "), 1 => Just("  "), 1 => Just("\t")];
     let words = |count| proptest::collection::vec((word(), blank()), count);
     let edge = || prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("  ")];
-    let words = prop_oneof![8 => words(0..7), 1 => words(150..240)];
+    let words = prop_oneof![8 => words(0..7), 2 => words(180..250)];
     (edge(), words, edge()).prop_map(|(first, words, last)| {
         let words: String = words.iter().flat_map(|(word, blank)| [word.as_str(), blank]).collect();
         format!("{first}{}{last}", words.trim_end())

@@ -1,7 +1,8 @@
 # The first instructions, at the first byte of the image. They run at whatever address the bootloader chose, in KSEG0
 # or KSEG1, and use no memory before the caches are clean. The front (.text.start) is stored as it is, everything else
-# squeezed behind it. a0..a3, s0..s7, gp, sp, fp and ra stay as they came until
-# they are saved. Position-independent: branches and `bal` only, until the jump to the run address.
+# squeezed behind it. a0..a3, s0..s7, gp, sp, fp and ra stay as they came until they are saved, k0 for good: U-Boot keeps
+# the pointer to its global data there (arch/mips/include/asm/global_data.h). Position-independent: branches and `bal`
+# only, until the jump to the run address.
 
     .set noreorder
     .set noat
@@ -22,7 +23,7 @@ _start:
     move  $k1, $ra                # survives: interrupts are off
     bal   1f
     ehb
-1:  addiu $k0, $ra, -(1b - _start) # where the image is
+1:  addiu $at, $ra, -(1b - _start) # where the image is
 
     # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
     # never have been initialised.
@@ -43,7 +44,7 @@ _start:
     lui   $t1, %hi(_start)
     addiu $t1, $t1, %lo(_start)
     addiu $t2, $t1, front_end - _start
-    move  $t0, $k0
+    move  $t0, $at
 3:  lw    $t3, 0($t0)
     addiu $t0, $t0, 4
     addiu $t1, $t1, 4
@@ -123,9 +124,9 @@ bit:
 
 unpacked:
     bal   sync_caches
-    lui   $at, %hi(at_run_address)
-    addiu $at, $at, %lo(at_run_address)
-    jr.hb $at
+    lui   $t6, %hi(at_run_address)
+    addiu $t6, $t6, %lo(at_run_address)
+    jr.hb $t6
     nop
 
 # Writes back and invalidates the whole data cache and L2, then invalidates the instruction cache, by index; geometry
@@ -212,7 +213,7 @@ at_run_address:
     sw    $a2, 24($sp)
     sw    $a3, 28($sp)
     sw    $t8, 32($sp)
-    sw    $k0, 36($sp)
+    sw    $at, 36($sp)
     sw    $k1, 40($sp)
     sw    $t9, 44($sp)
     sw    $s0, 48($sp)
