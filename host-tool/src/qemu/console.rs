@@ -248,7 +248,7 @@ impl Console {
             }
             let now = Instant::now();
             if now >= deadline {
-                let seconds = timeout.as_secs_f32();
+                let seconds = timeout.as_secs_f32().round();
                 return Err(Failure::no_answer(format!(
                     "{seconds} s passed without {}{}",
                     named(patterns),
@@ -272,7 +272,7 @@ impl Console {
             check_interrupted(&state)?;
             let now = Instant::now();
             if now >= deadline {
-                let seconds = timeout.as_secs_f32();
+                let seconds = timeout.as_secs_f32().round();
                 return Err(Failure::no_answer(format!("still running after {seconds} s{}", tail(&state.text)))
                     .next("give it more time, or see where it stopped"));
             }
