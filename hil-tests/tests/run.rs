@@ -1,15 +1,16 @@
 //! `stoop run` as people call it, with a program that prints its arguments in place of a packed image.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Parser;
 use stoop::command::Cli;
+use stoop::plan::{Format, Request};
 use stoop::qemu::DIRECT_ARGS_LIMIT;
-use stoop_core::crc32::Crc32;
-use stoop_core::params::{CookieRule, Led, Policy, Settings};
-use stoop_hil_tests::Cap;
+use stoop_ci::lab::Endian;
+use stoop_hil_tests::packed::{lab, lab_request};
 use stoop_hil_tests::program;
 use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::{Cap, Packed};
 
 /// A directory with images in it, if QEMU and a U-Boot are here.
 fn place() -> Option<tempfile::TempDir> {
@@ -123,26 +124,12 @@ fn qemu_s_own_complaint_is_shown() {
 
 #[test]
 fn a_packed_image_says_for_which_board_it_is() {
-    let Some(place) = place() else { return };
-    let board = stoop::board::load("qemu-malta-le").unwrap();
-    let mut block = [0; stoop_core::params::MAX_SIZE];
-    let params = Settings {
-        ram: board.ram,
-        flash: board.flash_window(),
-        uart: board.uart,
-        cookie_rule: CookieRule::Contains,
-        cookie: b"liminix",
-        keep: &[],
-        policy: Policy::Return,
-        reset: (0, 0),
-        led: Led::default(),
-        slots: &[],
-    };
-    let length = params.encode(&mut block, false, &Crc32::new()).unwrap();
-    let image: Vec<u8> = [program::raw(false), vec![0; 5], block[..length].to_vec()].concat();
-    let path: PathBuf = place.path().join("packed");
-    std::fs::write(&path, &image).unwrap();
-    assert_eq!(printed(&run(place.path(), &["packed", "--args", "a"]).unwrap()), "[0x81000000][a]");
-    std::fs::write(&path, &image[..image.len() - 1]).unwrap();
-    assert_eq!(run(place.path(), &["packed"]).unwrap_err().0, 2, "a block that is cut says nothing");
+    let (Some(place), Some(lab)) = (place(), lab().unwrap()) else { return };
+    let request = Request { format: Some(Format::Raw), ..lab_request(&lab, Endian::Little) };
+    let packed = Packed::of(&request).unwrap();
+    let path = place.path().join("packed");
+    std::fs::write(&path, &packed.built.file).unwrap();
+    run(place.path(), &["packed", "--args", "a", "--until", "^stoop .*entry argv, .*bootargs ignored"]).unwrap();
+    std::fs::write(&path, &packed.built.file[..0x100]).unwrap();
+    assert_eq!(run(place.path(), &["packed"]).unwrap_err().0, 2, "an image that is cut says nothing");
 }
