@@ -80,12 +80,12 @@ fn cargo(verb: &str, programs: &[Program]) -> Command {
     let mut cargo = toolchain::command("cargo");
     cargo.current_dir(repository()).args([verb, "--locked", "-Zbuild-std=core", "-Ztrim-paths", "--profile", "shim"]);
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
-    // What the shim's own crates win by: fewer registers saved, and no constants kept in stack slots.
+    // What the shim's own crates win by: fewer copies, and no constants kept in stack slots. Not `-enable-ipra`: with it
+    // LLVM makes a shim that links and hangs.
     cargo.arg("-Zprofile-rustflags");
     for package in ["stoop-shim", "stoop-core"] {
         cargo.arg("--config").arg(format!(
-            "profile.shim.package.{package}.rustflags=['-Zmir-opt-level=3', '-Cllvm-args=-enable-ipra', \
-             '-Cllvm-args=-disable-machine-licm']"
+            "profile.shim.package.{package}.rustflags=['-Zmir-opt-level=3', '-Cllvm-args=-disable-machine-licm']"
         ));
     }
     cargo.arg("--target-dir").arg(folder());
