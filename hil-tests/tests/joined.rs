@@ -132,7 +132,7 @@ fn simulate_follows_the_kernels_rule_for_200_generated_cases() -> Result<()> {
     }
     println!("{seen:?}");
     for verdict in ["none", "ignored", "accepted", "refused"] {
-        assert!(seen.get(verdict).is_some_and(|&count| count > 0), "no case is {verdict}: {seen:?}");
+        assert!(seen.get(verdict).is_some_and(|&count| count > 2), "hardly any case is {verdict}: {seen:?}");
     }
     Ok(())
 }
