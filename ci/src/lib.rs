@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apt;
+pub mod bench;
 pub mod cache;
 pub mod elf;
 pub mod lab;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use stoop::Result;
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Program};
-use stoop_ci::{cache, sizes, test};
+use stoop_ci::{bench, cache, sizes, test};
 
 /// What developers and CI call.
 #[derive(Parser)]
@@ -32,6 +32,15 @@ enum Verb {
     },
     /// Prints the sizes of the stored shims, and fails when one is too large or could panic
     Sizes,
+    /// Counts the shim's instructions in QEMU, phase by phase, and prints them next to its size and the peers' figures
+    Bench {
+        /// Where to put the table as well
+        #[arg(long)]
+        table: Option<PathBuf>,
+        /// Where to put the figures as JSON
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -49,6 +58,7 @@ fn main() -> ExitCode {
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
         }
         Verb::Sizes => sizes::print(),
+        Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Test => test::everything(),
         Verb::DemoParts { folder } => demo_parts(&folder),
     };

@@ -38,7 +38,7 @@ impl Endian {
     }
 
     /// The prefix of Debian's cross tools.
-    fn cross(self) -> &'static str {
+    pub(crate) fn cross(self) -> &'static str {
         match self {
             Endian::Little => "mipsel-linux-gnu-",
             Endian::Big => "mips-linux-gnu-",
