@@ -11,8 +11,10 @@ use stoop_core::params::CookieRule;
 
 use crate::board::{self, Board, Container};
 use crate::device_tree::{self, Facts};
-use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb, initrd};
+use crate::input::initrd::{self, Initrd};
+use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb};
 use crate::kconfig::Kconfig;
+use crate::modules::{self, initrd::Included};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -118,6 +120,8 @@ pub struct Request {
     pub rootfs: Option<PathBuf>,
     /// Any initial ramdisk.
     pub initrd: Option<PathBuf>,
+    /// Kernel modules to put into the initial ramdisk.
+    pub modules: Option<modules::initrd::Wish>,
     /// Replaces the tree's bootargs.
     pub cmdline: Option<String>,
     /// Extends them.
@@ -219,6 +223,8 @@ pub struct Plan {
     pub facts: Facts,
     /// The initial ramdisk's bytes.
     pub initrd: Option<Vec<u8>>,
+    /// The modules in it that pack put there.
+    pub modules: Option<Included>,
     /// The root filesystem.
     pub rootfs: Option<Rootfs>,
     /// The kernel's command line before bootargs, without phram's words.
@@ -261,9 +267,10 @@ impl Plan {
         progress.step("reading the kernel", None);
         let kernel = Kernel::read(&request.kernel, overrides, progress)?;
         same_machine(&kernel, &board, &request.kernel)?;
-        let initrd = request.initrd.as_deref().map(initrd::read).transpose()?;
+        let (initrd, modules) = initrd(request, &kernel, progress)?;
         let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
         let mut warnings = kernel.notes.clone();
+        warnings.extend(modules.iter().flat_map(|modules| modules.notes.clone()));
         warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));
         warnings.extend(board_warnings(&board, &kernel, format.value));
 
@@ -286,6 +293,7 @@ impl Plan {
             dtb,
             facts,
             initrd: initrd.map(|initrd| initrd.bytes),
+            modules,
             rootfs,
             line,
             line_takes_root,
@@ -313,6 +321,19 @@ impl Plan {
 /// A word of `line` for which `is` holds.
 pub fn has_word(line: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
     line.split(|byte| matches!(byte, b' ' | b'\t')).any(is)
+}
+
+/// The user's, with the modules' bundle in front of it when there are to be any.
+fn initrd(
+    request: &Request,
+    kernel: &Kernel,
+    progress: &mut dyn Progress,
+) -> Result<(Option<Initrd>, Option<Included>)> {
+    let own = request.initrd.as_deref().map(|path| initrd::read(path).map(|own| (path, own))).transpose()?;
+    let Some(wish) = &request.modules else { return Ok((own.map(|(_, own)| own), None)) };
+    progress.step("checking the modules", None);
+    let (initrd, included) = modules::initrd::with_modules(wish, &request.kernel, kernel, own)?;
+    Ok((Some(initrd), Some(included)))
 }
 
 fn cookie(request: &Request) -> Result<Cookie> {

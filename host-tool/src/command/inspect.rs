@@ -14,7 +14,7 @@ use super::pack::{amount, codec_name, rule_name};
 use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::simulate::{handoff_name, shown};
-use crate::{Failure, Result, board};
+use crate::{Failure, Result, board, modules};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -68,6 +68,11 @@ fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static st
     regions
 }
 
+/// The modules in the initrd that pack put there, in load order.
+fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
+    modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd as usize).source)?)
+}
+
 fn rule(params: &Params<'_>) -> &'static str {
     let rules = [CookieRule::Off, CookieRule::Contains, CookieRule::Word];
     rules.into_iter().find(|rule| *rule as u8 == params.cookie_rule()).map_or("unknown", rule_name)
@@ -117,6 +122,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
         })),
         "handoff": manifest.as_ref().map(|manifest| handoff_name(manifest.handoff())),
         "entry-point": manifest.as_ref().map(|manifest| kseg0(manifest.entry_point())),
+        "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
         "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
         "regions": regions(opened, manifest.as_ref()).iter().map(at).collect::<Vec<_>>(),
     })
@@ -142,6 +148,10 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
     if let Some(manifest) = &manifest {
         let entry = kseg0(manifest.entry_point());
         line("handoff", format!("{} to 0x{entry:08x}", handoff_name(manifest.handoff())));
+        if let Some(modules) = modules(opened, manifest) {
+            let file = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+            line("modules", modules.iter().map(file).collect::<Vec<_>>().join(" "));
+        }
         text += "\npayload   codec     stored    decoded   goes to\n";
         for (name, payload) in payloads(manifest) {
             let to = match payload.place.is_empty() {

@@ -114,10 +114,10 @@ impl Selection {
     }
 
     fn config(&self, tree: &Tree) -> Result<Option<Kconfig>> {
-        let beside = || {
-            find_beside(tree, ["build/.config", "../../../config", &format!("../../../boot/config-{}", tree.version())])
-        };
-        self.config.clone().or_else(beside).map(|path| Kconfig::read(&path)).transpose()
+        match &self.config {
+            Some(path) => Kconfig::read(path).map(Some),
+            None => tree.config_beside(),
+        }
     }
 
     fn plan(&self, tree: &Tree, config: Option<&Kconfig>) -> Result<Plan> {
@@ -132,11 +132,6 @@ impl Selection {
         }
         Ok(plan)
     }
-}
-
-/// The first of some files near a `lib/modules/VERSION` that is there.
-fn find_beside<const N: usize>(tree: &Tree, places: [&str; N]) -> Option<PathBuf> {
-    places.iter().map(|place| tree.directory().join(place)).find(|path| path.is_file())
 }
 
 fn print(text: &str) -> Result<()> {
@@ -212,7 +207,7 @@ impl CheckArgs {
         let kernel = match (&self.kernel, &self.symvers) {
             (Some(path), _) => Kernel::from_any(path, &mut Stderr::default())?,
             (None, Some(path)) => Kernel::from_symvers(path)?,
-            (None, None) => match find_beside(&tree, ["build/Module.symvers", "../../../Module.symvers"]) {
+            (None, None) => match tree.symvers_beside() {
                 Some(path) => Kernel::from_symvers(&path)?,
                 None => {
                     return Err(Failure::usage("it is not known what the kernel exports")

@@ -10,6 +10,7 @@ use super::explain::put;
 use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
+use crate::modules::initrd::{Included, Wish};
 use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Phram, PhramChoice, Plan, Request};
 use crate::preflight::handoff_name;
 use crate::simulate::{self, Entry, Input, shown};
@@ -46,6 +47,18 @@ pub struct Args {
     /// An initial ramdisk
     #[arg(long, value_name = "FILE")]
     initrd: Option<PathBuf>,
+    /// The kernel's lib/modules/VERSION: what --require and --requirement need of it goes into the initrd
+    #[arg(long, value_name = "DIR")]
+    modules: Option<PathBuf>,
+    /// Requirements (firewall) and modules for the initrd, checked against the kernel
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "modules")]
+    require: Vec<String>,
+    /// A requirement of your own
+    #[arg(long, value_name = "FILE", requires = "modules")]
+    requirement: Vec<PathBuf>,
+    /// The kernel's Module.symvers [default: the kernel's own tables]
+    #[arg(long, value_name = "FILE", requires = "modules")]
+    symvers: Option<PathBuf>,
     /// The command line, instead of the device tree's bootargs
     #[arg(long, value_name = "STRING", allow_hyphen_values = true, conflicts_with = "append")]
     cmdline: Option<String>,
@@ -93,7 +106,7 @@ pub struct Args {
 /// Whatever [`Plan::resolve`] and [`image::build`] find, and an image that would not boot; no file is left behind.
 pub fn run(args: &Args) -> Result<()> {
     let mut progress = ui::Stderr::default();
-    let plan = Plan::resolve(&request(args), &mut progress)?;
+    let plan = Plan::resolve(&request(args)?, &mut progress)?;
     let built = image::build(&plan, &mut progress)?;
     progress.step("checking the image as the shim will", None);
     let mut warnings = plan.warnings.clone();
@@ -113,8 +126,21 @@ pub fn run(args: &Args) -> Result<()> {
     })
 }
 
-fn request(args: &Args) -> Request {
-    Request {
+/// # Errors
+/// Modules without a name.
+fn request(args: &Args) -> Result<Request> {
+    if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
+        return Err(Failure::usage("--modules is given, and nothing says which modules are needed")
+            .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
+    }
+    let modules = args.modules.as_ref().map(|directory| Wish {
+        directory: directory.clone(),
+        names: args.require.clone(),
+        requirements: args.requirement.clone(),
+        symvers: args.symvers.clone(),
+    });
+    Ok(Request {
+        modules,
         board: args.board.clone(),
         kernel: args.kernel.clone(),
         config: args.config.clone(),
@@ -134,7 +160,7 @@ fn request(args: &Args) -> Request {
         format: args.format,
         phram: args.phram,
         handoff: args.handoff,
-    }
+    })
 }
 
 /// Runs the shim's own function on the finished bytes; gives its warnings.
@@ -243,10 +269,24 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
             "keep": plan.cookie.keep,
         },
         "cmdline": shown(&built.line),
+        "modules": plan.modules.as_ref().map(modules_value),
         "payloads": payloads.collect::<Vec<_>>(),
         "regions": regions.collect::<Vec<_>>(),
         "commands": commands,
         "warnings": warnings,
+    })
+}
+
+fn modules_value(modules: &Included) -> Value {
+    json!({
+        "version": modules.version,
+        "order": modules.order,
+        "builtin": modules.builtin,
+        "services": modules.services,
+        "symbols": modules.symbols,
+        "config": modules.config,
+        "module_bytes": modules.module_bytes,
+        "archive_bytes": modules.archive_bytes,
     })
 }
 
@@ -283,6 +323,10 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
             rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
         },
     );
+    if let Some(modules) = &plan.modules {
+        let (count, size) = (modules.order.len(), amount(modules.archive_bytes));
+        line("modules", format!("{count} of {} in the initrd, {size}: they fit {}", modules.version, modules.symbols));
+    }
     let cmdline = if plan.dtb.is_some() { shown(&built.line) } else { "from the bootloader's device tree".into() };
     line("command line", cmdline);
 

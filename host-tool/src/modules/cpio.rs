@@ -1,4 +1,4 @@
-//! Writes the cpio format that the kernel unpacks as an initrd: newc (`Documentation/driver-api/early-userspace`,
+//! Writes and reads the cpio format that the kernel unpacks as an initrd: newc (`Documentation/driver-api/early-userspace`,
 //! `buffer-format.rst`). The same entries give the same bytes: no time, no owner, numbered inodes.
 
 /// What an entry is.
@@ -57,4 +57,72 @@ fn record(out: &mut Vec<u8>, inode: u32, mode: u32, links: u32, name: &str, data
     out.resize(out.len().next_multiple_of(4), 0);
     out.extend_from_slice(data);
     out.resize(out.len().next_multiple_of(4), 0);
+}
+
+/// One entry of an archive that is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Without slashes or `./` in front.
+    pub path: &'a str,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Its bytes; of a link where it leads.
+    pub data: &'a [u8],
+}
+
+/// The entries of plain archives, one behind the other with zeros between them. Ends at the first byte that belongs to
+/// none: at a compressed archive, at damage, or at the end.
+#[derive(Clone, Debug)]
+pub struct Archive<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Archive<'a> {
+    /// Of an initrd.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Archive { bytes, at: 0 }
+    }
+
+    /// What was not read.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// An entry and where the next record begins.
+    fn record(&self) -> Option<(Entry<'a>, usize)> {
+        const HEADER: usize = 110;
+        let header = self.rest().get(..HEADER)?;
+        if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
+            return None;
+        }
+        let field = |number: usize| {
+            let digits = std::str::from_utf8(&header[6 + 8 * number..][..8]).ok()?;
+            u32::from_str_radix(digits, 16).ok().map(|value| value as usize)
+        };
+        let (mode, size, name_size) = (field(1)?, field(6)?, field(11)?);
+        let name_end = self.at.checked_add(HEADER)?.checked_add(name_size)?;
+        let name = self.bytes.get(self.at + HEADER..name_end.checked_sub(1)?)?;
+        let data_at = name_end.checked_next_multiple_of(4)?;
+        let data_end = data_at.checked_add(size)?;
+        let data = self.bytes.get(data_at..data_end)?;
+        let path = std::str::from_utf8(name).ok()?.trim_start_matches("./").trim_start_matches('/');
+        let is_directory = mode & 0o170_000 == 0o040_000;
+        Some((Entry { path, is_directory, data }, data_end.checked_next_multiple_of(4)?.min(self.bytes.len())))
+    }
+}
+
+impl<'a> Iterator for Archive<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            self.at += self.rest().iter().take_while(|byte| **byte == 0).count();
+            let (entry, next) = self.record()?;
+            self.at = next;
+            if entry.path != "TRAILER!!!" {
+                return Some(entry);
+            }
+        }
+    }
 }

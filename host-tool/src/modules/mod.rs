@@ -1,8 +1,8 @@
 //! Kernel modules that match their kernel: which ones a name needs and in what order ([`resolve`]), whether they fit
-//! the kernel ([`check`]), and the files that load them on a board ([`bundle`]).
+//! the kernel ([`check`]), and the files that load them on a board ([`bundle`]), which `pack` puts into an image ([`initrd`]).
 //!
 //! ```text
-//! tree ── scan (or modules.dep) ──> resolve ──> check ──> bundle
+//! tree ── scan (or modules.dep) ──> resolve ──> check ──> bundle ──> initrd
 //!   └ ko, file                        requirement ┘   symbols ┘   cpio ┘
 //! ```
 
@@ -11,6 +11,7 @@ pub mod check;
 pub mod cpio;
 pub mod file;
 pub mod flat;
+pub mod initrd;
 pub mod ko;
 pub mod name;
 pub mod requirement;

@@ -10,7 +10,10 @@ use object::{Endianness, FileKind, Object, ObjectSection, ObjectSymbol, elf};
 
 use super::flat;
 use super::ko::Target;
-use crate::input::{self, kernel::Overrides};
+use crate::input::{
+    self,
+    kernel::{Form, Overrides},
+};
 use crate::ui::Progress;
 use crate::{Failure, Result};
 
@@ -83,14 +86,30 @@ impl Kernel {
     /// # Errors
     /// The file cannot be read, is no kernel, or no table of exported symbols is found in it.
     pub fn from_any(path: &Path, progress: &mut dyn Progress) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Failure::io(path, &e))?;
-        let has_tables =
-            object::File::parse(bytes.as_slice()).is_ok_and(|file| file.section_by_name("__ksymtab").is_some());
-        if has_tables {
+        if Kernel::has_tables(path)? {
             return Kernel::from_vmlinux(path);
         }
-        let overrides = Overrides { load_address: None, entry_point: None, config: None };
-        let kernel = input::kernel::Kernel::read(path, overrides, progress)?;
+        Kernel::in_image(path, &input::kernel::Kernel::read(path, Overrides::default(), progress)?)
+    }
+
+    /// As [`Kernel::from_any`], for a kernel that was read already.
+    ///
+    /// # Errors
+    /// As for [`Kernel::from_any`].
+    pub fn of(path: &Path, kernel: &input::kernel::Kernel) -> Result<Self> {
+        if *kernel.form.innermost() == Form::Vmlinux && Kernel::has_tables(path)? {
+            return Kernel::from_vmlinux(path);
+        }
+        Kernel::in_image(path, kernel)
+    }
+
+    /// Whether it is an ELF file with the sections that [`Kernel::from_vmlinux`] reads.
+    fn has_tables(path: &Path) -> Result<bool> {
+        let bytes = std::fs::read(path).map_err(|e| Failure::io(path, &e))?;
+        Ok(object::File::parse(bytes.as_slice()).is_ok_and(|file| file.section_by_name("__ksymtab").is_some()))
+    }
+
+    fn in_image(path: &Path, kernel: &input::kernel::Kernel) -> Result<Self> {
         let is_big = kernel.arch.big_endian();
         let found = kernel
             .proper()

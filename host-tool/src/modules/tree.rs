@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{file, ko, name, scan};
 use crate::board::nearest;
+use crate::kconfig::Kconfig;
 use crate::{Failure, Result};
 
 /// Where the dependencies come from.
@@ -103,6 +104,24 @@ impl Tree {
                 .next("give the directory lib/modules/VERSION itself"));
         }
         Ok(tree)
+    }
+
+    /// The kernel's configuration, where builds and packages put it beside the modules; nothing when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn config_beside(&self) -> Result<Option<Kconfig>> {
+        let places = ["build/.config", "../../../config", &format!("../../../boot/config-{}", self.version)];
+        self.beside(&places).map(|path| Kconfig::read(&path)).transpose()
+    }
+
+    /// The kernel's `Module.symvers`, where builds and packages put it beside the modules, if it is there.
+    pub fn symvers_beside(&self) -> Option<PathBuf> {
+        self.beside(&["build/Module.symvers", "../../../Module.symvers"])
+    }
+
+    fn beside(&self, places: &[&str]) -> Option<PathBuf> {
+        places.iter().map(|place| self.directory.join(place)).find(|path| path.is_file())
     }
 
     /// The kernel's release, which the directory is named after.
