@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use stoop::Result;
+use stoop::board::Container;
 use stoop::image::LONGEST_LINE;
 use stoop::plan::{CookieMatch, Format, Request};
+use stoop::qemu::uboot;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, DEBIAN_KERNELS, Endian, Lab};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
@@ -125,6 +127,16 @@ fn every_way_to_start(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Resul
     let tree = cases.rig.board().dtb.clone().expect("QEMU's boards bring a tree").bytes.into_owned();
     let tree = oracle::with_bootargs(&tree, Some(accepted))?;
     cases.boot_via("bootm with a tree", &uimage, None, Via::BootmTree(tree), "accepted", accepted)?;
+    if cases.rig.board().bootloader.containers.contains(&Container::Fit) {
+        let fit = packed(Format::Fit)?;
+        cases.boot_via("bootm of a FIT", &fit, Some(VENDOR), Via::Bootm, "ignored", "")?;
+        let said = inspected_by_uboot(cases.rig, &fit)?;
+        for line in ["Hash algo:    crc32", "Hash algo:    sha1", "Image 0 (stoop): crc32+ sha1+"] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+    } else {
+        println!("HIL-SKIP: bootm of a FIT: {} has no FIT", cases.rig.board().bootloader.name);
+    }
     cases.boot_via("go", &raw, Some(accepted), Via::Go, "accepted", accepted)?;
     cases.boot_via("go, no bootargs", &raw, None, Via::Go, "none", "")?;
     let with_name = format!("argv0 {accepted}");
@@ -132,6 +144,20 @@ fn every_way_to_start(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Resul
     cases.boot_via("bootelf, no bootargs", &elf, None, Via::Bootelf, "none", "")?;
     cases.boot_via("no bootloader", &elf, Some(accepted), Via::Direct, "accepted", accepted)?;
     cases.boot_via("no bootloader, no cookie", &elf, Some(VENDOR), Via::Direct, "ignored", "")
+}
+
+/// What `iminfo` says of the image.
+fn inspected_by_uboot(rig: &mut dyn Rig, packed: &Packed) -> Result<String> {
+    let facts = rig.bootloader().clone();
+    rig.power_cycle()?;
+    rig.stage("image", &packed.built.file)?;
+    let console = rig.console()?;
+    uboot::attach(console, &facts)?;
+    uboot::network(console, &facts)?;
+    uboot::fetch(console, &facts, facts.tftp_address, "image", packed.built.file.len())?;
+    let said = uboot::command(console, &facts, &format!("iminfo {:#x}", facts.tftp_address))?;
+    rig.power_off()?;
+    Ok(said)
 }
 
 #[test]

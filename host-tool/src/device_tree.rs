@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::{Failure, Result};
 
 /// One property, by the path of its node and its name.
-struct Property<'a> {
-    path: &'a [&'a str],
-    name: &'a str,
-    value: &'a [u8],
+pub(crate) struct Property<'p, 'a> {
+    pub(crate) path: &'p [&'a str],
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a [u8],
 }
 
 /// What a tree says about memory and boot arguments.
@@ -107,19 +107,21 @@ fn read(blob: &[u8]) -> Option<Facts> {
 }
 
 /// A big-endian number of any length up to eight bytes.
-fn number(bytes: &[u8]) -> u64 {
+pub(crate) fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
+/// A string that ends with NUL or with its bytes.
+pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
 }
 
-fn walk(
-    blob: &[u8],
+/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense or `found` gives that.
+pub(crate) fn walk<'a>(
+    blob: &'a [u8],
     structure: usize,
     strings: usize,
-    found: &mut dyn FnMut(Property<'_>) -> Option<()>,
+    found: &mut dyn FnMut(Property<'_, 'a>) -> Option<()>,
 ) -> Option<()> {
     let word = |at: usize| super::input::be32(blob, at);
     let (mut at, mut path, mut depth) = (structure, Vec::new(), 0usize);

@@ -30,6 +30,8 @@ pub const COOKIE: &str = "liminix";
 pub enum Format {
     /// Legacy U-Boot image, for `bootm`
     Uimage,
+    /// Flattened image tree, for `bootm` of bootloaders that have it
+    Fit,
     /// ELF, for `bootelf`, kexec and QEMU
     Elf,
     /// The bytes alone, for `go`
@@ -41,8 +43,19 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::Uimage => "uimage",
+            Format::Fit => "fit",
             Format::Elf => "elf",
             Format::Raw => "raw",
+        }
+    }
+
+    /// What the bootloader has to understand.
+    pub fn container(self) -> Container {
+        match self {
+            Format::Uimage => Container::UimageNone,
+            Format::Fit => Container::Fit,
+            Format::Elf => Container::Elf,
+            Format::Raw => Container::Raw,
         }
     }
 }
@@ -372,12 +385,12 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
         Container::Raw => Some(Format::Raw),
         // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
         Container::UimageLzma | Container::UimageGzip => Some(Format::Uimage),
-        Container::Fit => None,
+        Container::Fit => Some(Format::Fit),
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),
         None => Err(Failure::usage(format!(
-            "{}'s bootloader starts none of the formats that stoop writes: uimage, elf, raw",
+            "{}'s bootloader starts none of the formats that stoop writes: uimage, fit, elf, raw",
             board.name
         ))
         .next("if it does start one of them, name it with --format")),
@@ -415,12 +428,7 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
             known.join(" or ")
         ));
     }
-    let container = match format {
-        Format::Uimage => Container::UimageNone,
-        Format::Elf => Container::Elf,
-        Format::Raw => Container::Raw,
-    };
-    if !board.bootloader.containers.contains(&container) {
+    if !board.bootloader.containers.contains(&format.container()) {
         warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
     }
     warnings

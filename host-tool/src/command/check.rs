@@ -15,7 +15,7 @@ use crate::{Failure, Result, ui};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// vmlinux, vmlinuz, uImage, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
     /// The configuration it was built with, if neither the kernel nor its package has it

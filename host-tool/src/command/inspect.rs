@@ -19,7 +19,7 @@ use crate::{Failure, Result, board, modules};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, ELF or raw
+    /// The image: uImage, FIT, ELF or raw
     image: PathBuf,
     /// Print JSON
     #[arg(long)]

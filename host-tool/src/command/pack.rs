@@ -23,7 +23,7 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
     #[arg(long, value_name = "NAME|FILE")]
     board: String,
-    /// vmlinux, vmlinuz, uImage, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
     /// The configuration it was built with, if neither the kernel nor its package has it
@@ -213,7 +213,7 @@ fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
     let at = plan.board.typed(built.places.download);
     let fetch = format!("tftpboot 0x{at:08x} {name}");
     match plan.format.value {
-        Format::Uimage => vec![fetch, format!("bootm 0x{at:08x}")],
+        Format::Uimage | Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
         Format::Raw => vec![fetch, format!("go 0x{at:08x}")],
         Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
     }

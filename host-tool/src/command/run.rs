@@ -28,7 +28,7 @@ pub enum Via {
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, ELF or raw
+    /// The image: uImage, FIT, ELF or raw
     image: PathBuf,
     /// The board to play; without it, the one that the image was packed for
     #[arg(long, value_name = "NAME|FILE")]
@@ -132,7 +132,7 @@ fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant) -> Result
 fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
     let at = target.uboot.image_address(image, size)?;
     Ok(match image {
-        Image::Uimage { .. } => How::Bootm { at, tree: None },
+        Image::Uimage { .. } | Image::Fit { .. } => How::Bootm { at, tree: None },
         Image::Elf { .. } => How::Bootelf { at },
         Image::Raw => How::Go { at },
     })

@@ -13,7 +13,7 @@ use crate::{Failure, Result};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, ELF or raw
+    /// The image: uImage, FIT, ELF or raw
     image: PathBuf,
     /// The bootargs that the bootloader passes, as U-Boot's bootm does
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]

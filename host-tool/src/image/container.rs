@@ -1,9 +1,9 @@
-//! Containers: the legacy uImage header (U-Boot include/image.h, struct legacy_img_hdr), ELF with loadable segments, and
-//! nothing at all.
+//! Containers: the legacy uImage header (U-Boot include/image.h, struct legacy_img_hdr), FIT, ELF with loadable
+//! segments, and nothing at all.
 
 use object::{Endianness, elf, write::elf as out};
 
-use super::checksum;
+use super::{checksum, fit};
 use crate::input::{Arch, be32};
 use crate::layout::GRAIN;
 use crate::plan::{Format, Plan};
@@ -26,6 +26,7 @@ pub(super) fn wrap(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) 
     match plan.format.value {
         Format::Raw => Ok(pieces.swap_remove(0).1),
         Format::Uimage => uimage(&name(plan), load, &pieces.swap_remove(0).1),
+        Format::Fit => fit::write(&name(plan), load, &pieces.swap_remove(0).1),
         Format::Elf => elf_file(plan, load, pieces),
     }
 }

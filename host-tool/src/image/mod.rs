@@ -3,6 +3,7 @@
 
 mod codec;
 pub mod container;
+mod fit;
 mod note;
 pub mod open;
 
@@ -254,6 +255,7 @@ fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Nee
         rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len()),
         shape: match plan.format.value {
             Format::Uimage => Shape::Copied { header: container::UIMAGE_HEADER },
+            Format::Fit => Shape::Copied { header: fit::ROOM },
             Format::Raw => Shape::Direct,
             Format::Elf => Shape::Segments,
         },

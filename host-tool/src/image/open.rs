@@ -10,6 +10,7 @@ use stoop_core::params::Params;
 
 use super::container::{UIMAGE_HEADER, uimage_header};
 use super::{Note, checksum};
+use crate::input::fit;
 use crate::plan::Format;
 use crate::{Failure, Result, shim_image};
 
@@ -68,6 +69,16 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
         let wrong = || format!("CRC-32 0x{computed:08x}, the header says 0x{:08x}", header.data_crc);
         container.push(Check::new("uImage data", computed == header.data_crc, wrong));
         (Format::Uimage, Some(header.load), vec![(header.load, data)])
+    } else if crate::input::dtb::is_fit(file) {
+        let fit = fit::read(file)?;
+        let kernel = fit.kernel;
+        container.push(Check::new("FIT kernel", kernel.wrong.is_empty(), || kernel.wrong.join("; ")));
+        let load = kernel.load.and_then(|load| stoop_core::mips::physical(u32::try_from(load).ok()?));
+        let load = load.ok_or_else(|| {
+            Failure::new("the FIT's kernel has no load address in KSEG0 or KSEG1")
+                .next("give a file that `stoop pack` wrote")
+        })?;
+        (Format::Fit, Some(load), vec![(load, kernel.data)])
     } else if file.starts_with(b"\x7fELF") {
         let (entry, segments) = segments(file)?;
         (Format::Elf, Some(entry), segments)

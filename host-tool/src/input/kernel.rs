@@ -1,4 +1,4 @@
-//! One neutral value for every way a kernel comes: vmlinux, vmlinuz, flat binary, uImage, Debian package.
+//! One neutral value for every way a kernel comes: vmlinux, vmlinuz, flat binary, uImage, FIT, Debian package.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::codec::Codec;
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::{Relocation, relocation};
-use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, looks_like, read_file, uimage, zboot};
+use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, fit, looks_like, read_file, uimage, zboot};
 use crate::kconfig::Kconfig;
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -26,6 +26,8 @@ pub enum Form {
     Flat,
     /// U-Boot's legacy format.
     UImage(Box<Form>),
+    /// U-Boot's flattened image tree.
+    Fit(Box<Form>),
     /// A Debian package.
     Deb(Box<Form>),
     /// A compressed file.
@@ -36,7 +38,7 @@ impl Form {
     /// What is inside all containers.
     pub fn innermost(&self) -> &Form {
         match self {
-            Form::UImage(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
+            Form::UImage(inner) | Form::Fit(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
             Form::Vmlinux | Form::Vmlinuz | Form::Flat => self,
         }
     }
@@ -49,6 +51,7 @@ impl fmt::Display for Form {
             Form::Vmlinuz => f.write_str("vmlinuz"),
             Form::Flat => f.write_str("flat binary"),
             Form::UImage(inner) => write!(f, "{inner} in a uImage"),
+            Form::Fit(inner) => write!(f, "{inner} in a FIT"),
             Form::Deb(inner) => write!(f, "{inner} in a Debian package"),
             Form::Compressed(codec, inner) => write!(f, "{inner}, {}", codec.name()),
         }
@@ -155,6 +158,9 @@ impl Kernel {
         if matches!(be32(&bytes, 0), Some(uimage::MAGIC | uimage::MAGIC_OKLI)) {
             return from_uimage(&bytes, overrides, progress);
         }
+        if super::dtb::is_fit(&bytes) {
+            return from_fit(&bytes, overrides, progress);
+        }
         if let Some(codec) = Codec::detect(&bytes) {
             progress.step("decompressing the kernel", None);
             let inner = codec.decode(&bytes, KSEG0_SIZE)?;
@@ -205,15 +211,8 @@ fn not_yet(bytes: &[u8]) -> Option<Failure> {
         ("an EFI zboot image, for arm64 or another machine that is not supported yet", "give a 32-bit MIPS kernel")
     } else if is(56, b"ARM\x64") {
         ("an arm64 Image: arm64 is not supported yet", "give a 32-bit MIPS kernel")
-    } else if be32(bytes, 0) == Some(super::dtb::MAGIC) {
-        if super::dtb::is_fit(bytes) {
-            (
-                "a FIT image, not supported yet",
-                "take the kernel out with dumpimage, or give the vmlinux it was made from",
-            )
-        } else {
-            ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
-        }
+    } else if be32(bytes, 0) == Some(super::dtb::MAGIC) && !super::dtb::is_fit(bytes) {
+        ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
     } else if is(0, b"hsqs") {
         ("a squashfs", "give it with --rootfs, and a kernel with --kernel")
     } else {
@@ -224,31 +223,9 @@ fn not_yet(bytes: &[u8]) -> Option<Failure> {
 
 fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
     let header = uimage::read(bytes)?;
-    if header.arch == Some(Arch::Arm64) {
-        return Err(Failure::new("the uImage is for arm64, not supported yet").next("give a 32-bit MIPS kernel"));
-    }
-    if overrides.load_address.is_some() || overrides.entry_point.is_some() {
-        return Err(Failure::usage(format!(
-            "the uImage says where it belongs: load address 0x{:x}, entry point 0x{:x}",
-            header.load, header.entry
-        ))
-        .next("leave --load-address and --entry-point away"));
-    }
-    let image = match header.codec {
-        Some(codec) => {
-            progress.step("decompressing the kernel", None);
-            codec.decode(header.data, KSEG0_SIZE).map_err(|failure| failure.within("uImage"))?
-        }
-        None => header.data.to_vec(),
-    };
-    let raw = if image.starts_with(b"\x7fELF") {
-        from_elf(elf::read(&image).map_err(|failure| failure.within("in the uImage"))?)
-    } else {
-        // The header's addresses are not the user's: what is wrong with them is a failure of the file.
-        from_flat(image, header.load, Some(header.entry)).map_err(|failure| {
-            Failure::new(failure.fact()).within("uImage").next("build the uImage again with the kernel's own addresses")
-        })?
-    };
+    let (load, entry) = (header.load, header.entry);
+    let stored = Stored { arch: header.arch, load, entry, codec: header.codec, data: header.data };
+    let raw = stored.raw("uImage", &overrides, progress)?;
     let mut kernel = finish(raw, overrides.config, progress)?;
     if header.behind > 0 {
         kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
@@ -258,6 +235,59 @@ fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) 
     }
     kernel.form = Form::UImage(Box::new(kernel.form));
     Ok(kernel)
+}
+
+fn from_fit(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
+    let fit::Kernel { load, entry, codec, data, arch, notes } = fit::kernel(bytes)?;
+    let raw = Stored { arch, load, entry, codec, data }.raw("FIT", &overrides, progress)?;
+    let mut kernel = finish(raw, overrides.config, progress)?;
+    kernel.notes.extend(notes);
+    kernel.form = Form::Fit(Box::new(kernel.form));
+    Ok(kernel)
+}
+
+/// A kernel as one of U-Boot's containers describes it.
+struct Stored<'a> {
+    /// `None` for MIPS.
+    arch: Option<Arch>,
+    load: u64,
+    entry: u64,
+    codec: Option<Codec>,
+    data: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// Decompressed and taken apart; `what` is the container's name.
+    fn raw(&self, what: &str, overrides: &Overrides, progress: &mut dyn Progress) -> Result<Raw> {
+        if self.arch == Some(Arch::Arm64) {
+            return Err(
+                Failure::new(format!("the {what} is for arm64, not supported yet")).next("give a 32-bit MIPS kernel")
+            );
+        }
+        if overrides.load_address.is_some() || overrides.entry_point.is_some() {
+            return Err(Failure::usage(format!(
+                "the {what} says where it belongs: load address 0x{:x}, entry point 0x{:x}",
+                self.load, self.entry
+            ))
+            .next("leave --load-address and --entry-point away"));
+        }
+        let image = match self.codec {
+            Some(codec) => {
+                progress.step("decompressing the kernel", None);
+                codec.decode(self.data, KSEG0_SIZE).map_err(|failure| failure.within(what))?
+            }
+            None => self.data.to_vec(),
+        };
+        if image.starts_with(b"\x7fELF") {
+            return Ok(from_elf(elf::read(&image).map_err(|failure| failure.within(format!("in the {what}")))?));
+        }
+        // The header's addresses are not the user's: what is wrong with them is a failure of the file.
+        from_flat(image, self.load, Some(self.entry)).map_err(|failure| {
+            Failure::new(failure.fact())
+                .within(what)
+                .next(format!("build the {what} again with the kernel's own addresses"))
+        })
+    }
 }
 
 /// Recognises a vmlinuz, then asks the uncompressed kernel for version, configuration and relocation.

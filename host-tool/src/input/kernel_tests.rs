@@ -2,7 +2,7 @@
 use std::io::Write;
 
 use super::super::deb::tests::package;
-use super::super::testing::{Elf, Segment, UImage, kernel_entry, words, zboot_start};
+use super::super::testing::{Elf, Fit, Segment, UImage, kernel_entry, words, zboot_start};
 use super::*;
 use crate::ui::Quiet;
 
@@ -119,6 +119,22 @@ fn a_uimage_gives_its_addresses_in_every_compression() {
     assert_eq!(refusal(&elsewhere).exit_code(), 1);
 }
 
+#[test]
+fn a_fit_gives_its_kernels_addresses_in_every_compression() {
+    let elf = Elf::kernel(true, BANNER);
+    let flat = &elf.segments[0].bytes;
+    for (compression, data) in [("none", flat.clone()), ("gzip", gzip(flat))] {
+        let kernel = read(&Fit { compression, ..Fit::default() }.write(&data)).unwrap();
+        assert_eq!(kernel.form, Form::Fit(Box::new(Form::Flat)));
+        assert_eq!((&kernel.image, kernel.load_address), (flat, 0x10_0000));
+        assert_eq!(kernel.memory_size, u64::from(elf.segments[0].memory));
+    }
+    let damaged = Fit { compression: "gzip", ..Fit::default() }.write(&gzip(flat)[..20]);
+    assert!(refusal(&damaged).fact().contains("damaged or cut off"));
+    let elsewhere = Fit { entry: 0x9000_0000, ..Fit::default() }.write(flat);
+    assert_eq!(refusal(&elsewhere).exit_code(), 1);
+}
+
 /// A vmlinuz whose kernel has `config`; returns it with the size of that kernel in memory.
 fn vmlinuz(big_endian: bool, tail: &[u8]) -> (Elf<'static>, u64) {
     let inner = Elf::kernel(big_endian, &[BANNER, tail].concat()).segments.remove(0);
@@ -211,7 +227,7 @@ fn the_appended_slot_is_where_the_symbol_says() {
 fn other_files_are_named_and_pointed_to_their_option() {
     assert!(refusal(b"hsqs....").next_step().unwrap().contains("--rootfs"));
     assert!(refusal(b"\xd0\x0d\xfe\xed....").next_step().unwrap().contains("--dtb"));
-    assert!(refusal(b"\xd0\x0d\xfe\xed\0\0\0\x01images\0\0").fact().contains("FIT"));
+    assert!(refusal(b"\xd0\x0d\xfe\xed\0\0\0\x01images\0\0").fact().contains("the FIT is"));
     assert!(refusal(b"MZ\0\0zimg....").fact().contains("EFI zboot"));
     let mut arm64 = vec![0; 64];
     arm64[56..60].copy_from_slice(b"ARM\x64");

@@ -8,6 +8,7 @@ pub mod rootfs;
 
 mod deb;
 mod elf;
+pub(crate) mod fit;
 mod mips;
 mod raw;
 mod relocation;

@@ -191,3 +191,70 @@ impl UImage {
         header
     }
 }
+
+/// A FIT to be written, as mkimage makes it: two configurations, of which one is the default, and three hashes.
+pub(crate) struct Fit {
+    pub(crate) load: u32,
+    pub(crate) entry: u32,
+    pub(crate) arch: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) compression: &'static str,
+    pub(crate) default: Option<&'static str>,
+    /// What the default configuration names.
+    pub(crate) kernel: &'static str,
+}
+
+impl Default for Fit {
+    fn default() -> Self {
+        Fit {
+            load: 0x8010_0000,
+            entry: 0x8010_0000,
+            arch: "mips",
+            kind: "kernel",
+            compression: "none",
+            default: Some("second"),
+            kernel: "kernel",
+        }
+    }
+}
+
+impl Fit {
+    /// The file.
+    pub(crate) fn write(&self, data: &[u8]) -> Vec<u8> {
+        use sha2::Digest;
+        let mut fit = vm_fdt::FdtWriter::new().unwrap();
+        let root = fit.begin_node("").unwrap();
+        fit.property_string("description", "test").unwrap();
+        let images = fit.begin_node("images").unwrap();
+        let kernel = fit.begin_node("kernel").unwrap();
+        fit.property("data", data).unwrap();
+        let texts = [("type", self.kind), ("arch", self.arch), ("os", "linux"), ("compression", self.compression)];
+        for (name, value) in texts {
+            fit.property_string(name, value).unwrap();
+        }
+        fit.property_u32("load", self.load).unwrap();
+        fit.property_u32("entry", self.entry).unwrap();
+        let crc = crate::image::checksum(data).to_be_bytes().to_vec();
+        let (one, two) = (sha1::Sha1::digest(data).to_vec(), sha2::Sha256::digest(data).to_vec());
+        for (node, algorithm, value) in [("hash-1", "crc32", crc), ("hash@2", "sha1", one), ("hash-3", "sha256", two)] {
+            let hash = fit.begin_node(node).unwrap();
+            fit.property_string("algo", algorithm).unwrap();
+            fit.property("value", &value).unwrap();
+            fit.end_node(hash).unwrap();
+        }
+        fit.end_node(kernel).unwrap();
+        fit.end_node(images).unwrap();
+        let configurations = fit.begin_node("configurations").unwrap();
+        if let Some(default) = self.default {
+            fit.property_string("default", default).unwrap();
+        }
+        for (name, kernel) in [("first", "none"), ("second", self.kernel)] {
+            let node = fit.begin_node(name).unwrap();
+            fit.property_string("kernel", kernel).unwrap();
+            fit.end_node(node).unwrap();
+        }
+        fit.end_node(configurations).unwrap();
+        fit.end_node(root).unwrap();
+        fit.finish().unwrap()
+    }
+}

@@ -18,6 +18,13 @@ pub enum Image {
         /// `ih_comp`: 0 for none.
         compression: u8,
     },
+    /// A flattened image tree, started by its default configuration.
+    Fit {
+        /// Where bootm puts the kernel: a virtual address.
+        load: u32,
+        /// How many bytes it has there; `None` when bootm decompresses it.
+        size: Option<u32>,
+    },
     /// A 32-bit MIPS ELF.
     Elf {
         /// Whether its words are little endian.
@@ -46,6 +53,14 @@ impl Image {
         }
         if bytes.starts_with(b"\x7fELF") {
             return Image::elf(bytes);
+        }
+        if crate::input::dtb::is_fit(bytes) {
+            let kernel = crate::input::fit::read(bytes)?.kernel;
+            let load = kernel.load.and_then(|load| u32::try_from(load).ok());
+            let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
+                return Err(Failure::new("the FIT's kernel has no 32-bit load address").next("pack it again"));
+            };
+            return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
         }
         Ok(Image::Raw)
     }
@@ -88,7 +103,7 @@ impl Image {
     /// Where bootm or bootelf will write, as physical addresses; `None` where the file does not say.
     pub fn load_range(&self) -> Option<Range<u64>> {
         match *self {
-            Image::Uimage { load, size, compression: 0, .. } => {
+            Image::Uimage { load, size, compression: 0, .. } | Image::Fit { load, size: Some(size) } => {
                 let start = physical(u64::from(load));
                 Some(start..start + u64::from(size))
             }

@@ -69,7 +69,7 @@ fn flipped_bits_in_the_shim_never_go_unnoticed_as_params() {
 #[test]
 fn a_cut_image_is_refused_or_named_damaged() {
     let bench = Bench::new();
-    for format in [Format::Uimage, Format::Elf, Format::Raw] {
+    for format in [Format::Uimage, Format::Fit, Format::Elf, Format::Raw] {
         let (_, built) = packed(&Request { format: Some(format), ..bench.full() });
         let whole = built.file.len();
         for length in [0, 1, 16, 63, 64, 100, 3000, whole / 2, whole - 0x2000] {

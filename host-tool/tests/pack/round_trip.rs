@@ -10,7 +10,7 @@ use stoop_core::manifest::Kind;
 
 use crate::bench::{Bench, Kernel, booted, packed, squashfs, tool, tree};
 
-const FORMATS: [Format; 3] = [Format::Uimage, Format::Elf, Format::Raw];
+const FORMATS: [Format; 4] = [Format::Uimage, Format::Fit, Format::Elf, Format::Raw];
 
 /// A kernel linked where the board's usually are.
 fn kernel_for(board: &board::Board) -> Kernel {
@@ -159,6 +159,14 @@ fn mkimage_and_readelf_accept_what_is_written() {
         assert!(output.status.success() && text.contains("MIPS Linux Kernel Image (uncompressed)"), "{text}");
         assert!(text.contains(&format!("Load Address: {load:08x}")) && text.contains("stoop 6.12.117"), "{text}");
     }
+    let (_, built) = packed(&Request { format: Some(Format::Fit), ..bench.full() });
+    let load = built.places.head.start() | 0x8000_0000;
+    for (name, arguments) in [("mkimage", ["-l"]), ("dumpimage", ["-l"])] {
+        let Some(output) = tool(name, &arguments, &bench.put("image.itb", &built.file)) else { continue };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("Default Configuration: 'stoop'"), "{name}: {text}");
+        assert!(text.contains(&format!("Load Address: 0x{load:x}")) && text.contains("Hash algo:    sha1"), "{text}");
+    }
     let (_, built) = packed(&Request { format: Some(Format::Elf), ..bench.full() });
     if let Some(output) = tool("readelf", &["-W", "-h", "-l"], &bench.put("elf", &built.file)) {
         let text = String::from_utf8_lossy(&output.stdout);
@@ -181,5 +189,49 @@ fn no_segment_looks_like_a_device_tree_to_kexec_and_all_are_page_aligned() {
         assert!(at % 0x1_0000 == 0 && !bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]), "0x{at:x}");
         assert!(*at >= ends, "in ascending order, each on pages of its own");
         ends = (at + bytes.len()).next_multiple_of(0x1_0000);
+    }
+}
+
+/// What U-Boot's own tool makes of a kernel: `more` are its options, such as `-E` for data behind the tree.
+fn mkimage_fit(bench: &Bench, kernel: &Kernel, more: &[&str]) -> Option<std::path::PathBuf> {
+    bench.put("flat", &kernel.elf());
+    let gzip = std::process::Command::new("gzip").args(["-kf", "flat"]).current_dir(bench.path(".")).status();
+    assert!(gzip.is_ok_and(|status| status.success()));
+    let load = kernel.load;
+    bench.put(
+        "image.its",
+        format!(
+            r#"/dts-v1/; / {{ description = "x"; #address-cells = <1>;
+            images {{
+                a {{ description = "a"; data = [00 01]; type = "kernel"; arch = "mips"; os = "linux"; compression = "none";
+                    load = <0>; entry = <0>; }};
+                b {{ description = "b"; data = /incbin/("flat.gz"); type = "kernel"; arch = "mips"; os = "linux";
+                    compression = "gzip"; load = <{load}>; entry = <{load}>;
+                    hash-1 {{ algo = "crc32"; }}; hash-2 {{ algo = "sha256"; }}; }};
+            }};
+            configurations {{ default = "two"; one {{ kernel = "a"; }}; two {{ kernel = "b"; }}; }}; }};"#
+        )
+        .as_bytes(),
+    );
+    let mut command = std::process::Command::new("mkimage");
+    let output = command.current_dir(bench.path(".")).args(more).args(["-f", "image.its", "image.itb"]).output();
+    let Ok(output) = output else {
+        eprintln!("skipped mkimage: not installed");
+        return None;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(bench.path("image.itb"))
+}
+
+#[test]
+fn a_kernel_in_a_fit_of_mkimage_is_packed_like_the_kernel_itself() {
+    let bench = Bench::new();
+    let kernel = Kernel::new(false);
+    for more in [&[][..], &["-E"], &["-E", "-B", "0x1000"], &["-E", "-p", "0x2000"]] {
+        let Some(path) = mkimage_fit(&bench, &kernel, more) else { return };
+        let (plan, built) = packed(&Request { kernel: path, ..bench.full() });
+        assert_eq!(plan.kernel.form.to_string(), "vmlinux in a FIT", "{more:?}");
+        assert_eq!((&plan.kernel.image, plan.kernel.load_address), (&kernel.bytes(), 0x10_0000), "{more:?}");
+        assert_eq!(booted(&built.file, Entry::None).handoff.entry_point, 0x10_0000);
     }
 }
