@@ -379,13 +379,13 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
     if let Some(value) = request.format {
         return Ok(Chosen { value, origin: Origin::Flag });
     }
-    let written = board.bootloader.containers.iter().find_map(|container| match container {
-        Container::UimageNone => Some(Format::Uimage),
-        Container::Elf => Some(Format::Elf),
-        Container::Raw => Some(Format::Raw),
+    let written = board.bootloader.containers.first().map(|container| match container {
+        Container::UimageNone => Format::Uimage,
+        Container::Elf => Format::Elf,
+        Container::Raw => Format::Raw,
         // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
-        Container::UimageLzma | Container::UimageGzip => Some(Format::Uimage),
-        Container::Fit => Some(Format::Fit),
+        Container::UimageLzma | Container::UimageGzip => Format::Uimage,
+        Container::Fit => Format::Fit,
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),

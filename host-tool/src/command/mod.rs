@@ -28,7 +28,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Verb {
     /// Make one image from kernel, device tree and root filesystem
-    Pack(pack::Args),
+    Pack(Box<pack::Args>),
     /// Show what is inside an image, and whether it is whole
     Inspect(inspect::Args),
     /// Show what the shim will decide and write, without a board

@@ -45,13 +45,16 @@ pub(crate) struct Fit<'a> {
     pub(crate) size: usize,
 }
 
+/// Names and values of a node.
+type Properties<'a> = Vec<(&'a str, &'a [u8])>;
+
 /// A node below /images or /configurations, with its properties.
 #[derive(Default)]
 struct Node<'a> {
     name: &'a str,
-    properties: Vec<(&'a str, &'a [u8])>,
+    properties: Properties<'a>,
     /// Nodes in it: hashes and signatures.
-    below: Vec<(&'a str, Vec<(&'a str, &'a [u8])>)>,
+    below: Vec<(&'a str, Properties<'a>)>,
 }
 
 impl<'a> Node<'a> {
