@@ -45,8 +45,11 @@ struct Work {
 }
 
 impl Work {
-    /// A source tree at `linux-test`, and fragments.
-    fn new() -> Self {
+    /// A source tree at `linux-test`, and fragments; nothing, after a line that says so, without make and patch.
+    fn new() -> Option<Self> {
+        if !is_installed("make") || !is_installed("patch") {
+            return None;
+        }
         let work = Work { root: tempfile::tempdir().unwrap() };
         for (path, text) in [
             ("linux-test/Makefile", MAKEFILE),
@@ -65,7 +68,7 @@ impl Work {
         let ko = work.path("linux-test/fs/x/x.bin");
         fs::create_dir_all(ko.parent().unwrap()).unwrap();
         fs::write(ko, Ko::new(Big).bytes()).unwrap();
-        work
+        Some(work)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -150,10 +153,6 @@ impl Work {
     }
 }
 
-fn is_ready() -> bool {
-    is_installed("make") && is_installed("patch")
-}
-
 const PATCH: &str = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
 const SECOND: &str = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1,5 +1,5 @@\n one\n TWO\n-three\n+THREE\n four\n five\n\
 --- /dev/null\n+++ b/init/new.c\n@@ -0,0 +1 @@\n+new\n";
@@ -161,10 +160,7 @@ const UNFIT: &str = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1,3 +1,3 @@\n zer
 
 #[test]
 fn an_archive_is_unpacked_once_and_a_second_run_builds_nothing() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let source = work.tar();
     let first = work.succeed(source, &["base.frag"], &["--modules"]);
     assert_eq!(first["release"], "6.12.0-test");
@@ -196,10 +192,7 @@ fn an_archive_is_unpacked_once_and_a_second_run_builds_nothing() {
 #[test]
 fn kernel_and_modules_are_second_names_of_the_trees_own_files() {
     use std::os::unix::fs::MetadataExt as _;
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     work.succeed("linux-test", &["base.frag"], &["--modules"]);
     let is_shared = |inside: &str, outside: &str| {
         let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
@@ -214,10 +207,7 @@ fn kernel_and_modules_are_second_names_of_the_trees_own_files() {
 
 #[test]
 fn a_changed_symbol_rebuilds_and_kernel_and_modules_come_together() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let source = work.tar();
     work.succeed(source, &["base.frag"], &["--modules"]);
     work.write("more.frag", "CONFIG_NEEDY=m\n");
@@ -228,10 +218,7 @@ fn a_changed_symbol_rebuilds_and_kernel_and_modules_come_together() {
 
 #[test]
 fn symbols_that_did_not_hold_are_listed_with_the_reason_and_the_earlier_build_stays() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let source = work.tar();
     work.succeed(source, &["base.frag"], &[]);
     let before = work.snapshot("out");
@@ -263,10 +250,7 @@ fn symbols_that_did_not_hold_are_listed_with_the_reason_and_the_earlier_build_st
 
 #[test]
 fn patches_are_applied_once_and_a_changed_series_is_taken_back() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let source = work.tar();
     work.write("1.patch", PATCH);
     work.write("2.patch", SECOND);
@@ -289,10 +273,7 @@ fn patches_are_applied_once_and_a_changed_series_is_taken_back() {
 
 #[test]
 fn a_patch_that_does_not_apply_leaves_the_tree_as_it_was_to_the_second() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let source = work.tar();
     work.write("1.patch", PATCH);
     work.write("2.patch", SECOND);
@@ -312,10 +293,7 @@ fn a_patch_that_does_not_apply_leaves_the_tree_as_it_was_to_the_second() {
 
 #[test]
 fn a_patch_that_is_none_or_leaves_the_tree_is_refused() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     work.write("none.patch", "hello\n");
     let text = work.fail("linux-test", &["base.frag"], &["--patch", "none.patch"]);
     assert!(text.contains("it changes no file"), "{text}");
@@ -326,10 +304,7 @@ fn a_patch_that_is_none_or_leaves_the_tree_is_refused() {
 
 #[test]
 fn a_failed_compilation_shows_the_error_and_keeps_the_earlier_results() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     work.succeed("linux-test", &["base.frag"], &[]);
     let before = work.read("out/vmlinux");
     work.write("linux-test/init/main.c", "BROKEN\n");
@@ -340,20 +315,14 @@ fn a_failed_compilation_shows_the_error_and_keeps_the_earlier_results() {
 
 #[test]
 fn a_defconfig_can_be_the_base() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     work.succeed("linux-test", &["base.frag"], &["--base", "test_defconfig"]);
     assert!(work.read("out/config").contains("CONFIG_FROM_BASE=y\n"));
 }
 
 #[test]
 fn sources_that_are_none_and_trees_of_another_archive_are_refused() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     let text = work.fail("nowhere.tar.xz", &["base.frag"], &[]);
     assert!(text.contains("nowhere.tar.xz"), "{text}");
     work.write("text.tar", "no archive at all, but long enough to be looked at\n");
@@ -375,10 +344,7 @@ fn sources_that_are_none_and_trees_of_another_archive_are_refused() {
 
 #[test]
 fn modules_of_a_kernel_without_modules_are_refused() {
-    if !is_ready() {
-        return;
-    }
-    let work = Work::new();
+    let Some(work) = Work::new() else { return };
     work.write("static.frag", "CONFIG_BASE=y\n");
     let text = work.fail("linux-test", &["static.frag"], &["--modules"]);
     assert!(text.contains("CONFIG_MODULES is not set"), "{text}");

@@ -1,6 +1,7 @@
 //! Modules: resolving, checking, bundling, and building the kernel they belong to. Small module files are made here, for
 //! both byte orders; kmod's own tools are the oracle where they are installed, Debian's kernels where they were fetched.
 
+mod bad_input;
 #[path = "../pack/bench.rs"]
 #[allow(dead_code, reason = "not all of the other test's workbench is needed here")]
 mod bench;

@@ -182,7 +182,7 @@ fn a_broken_module_file_is_told_apart_and_hurts_only_those_who_need_it() {
 }
 
 /// Makes the symbol table an unknown section, which is what `strip -s` leaves of it for a reader.
-fn strip_symbol_table(bytes: &mut [u8]) {
+pub fn strip_symbol_table(bytes: &mut [u8]) {
     let word = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
     let table = word(bytes, 0x20) as usize;
     let count = u16::from_be_bytes(bytes[0x30..0x32].try_into().unwrap()) as usize;
