@@ -13,6 +13,7 @@ use crate::board::{self, Board, Container};
 use crate::device_tree::{self, Facts};
 use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb, initrd};
 use crate::kconfig::Kconfig;
+use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -302,6 +303,15 @@ impl Plan {
     /// What the kernel is for.
     pub fn arch(&self) -> Arch {
         self.kernel.arch
+    }
+
+    /// The kernel reads the final device tree; else it knows only what the command line and the environment tell.
+    pub fn tree_is_seen(&self) -> bool {
+        let platform = self.kernel.config.as_ref().and_then(platform::of);
+        match self.handoff.value {
+            HandoffKind::Argv => platform.is_some_and(|platform| platform.tree == TreeFrom::UhiOrEnv),
+            HandoffKind::Uhi | HandoffKind::Appended | HandoffKind::Arm64 => true,
+        }
     }
 
     /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
