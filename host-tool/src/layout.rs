@@ -22,7 +22,7 @@ pub const LOW: usize = 0x1000;
 pub const PAGE: usize = stoop_core::prepare::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.
 pub const GRAIN: usize = crate::shim_image::GRAIN;
-/// For argc, argv, and a line of 4096 bytes.
+/// For the tables of argv and env, and a line of 4096 bytes.
 pub const ARGV_SIZE: usize = 0x2000;
 
 /// The stretches of a boot during which a region's bytes matter.
@@ -77,7 +77,7 @@ pub enum What {
     Relocation,
     /// Room for the final device tree.
     Tree,
-    /// Room for argc and argv.
+    /// Room for argv, env and the line.
     Argv,
     /// The initial ramdisk.
     Initrd,

@@ -15,6 +15,7 @@ use crate::input::initrd::{self, Initrd};
 use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb};
 use crate::kconfig::Kconfig;
 use crate::modules::{self, initrd::Included};
+use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -323,6 +324,15 @@ impl Plan {
     /// What the kernel is for.
     pub fn arch(&self) -> Arch {
         self.kernel.arch
+    }
+
+    /// The kernel reads the final device tree; else it knows only what the command line and the environment tell.
+    pub fn tree_is_seen(&self) -> bool {
+        let platform = self.kernel.config.as_ref().and_then(platform::of);
+        match self.handoff.value {
+            HandoffKind::Argv => platform.is_some_and(|platform| platform.tree == TreeFrom::UhiOrEnv),
+            HandoffKind::Uhi | HandoffKind::Appended | HandoffKind::Arm64 => true,
+        }
     }
 
     /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).

@@ -2,10 +2,11 @@
 
 mod memory;
 
+use stoop_core::bytes::words;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
-use stoop_core::mips::{Mips, kseg0, kseg1};
+use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::names::Name;
 use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare};
 use stoop_core::{Error, Region};
@@ -46,6 +47,8 @@ pub struct Called {
     pub entry_point: usize,
     /// a0 to a3.
     pub registers: [u32; 4],
+    /// The strings that a2 points to when the kernel is called with argc, argv and env.
+    pub env: Vec<Vec<u8>>,
 }
 
 /// A root filesystem in RAM, as the kernel hears of it.
@@ -224,10 +227,20 @@ fn booted<const BIG: bool>(
             .map_err(|_| gone())?;
     let tree = board.read(handoff.tree).ok_or_else(gone)?.to_vec();
     let cmdline = Facts::of(&tree)?.bootargs.unwrap_or_default();
+    let mut env = Vec::new();
+    if manifest.handoff() != HandoffKind::Uhi as u8 {
+        let [argc, argv, list, _] = handoff.registers;
+        let arguments = strings::<BIG>(board, argv).ok_or_else(gone)?;
+        if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {
+            return Err(Failure::new("argv and the final device tree have different lines").next("report this"));
+        }
+        env = strings::<BIG>(board, list).ok_or_else(gone)?;
+    }
     let payload = |kind: Kind| manifest.payload(kind as usize);
     let rootfs = payload(Kind::Rootfs).place;
     let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree), ("argv", manifest.argv())];
-    let places = [Kind::Kernel, Kind::Initrd, Kind::Rootfs].map(|kind| (kind.subject().text(), payload(kind).place));
+    let places =
+        [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env].map(|kind| (kind.subject().text(), payload(kind).place));
     regions.extend(places);
     regions.retain(|(_, region)| !region.is_empty());
     regions.sort_by_key(|(_, region)| region.start());
@@ -248,11 +261,27 @@ fn booted<const BIG: bool>(
             kind: handoff_name(manifest.handoff()),
             entry_point: handoff.entry_point,
             registers: handoff.registers.map(|register| register as u32),
+            env,
         },
         phram,
         regions,
         tree,
     })
+}
+
+/// The strings of a list of pointers that ends with NULL, as the kernel reads them.
+fn strings<const BIG: bool>(board: &Board, list: usize) -> Option<Vec<Vec<u8>>> {
+    let mut pointers = board.from(physical(list as u32)?)?.chunks_exact(4);
+    let mut strings = Vec::new();
+    loop {
+        let mut pointer = [0];
+        words(&mut pointer, pointers.next()?, BIG)?;
+        if pointer == [0] {
+            return Some(strings);
+        }
+        let bytes = board.from(physical(pointer[0])?)?;
+        strings.push(bytes.split(|byte| *byte == 0).next()?.to_vec());
+    }
 }
 
 /// The spelling of a manifest's handoff.

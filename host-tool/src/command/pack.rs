@@ -11,7 +11,7 @@ use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
-use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Phram, PhramChoice, Plan, Request};
+use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request};
 use crate::preflight::handoff_name;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
@@ -303,7 +303,11 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     let load = plan.board.typed(built.places.head.start());
     line("load address", format!("0x{load:08x}, which is the entry point too"));
     line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
-    line("handoff", format!("{} ({})", handoff_name(plan.handoff.value), plan.handoff.origin));
+    let why = match plan.handoff.origin {
+        Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
+        origin => origin.to_string(),
+    };
+    line("handoff", format!("{} ({why})", handoff_name(plan.handoff.value)));
     line(
         "phram",
         match plan.phram.value {

@@ -108,6 +108,7 @@ fn booted_value(booted: &Booted) -> Value {
             "kind": booted.handoff.kind,
             "entry-point": booted.handoff.entry_point,
             "registers": booted.handoff.registers.map(|register| format!("0x{register:08x}")),
+            "env": booted.handoff.env.iter().map(|string| shown(string)).collect::<Vec<_>>(),
         },
         "phram": booted.phram.map(|phram| json!({
             "start": phram.region.start(),
@@ -137,6 +138,9 @@ fn text(outcome: &Outcome, memory: bool) -> String {
         booted.handoff.kind,
         stoop_core::mips::kseg0(booted.handoff.entry_point)
     );
+    for string in &booted.handoff.env {
+        text += &format!("environment  {}\n", shown(string));
+    }
     if let Some(phram) = booted.phram {
         let name = phram.alias.map_or("named on the command line".into(), |alias| format!("mtd{alias}"));
         text += &format!("phram        0x{:08x}, 0x{:x} bytes, {name}\n", phram.region.start(), phram.region.size());

@@ -1,6 +1,7 @@
 //! From a plan to the bytes of an image: the tree with its command line, stored payloads, layout, params, manifest, and the
 //! container around them.
 
+mod argv;
 mod codec;
 pub mod container;
 mod fit;
@@ -122,20 +123,24 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     // The loader of an ELF file can put a kernel that needs no decoder where it belongs.
     let apart = plan.format.value == Format::Elf && kernel.codec == Codec::Store;
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
-    let mut line = command_line(plan, Region::EMPTY)?;
+    let mut line = command_line(plan, &Places::default())?;
     let tree_size = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line).map(|tree| tree.len())).transpose()?;
     let shim = shim_image::prebuilt(plan.arch())?;
     let crc = Crc32::new();
 
     let run_size = shim_image::run_size(shim)?;
+    // Its addresses have a fixed width, too.
+    let tables_size = argv::tables(plan, &Places::default(), 0)?.map_or(0, |(block, _)| block.len());
     let mut reserved = 0;
     let mut skew = 0;
     loop {
         let manifest_at = reserved;
         let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
         let dtb_end = dtb_at + tree_size.unwrap_or(0);
-        let kernel_at = dtb_end.next_multiple_of(16) + skew;
-        let head = if apart { dtb_end } else { kernel_at + kernel.bytes.len() };
+        let tables_at = dtb_end.next_multiple_of(16);
+        let tables_end = tables_at + tables_size;
+        let kernel_at = tables_end.next_multiple_of(16) + skew;
+        let head = if apart { tables_end } else { kernel_at + kernel.bytes.len() };
         let places = layout::place(&need(plan, head, run_size, tree_size)?)?;
         let load = places.head.start();
         if !apart && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
@@ -150,7 +155,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             continue;
         }
 
-        line = command_line(plan, places.rootfs)?;
+        line = command_line(plan, &places)?;
         let dtb = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line)).transpose()?;
         let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len());
         let kernel_place = kernel_place.unwrap_or(Region::EMPTY);
@@ -158,11 +163,15 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let rootfs = plan.rootfs.as_ref().map(|rootfs| Cow::Borrowed(&rootfs.bytes[..]));
         let kernel_source = if apart { kernel_place.start() } else { load + kernel_at };
         let memory = plan.kernel.memory_size as usize;
+        let tables = argv::tables(plan, &places, places.tree.start())?;
         let parts = [
             Some(Part::new(Kind::Kernel, kernel.clone(), kernel_source, kernel_place, memory)),
             initrd.map(|bytes| Part::in_place(Kind::Initrd, bytes, places.initrd)),
             rootfs.map(|bytes| Part::in_place(Kind::Rootfs, bytes, places.rootfs)),
             dtb.map(|bytes| Part::new(Kind::Dtb, codec::stored(Cow::Owned(bytes)), load + dtb_at, Region::EMPTY, 0)),
+            tables.map(|(bytes, place)| {
+                Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), load + tables_at, place, place.size())
+            }),
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
         let listing = listing(plan, &places, &parts, load + manifest_at);
@@ -262,10 +271,11 @@ fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Nee
     })
 }
 
-/// The base line with phram's words. `rootfs` may be empty: then the addresses in it mean nothing, but the length is right.
-fn command_line(plan: &Plan, rootfs: Region) -> Result<Vec<u8>> {
+/// The base line with the words for what the device tree cannot tell. With `places` of nothing the addresses in it mean
+/// nothing, but the length is right.
+fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     let mut line = plan.line.clone();
-    let (start, size) = (rootfs.start(), rootfs.size());
+    let (start, size) = (places.rootfs.start(), places.rootfs.size());
     let root =
         |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
     if plan.dtb.is_some() {
@@ -280,6 +290,11 @@ fn command_line(plan: &Plan, rootfs: Region) -> Result<Vec<u8>> {
             }
         };
         add_words(&mut line, words.as_bytes());
+    }
+    if let Some(initrd) = plan.initrd.as_ref().filter(|_| plan.dtb.is_some() && !plan.tree_is_seen()) {
+        // A virtual address (arch/mips/kernel/setup.c: rd_start_early).
+        let start = stoop_core::mips::kseg0(places.initrd.start()) as u32;
+        add_words(&mut line, format!("rd_start=0x{start:08x} rd_size=0x{:08x}", initrd.len()).as_bytes());
     }
     if line.len() > LONGEST_LINE {
         return Err(Failure::new(format!(
@@ -361,7 +376,7 @@ fn listing(plan: &Plan, places: &Places, parts: &[Part<'_>], manifest: usize) ->
         },
         alias: ALIAS,
         tree: slot.unwrap_or(places.tree),
-        argv: places.argv,
+        argv: argv::line_room(places),
         entry_point: plan.kernel.entry_point as usize,
         payloads,
     }

@@ -64,7 +64,7 @@ pub struct Need {
 }
 
 /// Where everything goes; empty regions for what is not there. Proven.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Places {
     /// Where the bootloader fetches the file to.
     pub download: usize,
@@ -74,7 +74,7 @@ pub struct Places {
     pub head: Region,
     /// Room for the final tree.
     pub tree: Region,
-    /// Room for argc and argv.
+    /// Room for argv, env and the line.
     pub argv: Region,
     /// In whole pages.
     pub initrd: Region,

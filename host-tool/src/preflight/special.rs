@@ -171,6 +171,13 @@ const APPENDED: [&str; 2] = ["MIPS_RAW_APPENDED_DTB", "MIPS_ELF_APPENDED_DTB"];
 
 pub(super) fn slot_is_known(context: &Context) -> Vec<Finding> {
     let Some(symbol) = APPENDED.into_iter().find(|symbol| context.config.is_yes(symbol)) else { return Vec::new() };
+    if let Some(platform) = context.platform
+        && !matches!(platform.tree, TreeFrom::Uhi | TreeFrom::UhiOrEnv)
+    {
+        // mti-malta/malta-setup.c: plat_get_fdt has its own idea; others look for none or speak a protocol of their own.
+        let says = "this platform does not look into the appended slot";
+        return vec![Finding::of(Level::No, platform.symbol, &Value::Yes, says).fix("use --handoff argv")];
+    }
     vec![match context.kernel.appended_dtb {
         Some((at, _)) => Finding::of(Level::Ok, symbol, &Value::Yes, format!("the slot is at 0x{at:x}")),
         None => Finding::of(Level::No, symbol, &Value::Yes, "where the slot lies is not in this file")

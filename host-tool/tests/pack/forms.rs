@@ -41,7 +41,36 @@ fn a_kernel_that_takes_its_line_from_argv_gets_it_there() {
     assert_eq!(booted.handoff.kind, "argv");
     assert_eq!(booted.handoff.registers[0], 2);
     assert_eq!(booted.handoff.registers[1] as usize, built.places.argv.start() | 0x8000_0000);
-    assert!(String::from_utf8(booted.cmdline).unwrap().ends_with("rootfstype=squashfs liminix x=1"));
+    let line = String::from_utf8(booted.cmdline.clone()).unwrap();
+    assert!(line.ends_with("liminix x=1"), "{line}");
+    // What the tree would tell: the kernel does not see it.
+    let (start, size) = (built.places.initrd.start() | 0x8000_0000, b"070701 is what a cpio archive begins with".len());
+    assert!(line.contains(&format!("rootfstype=squashfs rd_start=0x{start:08x} rd_size=0x{size:08x} ")), "{line}");
+    assert_eq!(booted.handoff.env, [b"memsize=0x10000000"]);
+}
+
+#[test]
+fn ath79_finds_the_final_tree_by_its_environment_and_needs_no_other_words() {
+    let bench = Bench::new();
+    let request = with_config(&bench, &MALTA.replace("MIPS_MALTA", "ATH79"));
+    let (plan, built) = packed(&request);
+    assert_eq!((plan.handoff.value, plan.handoff.origin), (HandoffKind::Argv, Origin::Kernel));
+    assert!(plan.handoff_reason.contains("fdt_start"), "{}", plan.handoff_reason);
+    let booted = booted(&built.file, Entry::Argv(b"liminix x=1".to_vec()));
+    let tree = built.places.tree.start() | 0x8000_0000;
+    assert_eq!(booted.handoff.env, [format!("fdt_start=0x{tree:08x}").into_bytes()]);
+    assert!(!String::from_utf8(booted.cmdline).unwrap().contains("rd_start="));
+}
+
+#[test]
+fn a_kernel_that_reads_no_known_environment_gets_the_bootloaders() {
+    let bench = Bench::new();
+    let request = with_config(&bench, &MALTA.replace("MIPS_MALTA", "BCM47XX"));
+    let (_, built) = packed(&Request { phram: PhramChoice::Cmdline, ..request });
+    let booted = booted(&built.file, Entry::Argv(b"liminix x=1".to_vec()));
+    assert_eq!(booted.handoff.env, Vec::<Vec<u8>>::new());
+    let table = built.places.argv.start() + stoop_core::manifest::argv::ENV;
+    assert_ne!(booted.handoff.registers[2] as usize, table | 0x8000_0000, "not the empty one of its own");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn simulate_has_its_shape_for_success_and_failure() {
     let expected = json!({
         "ok": "bool", "failed": [], "warnings": [],
         "cmdline": "string", "verdict": "string", "entry": "string", "slot": "string",
-        "handoff": {"kind": "string", "entry-point": "number", "registers": ["string"]},
+        "handoff": {"kind": "string", "entry-point": "number", "registers": ["string"], "env": []},
         "phram": {"start": "number", "size": "number", "alias": "number"},
         "regions": [{"name": "string", "start": "number", "size": "number"}],
     });

@@ -9,7 +9,7 @@
 //! | 2 | machine, handoff, phram, number of the `mtdN` alias (a byte each, high one first) |
 //! | 3 | spare |
 //! | 4, 6 | region for the final device tree: start, size |
-//! | 8, 10 | region for argc, argv and env: start, size |
+//! | 8, 10 | region for argv's one argument, the command line with its NUL: start, size |
 //! | 12 | the kernel's entry point |
 //! | 14… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
 //! | last | CRC-32 of all before it |
@@ -23,8 +23,8 @@
 //! | 2, 4 | source: address, stored size |
 //! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
 //!
-//! Device tree and environment have no destination of their own: the tree that the kernel gets is written into the
-//! region at 4, the environment into the one at 8.
+//! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 4. The tables
+//! of [`argv`] have one; the line goes into the region at 8.
 
 use crate::block;
 use crate::bytes::{put, wide};
@@ -84,6 +84,44 @@ pub enum Phram {
     Tree = 1,
 }
 
+/// The payload [`Kind::Env`]: what argc, argv and env of the kernel point to (arch/mips/fw/lib/cmdline.c: fw_init_cmdline,
+/// fw_getenv), as the kernel reads it. Only the line itself is missing: the shim writes it elsewhere.
+///
+/// 32-bit words in the byte order of the machine: argv[0], which points to an empty string, since some kernels skip it and
+/// others do not; argv[1], the line; NULL; env's pointers; NULL; then the strings.
+pub mod argv {
+    use crate::bytes::{Writer, put};
+
+    /// Where env's pointers begin, in bytes.
+    pub const ENV: usize = 12;
+    /// Bytes of a block without an environment: five words, the last one the empty string.
+    pub const NO_ENV: usize = 20;
+
+    /// Writes the block for virtual address `at` to the front of `out` and returns its length in bytes; the line will be at
+    /// virtual address `line`, `env` is `name=value` strings without NUL. `None` when it does not fit.
+    pub fn encode(out: &mut [u8], at: u32, line: u32, env: &[&[u8]], big_endian: bool) -> Option<usize> {
+        let tables = ENV + (env.len() + 1) * 4;
+        let (words, strings) = out.split_at_mut_checked(tables)?;
+        let mut strings = Writer::new(strings);
+        let empty = at + tables as u32;
+        words.fill(0);
+        strings.bytes(&[0])?;
+        let mut words = words.chunks_exact_mut(4);
+        for pointer in [empty, line, 0] {
+            put(words.next()?, pointer, big_endian);
+        }
+        for string in env {
+            put(words.next()?, empty + strings.len() as u32, big_endian);
+            strings.bytes(string)?;
+            strings.bytes(&[0])?;
+        }
+        while !strings.len().is_multiple_of(4) {
+            strings.bytes(&[0])?;
+        }
+        Some(tables + strings.len())
+    }
+}
+
 /// What a payload is, in the order of delivery: what is needed last comes last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -94,7 +132,7 @@ pub enum Kind {
     Initrd = 1,
     /// The root filesystem, for phram.
     Rootfs = 2,
-    /// `name=value` strings for the argv handoff's environment, each ending with NUL.
+    /// The tables and strings of [`argv`], ready for the argv and appended handoffs.
     Env = 3,
     /// The device tree that the final one is made from.
     Dtb = 4,
@@ -204,7 +242,7 @@ impl Manifest {
         self.region(4)
     }
 
-    /// Room for argc, argv and env; empty unless the handoff needs it.
+    /// Room for argv's one argument, the command line; empty unless the handoff needs it.
     pub fn argv(&self) -> Region {
         self.region(8)
     }
@@ -268,7 +306,7 @@ pub struct Listing {
     pub alias: u8,
     /// Room for the final device tree.
     pub tree: Region,
-    /// Room for argc, argv and env; empty unless the handoff needs it.
+    /// Room for argv's one argument, the command line; empty unless the handoff needs it.
     pub argv: Region,
     /// The kernel's first instruction.
     pub entry_point: usize,

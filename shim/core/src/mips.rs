@@ -1,10 +1,10 @@
 //! MIPS32: KSEG pointers, argc and argv, the Unified Hosting Interface.
 
 use crate::abi::Abi;
-use crate::bootargs::{Entry, Line, is_text};
-use crate::bytes::{Writer, find, put, words};
+use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
+use crate::bytes::{Writer, find, words};
 use crate::fdt::{self, Tree};
-use crate::manifest::{HandoffKind, Machine, Manifest};
+use crate::manifest::{HandoffKind, Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::{Code, Error, Region, Result, Subject};
@@ -64,15 +64,29 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         Entry { kind, tree, too_long: fits == Some(false) }
     }
 
-    fn leave<M: Memory>(manifest: &Manifest, tree: Region, memory: &mut M) -> Result<[usize; 4]> {
+    fn leave<M: Memory>(
+        manifest: &Manifest,
+        tree: Region,
+        registers: &[usize; 4],
+        memory: &mut M,
+    ) -> Result<[usize; 4]> {
         if manifest.handoff() == HandoffKind::Uhi as u8 {
             return Ok([UHI as usize, kseg0(tree.start()), 0, 0]);
         }
-        let room = manifest.argv();
+        let (table, room) = (manifest.payload(Kind::Env as usize).place, manifest.argv());
         let error = Error::new(Code::ArgvRoom, Subject::Argv, room.size());
-        let (tree, block) = memory.pair(tree, room).ok_or(error)?;
-        let line = fdt::bootargs(Tree::new(tree)?.chosen_bootargs().unwrap_or(&[]));
-        argv_block::<BIG>(kseg0(room.start()) as u32, line, block).ok_or(error)
+        let (tree, block) = memory.pair(tree, room).filter(|_| !table.is_empty()).ok_or(error)?;
+        let mut line = Writer::new(block);
+        line.bytes(fdt::bootargs(Tree::new(tree)?.chosen_bootargs().unwrap_or(&[]))).ok_or(error)?;
+        line.bytes(&[0]).ok_or(error)?;
+        let argv = kseg0(table.start());
+        let mut env = argv.wrapping_add(argv::ENV);
+        // Nothing is packed: the bootloader's own, if it has one.
+        if table.size() <= argv::NO_ENV && environment::<BIG, M>(registers[2] as u32, memory).is_some() {
+            env = registers[2];
+        }
+        // argc = 2: the kernel joins its arguments with blanks, so one with blanks in it is as good as many.
+        Ok([2, argv, env, 0])
     }
 }
 
@@ -100,40 +114,41 @@ fn join<const BIG: bool, M: Memory>(argc: u32, argv: u32, memory: &M, line: &mut
         if pointer == [0] {
             continue;
         }
-        let bytes = memory.from(physical(pointer[0])?)?;
-        let bytes = bytes.get(..=line.capacity()).unwrap_or(bytes);
-        let length = find(bytes, 0);
-        let text = bytes.get(..length)?;
-        if !is_text(text) {
-            return None;
-        }
-        if index == 0 && find(text, b'=') == length {
+        let (text, ends) = string(pointer[0], memory)?;
+        if index == 0 && find(text, b'=') == text.len() {
             continue;
         }
         if index > 1 || !line.is_empty() {
             let _ = line.push(b' ');
         }
-        if length == bytes.len() || line.extend_from_slice(text).is_err() {
+        if !ends || line.extend_from_slice(text).is_err() {
             return Some(false);
         }
     }
     (argc != 0).then_some(true)
 }
 
-/// argc = 2: an empty argv[0], which every kernel skips, and the whole line as argv[1]; no environment.
-///
-/// The kernel joins argv with blanks, so one argument with blanks in it gives the same line as many without.
-fn argv_block<const BIG: bool>(base: u32, line: &[u8], block: &mut [u8]) -> Option<[usize; 4]> {
-    const TABLE: usize = 16;
-    let (table, strings) = block.split_at_mut_checked(TABLE)?;
-    // argv[0] is the NUL in front of the line. The last two words end argv and the environment.
-    let empty = base.wrapping_add(TABLE as u32);
-    for (slot, pointer) in table.chunks_exact_mut(4).zip([empty, empty.wrapping_add(1), 0, 0]) {
-        put(slot, pointer, BIG);
+/// The text at `pointer` up to its NUL, and whether it has one before it is longer than any line.
+#[inline(never)]
+fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
+    let bytes = memory.from(physical(pointer)?)?;
+    let bytes = bytes.get(..=MAX_LINE).unwrap_or(bytes);
+    let length = find(bytes, 0);
+    let text = bytes.get(..length)?;
+    is_text(text).then_some((text, length != bytes.len()))
+}
+
+/// Whether `list` points to pointers to strings up to a NULL, as the kernel's fw_getenv (arch/mips/fw/lib/cmdline.c) will
+/// follow them; it checks none. Looked at after delivery: what lies there now is what the kernel reads.
+fn environment<const BIG: bool, M: Memory>(list: u32, memory: &M) -> Option<()> {
+    let mut pointers = memory.from(physical(list)?).filter(|_| list & 3 == 0)?;
+    loop {
+        let mut pointer = [0];
+        words(&mut pointer, pointers, BIG)?;
+        pointers = pointers.get(4..)?;
+        if pointer == [0] {
+            return Some(());
+        }
+        string(pointer[0], memory)?;
     }
-    let mut writer = Writer::new(strings);
-    writer.bytes(&[0])?;
-    writer.bytes(line)?;
-    writer.bytes(&[0])?;
-    Some([2, base as usize, base.wrapping_add(12) as usize, 0])
 }

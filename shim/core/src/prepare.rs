@@ -105,7 +105,7 @@ pub fn prepare<A: Abi, M: Memory>(
                     write_tree::<A, M>(&manifest, memory, params.ram(), loader, &entry, &scratch.line, &mut report)?;
                 Ok(Handoff {
                     entry_point: manifest.entry_point(),
-                    registers: A::leave(&manifest, tree.0, memory)?,
+                    registers: A::leave(&manifest, tree.0, &registers, memory)?,
                     tree: tree.0,
                     count_at: tree.1,
                 })

@@ -9,7 +9,7 @@ use stoop_core::abi::Abi;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Edits, Tree};
-use stoop_core::manifest::{HandoffKind, Kind, Listing};
+use stoop_core::manifest::{self, HandoffKind, Kind, Listing};
 use stoop_core::mips::Mips;
 use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params, Settings, SlotAt};
@@ -188,49 +188,143 @@ fn without_a_packed_tree_the_bootloaders_is_the_base_and_its_line_counts_as_boot
     assert_eq!(self::boot(&image, Some(b"a")).said(), "E20 dtb missing");
 }
 
-#[test]
-fn argv_kernels_get_the_line_as_one_argument() {
-    for handoff in [HandoffKind::Argv, HandoffKind::Appended] {
-        let boot = boot(&image(&dtb(b"console=x"), |listing| listing.handoff = handoff), Some(b"liminix"));
-        let [argc, argv, env, zero] = boot.result.as_ref().unwrap().0.registers.map(|register| register as u32);
-        assert_eq!((argc, argv, zero), (2, 0x8000_0000 | ARGV_AT as u32, 0));
-        let word = |at: u32| {
-            let bytes = boot.memory.at(region((at & 0x1fff_ffff) as usize, 4));
-            u32::from_le_bytes(bytes.try_into().unwrap())
-        };
-        let text = |at: u32| {
-            let bytes = &boot.memory.ram[(at & 0x1fff_ffff) as usize..];
-            bytes[..bytes.iter().position(|byte| *byte == 0).unwrap()].to_vec()
-        };
-        assert_eq!(text(word(argv)), b"");
-        assert_eq!(text(word(argv + 4)), b"console=x liminix");
-        assert_eq!((word(argv + 8), word(env)), (0, 0));
+/// Tables for an image's kernel, with that environment.
+fn table(env: &[&[u8]]) -> Vec<u8> {
+    let mut block = vec![0xee; 0x1000];
+    let (at, line) = (0x8000_0000 | TABLE_AT as u32, 0x8000_0000 | ARGV_AT as u32);
+    let length = manifest::argv::encode(&mut block, at, line, env, false).unwrap();
+    block.truncate(length);
+    block
+}
+
+fn argv_image(line: &[u8], env: &[&[u8]], edit: impl Fn(&mut Listing)) -> Vec<u8> {
+    image_with(&dtb(line), &table(env), |listing| {
+        listing.handoff = HandoffKind::Argv;
+        edit(listing);
+    })
+}
+
+/// The kernel's registers, and what it reads behind pointers.
+struct Called<'a> {
+    registers: [u32; 4],
+    memory: &'a Machinery,
+}
+
+impl Called<'_> {
+    fn of(boot: &Boot) -> Called<'_> {
+        let registers = boot.result.as_ref().unwrap().0.registers.map(|register| register as u32);
+        Called { registers, memory: &boot.memory }
+    }
+
+    fn word(&self, at: u32) -> u32 {
+        let bytes = self.memory.at(region((at & 0x1fff_ffff) as usize, 4));
+        u32::from_le_bytes(bytes.try_into().unwrap())
+    }
+
+    fn text(&self, at: u32) -> &[u8] {
+        let bytes = &self.memory.ram[(at & 0x1fff_ffff) as usize..];
+        &bytes[..bytes.iter().position(|byte| *byte == 0).unwrap()]
+    }
+
+    /// The strings of a list that ends with NULL.
+    fn list(&self, at: u32) -> Vec<&[u8]> {
+        let pointers = (0..).map(|index| self.word(at + 4 * index)).take_while(|pointer| *pointer != 0);
+        pointers.map(|pointer| self.text(pointer)).collect()
     }
 }
 
 #[test]
-fn the_argv_block_fits_to_the_byte() {
-    let room = |size: usize| {
-        boot(
-            &image(&dtb(b"console=x"), |listing| {
-                listing.handoff = HandoffKind::Argv;
-                listing.argv = region(ARGV_AT, size);
-            }),
-            None,
-        )
+fn argv_kernels_get_the_line_as_one_argument_and_the_packed_environment() {
+    for handoff in [HandoffKind::Argv, HandoffKind::Appended] {
+        for env in [&[] as &[&[u8]], &[b"memsize=0x4000000"], &[b"fdt_start=0x81000000", b"x=", b"y=z"]] {
+            let boot = boot(&argv_image(b"console=x", env, |listing| listing.handoff = handoff), Some(b"liminix"));
+            let called = Called::of(&boot);
+            let [argc, argv, environment, zero] = called.registers;
+            assert_eq!((argc, argv, zero), (2, 0x8000_0000 | TABLE_AT as u32, 0));
+            assert_eq!(called.list(argv), [&b""[..], b"console=x liminix"]);
+            assert_eq!(called.list(environment), env);
+        }
+    }
+}
+
+/// A machine whose bootloader has that environment at 0xa000, as [`machine`] has the line.
+fn machine_with_env(image: &[u8], env: &[u8]) -> Machinery {
+    let (mut memory, _) = machine(image, Some(b"liminix"));
+    memory.put(0xa000, &[0, 0xb0, 0, 0x80, 8, 0xb0, 0, 0xa0, 0, 0, 0, 0]);
+    memory.put(0xb000, env);
+    memory
+}
+
+#[test]
+fn without_a_packed_environment_the_bootloaders_is_passed_on_if_it_is_one() {
+    const A2: u32 = 0xa000_a000;
+    let boot_with_env = |image: &[u8], env: &[u8], a2| {
+        let settings = settings(CookieRule::Contains, b"liminix", b"");
+        boot_with(machine_with_env(image, env), &settings, [2, 0x8000_8000, a2, 0])
     };
-    // Four pointers, the empty argv[0], the line and its NUL.
-    let enough = 16 + 1 + 9 + 1;
-    assert!(room(enough).result.is_ok());
-    for size in [0, 15, 16, enough - 1] {
+    let (none, some) = (argv_image(b"x", &[], |_| {}), argv_image(b"x", &[b"memsize=64"], |_| {}));
+    let good = &[&b"memsize\0"[..], b"64\0"].concat()[..];
+    let boot = boot_with_env(&none, good, A2);
+    let called = Called::of(&boot);
+    assert_eq!((called.registers[2], called.list(A2)), (A2, vec![&b"memsize"[..], b"64"]));
+
+    let packed = boot_with_env(&some, good, A2);
+    let called = Called::of(&packed);
+    assert_eq!(called.list(called.registers[2]), [b"memsize=64"], "what is packed wins");
+
+    let own = 0x8000_0000 | (TABLE_AT + manifest::argv::ENV) as u32;
+    for (env, a2) in [(good, 0), (good, A2 + 1), (good, 0x2000), (good, 0xc000_a000), (b"memsize\06\x01\0\0", A2)] {
+        let boot = boot_with_env(&none, env, a2);
+        let called = Called::of(&boot);
+        assert_eq!((called.registers[2], called.word(own)), (own, 0), "{a2:x}");
+    }
+    // Pointers without an end: to the end of what can be read.
+    let mut memory = machine_with_env(&none, good);
+    let end = memory.run.start();
+    memory.put(end - 8, &[0, 0xb0, 0, 0x80, 0, 0xb0, 0, 0x80]);
+    let settings = settings(CookieRule::Contains, b"liminix", b"");
+    let boot = boot_with(memory, &settings, [2, 0x8000_8000, 0x8000_0000 | (end as u32 - 8), 0]);
+    assert_eq!(Called::of(&boot).registers[2], own);
+}
+
+#[test]
+fn the_line_fits_its_room_to_the_byte() {
+    let room = |size: usize| boot(&argv_image(b"console=x", &[], |listing| listing.argv = region(ARGV_AT, size)), None);
+    // The line and its NUL.
+    assert!(room(9 + 1).result.is_ok());
+    for size in [0, 1, 9] {
         assert_eq!(room(size).said(), "E30 argv room", "{size}");
     }
+    let no_table = image(&dtb(b"console=x"), |listing| listing.handoff = HandoffKind::Argv);
+    assert_eq!(boot(&no_table, None).said(), "E30 argv room");
+}
+
+#[test]
+fn tables_fit_to_the_byte_and_only_whole() {
+    let env = [&b"a=b"[..], b"c=dd"];
+    let encode = |size: usize, big_endian| {
+        let mut block = vec![0xee; size];
+        manifest::argv::encode(&mut block, 0x8000_1000, 0x8000_2000, &env, big_endian).map(|length| {
+            block.truncate(length);
+            block
+        })
+    };
+    let words = [0x8000_1018u32, 0x8000_2000, 0, 0x8000_1019, 0x8000_101d, 0];
+    let strings = b"\0a=b\0c=dd\0\0\0";
+    let whole: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).chain(*strings).collect();
+    assert_eq!(encode(whole.len(), true), Some(whole.clone()));
+    let little: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).chain(*strings).collect();
+    assert_eq!(encode(0x100, false), Some(little));
+    for size in 0..whole.len() {
+        assert_eq!(encode(size, true), None, "{size}");
+    }
+    assert_eq!(table(&[]).len(), manifest::argv::NO_ENV);
 }
 
 #[test]
 fn every_damaged_payload_is_found_before_anything_moves() {
-    for (index, at) in STORED.into_iter().enumerate().filter(|(index, _)| *index != Kind::Env as usize) {
-        let mut image = image(&dtb(b"x"), |_| {});
+    for (index, at) in STORED.into_iter().enumerate() {
+        let mut image = argv_image(b"x", &[b"a=b"], |_| {});
         image[at] ^= 0x40;
         let boot = boot(&image, None);
         assert_eq!(boot.said(), format!("E12 {} crc", Kind::ALL[index].subject().text()));
@@ -339,7 +433,7 @@ fn a_payload_may_move_over_its_own_source_but_not_be_decoded_there() {
 fn an_appended_tree_lies_in_the_kernel() {
     let inside = |handoff| {
         boot(
-            &image(&dtb(b"x"), |listing| {
+            &image_with(&dtb(b"x"), &table(&[]), |listing| {
                 listing.handoff = handoff;
                 listing.payloads[0].as_mut().unwrap().memory_size = 0x4000;
                 listing.tree = region(KERNEL_AT + 0x100, 0x3000);

@@ -131,19 +131,26 @@ pub const INITRD_AT: usize = 0x3_0000;
 pub const TREE_AT: usize = 0x4_0000;
 pub const TREE_ROOM: usize = 0x4000;
 pub const ARGV_AT: usize = 0x5_0000;
+pub const TABLE_AT: usize = 0x5_2000;
 
 /// Where payloads lie in the image, counted from the manifest.
 pub const STORED: [usize; 5] = [0x400, 0x600, 0x800, 0xa00, 0xc00];
 
 /// An image with kernel, initrd, rootfs and tree, its manifest first; `edit` changes the listing.
 pub fn image(dtb: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
+    image_with(dtb, b"", edit)
+}
+
+/// As [`image`], with tables for the kernel's argv and environment.
+pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
     let mut listing = NO_PAYLOADS.clone();
     listing.tree = region(TREE_AT, TREE_ROOM);
     listing.argv = region(ARGV_AT, 0x1100);
     listing.phram = Phram::Tree;
     listing.alias = 7;
-    let contents: [&[u8]; 5] = [KERNEL, INITRD, ROOTFS, b"", dtb];
-    let places = [Some((KERNEL_AT, 0x100)), Some((INITRD_AT, INITRD.len())), Some((ROOTFS_AT, 0x1000)), None, None];
+    let contents: [&[u8]; 5] = [KERNEL, INITRD, ROOTFS, table, dtb];
+    let places = [(KERNEL_AT, 0x100), (INITRD_AT, INITRD.len()), (ROOTFS_AT, 0x1000), (TABLE_AT, table.len())];
+    let places = places.map(Some).into_iter().chain([None]).collect::<Vec<_>>();
     for kind in Kind::ALL {
         let index = kind as usize;
         let bytes = contents[index];

@@ -1,0 +1,53 @@
+//! What a kernel that is called with argc, argv and env finds there: the tables are made here, where every address is known;
+//! the shim only writes the line.
+
+use stoop_core::Region;
+use stoop_core::manifest::{HandoffKind, argv};
+use stoop_core::mips::kseg0;
+
+use crate::layout::{ARGV_SIZE, Places};
+use crate::plan::Plan;
+use crate::preflight::platform::{self, TreeFrom};
+use crate::{Failure, Result};
+
+/// For the tables; the line has what is behind: 4096 bytes, as many as the kernel takes.
+const TABLES: usize = 0x1000;
+const _: () = assert!(ARGV_SIZE - TABLES == super::LONGEST_LINE + 1);
+
+/// Room for the line with its NUL.
+pub(super) fn line_room(places: &Places) -> Region {
+    Region::between(places.argv.start() + TABLES, places.argv.end()).unwrap_or_default()
+}
+
+/// The tables, and where they go; `tree` is where the final device tree will be.
+///
+/// # Errors
+/// An environment that is too long.
+pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option<(Vec<u8>, Region)>> {
+    if plan.handoff.value == HandoffKind::Uhi {
+        return Ok(None);
+    }
+    let environment = environment(plan, tree);
+    let strings: Vec<&[u8]> = environment.iter().map(String::as_bytes).collect();
+    let (at, line) = (places.argv.start(), line_room(places).start());
+    let mut block = vec![0; TABLES];
+    let length = argv::encode(&mut block, kseg0(at) as u32, kseg0(line) as u32, &strings, plan.arch().big_endian())
+        .ok_or_else(|| Failure::new(format!("the environment does not fit 0x{TABLES:x} bytes")).next("report this"))?;
+    block.truncate(length);
+    Ok(Some((block, Region::new(at, length).unwrap_or_default())))
+}
+
+/// `name=value`, which every kernel tells from YAMON's pairs by the `=` in the first one (arch/mips/fw/lib/cmdline.c:
+/// fw_getenv). Empty: the bootloader's environment is passed on.
+fn environment(plan: &Plan, tree: usize) -> Vec<String> {
+    let platform = plan.kernel.config.as_ref().and_then(platform::of);
+    match platform.map(|platform| platform.tree) {
+        // arch/mips/ath79/setup.c: plat_mem_setup. Comes before every other tree, so not beside one in the kernel's slot.
+        Some(TreeFrom::UhiOrEnv) if plan.handoff.value == HandoffKind::Argv => {
+            vec![format!("fdt_start=0x{:08x}", kseg0(tree) as u32)]
+        }
+        // arch/mips/mti-malta/malta-dtshim.c: append_memory. In bytes there; U-Boot's own is in MiB on some boards.
+        Some(TreeFrom::BuiltIn) => vec![format!("memsize=0x{:08x}", plan.board.ram.size())],
+        _ => Vec::new(),
+    }
+}
