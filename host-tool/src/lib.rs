@@ -13,6 +13,7 @@ pub mod kconfig;
 pub mod kernel_build;
 pub mod layout;
 pub mod modules;
+pub mod on_board;
 pub mod plan;
 pub mod preflight;
 pub mod qemu;

@@ -390,20 +390,16 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
         return Ok(Chosen { value, origin: Origin::Flag });
     }
     let written = board.bootloader.containers.first().map(|container| match container {
-        Container::UimageNone => Format::Uimage,
         Container::Elf => Format::Elf,
         Container::Raw => Format::Raw,
-        // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
-        Container::UimageLzma | Container::UimageGzip => Format::Uimage,
         Container::Fit => Format::Fit,
+        // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
+        Container::UimageNone | Container::UimageLzma | Container::UimageGzip => Format::Uimage,
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),
-        None => Err(Failure::usage(format!(
-            "{}'s bootloader starts none of the formats that stoop writes: uimage, fit, elf, raw",
-            board.name
-        ))
-        .next("if it does start one of them, name it with --format")),
+        None => Err(Failure::usage(format!("what {}'s bootloader starts is not known", board.name))
+            .next("name the format with --format, or add `containers` to the board file")),
     }
 }
 

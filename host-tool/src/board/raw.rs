@@ -140,6 +140,7 @@ pub(super) struct Bootloader {
     pub(super) staging: Option<Range>,
     pub(super) reserved_top: usize,
     pub(super) decompression_limit: Option<usize>,
+    pub(super) dictionary_limit: Option<usize>,
     pub(super) image_limit: Option<usize>,
 }
 

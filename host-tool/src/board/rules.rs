@@ -109,6 +109,7 @@ impl Rules<'_> {
                 staging,
                 reserved_top: bootloader.reserved_top,
                 decompression_limit: bootloader.decompression_limit,
+                dictionary_limit: bootloader.dictionary_limit,
                 image_limit: bootloader.image_limit,
             },
             flash,
@@ -265,6 +266,7 @@ impl Rules<'_> {
         let bootloader = &self.file.form.bootloader;
         for (key, limit) in [
             ("bootloader.decompression-limit", bootloader.decompression_limit),
+            ("bootloader.dictionary-limit", bootloader.dictionary_limit),
             ("bootloader.image-limit", bootloader.image_limit),
         ] {
             if limit == Some(0) {

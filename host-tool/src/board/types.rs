@@ -201,6 +201,8 @@ pub struct Bootloader {
     pub reserved_top: usize,
     /// Most bytes that its own decoder puts out; a longer kernel needs the shim's decoder.
     pub decompression_limit: Option<usize>,
+    /// Largest LZMA dictionary, in bytes, that its own decoder takes.
+    pub dictionary_limit: Option<usize>,
     /// Most bytes of an image that it starts.
     pub image_limit: Option<usize>,
 }

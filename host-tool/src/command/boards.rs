@@ -190,7 +190,11 @@ fn bootloader(board: &Board, rows: &mut Rows) {
         rows.add("staging", span(staging));
     }
     rows.add("top of RAM", format!("{:#x} bytes are the bootloader's", it.reserved_top));
-    for (name, limit) in [("decoder's limit", it.decompression_limit), ("image limit", it.image_limit)] {
+    for (name, limit) in [
+        ("decoder's limit", it.decompression_limit),
+        ("its dictionary", it.dictionary_limit),
+        ("image limit", it.image_limit),
+    ] {
         if let Some(limit) = limit {
             rows.add(name, format!("{limit:#x} ({limit} bytes)"));
         }

@@ -1,4 +1,5 @@
-//! `stoop check`: will this kernel take the handoff, a root filesystem in RAM, a ramdisk, kexec.
+//! `stoop check`: will this kernel take the handoff, a root filesystem in RAM, a ramdisk, kexec; or, of a finished image, what would
+//! go wrong on a board.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,9 +16,15 @@ use crate::{Failure, Result, ui};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// A finished image, stoop's or anybody's: what would go wrong with it on a board
+    #[arg(requires = "board", conflicts_with_all = ["kernel", "config", "needs", "load_address", "entry_point"])]
+    image: Option<PathBuf>,
+    /// The board for the image: a name from `stoop boards list`, or a board file
+    #[arg(long, value_name = "NAME|FILE", requires = "image")]
+    board: Option<String>,
     /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
-    #[arg(long, value_name = "FILE")]
-    kernel: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "image")]
+    kernel: Option<PathBuf>,
     /// The configuration it was built with, if neither the kernel nor its package has it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -56,14 +63,19 @@ fn address(text: &str) -> std::result::Result<u64, String> {
     parsed.map_err(|error| format!("{error}; write it as 0x80100000"))
 }
 
-/// Prints what the kernel can do.
+/// Prints what the kernel can do, or what would go wrong with the image.
 ///
 /// # Errors
 /// The kernel or configuration cannot be read, or something that is needed does not hold or is unknown.
 pub fn run(args: Args) -> Result<()> {
+    let kernel = match (&args.image, &args.board, &args.kernel) {
+        (Some(image), Some(board), _) => return super::check_image::run(image, board, args.json),
+        (_, _, Some(kernel)) => kernel,
+        _ => return Err(Failure::usage("neither an image nor a kernel is given").next("name one; see --help")),
+    };
     let config = args.config.as_deref().map(Kconfig::read).transpose()?;
     let overrides = Overrides { load_address: args.load_address, entry_point: args.entry_point, config };
-    let kernel = Kernel::read(&args.kernel, overrides, &mut ui::Stderr::default())?;
+    let kernel = Kernel::read(kernel, overrides, &mut ui::Stderr::default())?;
     let answer = answer(&kernel, &args.needs);
     let text = match args.json {
         true => format!("{:#}\n", answer.json(&kernel)),

@@ -6,6 +6,7 @@ use crate::Result;
 
 pub mod boards;
 pub mod check;
+mod check_image;
 pub mod explain;
 mod files;
 pub mod inspect;
@@ -45,7 +46,7 @@ pub enum Verb {
     /// Resolve, check and bundle the kernel's modules
     #[command(subcommand)]
     Modules(modules::Verb),
-    /// Say whether a kernel takes the handoff, a root filesystem in RAM, a ramdisk, kexec
+    /// Say whether a kernel takes the handoff, a root filesystem in RAM…, or what goes wrong with an image on a board
     Check(check::Args),
     /// Print the completions for a shell
     Completions {

@@ -12,10 +12,10 @@ use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
 use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request};
-use crate::preflight::handoff_name;
+use crate::preflight::{Level, handoff_name};
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
-use crate::{Failure, Result, device_tree};
+use crate::{Failure, Result, device_tree, on_board};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
     progress.step("checking the image as the shim will", None);
     let mut warnings = plan.warnings.clone();
     warnings.extend(verify(&plan, &built)?);
-    warnings.extend(limits(&plan, &built));
+    warnings.extend(limits(&plan, &built)?);
     if !args.dry_run {
         files::replace(&args.output, &built.file)?;
     }
@@ -181,30 +181,27 @@ fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     Ok(outcome.warnings)
 }
 
-/// What the bootloader or the flash may not take.
-fn limits(plan: &Plan, built: &Built) -> Vec<String> {
-    let board = &plan.board;
+/// What the bootloader or the flash may not take; gives warnings.
+///
+/// # Errors
+/// The board is known to choke on it. A format that the user named is only warned of.
+fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    if let Some(limit) = board.bootloader.image_limit
-        && built.file.len() > limit
-    {
-        warnings.push(format!(
-            "the image has 0x{:x} bytes, {} takes 0x{limit:x}",
-            built.file.len(),
-            board.bootloader.name
-        ));
+    for finding in on_board::examine(&built.file, &plan.board)? {
+        let next = finding.fix.unwrap_or_default();
+        match finding.level {
+            // Whether the bootloader knows the format the plan has said already; that the layout found a place for the
+            // file, its commands say.
+            _ if matches!(finding.what, "containers" | "tftp-address") => {}
+            Level::No => {
+                let fact = format!("{} would choke on the image: {}: {}", plan.board.name, finding.what, finding.says);
+                return Err(Failure::new(fact).next(next));
+            }
+            Level::Warn => warnings.push(format!("{}: {next}", finding.says)),
+            Level::Ok | Level::Unknown => {}
+        }
     }
-    if let Some(partition) = board.flash.as_ref().and_then(|flash| flash.image(None))
-        && built.file.len() > partition.size
-    {
-        warnings.push(format!(
-            "the image has 0x{:x} bytes and does not fit the flash partition {}, 0x{:x} bytes: start it over the network",
-            built.file.len(),
-            partition.name,
-            partition.size
-        ));
-    }
-    warnings
+    Ok(warnings)
 }
 
 /// What to type at the bootloader.

@@ -113,15 +113,15 @@ fn memory_size(plan: &Plan, at: usize, size: usize) -> u64 {
 
 /// What a uImage's header says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct UimageHeader {
-    pub(super) load: usize,
-    pub(super) size: usize,
-    pub(super) header_good: bool,
-    pub(super) data_crc: u32,
+pub(crate) struct UimageHeader {
+    pub(crate) load: usize,
+    pub(crate) size: usize,
+    pub(crate) header_good: bool,
+    pub(crate) data_crc: u32,
 }
 
 /// Reads the header at the front of `file`; `None` when there is none.
-pub(super) fn uimage_header(file: &[u8]) -> Option<UimageHeader> {
+pub(crate) fn uimage_header(file: &[u8]) -> Option<UimageHeader> {
     let word = |at| be32(file, at);
     if word(0)? != UIMAGE_MAGIC {
         return None;

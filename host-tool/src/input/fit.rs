@@ -208,6 +208,20 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A codec by U-Boot's name, `Some(None)` for the empty one; `None` when it is not known here.
+pub(crate) fn codec(name: &str) -> Option<Option<Codec>> {
+    Some(Some(match name {
+        "" => return Some(None),
+        "gzip" => Codec::Gzip,
+        "bzip2" => Codec::Bzip2,
+        "lzma" => Codec::Lzma,
+        "lzo" => Codec::Lzo,
+        "lz4" => Codec::Lz4,
+        "zstd" => Codec::Zstd,
+        _ => return None,
+    }))
+}
+
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
     pub(super) load: u64,
@@ -246,19 +260,10 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
                 .next("give a kernel built for MIPS"));
         }
     };
-    let codec = match kernel.compression {
-        "" => None,
-        "gzip" => Some(Codec::Gzip),
-        "bzip2" => Some(Codec::Bzip2),
-        "lzma" => Some(Codec::Lzma),
-        "lzo" => Some(Codec::Lzo),
-        "lz4" => Some(Codec::Lz4),
-        "zstd" => Some(Codec::Zstd),
-        other => {
-            return Err(Failure::new(format!("the FIT's kernel is compressed with {other:?}, not known here"))
-                .next("unpack it with dumpimage and give the kernel inside"));
-        }
-    };
+    let codec = codec(kernel.compression).ok_or_else(|| {
+        Failure::new(format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression))
+            .next("unpack it with dumpimage and give the kernel inside")
+    })?;
     let (Some(load), Some(entry)) = (kernel.load, kernel.entry.or(kernel.load)) else {
         return Err(Failure::new("the FIT's kernel has no load address: it runs where it is put")
             .next("unpack it with dumpimage and give its --load-address"));

@@ -104,6 +104,11 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether these bytes are big-endian MIPS code; `None` when that cannot be told.
+pub(crate) fn mips_byte_order(bytes: &[u8]) -> Option<bool> {
+    mips::big_endian(bytes)
+}
+
 /// Where `needle` first begins in `bytes`.
 pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     let (first, rest) = needle.split_first()?;

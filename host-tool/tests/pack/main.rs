@@ -6,5 +6,6 @@ mod cookie;
 mod damage;
 mod forms;
 mod json;
+mod on_board;
 mod refusals;
 mod round_trip;
