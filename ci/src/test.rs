@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use stoop::Result;
+use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
 use crate::{lab, repository, run, sizes, toolchain};
@@ -32,6 +32,7 @@ pub fn everything() -> Result<()> {
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("lab", &mut || lab::build().map(|_| ()))?;
+    part("tests, Debian's modules", &mut debians_modules)?;
     part("tests, lab", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
@@ -39,12 +40,22 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 10;
+const PARTS: usize = 11;
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");
     cargo.current_dir(repository()).arg(verb);
     cargo
+}
+
+/// The tests over Debian's stock kernels, which the first run of the host's tests skips for want of a lab.
+fn debians_modules() -> Result<()> {
+    let lab = lab::Lab::open()?;
+    let trees = lab::DEBIAN_KERNELS.iter().map(|name| lab.debian_tree(name)).collect::<Result<Vec<_>>>()?;
+    let trees = std::env::join_paths(trees).map_err(|error| Failure::new(format!("the cache's path: {error}")))?;
+    let mut test = cargo("test");
+    test.args(["--package", "stoop", "--test", "modules", "debian::"]);
+    run::shown(test.env("STOOP_MODULES_TREES", trees).env("STOOP_LAB", "required"))
 }
 
 fn clippy_freestanding() -> Result<()> {

@@ -1,28 +1,21 @@
-//! Linux from Debian's source package: one unpacked tree, one build tree an endianness, one folder of results a flavour.
+//! Linux from Debian's source package, built by `stoop kernel build`'s own function: one tree an endianness, in which one
+//! flavour is built after the other, and one folder of results a flavour.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::{Duration, Instant};
 
+use stoop::kernel_build::build::{self, Outcome, Request};
+use stoop::ui::Progress;
 use stoop::{Failure, Result};
 
-use super::{Endian, Flavour, recipe};
+use super::{Endian, Flavour, recipe, recipe_path};
 use crate::{cache, run};
 
 /// From Debian's package linux-source-6.12.
 const TARBALL: &str = "/usr/src/linux-source-6.12.tar.xz";
 
 /// Raised when the way of building changes what comes out.
-const RECIPE: &[u8] = b"1";
-
-/// What a build leaves, and under which name it is kept.
-const RESULTS: [(&str, &str); 5] = [
-    ("vmlinux", "vmlinux"),
-    ("vmlinuz", "vmlinuz"),
-    ("System.map", "System.map"),
-    (".config", "config"),
-    ("Module.symvers", "Module.symvers"),
-];
+const RECIPE: &[u8] = b"2";
 
 /// As in messages and file names: `lab-le`.
 pub(super) fn name(endian: Endian, flavour: Flavour) -> String {
@@ -37,9 +30,10 @@ pub(super) fn source_hash(place: &Path) -> Result<String> {
 
 /// Where a flavour's results belong.
 pub(super) fn folder(place: &Path, source: &str, endian: Endian, flavour: Flavour) -> Result<PathBuf> {
-    let wanted = wanted(endian, flavour)?;
-    let key = cache::key(&[RECIPE, source.as_bytes(), render(&wanted).as_bytes()]);
-    Ok(place.join(format!("kernel-{}-{key}", name(endian, flavour))))
+    let fragments = flavour.fragments().iter().map(|fragment| recipe(fragment)).collect::<Result<Vec<_>>>()?;
+    let mut parts = vec![RECIPE, source.as_bytes(), endian.tag().as_bytes()];
+    parts.extend(fragments.iter().map(String::as_bytes));
+    Ok(place.join(format!("kernel-{}-{}", name(endian, flavour), cache::key(&parts))))
 }
 
 /// Builds the flavours that are missing.
@@ -50,108 +44,99 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         if folder.exists() {
             continue;
         }
-        let source = unpack(place, &hash)?;
+        let request = request(place, &hash, endian, flavour);
+        unpack(place, &request.source)?;
         let name = name(endian, flavour);
-        let tree = place.join(format!("build/linux-{}-{}", endian.tag(), &hash[..12]));
-        let log = |part: &str| place.join(format!("log/kernel-{name}-{part}"));
-        cache::create_dir(&tree)?;
-        run::step(&format!("lab: kernel {name} (about 5 minutes on two cores from scratch)"), || {
-            let wanted = wanted(endian, flavour)?;
-            let fragment = tree.join("stoop.config");
-            cache::write(&fragment, render(&wanted).as_bytes())?;
-            let mut configure = make(&source, &tree, endian);
-            configure.env("KCONFIG_ALLCONFIG", &fragment).arg("allnoconfig");
-            run::logged(&mut configure, &log("config"))?;
-            let made = String::from_utf8_lossy(&cache::read(&tree.join(".config"))?).into_owned();
-            held(&wanted, &symbols(&made)).map_err(|failure| failure.within(&name))?;
-            // `modules` has none to build, but writes Module.symvers.
-            run::logged(make(&source, &tree, endian).args(["vmlinux", "vmlinuz", "modules"]), &log("make"))?;
-            cache::folder(&folder, |draft| {
-                for (from, to) in RESULTS {
-                    let from = tree.join(from);
-                    std::fs::copy(&from, draft.join(to)).map_err(|error| Failure::io(&from, &error))?;
-                }
-                Ok(())
-            })
+        run::step(&format!("lab: kernel {name} (4 minutes on two cores if it is the tree's first)"), || {
+            build::build(&request, &mut Beat::default()).map_err(|failure| failure.within(&name))?;
+            cache::folder(&folder, |draft| copy_results(&request.out, draft))
         })?;
     }
     Ok(())
 }
 
+/// Builds a flavour again, with more fragments, and leaves the results in the folder it returns.
+pub(super) fn rebuild(place: &Path, endian: Endian, flavour: Flavour, more: &[PathBuf]) -> Result<(PathBuf, Outcome)> {
+    let mut request = request(place, &source_hash(place)?, endian, flavour);
+    request.fragments.extend_from_slice(more);
+    unpack(place, &request.source)?;
+    let outcome = build::build(&request, &mut Beat::default())?;
+    Ok((request.out, outcome))
+}
+
+/// What `stoop kernel build` is asked for. The tree is the endianness's own; every flavour has its own folder of results.
+pub(super) fn request(place: &Path, hash: &str, endian: Endian, flavour: Flavour) -> Request {
+    Request {
+        source: place.join(format!("build/linux-{}-tree-{}", endian.tag(), &hash[..12])),
+        architecture: "mips".to_owned(),
+        is_big: endian == Endian::Big,
+        fragments: flavour.fragments().iter().map(|fragment| recipe_path(fragment)).collect(),
+        base: "allnoconfig".to_owned(),
+        patches: Vec::new(),
+        // Most flavours have none to build; Module.symvers comes with them.
+        modules: true,
+        cross_compile: Some(endian.cross().to_owned()),
+        jobs: std::thread::available_parallelism().map_or(2, usize::from),
+        out: place.join(format!("build/out-{}", name(endian, flavour))),
+    }
+}
+
 /// The source tree, without what no MIPS build reads: two thirds of its bytes.
-fn unpack(place: &Path, hash: &str) -> Result<PathBuf> {
-    let tree = place.join(format!("source/linux-{}", &hash[..12]));
-    if !tree.exists() {
-        run::step("lab: unpacking Linux's source", || {
-            cache::folder(&tree, |draft| {
-                let mut tar = run::command("tar");
-                tar.arg("-xf").arg(TARBALL).arg("-C").arg(draft).arg("--strip-components=1");
-                tar.args(["--exclude=*/Documentation/*/*", "--exclude=*/drivers/gpu/drm/*/include/*"]);
-                tar.args(["--exclude=*/tools/testing/*", "--exclude=*/sound/*.c", "--exclude=*/drivers/gpu/*.[ch]"]);
-                tar.args(["--exclude=*/drivers/net/wireless/*.[ch]", "--exclude=*/drivers/media/*.[ch]"]);
-                tar.args(["--exclude=*/drivers/staging/*.[ch]", "--exclude=*/drivers/infiniband/*.[ch]"]);
-                run::logged(&mut tar, &place.join("log/kernel-unpack"))
-            })
-        })?;
-    }
-    Ok(tree)
-}
-
-/// With nothing of this machine in what it makes.
-fn make(source: &Path, tree: &Path, endian: Endian) -> Command {
-    let mut make = run::command("make");
-    make.arg("-C").arg(source).arg(format!("O={}", tree.display()));
-    make.arg(format!("-j{}", std::thread::available_parallelism().map_or(2, usize::from)));
-    make.arg("ARCH=mips").arg(format!("CROSS_COMPILE={}", endian.cross()));
-    make.env("KBUILD_BUILD_TIMESTAMP", "@0").env("KBUILD_BUILD_VERSION", "1");
-    make.env("KBUILD_BUILD_USER", "stoop").env("KBUILD_BUILD_HOST", "lab");
-    make
-}
-
-/// The symbols a flavour asks for; `n` where it wants one off.
-fn wanted(endian: Endian, flavour: Flavour) -> Result<BTreeMap<String, String>> {
-    let mut all = symbols(&recipe("kernel.config")?);
-    if flavour != Flavour::Lab {
-        all.extend(symbols(&recipe(&format!("{}.config", flavour.tag()))?));
-    }
-    let order = match endian {
-        Endian::Little => "CONFIG_CPU_LITTLE_ENDIAN",
-        Endian::Big => "CONFIG_CPU_BIG_ENDIAN",
-    };
-    all.insert(order.to_owned(), "y".to_owned());
-    Ok(all)
-}
-
-/// The symbols a configuration sets, or sets off.
-fn symbols(text: &str) -> BTreeMap<String, String> {
-    let line = |line: &str| {
-        if let Some(name) = line.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set")) {
-            return Some((name.to_owned(), "n".to_owned()));
-        }
-        let (name, value) = line.split_once('=')?;
-        name.starts_with("CONFIG_").then(|| (name.to_owned(), value.trim().to_owned()))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// As a configuration, in the order of the names.
-fn render(symbols: &BTreeMap<String, String>) -> String {
-    symbols.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
-}
-
-/// Kconfig drops without a word what a dependency forbids: say which.
-fn held(wanted: &BTreeMap<String, String>, made: &BTreeMap<String, String>) -> Result<()> {
-    let is = |name: &String| made.get(name).map_or("n", String::as_str);
-    let lost: Vec<String> = wanted
-        .iter()
-        .filter(|&(name, value)| is(name) != value)
-        .map(|(name, value)| format!("{name}={value} became {}", is(name)))
-        .collect();
-    if lost.is_empty() {
+fn unpack(place: &Path, tree: &Path) -> Result<()> {
+    if tree.exists() {
         return Ok(());
     }
-    Err(Failure::new(format!("the kernel's configuration did not keep what was asked for: {}", lost.join(", ")))
-        .next("correct hil-tests/lab/*.config"))
+    run::step("lab: unpacking Linux's source", || {
+        cache::folder(tree, |draft| {
+            let mut tar = run::command("tar");
+            tar.arg("-xf").arg(TARBALL).arg("-C").arg(draft).arg("--strip-components=1");
+            tar.args(["--exclude=*/Documentation/*/*", "--exclude=*/drivers/gpu/drm/*/include/*"]);
+            tar.args(["--exclude=*/tools/testing/*", "--exclude=*/sound/*.c", "--exclude=*/drivers/gpu/*.[ch]"]);
+            tar.args(["--exclude=*/drivers/net/wireless/*.[ch]", "--exclude=*/drivers/media/*.[ch]"]);
+            tar.args(["--exclude=*/drivers/staging/*.[ch]", "--exclude=*/drivers/infiniband/*.[ch]"]);
+            run::logged(&mut tar, &place.join("log/kernel-unpack"))
+        })
+    })
+}
+
+/// The tree's next flavour would change what is a second name of its files.
+fn copy_results(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from).map_err(|error| Failure::io(from, &error))? {
+        let from = entry.map_err(|error| Failure::io(from, &error))?.path();
+        let to = to.join(from.file_name().unwrap_or_default());
+        if from.is_dir() {
+            cache::create_dir(&to)?;
+            copy_results(&from, &to)?;
+        } else {
+            std::fs::copy(&from, &to).map_err(|error| Failure::io(&from, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says now and then what the build is at.
+struct Beat {
+    begun: Instant,
+    told: Instant,
+}
+
+impl Default for Beat {
+    fn default() -> Self {
+        Beat { begun: Instant::now(), told: Instant::now() }
+    }
+}
+
+impl Progress for Beat {
+    fn step(&mut self, _name: &str, _total: Option<u64>) {}
+
+    fn at(&mut self, _done: u64) {}
+
+    fn now(&mut self, what: &str) {
+        if self.told.elapsed() >= Duration::from_secs(10) {
+            eprintln!("  {:4} s  {what}", self.begun.elapsed().as_secs());
+            self.told = Instant::now();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,25 +144,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flavour_overrides_what_the_base_says() {
-        let oracle = wanted(Endian::Big, Flavour::Oracle).unwrap();
-        assert_eq!(oracle["CONFIG_MIPS_CMDLINE_FROM_DTB"], "n");
-        assert_eq!(oracle["CONFIG_MIPS_CMDLINE_DTB_EXTEND"], "y");
-        assert_eq!(oracle["CONFIG_CPU_BIG_ENDIAN"], "y");
+    fn every_kernel_has_a_folder_of_its_own() {
+        let place = Path::new("lab");
+        let mut folders: Vec<PathBuf> = Endian::ALL
+            .iter()
+            .flat_map(|endian| Flavour::ALL.map(|flavour| folder(place, "source", *endian, flavour).unwrap()))
+            .collect();
+        let keys = |folders: &[PathBuf]| -> Vec<String> {
+            let key = |path: &PathBuf| path.to_string_lossy().rsplit('-').next().unwrap_or_default().to_owned();
+            folders.iter().map(key).collect()
+        };
+        let mut distinct = keys(&folders);
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), Endian::ALL.len() * Flavour::ALL.len());
+        // Another source, other kernels.
+        folders.push(folder(place, "newer", Endian::Big, Flavour::Lab).unwrap());
+        assert!(!distinct.contains(&keys(&folders)[folders.len() - 1]));
     }
 
     #[test]
-    fn symbols_that_did_not_hold_are_named() {
-        let wanted = symbols("CONFIG_A=y\nCONFIG_B=0x0\n# CONFIG_C is not set\nCONFIG_D=m\n");
-        let failure = held(&wanted, &symbols("CONFIG_A=y\nCONFIG_C=y\nCONFIG_D=y\n")).unwrap_err();
-        for lost in ["CONFIG_B=0x0 became n", "CONFIG_C=n became y", "CONFIG_D=m became y"] {
-            assert!(failure.fact().contains(lost), "{failure}");
-        }
-        assert!(!failure.fact().contains("CONFIG_A"), "{failure}");
-    }
-
-    #[test]
-    fn an_absent_symbol_is_off() {
-        assert!(held(&symbols("# CONFIG_A is not set\n"), &symbols("")).is_ok());
+    fn a_flavours_own_fragment_comes_behind_the_base() {
+        let request = request(Path::new("lab"), "0123456789abcdef", Endian::Big, Flavour::Oracle);
+        let names: Vec<_> = request.fragments.iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["kernel.config", "oracle.config"]);
     }
 }

@@ -3,10 +3,12 @@
 mod kernel;
 mod oracle;
 mod roots;
+mod stock;
 mod uboot;
 
 use std::path::{Path, PathBuf};
 
+use stoop::kernel_build::build::Outcome;
 use stoop::{Failure, Result};
 
 use crate::apt::{Apt, only_file};
@@ -46,24 +48,36 @@ impl Endian {
     }
 }
 
-/// What a lab kernel was configured for; each has a file of its own beside `kernel.config`.
+/// What a lab kernel was configured for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Flavour {
     /// Takes its command line from the device tree, and the tree by UHI: what stoop boots.
     Lab,
     /// CONFIG_MIPS_CMDLINE_DTB_EXTEND: joins the device tree's and the bootloader's arguments itself.
     Oracle,
+    /// As [`Flavour::Lab`], with squashfs, phram and mtdblock as modules.
+    Modular,
 }
 
 impl Flavour {
-    /// Both, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 2] = [Flavour::Lab, Flavour::Oracle];
+    /// All, in the order in which one build tree makes them.
+    pub const ALL: [Flavour; 3] = [Flavour::Lab, Flavour::Oracle, Flavour::Modular];
 
     /// As in file names.
     pub fn tag(self) -> &'static str {
         match self {
             Flavour::Lab => "lab",
             Flavour::Oracle => "oracle",
+            Flavour::Modular => "modular",
+        }
+    }
+
+    /// Its configuration: files of `hil-tests/lab`, a later one wins.
+    fn fragments(self) -> &'static [&'static str] {
+        match self {
+            Flavour::Lab => &["kernel.config"],
+            Flavour::Oracle => &["kernel.config", "oracle.config"],
+            Flavour::Modular => &["kernel.config", "modular.config"],
         }
     }
 }
@@ -106,6 +120,7 @@ impl Lab {
         let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, place };
         for name in DEBIAN_KERNELS {
             lab.debian_kernel(name)?;
+            lab.debian_tree(name)?;
         }
         for endian in Endian::ALL {
             let path = lab.uboot(endian);
@@ -127,6 +142,16 @@ impl Lab {
     /// The kernel as an ELF that unpacks itself to where the kernel is linked.
     pub fn vmlinuz(&self, endian: Endian, flavour: Flavour) -> PathBuf {
         self.kernel_file(endian, flavour, "vmlinuz")
+    }
+
+    /// The `lib/modules/VERSION` of a flavour that has modules.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn modules(&self, endian: Endian, flavour: Flavour) -> Result<PathBuf> {
+        let all = self.kernel_file(endian, flavour, "lib/modules");
+        let versions = std::fs::read_dir(&all).ok().and_then(|mut versions| versions.next()?.ok());
+        versions.map(|version| version.path()).ok_or_else(|| missing(&format!("modules ({})", all.display())))
     }
 
     /// One of `vmlinux`, `vmlinuz`, `System.map`, `config`, `Module.symvers`.
@@ -166,6 +191,25 @@ impl Lab {
         debian_kernel(&self.place, name)
     }
 
+    /// Debian's package of one of [`DEBIAN_KERNELS`], unpacked, with the `Module.symvers` of its headers package.
+    ///
+    /// # Errors
+    /// When it was not unpacked.
+    pub fn debian_tree(&self, name: &str) -> Result<PathBuf> {
+        let tree = stock::folder(&self.place, name)?;
+        if tree.exists() { Ok(tree) } else { Err(missing(&format!("unpacked Debian kernel {name}"))) }
+    }
+
+    /// Builds a flavour in its endianness's tree again, with more configuration fragments if there are any. Its results go
+    /// to a folder beside the tree; what the lab holds stays.
+    ///
+    /// # Errors
+    /// As for [`stoop::kernel_build::build::build`], or the tree cannot be made.
+    pub fn rebuild(&self, endian: Endian, flavour: Flavour, more: &[PathBuf]) -> Result<(PathBuf, Outcome)> {
+        let _lock = lock(&self.place)?;
+        kernel::rebuild(&self.place, endian, flavour, more)
+    }
+
     fn root_file(&self, endian: Endian, name: &str) -> PathBuf {
         let found = self.roots.iter().find(|root| root.0 == endian);
         found.map(|root| root.1.join(name)).unwrap_or_default()
@@ -179,17 +223,24 @@ fn missing(what: &str) -> Failure {
 /// Debian's package u-boot-qemu puts its little-endian Malta here.
 const DEBIAN_UBOOT: &str = "/usr/lib/u-boot/maltael/u-boot.bin";
 
+fn lock(place: &Path) -> Result<cache::Lock> {
+    cache::Lock::take(place, || eprintln!("lab: another process builds in this cache; waiting for it"))
+}
+
 /// Builds and fetches what is missing.
 ///
 /// # Errors
 /// What the first failing step says.
 pub fn build() -> Result<Lab> {
     let place = cache::root()?.join("lab");
-    let _lock = cache::Lock::take(&place, || eprintln!("lab: another process builds in this cache; waiting for it"))?;
+    let _lock = lock(&place)?;
     if !Path::new(DEBIAN_UBOOT).exists() {
         return Err(Failure::new(format!("{DEBIAN_UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
     }
     fetch(&place, &DEBIAN_KERNELS, true)?;
+    for name in DEBIAN_KERNELS {
+        stock::build(&place, name)?;
+    }
     for endian in Endian::ALL {
         roots::build(&place, endian)?;
     }
@@ -206,23 +257,30 @@ pub fn build() -> Result<Lab> {
 /// What the first failing step says.
 pub fn debian() -> Result<PathBuf> {
     let place = cache::root()?.join("lab");
-    let _lock = cache::Lock::take(&place, || eprintln!("lab: another process builds in this cache; waiting for it"))?;
+    let _lock = lock(&place)?;
     let [generic, _] = DEBIAN_KERNELS;
     fetch(&place, &[generic], false)?;
     debian_kernel(&place, generic)
 }
 
-/// Those of the Debian kernels that are missing and, when asked for, U-Boot's source.
-fn fetch(place: &Path, kernels: &[&str], uboot: bool) -> Result<()> {
-    let missing: Vec<_> = kernels.iter().filter(|name| debian_kernel(place, name).is_err()).collect();
-    let uboot = uboot && !uboot::source(place).exists();
+/// Those of the Debian kernels that are missing and, when all is asked for, their headers and U-Boot's source.
+fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
+    let is_fetched = |name: &str| if all { stock::is_fetched(place, name) } else { debian_kernel(place, name).is_ok() };
+    let missing: Vec<_> = kernels.iter().filter(|name| !is_fetched(name)).collect();
+    let uboot = all && !uboot::source(place).exists();
     if missing.is_empty() && !uboot {
         return Ok(());
     }
     let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of("mipsel", place))?;
     for name in missing {
         run::step(&format!("lab: downloading Debian's kernel {name}"), || {
-            apt.package(&format!("^linux-image-[0-9].*-{name}$"), &place.join("debian").join(name))
+            let folder = place.join("debian").join(name);
+            // Image and headers are of one version; the mirror has the headers of the newest one only.
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
+            }
+            apt.package(&format!("^linux-image-[0-9].*-{name}$"), &folder)?;
+            if all { stock::fetch(&apt, place, name) } else { Ok(()) }
         })?;
     }
     if uboot {
@@ -248,6 +306,9 @@ fn init_bytes(endian: Endian) -> Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 fn recipe(name: &str) -> Result<String> {
-    let path = crate::repository().join("hil-tests/lab").join(name);
-    Ok(String::from_utf8_lossy(&cache::read(&path)?).into_owned())
+    Ok(String::from_utf8_lossy(&cache::read(&recipe_path(name))?).into_owned())
+}
+
+fn recipe_path(name: &str) -> PathBuf {
+    crate::repository().join("hil-tests/lab").join(name)
 }
