@@ -1,8 +1,11 @@
-//! PID 1 of the lab: mounts what it reads, prints what the kernel saw as checked lines (see `line`), and reboots.
+//! PID 1 of the lab: mounts what it reads, prints what the kernel saw as checked lines (see `line`), and reboots. The
+//! modules of a bundle are loaded before and unloaded behind that.
 #![cfg_attr(target_arch = "mips", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "mips")]
 mod line;
+#[cfg(target_arch = "mips")]
+mod modules;
 #[cfg(target_arch = "mips")]
 mod path;
 #[cfg(target_arch = "mips")]
@@ -21,7 +24,14 @@ extern "C" fn main() -> ! {
     let console = sys::File::read_write(c"/dev/console").unwrap_or(sys::File::STDOUT);
     console.write(b"\n");
     let mut lines = line::Lines::new(|line| console.write(line));
+    let bundle = modules::Bundle::find();
+    if let Some(bundle) = &bundle {
+        bundle.load(&mut lines);
+    }
     see::everything(&mut lines);
+    if let Some(bundle) = &bundle {
+        bundle.unload(&mut lines);
+    }
     lines.finish();
     console.drain();
     sys::reboot(see::wanted_end())

@@ -21,6 +21,13 @@ impl Path {
         path
     }
 
+    /// Every `from` becomes `to`.
+    pub fn replace(&mut self, from: u8, to: u8) {
+        for byte in self.bytes.iter_mut().filter(|byte| **byte == from) {
+            *byte = to;
+        }
+    }
+
     /// For a system call.
     pub fn as_c(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")

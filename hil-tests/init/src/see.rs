@@ -37,7 +37,7 @@ pub fn wanted_end() -> End {
 }
 
 /// The bytes of a file, in the file's own order.
-fn file<P: FnMut(&[u8])>(lines: &mut Lines<P>, key: &[u8], path: &CStr) {
+pub fn file<P: FnMut(&[u8])>(lines: &mut Lines<P>, key: &[u8], path: &CStr) {
     let Ok(file) = File::read_only(path) else { return };
     lines.begin(&[key]);
     each_block(file, |block| lines.add(block));
@@ -85,7 +85,7 @@ fn directory<P: FnMut(&[u8])>(lines: &mut Lines<P>, prefix: &[u8], path: &[u8]) 
 }
 
 /// `SIZE CRC`, both in hex, of a file's bytes.
-fn checksum<P: FnMut(&[u8])>(lines: &mut Lines<P>, key: &[&[u8]], path: &CStr) {
+pub fn checksum<P: FnMut(&[u8])>(lines: &mut Lines<P>, key: &[&[u8]], path: &CStr) {
     let Ok(file) = File::read_only(path) else { return };
     let mut size = 0u32;
     let mut crc = CRC32.digest();

@@ -24,10 +24,14 @@ const OPEN: u32 = 4005;
 const CLOSE: u32 = 4006;
 const MOUNT: u32 = 4021;
 const SYNC: u32 = 4036;
+const MKDIR: u32 = 4039;
+const UMOUNT2: u32 = 4052;
 const IOCTL: u32 = 4054;
 const REBOOT: u32 = 4088;
 const SYSLOG: u32 = 4103;
+const DELETE_MODULE: u32 = 4129;
 const GETDENTS64: u32 = 4219;
+const FINIT_MODULE: u32 = 4348;
 const STATX: u32 = 4366;
 
 /// A negative errno, from a call that failed.
@@ -128,6 +132,12 @@ impl File {
         let _ = unsafe { call(IOCTL, [self.0, 0x5405, 1, 0, 0]) };
     }
 
+    /// Loads this file as a kernel module, without parameters.
+    pub fn load_module(self) -> Result<(), Errno> {
+        // SAFETY: the parameters are a NUL-terminated string, only read; no flags.
+        unsafe { call(FINIT_MODULE, [self.0, c"".as_ptr() as usize, 0, 0, 0]) }.map(|_| ())
+    }
+
     /// Gives the descriptor back.
     pub fn close(self) {
         // SAFETY: takes a number.
@@ -140,6 +150,31 @@ pub fn mount(kind: &CStr, target: &CStr) -> Result<(), Errno> {
     let kind = kind.as_ptr() as usize;
     // SAFETY: NUL-terminated strings, only read; no flags and no data.
     unsafe { call(MOUNT, [kind, target.as_ptr() as usize, kind, 0, 0]) }.map(|_| ())
+}
+
+/// Mounts the file system `kind` of a block device at `target`, with MS_RDONLY.
+pub fn mount_read_only(kind: &CStr, device: &CStr, target: &CStr) -> Result<(), Errno> {
+    let words = [device.as_ptr() as usize, target.as_ptr() as usize, kind.as_ptr() as usize, 1, 0];
+    // SAFETY: NUL-terminated strings, only read; no data.
+    unsafe { call(MOUNT, words) }.map(|_| ())
+}
+
+/// Unmounts what is mounted there.
+pub fn unmount(target: &CStr) -> Result<(), Errno> {
+    // SAFETY: a NUL-terminated string, only read; no flags.
+    unsafe { call(UMOUNT2, [target.as_ptr() as usize, 0, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Makes a directory, mode 0755.
+pub fn make_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: a NUL-terminated string, only read.
+    unsafe { call(MKDIR, [path.as_ptr() as usize, 0o755, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Unloads a module that nobody uses; with O_NONBLOCK, 0x80 here, it does not wait until that is so.
+pub fn unload_module(name: &CStr) -> Result<(), Errno> {
+    // SAFETY: a NUL-terminated string, only read.
+    unsafe { call(DELETE_MODULE, [name.as_ptr() as usize, 0x80, 0, 0, 0]) }.map(|_| ())
 }
 
 /// Major and minor number of the device that holds `path`.

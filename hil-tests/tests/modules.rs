@@ -1,0 +1,77 @@
+//! A kernel with squashfs and phram as modules: an image packed with `--require` brings what its root in RAM needs, in the
+//! order in which it loads, and all of it can be unloaded again in reverse.
+
+use std::time::Duration;
+
+use stoop::Result;
+use stoop::modules::initrd::Wish;
+use stoop::plan::Request;
+use stoop::simulate::shown;
+use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Flavour};
+use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
+use stoop_hil_tests::rig::{self, Wish as RigWish};
+use stoop_hil_tests::seen::Sum;
+use stoop_hil_tests::{Cap, Packed, Via};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn boots_from_its_modules(endian: Endian) -> Result<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let wish = RigWish { caps: &[Cap::Uboot], ..RigWish::default() };
+    let Some(mut rig) = rig::open(board(endian), &wish)? else { return Ok(()) };
+    let packed = Packed::of(&Request {
+        kernel: lab.vmlinux(endian, Flavour::Modular),
+        initrd: Some(lab.initramfs(endian)),
+        modules: Some(Wish {
+            directory: lab.modules(endian, Flavour::Modular)?,
+            names: vec!["squashfs-root".into(), "phram-root".into()],
+            ..Wish::default()
+        }),
+        ..lab_request(&lab, endian)
+    })?;
+    let included = packed.plan.modules.as_ref().expect("modules were asked for");
+    let names: Vec<String> = included.order.iter().map(|path| stoop::modules::name::of_path(path)).collect();
+    for needed in ["squashfs", "phram", "mtdblock"] {
+        assert!(names.iter().any(|name| name == needed), "{needed} is not among {names:?}");
+    }
+    // At least one was not asked for by name: the closure, not a list.
+    assert!(names.len() > 3, "{names:?}");
+
+    let Booting { seen, simulated, .. } = Booting::of(rig.as_mut(), &packed, Some("liminix"), Via::Bootm, PATIENCE)?;
+    assert_eq!(seen.cmdline(), shown(&simulated.cmdline));
+    assert_eq!(seen.text("order").lines().collect::<Vec<_>>(), included.order);
+    let outcomes = |prefix: &str| -> Vec<(String, String)> {
+        let keys = seen.keys().filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), seen.text(key))));
+        keys.collect()
+    };
+    let all_ok = |mut names: Vec<String>| -> Vec<(String, String)> {
+        names.sort();
+        names.into_iter().map(|name| (name, "ok".to_owned())).collect()
+    };
+    assert_eq!(outcomes("load/"), all_ok(names.clone()));
+    // The kernel lists what came last first.
+    let loaded = seen.text("modules");
+    let loaded: Vec<&str> = loaded.lines().rev().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(loaded, names);
+
+    assert_eq!(seen.text("mount"), "ok");
+    let rootfs = packed.plan.rootfs.as_ref().expect("a root filesystem").bytes.len().next_multiple_of(0x1000) as u32;
+    assert!(seen.mtd().iter().any(|(_, size)| *size == rootfs), "{:x?}", seen.mtd());
+    assert!(seen.text("mounts").contains("/dev/mtdblock99 /mnt squashfs ro"), "{}", seen.text("mounts"));
+    assert_eq!(seen.sum("mounted/big"), Some(Sum { size: BIG_SIZE as u32, crc: BIG_CRC }));
+
+    assert_eq!(seen.text("unmount"), "ok");
+    assert_eq!(outcomes("unload/"), all_ok(names));
+    assert_eq!(seen.text("modules/left"), "");
+    Ok(())
+}
+
+#[test]
+fn little_endian_boots_from_the_modules_that_a_requirement_needs_and_unloads_them() -> Result<()> {
+    boots_from_its_modules(Endian::Little)
+}
+
+#[test]
+fn big_endian_boots_from_the_modules_that_a_requirement_needs_and_unloads_them() -> Result<()> {
+    boots_from_its_modules(Endian::Big)
+}
