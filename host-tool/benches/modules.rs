@@ -1,5 +1,6 @@
 //! Whole-tree resolution against `depmod`, on the same trees, taking turns: `cargo bench --package stoop --bench modules`.
-//! `STOOP_MODULES_TREES` names the trees, as for the tests: directories with a `lib/modules/VERSION`, separated by colons.
+//! `STOOP_MODULES_TREES` names the trees, as for the tests: directories with a `lib/modules/VERSION`, separated by colons;
+//! `cargo ci lab` leaves two in the cache as `lab/debian-*`.
 //! depmod runs with `-n`, which prints its lists and writes nothing; stoop prints what depmod writes to `modules.dep`.
 
 use std::path::Path;

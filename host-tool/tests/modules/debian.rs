@@ -1,8 +1,8 @@
 //! Debian's stock kernels: thousands of real modules, against kmod and against their own kernels' symbols.
 //!
 //! `STOOP_MODULES_TREES` names one or more directories, separated by colons: each the contents of a
-//! `linux-image-*.deb`, with `usr/src/linux-headers-*/Module.symvers` of the matching headers package beside it if the
-//! checks shall run as well.
+//! `linux-image-*.deb`, with `usr/src/linux-headers-*/Module.symvers` of the matching headers package. `cargo ci lab` leaves
+//! such trees in the cache as `lab/debian-*`, and `cargo ci test` names them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ struct Stock {
 
 fn stock() -> Vec<Stock> {
     let Ok(roots) = std::env::var("STOOP_MODULES_TREES") else {
+        assert!(std::env::var("STOOP_LAB").is_err(), "the lab is required, and STOOP_MODULES_TREES is not set");
         eprintln!("skipped: STOOP_MODULES_TREES names no unpacked Debian kernels");
         return Vec::new();
     };
@@ -45,6 +46,7 @@ impl Stock {
     fn kernel(&self) -> Option<Kernel> {
         let path = self.root.join(format!("usr/src/linux-headers-{}/Module.symvers", self.version));
         if !path.is_file() {
+            assert!(std::env::var("STOOP_LAB").is_err(), "the lab is required, and {} is not there", path.display());
             eprintln!("skipped: {} is not there", path.display());
             return None;
         }
