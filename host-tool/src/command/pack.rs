@@ -282,8 +282,8 @@ fn modules_value(modules: &Included) -> Value {
         "services": modules.services,
         "symbols": modules.symbols,
         "config": modules.config,
-        "module_bytes": modules.module_bytes,
-        "archive_bytes": modules.archive_bytes,
+        "module-bytes": modules.module_bytes,
+        "archive-bytes": modules.archive_bytes,
     })
 }
 

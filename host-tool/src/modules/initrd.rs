@@ -96,7 +96,12 @@ pub fn with_modules(
         archive_bytes: bytes.len(),
         notes: plan.resolution.notes,
     };
-    let Some((path, own)) = own else { return Ok((Initrd { bytes, codec: None, warning: None }, included)) };
+    let Some((path, own)) = own else {
+        // Without an /init the kernel mounts root= over it (`init/main.c`, `kernel_init_freeable`).
+        let warning = "the initrd has only the modules: nothing loads them unless the kernel has an init of its own built \
+                       in; give one that calls /load.sh with --initrd";
+        return Ok((Initrd { bytes, codec: None, warning: Some(warning.to_owned()) }, included));
+    };
     if let Some(warning) = own.warning {
         return Err(Failure::new(format!("no archive of modules can be put in front of this initrd: {warning}"))
             .next("give a cpio archive (newc), plain or compressed"));

@@ -86,8 +86,9 @@ fn the_bundle_is_the_initrd_or_lies_in_front_of_the_users() {
     let said = work.packed(&alone);
     let order = json!(["lib/modules/6.12.0/kernel/lower.ko", "lib/modules/6.12.0/kernel/upper.ko"]);
     assert_eq!((&said["modules"]["order"], &said["modules"]["services"]), (&order, &json!(["mine"])));
+    assert!(said["warnings"].to_string().contains("nothing loads them"), "{}", said["warnings"]);
     let bundle = work.initrd();
-    assert_eq!(bundle.len() as u64, said["modules"]["archive_bytes"].as_u64().unwrap());
+    assert_eq!(bundle.len() as u64, said["modules"]["archive-bytes"].as_u64().unwrap());
     // The same archive as `modules bundle` writes.
     let tree = work.tree.text();
     let output = work.bench.path("b.cpio");
@@ -100,7 +101,8 @@ fn the_bundle_is_the_initrd_or_lies_in_front_of_the_users() {
     std::io::Write::write_all(&mut gzip, b"070701").unwrap();
     for users in [USERS.to_vec(), gzip.finish().unwrap()] {
         work.bench.put("initrd", &users);
-        work.packed(&[&alone[..], &["--initrd", "initrd"]].concat());
+        let said = work.packed(&[&alone[..], &["--initrd", "initrd"]].concat());
+        assert!(!said["warnings"].to_string().contains("nothing loads them"), "{}", said["warnings"]);
         let both = work.initrd();
         assert_eq!(both, [&bundle[..], &users].concat());
         // The kernel looks for the next archive at any multiple of four.
