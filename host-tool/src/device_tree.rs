@@ -1,5 +1,5 @@
 //! Questions that pack asks a device tree (Devicetree Specification v0.4, chapter 5): RAM, reserved memory, aliases,
-//! bootargs. Core's writer does every change.
+//! bootargs. Core does every change.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(crate) struct Property<'p, 'a> {
 }
 
 /// What a tree says about memory and boot arguments.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Facts {
     /// Bytes of the blob.
     pub size: usize,
@@ -25,6 +25,16 @@ pub struct Facts {
     pub reserved: Vec<(String, Range<u64>)>,
     /// Names under /aliases, with what they point to.
     pub aliases: Vec<(String, String)>,
+    /// The root's #address-cells and #size-cells.
+    pub cells: [usize; 2],
+}
+
+impl Default for Facts {
+    /// Of a tree with nothing in it: Linux then takes one cell for each (drivers/of/fdt.c, early_init_dt_scan_root).
+    fn default() -> Self {
+        let (memory, reserved, aliases) = (Vec::new(), Vec::new(), Vec::new());
+        Facts { size: 0, bootargs: None, memory, reserved, aliases, cells: [1, 1] }
+    }
 }
 
 impl Facts {
@@ -43,6 +53,29 @@ impl Facts {
 pub fn empty() -> Vec<u8> {
     let words: [u32; 18] = [0xd00d_feed, 72, 56, 72, 40, 17, 16, 0, 0, 16, 0, 0, 0, 0, 1, 0, 2, 9];
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+/// Every property of a tree by its path, with its value as dtc would print it; `None` when the structure makes no sense.
+pub fn listed(blob: &[u8]) -> Option<Vec<(String, String)>> {
+    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
+    let mut listed = Vec::new();
+    walk(blob, header(2)?, header(3)?, &mut |property| {
+        let path = property.path.iter().chain([&property.name]).map(|part| format!("/{part}")).collect();
+        listed.push((path, printed(property.value)));
+        Some(())
+    })?;
+    Some(listed)
+}
+
+fn printed(value: &[u8]) -> String {
+    let text = value.strip_suffix(b"\0").and_then(|text| std::str::from_utf8(text).ok());
+    match text.filter(|text| !text.contains(char::is_control) && (!text.is_empty() || value.len() == 1)) {
+        Some(text) => format!("{text:?}"),
+        None => {
+            let cells: Vec<String> = value.chunks(4).map(|cell| format!("0x{:x}", number(cell))).collect();
+            format!("<{}>", cells.join(" "))
+        }
+    }
 }
 
 const BEGIN_NODE: u32 = 1;
@@ -90,6 +123,7 @@ fn read(blob: &[u8]) -> Option<Facts> {
     if !(1..=2).contains(&address_cells) || !(1..=2).contains(&size_cells) {
         return None;
     }
+    facts.cells = [address_cells, size_cells];
     let ranges = |value: &[u8]| -> Vec<Range<u64>> {
         let (first, all) = (address_cells * 4, (address_cells + size_cells) * 4);
         let entries = value.chunks_exact(all).map(|entry| (number(&entry[..first]), number(&entry[first..])));
@@ -167,6 +201,15 @@ mod tests {
         assert_eq!(facts.aliases.len(), 1);
         assert_eq!(facts.aliases[0].0, "serial0");
         assert!(facts.reserved.is_empty());
+    }
+
+    #[test]
+    fn properties_are_listed_as_dtc_prints_them() {
+        let listed = listed(include_bytes!("../../boards/dts/qemu-malta.dtb")).unwrap();
+        let value = |path: &str| listed.iter().find(|(known, _)| known == path).unwrap().1.clone();
+        assert!(value("/chosen/bootargs").starts_with("\"console=ttyS0,115200"));
+        assert_eq!(value("/memory@0/reg"), "<0x0 0x10000000>");
+        assert_eq!((printed(b""), printed(b"\0"), printed(&[0; 4])), ("<>".into(), "\"\"".into(), "<0x0>".into()));
     }
 
     #[test]

@@ -173,17 +173,11 @@ fn texts(code: Code) -> [&'static str; 4] {
             "Pack the tree with `--dtb`: then its room is known.",
         ],
         Code::TreeCells => [
-            "/reserved-memory has cells unlike the root's",
-            "Linux ignores /reserved-memory unless its #address-cells and #size-cells equal the root's, so the root \
-             filesystem would not be reserved. The number is where or what was found.",
-            "A mistake in the device tree.",
-            "Give /reserved-memory the cell counts of the root node and an empty `ranges`.",
-        ],
-        Code::TreeAddress => [
-            "an address does not fit the tree's cells",
-            "The tree's root has one cell for addresses or sizes, and the number needs two.",
-            "A tree for a 32-bit machine with RAM beyond 4 GiB.",
-            "Give the root node two address cells and two size cells.",
+            "the device tree has other cells than the image was packed for",
+            "The root or /reserved-memory has another #address-cells or #size-cells than what is added to the tree. \
+             Linux ignores a /reserved-memory unlike the root. The number is the count found.",
+            "A mistake in the packed device tree, or a bootloader that passes an unusual one of its own.",
+            "Give /reserved-memory the cell counts of the root node. If the tree is the bootloader's, pack one with `--dtb`.",
         ],
         Code::ArgvRoom => [
             "argc and argv do not fit",

@@ -132,12 +132,7 @@ fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input) -> Result<Outcome>
         })?;
     }
     let registers = enter::<BIG>(&mut board, image, params.ram(), &input.entry)?;
-    let loader = Loader {
-        image: image.load.wrapping_add(offset),
-        run: image.note.run,
-        version: env!("CARGO_PKG_VERSION"),
-        count: 0,
-    };
+    let loader = Loader { image: image.load.wrapping_add(offset), run: image.note.run };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = Vec::new();
     let prepared =
@@ -212,7 +207,7 @@ fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, en
 
 fn booted<const BIG: bool>(
     board: &Board,
-    loader: &Loader<'_>,
+    loader: &Loader,
     slots: &[stoop_core::params::SlotAt],
     handoff: &Handoff,
     report: &Report,
@@ -226,7 +221,8 @@ fn booted<const BIG: bool>(
         Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, Mips::<BIG>::MACHINE, &Crc32::new())
             .map_err(|_| gone())?;
     let tree = board.read(handoff.tree).ok_or_else(gone)?.to_vec();
-    let cmdline = Facts::of(&tree)?.bootargs.unwrap_or_default();
+    let facts = Facts::of(&tree)?;
+    let cmdline = facts.bootargs.clone().unwrap_or_default();
     let mut env = Vec::new();
     if manifest.handoff() != HandoffKind::Uhi as u8 {
         let [argc, argv, list, _] = handoff.registers;
@@ -237,21 +233,14 @@ fn booted<const BIG: bool>(
         env = strings::<BIG>(board, list).ok_or_else(gone)?;
     }
     let payload = |kind: Kind| manifest.payload(kind as usize);
-    let rootfs = payload(Kind::Rootfs).place;
     let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree), ("argv", manifest.argv())];
     let places =
         [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env].map(|kind| (kind.subject().text(), payload(kind).place));
     regions.extend(places);
     regions.retain(|(_, region)| !region.is_empty());
     regions.sort_by_key(|(_, region)| region.start());
-    let phram = match manifest.phram() {
-        _ if rootfs.is_empty() => None,
-        mode if mode == stoop_core::manifest::Phram::Tree as u8 => {
-            let size = rootfs.size().next_multiple_of(stoop_core::prepare::PAGE);
-            Region::new(rootfs.start(), size).map(|region| PhramAt { region, alias: Some(manifest.alias()) })
-        }
-        _ => named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }),
-    };
+    let phram =
+        named_in_the_tree(&facts).or_else(|| named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }));
     Ok(Booted {
         cmdline,
         verdict: report.verdict.text(),
@@ -288,6 +277,17 @@ fn strings<const BIG: bool>(board: &Board, list: usize) -> Option<Vec<Vec<u8>>> 
 pub fn handoff_name(kind: u8) -> &'static str {
     let kinds = [HandoffKind::Uhi, HandoffKind::Argv, HandoffKind::Appended, HandoffKind::Arm64];
     kinds.into_iter().find(|known| *known as u8 == kind).map_or("unknown", crate::preflight::handoff_name)
+}
+
+/// An alias `mtdN` of a node under /reserved-memory (drivers/mtd/mtdcore.c: add_mtd_device).
+fn named_in_the_tree(facts: &Facts) -> Option<PhramAt> {
+    facts.aliases.iter().find_map(|(name, path)| {
+        let alias = name.strip_prefix("mtd")?.parse().ok()?;
+        let node = path.strip_prefix("/reserved-memory/").filter(|node| node.starts_with("phram@"))?;
+        let (_, range) = facts.reserved.iter().find(|(name, _)| name == node)?;
+        let region = Region::between(usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?)?;
+        Some(PhramAt { region, alias: Some(alias) })
+    })
 }
 
 /// `phram.phram=NAME,START,LENGTH`: the last one counts (drivers/mtd/devices/phram.c: phram_param_call).

@@ -29,12 +29,7 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
     let mut memory = BoardMemory::new(&params);
     // SAFETY: the only call, and `main` is called once.
     let scratch = unsafe { memory::scratch() };
-    let loader = Loader {
-        image: frame.image(),
-        run: memory::run_region(),
-        version: env!("CARGO_PKG_VERSION"),
-        count: frame.count,
-    };
+    let loader = Loader { image: frame.image(), run: memory::run_region() };
     let prepared =
         prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, &crc, scratch, &mut |slot, error| {
             console.error(slot, error)
@@ -42,7 +37,7 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
     match prepared {
         Ok((handoff, report)) => {
             console.report(&report, &scratch.line);
-            stamp(&mut memory, &handoff, arch::count());
+            stamp(&mut memory, &handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
         Err(error) => policy::give_up(&params, &error),

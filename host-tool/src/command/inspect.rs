@@ -14,7 +14,7 @@ use super::pack::{amount, codec_name, rule_name};
 use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::simulate::{handoff_name, shown};
-use crate::{Failure, Result, board, modules};
+use crate::{Failure, Result, board, device_tree, modules};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -73,6 +73,11 @@ fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
     modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd as usize).source)?)
 }
 
+/// What the shim adds to the device tree, apart from what it learns on the board.
+fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
+    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions as usize).source)?)
+}
+
 fn rule(params: &Params<'_>) -> &'static str {
     let rules = [CookieRule::Off, CookieRule::Contains, CookieRule::Word];
     rules.into_iter().find(|rule| *rule as u8 == params.cookie_rule()).map_or("unknown", rule_name)
@@ -123,6 +128,9 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
         "handoff": manifest.as_ref().map(|manifest| handoff_name(manifest.handoff())),
         "entry-point": manifest.as_ref().map(|manifest| kseg0(manifest.entry_point())),
         "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
+        "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
+            additions.into_iter().map(|(path, value)| json!({"path": path, "value": value})).collect::<Vec<_>>()
+        }),
         "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
         "regions": regions(opened, manifest.as_ref()).iter().map(at).collect::<Vec<_>>(),
     })
@@ -166,6 +174,12 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
                 format!("0x{:x}", payload.source.size()),
                 format!("0x{decoded:x}")
             );
+        }
+    }
+    if let Some(additions) = manifest.as_ref().and_then(|manifest| additions(opened, manifest)) {
+        text += "\nadded to the device tree, apart from accepted bootargs and the report's values\n";
+        for (path, value) in additions {
+            text += &format!("  {path} = {value}\n");
         }
     }
     text += "\nchecks\n";

@@ -10,11 +10,13 @@ pub mod open;
 
 use std::borrow::Cow;
 
+use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
+use stoop_core::fdt::Additions;
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
-use stoop_core::{Region, fdt};
+use stoop_core::prepare;
 
 use crate::input::{Arch, Form};
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
@@ -26,8 +28,10 @@ pub use codec::checksum;
 pub use note::Note;
 pub use open::{Opened, open};
 
-/// Room in the final tree beyond the packed one: for bootargs of full length and as much again for what the shim adds.
-const TREE_GROWTH: usize = 4096 + 4096;
+/// The final tree may be larger than its base and the additions by accepted bootargs and padding.
+const TREE_GROWTH: usize = 4096 + 64;
+/// The most that the additions' size depends on the digits of addresses in it, and on what that moves.
+const ADDITIONS_SLACK: usize = 256;
 /// Room for the final tree when it is made from one that is not known yet.
 const UNKNOWN_TREE: usize = 0x2_0000;
 /// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
@@ -124,7 +128,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let apart = plan.format.value == Format::Elf && kernel.codec == Codec::Store;
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
     let mut line = command_line(plan, &Places::default())?;
-    let tree_size = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line).map(|tree| tree.len())).transpose()?;
+    let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
+    let additions_size = additions(plan, &line, &Places::default())?.len() + ADDITIONS_SLACK;
     let shim = shim_image::prebuilt(plan.arch())?;
     let crc = Crc32::new();
 
@@ -136,12 +141,12 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     loop {
         let manifest_at = reserved;
         let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
-        let dtb_end = dtb_at + tree_size.unwrap_or(0);
-        let tables_at = dtb_end.next_multiple_of(16);
+        let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
+        let tables_at = (additions_at + additions_size).next_multiple_of(16);
         let tables_end = tables_at + tables_size;
         let kernel_at = tables_end.next_multiple_of(16) + skew;
         let head = if apart { tables_end } else { kernel_at + kernel.bytes.len() };
-        let places = layout::place(&need(plan, head, run_size, tree_size)?)?;
+        let places = layout::place(&need(plan, head, run_size, additions_size)?)?;
         let load = places.head.start();
         if !apart && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
             skew += 16;
@@ -156,7 +161,14 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         }
 
         line = command_line(plan, &places)?;
-        let dtb = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line)).transpose()?;
+        let additions = additions(plan, &line, &places)?;
+        if additions.len() > additions_size {
+            let size = additions.len();
+            return Err(
+                Failure::new(format!("the additions to the device tree grew to 0x{size:x} bytes")).next("report this")
+            );
+        }
+        let (tree, additions_place) = tree_room(plan, &places, additions.len())?;
         let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len());
         let kernel_place = kernel_place.unwrap_or(Region::EMPTY);
         let initrd = plan.initrd.as_deref().map(Cow::Borrowed);
@@ -168,13 +180,20 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             Some(Part::new(Kind::Kernel, kernel.clone(), kernel_source, kernel_place, memory)),
             initrd.map(|bytes| Part::in_place(Kind::Initrd, bytes, places.initrd)),
             rootfs.map(|bytes| Part::in_place(Kind::Rootfs, bytes, places.rootfs)),
-            dtb.map(|bytes| Part::new(Kind::Dtb, codec::stored(Cow::Owned(bytes)), load + dtb_at, Region::EMPTY, 0)),
+            dtb.map(|dtb| Part::new(Kind::Dtb, codec::stored(Cow::Borrowed(dtb)), load + dtb_at, Region::EMPTY, 0)),
             tables.map(|(bytes, place)| {
                 Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), load + tables_at, place, place.size())
             }),
+            Some(Part::new(
+                Kind::Additions,
+                codec::stored(Cow::Borrowed(&additions)),
+                load + additions_at,
+                additions_place,
+                additions.len(),
+            )),
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
-        let listing = listing(plan, &places, &parts, load + manifest_at);
+        let listing = listing(plan, tree, argv::line_room(&places), &parts, load + manifest_at);
         let note = Note {
             big_endian: plan.arch().big_endian(),
             run: places.run,
@@ -231,7 +250,7 @@ fn fakes_a_wrap(copy: usize, kernel: usize) -> bool {
     distance.is_power_of_two() && distance >= 0x20_0000
 }
 
-fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Need> {
+fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> {
     let kernel = &plan.kernel;
     let slack = |exact: bool| if exact { 0 } else { UNKNOWN_BSS as u64 };
     let start = kernel.load_address;
@@ -256,7 +275,11 @@ fn need(plan: &Plan, head: usize, run: usize, tree: Option<usize>) -> Result<Nee
         run,
         tree: match plan.handoff.value {
             HandoffKind::Appended => 0,
-            _ => (tree.unwrap_or(UNKNOWN_TREE) + TREE_GROWTH).next_multiple_of(PAGE),
+            // The additions are in it twice: merged, and on their way.
+            _ => {
+                let base = plan.dtb.as_ref().map_or(UNKNOWN_TREE, |dtb| dtb.value.len());
+                (base + TREE_GROWTH + 2 * additions).next_multiple_of(PAGE)
+            }
         },
         argv: plan.handoff.value != HandoffKind::Uhi,
         head,
@@ -306,17 +329,42 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The tree with that line; as it was when it has it already.
-fn tree(dtb: &[u8], line: &[u8]) -> Result<Vec<u8>> {
-    let damaged = |error| {
-        Failure::new(format!("the device tree is damaged ({error})")).next("compile it again with dtc -I dts -O dtb")
+/// What the final tree has that its base has not.
+fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
+    let packed = plan.dtb.is_some();
+    let (initrd, rootfs) = (places.initrd, places.rootfs);
+    let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(prepare::PAGE)).unwrap_or(rootfs);
+    let initrd = Region::new(initrd.start(), plan.initrd.as_ref().map_or(0, Vec::len)).unwrap_or(initrd);
+    let what = Additions {
+        cells: plan.facts.cells,
+        line: Some(line),
+        initrd: plan.initrd.is_some().then_some(initrd),
+        phram: (plan.phram.value == Phram::Tree).then_some((pages, ALIAS)),
+        // Whether the bootloader's tree has RAM is seen on the board.
+        memory: (!packed || plan.facts.memory.is_empty()).then_some(plan.board.ram),
+        report: Some(env!("CARGO_PKG_VERSION")),
     };
-    let source = fdt::Tree::new(dtb).map_err(damaged)?;
-    let mut out = vec![0; dtb.len() + line.len() + 4096];
-    let edits = fdt::Edits { bootargs: Some(&[line]), ..fdt::Edits::default() };
-    let (size, _) = fdt::write(&source, &edits, &mut out).map_err(damaged)?;
-    out.truncate(size);
-    Ok(out)
+    let mut bytes = vec![0; line.len() + 4096];
+    let size = what.encode(&mut bytes).ok_or_else(|| {
+        let [address, size] = plan.facts.cells;
+        Failure::new(format!("the device tree has {address} cells for addresses and {size} for sizes, too few"))
+            .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`")
+    })?;
+    bytes.truncate(size);
+    Ok(bytes)
+}
+
+/// Room for the final tree, and behind it the place of the additions.
+fn tree_room(plan: &Plan, places: &Places, additions: usize) -> Result<(Region, Region)> {
+    let slot = plan.kernel.appended_dtb.filter(|_| plan.handoff.value == HandoffKind::Appended);
+    let slot = slot.and_then(|(at, room)| Region::new(at as usize, room as usize));
+    let whole = slot.unwrap_or(places.tree);
+    let split = whole.end().saturating_sub(additions).max(whole.start()) & !7;
+    let (tree, place) = (Region::between(whole.start(), split), Region::new(split, additions));
+    tree.zip(place).filter(|(tree, _)| !tree.is_empty()).ok_or_else(|| {
+        Failure::new(format!("0x{:x} bytes are too few for the final device tree", whole.size()))
+            .next("give a kernel with a larger slot for its device tree")
+    })
 }
 
 /// The params block.
@@ -344,9 +392,7 @@ fn params(plan: &Plan, manifest_at: usize, crc: &Crc32) -> Result<Vec<u8>> {
     Ok(block[..length].to_vec())
 }
 
-fn listing(plan: &Plan, places: &Places, parts: &[Part<'_>], manifest: usize) -> Listing {
-    let slot = plan.kernel.appended_dtb.filter(|_| plan.handoff.value == HandoffKind::Appended);
-    let slot = slot.and_then(|(at, room)| Region::new(at as usize, room as usize));
+fn listing(plan: &Plan, tree: Region, argv: Region, parts: &[Part<'_>], manifest: usize) -> Listing {
     let mut payloads = [None; manifest::PAYLOADS];
     for part in parts {
         // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
@@ -370,13 +416,8 @@ fn listing(plan: &Plan, places: &Places, parts: &[Part<'_>], manifest: usize) ->
             Arch::Arm64 => Machine::Arm64,
         },
         handoff: plan.handoff.value,
-        phram: match plan.phram.value {
-            Phram::Tree => manifest::Phram::Tree,
-            Phram::Off | Phram::CommandLine => manifest::Phram::None,
-        },
-        alias: ALIAS,
-        tree: slot.unwrap_or(places.tree),
-        argv: argv::line_room(places),
+        tree,
+        argv,
         entry_point: plan.kernel.entry_point as usize,
         payloads,
     }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use stoop_core::fdt::Tree;
+use stoop_core::fdt;
 
 use super::{be32, find, looks_like, read_file};
+use crate::device_tree::Facts;
 use crate::{Failure, Result};
 
 /// In front of every blob (Devicetree Specification v0.4, section 5.2).
@@ -31,9 +32,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// They are not UTF-8.
 pub fn bootargs(blob: &[u8]) -> Result<Option<String>> {
-    let Some(value) = Tree::new(blob).ok().and_then(|tree| tree.chosen_bootargs()) else { return Ok(None) };
-    let line = std::str::from_utf8(stoop_core::fdt::bootargs(value));
-    line.map(|line| Some(line.to_owned())).map_err(|error| {
+    let Some(line) = Facts::of(blob)?.bootargs else { return Ok(None) };
+    String::from_utf8(line).map(Some).map_err(|error| {
         Failure::new(format!("the device tree's bootargs are no text: {error}")).next("correct /chosen/bootargs")
     })
 }
@@ -69,7 +69,7 @@ fn check(bytes: &[u8]) -> Result<usize> {
     if version < 17 || be32(bytes, 24).unwrap_or_default() > 17 {
         return Err(Failure::new(format!("the device tree is of version {version}, Linux reads 17")).next(again));
     }
-    Tree::new(&bytes[..total])
+    fdt::check(&bytes[..total])
         .map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
     Ok(total)
 }

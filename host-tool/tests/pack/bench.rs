@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use stoop::image::{Built, build};
 use stoop::plan::{Plan, Request};
 use stoop::ui::Quiet;
-use stoop_core::fdt;
+use stoop_core::fdt::{Additions, Merge};
 
 /// A generic kernel that takes everything.
 pub const CONFIG: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
@@ -92,8 +92,12 @@ pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
     let empty = stoop::device_tree::empty();
     let mut out = vec![0; 0x2000];
     let Some(bootargs) = bootargs else { return empty };
-    let edits = fdt::Edits { bootargs: Some(&[bootargs]), ..fdt::Edits::default() };
-    let (size, _) = fdt::write(&fdt::Tree::new(&empty).unwrap(), &edits, &mut out).unwrap();
+    let mut additions = vec![0; 0x2000];
+    Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).unwrap();
+    let mut merge = Merge::new(&empty, &additions, &mut out);
+    merge.additions.read().unwrap();
+    merge.write(&[]).unwrap();
+    let size = merge.size();
     out.truncate(size);
     out
 }

@@ -108,7 +108,8 @@ fn inspect_has_its_shape() {
             "uart": {"kind": "string", "address": "number"},
             "cookie": {"rule": "string", "text": "string", "keep": []},
         },
-        "handoff": "string", "entry-point": "number",
+        "handoff": "string", "entry-point": "number", "modules": "null",
+        "additions": [{"path": "string", "value": "string"}],
         "payloads": [{
             "name": "string", "codec": "string", "stored": "number", "decoded": "number", "crc": "string",
             "start": "number", "size": "number",
@@ -117,5 +118,5 @@ fn inspect_has_its_shape() {
     });
     assert_eq!(shape(&value), expected);
     assert_eq!(value["ok"], true);
-    assert_eq!(value["checks"].as_array().unwrap().len(), 7);
+    assert_eq!(value["checks"].as_array().unwrap().len(), 8);
 }

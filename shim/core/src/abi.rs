@@ -19,13 +19,14 @@ pub trait Abi {
 
     /// Builds what the handoff needs in memory and gives the kernel's first four argument registers.
     ///
-    /// `tree` is the final device tree; its bootargs are the command line. `registers` are those of the entry.
+    /// `tree` is the final device tree, `line` the command line in it, without NUL. `registers` are those of the entry.
     ///
     /// # Errors
     /// [`crate::Code::ArgvRoom`] when the line does not fit its region.
     fn leave<M: Memory>(
         manifest: &Manifest,
         tree: Region,
+        line: Region,
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]>;

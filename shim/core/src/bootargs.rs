@@ -1,5 +1,6 @@
 //! The bootloader's line: bytes nobody vouches for, in a buffer of fixed size.
 
+use crate::Region;
 use crate::names::Name;
 
 /// Most bytes of a command line on any architecture, without the NUL (arch/mips/include/uapi/asm/setup.h: 4096 with it).
@@ -13,8 +14,8 @@ pub type Line = heapless::Vec<u8, MAX_LINE>;
 pub struct Entry {
     /// The protocol: [`Name::Argv`], [`Name::Uhi`] (a device tree in a1 or x0), [`Name::Cfe`] or [`Name::None`].
     pub kind: Name,
-    /// Physical address of the bootloader's device tree, whose header is right; 0 when there is none.
-    pub tree: usize,
+    /// The bootloader's device tree, whose header is right; empty when there is none.
+    pub tree: Region,
     /// The line did not fit the buffer, which is now empty.
     pub too_long: bool,
 }

@@ -47,18 +47,16 @@ pub enum Code {
     TreeStructure = 22,
     /// The new tree does not fit its region. Value: the region's size.
     TreeRoom = 23,
-    /// /reserved-memory has cell counts unlike the root's, so the kernel would ignore it, or the root's are not 1 or 2.
-    /// Value: the count found.
+    /// The root or /reserved-memory of the base tree has cell counts unlike those that the image was packed for, so the
+    /// kernel would ignore or misread what is added. Value: the count found.
     TreeCells = 24,
-    /// An address does not fit the tree's cells. Value: the address, or a size.
-    TreeAddress = 25,
     /// The block with argc, argv and env does not fit its region. Value: the region's size.
     ArgvRoom = 30,
 }
 
 impl Code {
     /// Every code, for explanations and tests.
-    pub const ALL: [Code; 20] = [
+    pub const ALL: [Code; 19] = [
         Code::Params,
         Code::NoManifest,
         Code::ManifestShape,
@@ -77,7 +75,6 @@ impl Code {
         Code::TreeStructure,
         Code::TreeRoom,
         Code::TreeCells,
-        Code::TreeAddress,
         Code::ArgvRoom,
     ];
 
@@ -99,7 +96,6 @@ impl Code {
             Code::TreeStructure => Name::Structure,
             Code::TreeRoom | Code::ArgvRoom => Name::Room,
             Code::TreeCells => Name::Cells,
-            Code::TreeAddress => Name::Address,
         }
     }
 }
@@ -128,6 +124,15 @@ impl Error {
     /// An error about one part.
     pub const fn new(code: Code, subject: Subject, value: usize) -> Self {
         Self::between(code, subject, subject, value)
+    }
+
+    /// An error about one part, by the code's number.
+    pub(crate) const fn numbered(code: u32, subject: Subject, value: usize) -> Self {
+        let packed = code | (subject as u32) << 8 | (subject as u32) << 16;
+        match NonZeroU32::new(packed) {
+            Some(packed) => Error { packed, value },
+            None => Error { packed: NonZeroU32::MIN, value },
+        }
     }
 
     /// An error about two parts.

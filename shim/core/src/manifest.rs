@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | magic `STPM` |
 //! | 1 | version (16 bits), length in bytes with its CRC (16 bits) |
-//! | 2 | machine, handoff, phram, number of the `mtdN` alias (a byte each, high one first) |
+//! | 2 | machine, handoff (a byte each, high one first), spare |
 //! | 3 | spare |
 //! | 4, 6 | region for the final device tree: start, size |
 //! | 8, 10 | region for argv's one argument, the command line with its NUL: start, size |
@@ -23,8 +23,8 @@
 //! | 2, 4 | source: address, stored size |
 //! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
 //!
-//! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 4. The tables
-//! of [`argv`] have one; the line goes into the region at 8.
+//! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 4. The
+//! additions' destination begins where that region ends. The tables of [`argv`] have one; the line goes into the region at 8.
 
 use crate::block;
 use crate::bytes::{put, wide};
@@ -37,7 +37,7 @@ pub const MAGIC: u32 = 0x5354_504d;
 /// This layout.
 pub const VERSION: u16 = 1;
 /// Payloads of every manifest.
-pub const PAYLOADS: usize = 5;
+pub const PAYLOADS: usize = 6;
 /// Bytes of every manifest.
 pub const SIZE: usize = (WORDS + 1) * 4;
 
@@ -72,16 +72,6 @@ pub enum HandoffKind {
     Appended = 2,
     /// x0 = device tree.
     Arm64 = 3,
-}
-
-/// How Linux learns of the root filesystem in RAM.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Phram {
-    /// Not at all, or by words that pack put into the command line.
-    None = 0,
-    /// A node under /reserved-memory, and an alias.
-    Tree = 1,
 }
 
 /// The payload [`Kind::Env`]: what argc, argv and env of the kernel point to (arch/mips/fw/lib/cmdline.c: fw_init_cmdline,
@@ -134,13 +124,15 @@ pub enum Kind {
     Rootfs = 2,
     /// The tables and strings of [`argv`], ready for the argv and appended handoffs.
     Env = 3,
-    /// The device tree that the final one is made from.
+    /// The device tree that the final one is made from; the bootloader's when there is none.
     Dtb = 4,
+    /// What the final device tree has that this one has not: [`crate::fdt::Additions`].
+    Additions = 5,
 }
 
 impl Kind {
     /// In the order of delivery.
-    pub const ALL: [Kind; PAYLOADS] = [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env, Kind::Dtb];
+    pub const ALL: [Kind; PAYLOADS] = [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env, Kind::Dtb, Kind::Additions];
 
     /// The word for it in errors.
     pub fn subject(self) -> Subject {
@@ -150,6 +142,7 @@ impl Kind {
             Kind::Rootfs => Subject::Rootfs,
             Kind::Env => Subject::Env,
             Kind::Dtb => Subject::Dtb,
+            Kind::Additions => Subject::Additions,
         }
     }
 }
@@ -227,16 +220,6 @@ impl Manifest {
         (self.words[2] >> 16) as u8
     }
 
-    /// How Linux learns of the rootfs: a [`Phram`].
-    pub fn phram(&self) -> u8 {
-        (self.words[2] >> 8) as u8
-    }
-
-    /// N of the `mtdN` alias.
-    pub fn alias(&self) -> u8 {
-        self.words[2] as u8
-    }
-
     /// Room for the final device tree.
     pub fn tree(&self) -> Region {
         self.region(4)
@@ -300,10 +283,6 @@ pub struct Listing {
     pub machine: Machine,
     /// How the kernel is called.
     pub handoff: HandoffKind,
-    /// How Linux learns of the rootfs.
-    pub phram: Phram,
-    /// N of the `mtdN` alias.
-    pub alias: u8,
     /// Room for the final device tree.
     pub tree: Region,
     /// Room for argv's one argument, the command line; empty unless the handoff needs it.
@@ -349,7 +328,7 @@ impl Listing {
         }
         words[0] = MAGIC;
         words[1] = u32::from(VERSION) << 16 | SIZE as u32;
-        words[2] = u32::from_be_bytes([self.machine as u8, self.handoff as u8, self.phram as u8, self.alias]);
+        words[2] = u32::from_be_bytes([self.machine as u8, self.handoff as u8, 0, 0]);
         let mut bytes = [0; SIZE];
         let big_endian = self.machine == Machine::MipsBe;
         for (field, word) in bytes.chunks_exact_mut(4).zip(words) {

@@ -3,7 +3,7 @@
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
 use crate::bytes::{Writer, find, words};
-use crate::fdt::{self, Tree};
+use crate::fdt::Tree;
 use crate::manifest::{HandoffKind, Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
 use crate::names::Name;
@@ -46,7 +46,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
 
     fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
         let [a0, a1, _, a3] = registers.map(|register| register as u32);
-        let (mut kind, mut tree, mut fits) = (Name::None, 0, Some(true));
+        let (mut kind, mut tree, mut fits) = (Name::None, Region::EMPTY, Some(true));
         if a3 == CFE_SEAL {
             kind = Name::Cfe;
         } else if a0 == UHI {
@@ -67,6 +67,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     fn leave<M: Memory>(
         manifest: &Manifest,
         tree: Region,
+        line: Region,
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]> {
@@ -75,9 +76,9 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         }
         let (table, room) = (manifest.payload(Kind::Env as usize).place, manifest.argv());
         let error = Error::new(Code::ArgvRoom, Subject::Argv, room.size());
-        let (tree, block) = memory.pair(tree, room).filter(|_| !table.is_empty()).ok_or(error)?;
+        let (text, block) = memory.pair(line, room).filter(|_| !table.is_empty()).ok_or(error)?;
         let mut line = Writer::new(block);
-        line.bytes(fdt::bootargs(Tree::new(tree)?.chosen_bootargs().unwrap_or(&[]))).ok_or(error)?;
+        line.bytes(text).ok_or(error)?;
         line.bytes(&[0]).ok_or(error)?;
         let argv = kseg0(table.start());
         let mut env = argv.wrapping_add(argv::ENV);
@@ -90,11 +91,12 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     }
 }
 
-/// The bootloader's device tree at a pointer: its physical address and its bootargs.
-fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(usize, &[u8])> {
+/// The bootloader's device tree at a pointer: where it is, and its bootargs.
+fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(Region, &[u8])> {
     let at = physical(pointer)?;
-    let tree = Tree::new(memory.from(at)?).ok()?;
-    Some((at, fdt::bootargs(tree.chosen_bootargs().unwrap_or(&[]))))
+    let mut tree = Tree::new(memory.from(at)?);
+    tree.read().ok()?;
+    Some((Region::new(at, tree.size())?, tree.bootargs()))
 }
 
 /// Joins argv[1..] as the kernel does (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.

@@ -3,17 +3,16 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
-use crate::bytes::be32;
+use crate::bytes::put;
 use crate::codec::{Codec, lzma};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
-use crate::fdt::{self, Edits, Tree};
-use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Phram};
+use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
+use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Payload};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::params::Params;
-use crate::region::align_up;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -21,15 +20,11 @@ pub const PAGE: usize = 4096;
 
 /// Facts about the running loader.
 #[derive(Clone, Copy, Debug)]
-pub struct Loader<'a> {
+pub struct Loader {
     /// Physical address of the image's first byte.
     pub image: usize,
     /// Where the loader's code, data and stack are; nothing may be delivered there.
     pub run: Region,
-    /// For the report.
-    pub version: &'a str,
-    /// The CPU's counter at entry.
-    pub count: u32,
 }
 
 /// Buffers too large for a stack.
@@ -71,8 +66,8 @@ pub struct Handoff {
     pub entry_point: usize,
     /// Its argument registers.
     pub registers: [usize; 4],
-    /// Physical address of the report's `count-handoff` in the final tree.
-    pub count_at: usize,
+    /// Physical address of the report's `slot` in the final tree, by which [`stamp`] finds the counts.
+    pub slot_at: usize,
     /// The final tree.
     pub tree: Region,
 }
@@ -101,14 +96,9 @@ pub fn prepare<A: Abi, M: Memory>(
                 check_payloads(&manifest, memory, crc)?;
                 check_places(&manifest, loader)?;
                 deliver_payloads(&manifest, memory, scratch)?;
-                let tree =
-                    write_tree::<A, M>(&manifest, memory, params.ram(), loader, &entry, &scratch.line, &mut report)?;
-                Ok(Handoff {
-                    entry_point: manifest.entry_point(),
-                    registers: A::leave(&manifest, tree.0, &registers, memory)?,
-                    tree: tree.0,
-                    count_at: tree.1,
-                })
+                let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
+                let registers = A::leave(&manifest, tree, line, &registers, memory)?;
+                Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
             });
         match booted {
             Ok(handoff) => return Ok((handoff, report)),
@@ -148,6 +138,7 @@ const PARTS: [Subject; PAYLOADS + 3] = [
     Subject::Rootfs,
     Subject::Env,
     Subject::Dtb,
+    Subject::Additions,
     Subject::Dtb,
     Subject::Argv,
     Subject::Shim,
@@ -157,39 +148,43 @@ const PARTS: [Subject; PAYLOADS + 3] = [
 ///
 /// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere.
 fn check_places(manifest: &Manifest, loader: &Loader) -> Result<()> {
-    let mut places = [Region::EMPTY; PARTS.len()];
-    let mut sources = places;
-    // An appended tree goes into the kernel's own slot.
-    if manifest.handoff() != HandoffKind::Appended as u8 {
-        places[PAYLOADS] = manifest.tree();
-    }
-    places[PAYLOADS + 1] = manifest.argv();
-    places[PAYLOADS + 2] = loader.run;
-    for index in 0..PAYLOADS {
-        let payload = manifest.payload(index);
-        (places[index], sources[index]) = (payload.place, payload.source);
-        if payload.codec != Codec::Store as u8 {
-            disjoint(index, &payload.place, index, &payload.source)?;
-        }
-    }
     for index in 0..PARTS.len() {
-        for later in index.wrapping_add(1)..PARTS.len() {
-            disjoint(index, &places[index], later, &places[later])?;
-            disjoint(index, &places[index], later, &sources[later])?;
+        let part = self::part(manifest, loader, index);
+        for later in index..PARTS.len() {
+            let other = self::part(manifest, loader, later);
+            // A payload may move over its own source, but not be decoded there.
+            let hit = if later == index {
+                part.codec != Codec::Store as u8 && part.place.overlaps(&part.source)
+            } else {
+                part.place.overlaps(&other.place) || part.place.overlaps(&other.source)
+            };
+            if hit && let (Some(part_name), Some(other_name)) = (PARTS.get(index), PARTS.get(later)) {
+                return Err(Error::between(Code::Overlap, *part_name, *other_name, part.place.start()));
+            }
         }
     }
     Ok(())
 }
 
+/// A part by its number in [`PARTS`].
 #[inline(never)]
-fn disjoint(part: usize, region: &Region, other: usize, with: &Region) -> Result<()> {
-    if region.overlaps(with)
-        && let (Some(part), Some(other)) = (PARTS.get(part), PARTS.get(other))
-    {
-        return Err(Error::between(Code::Overlap, *part, *other, region.start()));
+fn part(manifest: &Manifest, loader: &Loader, number: usize) -> Payload {
+    let mut part = manifest.payload(number);
+    // An appended tree goes into the kernel's own slot, and the additions to the end of it.
+    let tree = if manifest.handoff() == HandoffKind::Appended as u8 { Region::EMPTY } else { manifest.tree() };
+    match number {
+        ADDITIONS if tree.is_empty() => part.place = tree,
+        PAYLOADS => part.place = tree,
+        ARGV => part.place = manifest.argv(),
+        RUN => part.place = loader.run,
+        _ => {}
     }
-    Ok(())
+    part
 }
+
+const ADDITIONS: usize = Kind::Additions as usize;
+const ARGV: usize = PAYLOADS + 1;
+const RUN: usize = PAYLOADS + 2;
 
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
     for kind in Kind::ALL {
@@ -201,73 +196,50 @@ fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mu
     Ok(())
 }
 
-/// Writes the final tree, with the command line in it. Gives its region, and where `count-handoff` is.
+/// Writes the final tree, with the command line in it. Gives the region of both, and where the report's slot is.
 fn write_tree<A: Abi, M: Memory>(
     manifest: &Manifest,
     memory: &mut M,
-    ram: Region,
-    loader: &Loader,
     entry: &Entry,
     line: &[u8],
     report: &mut Report,
-) -> Result<(Region, usize)> {
-    let payload = |kind: Kind| manifest.payload(kind as usize);
-    let mut from = payload(Kind::Dtb).source;
-    let packed = !from.is_empty();
-    if !packed {
-        from = bootloader_tree(memory, entry)?;
+) -> Result<(Region, Region, usize)> {
+    let mut base = manifest.payload(Kind::Dtb as usize).source;
+    if base.is_empty() {
+        base = entry.tree;
     }
+    if base.is_empty() {
+        return Err(Error::new(Code::NoTree, Subject::Dtb, 0));
+    }
+    // The additions have been delivered to the end of the room.
+    let place = manifest.payload(Kind::Additions as usize).place;
     let room = manifest.tree();
-    let (stored, out) = memory.pair(from, room).ok_or(Error::new(Code::NotRam, Subject::Dtb, room.start()))?;
-    let source = Tree::new(stored)?;
-    // Without a packed tree the bootloader's bootargs are its line, not the tree's own.
-    let own = if packed { fdt::bootargs(source.chosen_bootargs().unwrap_or(&[])) } else { &[] };
+    let whole = Region::stated(room.start(), room.size().wrapping_add(place.size()));
+    let not_ram = Error::new(Code::NotRam, Subject::Dtb, room.start());
+    let (base, bytes) = memory.pair(base, whole).ok_or(not_ram)?;
+    let (out, additions) = bytes.split_at_mut_checked(room.size()).ok_or(not_ram)?;
+    let mut merge = Merge::new(base, additions, out);
+    merge.additions.read()?;
+    let own = merge.additions.bootargs().len();
     let passes = matches!(report.verdict, Name::Accepted | Name::Kept);
     let mut passed = if passes { line } else { &[] };
-    let mut joint: &[u8] = if own.is_empty() || passed.is_empty() { b"" } else { b" " };
-    if own.len().wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {
+    let mut joint: &[u8] = if own == 0 || passed.is_empty() { b"" } else { b" " };
+    if own.wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {
         report.verdict = Name::Refused;
         (passed, joint) = (&[], &[]);
     }
-    let initrd = payload(Kind::Initrd).destination;
-    let rootfs = payload(Kind::Rootfs).place;
-    let phram = !rootfs.is_empty() && manifest.phram() == Phram::Tree as u8;
-    let edits = Edits {
-        bootargs: Some(&[own, joint, passed]),
-        phram: phram.then_some((whole_pages(rootfs), manifest.alias())),
-        initrd: (!initrd.is_empty()).then_some(initrd),
-        memory: Some(ram),
-        report: Some(fdt::Report {
-            version: loader.version.as_bytes(),
-            verdict: report.verdict.bytes(),
-            entry: report.entry.bytes(),
-            slot: report.slot,
-            count_entry: loader.count,
-        }),
-    };
-    let (size, count_offset) = fdt::write(&source, &edits, out)?;
-    let tree = Region::stated(room.start(), size);
-    Ok((tree, room.start().wrapping_add(count_offset)))
+    let texts = [joint, passed, report.verdict.bytes(), report.entry.bytes(), &[report.slot]];
+    merge.write(&texts)?;
+    let at = |offset: usize| room.start().wrapping_add(offset);
+    let line = Region::stated(at(merge.line), own.wrapping_add(joint.len()).wrapping_add(passed.len()));
+    Ok((Region::stated(room.start(), merge.size()), line, at(merge.slot)))
 }
 
-/// The tree that came with the entry, as the base of the final one.
-fn bootloader_tree<M: Memory>(memory: &M, entry: &Entry) -> Result<Region> {
-    let none = Error::new(Code::NoTree, Subject::Dtb, 0);
-    let tree = memory.from(entry.tree).filter(|_| entry.tree != 0).ok_or(none)?;
-    Region::new(entry.tree, be32(tree, TOTAL_SIZE).ok_or(none)? as usize).ok_or(none)
-}
-
-/// The field totalsize of a device tree's header (Devicetree Specification 5.2).
-const TOTAL_SIZE: usize = 4;
-
-fn whole_pages(region: Region) -> Region {
-    let size = align_up(region.size(), PAGE).unwrap_or(0);
-    Region::stated(region.start(), size)
-}
-
-/// Writes the CPU's counter into the report, as the last thing before caches and the jump.
-pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, count: u32) {
-    if let Some(field) = Region::new(handoff.count_at, 4).and_then(|at| memory.write(at)) {
-        crate::bytes::put(field, count, true);
+/// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump.
+pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
+    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4)) {
+        for (count, at) in counts.into_iter().zip([COUNT_ENTRY, COUNT_HANDOFF]) {
+            put(report.get_mut(at..).unwrap_or(&mut []), count, true);
+        }
     }
 }

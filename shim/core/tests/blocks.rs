@@ -4,7 +4,7 @@ mod common;
 
 use common::{NO_PAYLOADS, entry, params_block, region, settings};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{HandoffKind, Kind, Listing, Machine, Manifest, Payload, Phram, SIZE};
+use stoop_core::manifest::{HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
 use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
 use stoop_core::{Code, Region};
 
@@ -89,7 +89,7 @@ fn params_of_every_length_field_are_refused_without_a_fault() {
 }
 
 fn listing(machine: Machine) -> Listing {
-    let mut listing = Listing { machine, handoff: HandoffKind::Argv, phram: Phram::Tree, alias: 250, ..NO_PAYLOADS };
+    let mut listing = Listing { machine, handoff: HandoffKind::Argv, ..NO_PAYLOADS };
     listing.tree = region(0x11_0000, 0x2000);
     listing.argv = region(0x12_0000, 0x1010);
     listing.entry_point = 0x40;
@@ -109,8 +109,6 @@ fn a_manifest_comes_back_for_every_machine() {
         let bytes = listing(machine).encode(&crc);
         let manifest = Manifest::check(&bytes, 0x9000, 0x8000, machine, &crc).unwrap();
         assert_eq!(manifest.handoff(), HandoffKind::Argv as u8);
-        assert_eq!(manifest.phram(), Phram::Tree as u8);
-        assert_eq!(manifest.alias(), 250);
         assert_eq!(manifest.tree(), region(0x11_0000, 0x2000));
         assert_eq!(manifest.argv(), region(0x12_0000, 0x1010));
         assert_eq!(manifest.entry_point(), 0x8040, "relative as the kernel is");

@@ -4,18 +4,18 @@ mod common;
 mod fdt_support;
 
 use common::{Machinery, region};
-use fdt_support::fixture;
+use fdt_support::{Edits, fixture, write};
 use proptest::prelude::*;
+use stoop_core::Region;
 use stoop_core::abi::Abi;
 use stoop_core::bootargs::{Entry, Line, MAX_LINE};
-use stoop_core::fdt::{Edits, Tree, write};
 use stoop_core::mips::Mips;
 use stoop_core::names::Name;
 
 const KSEG0: u32 = 0x8000_0000;
 const UHI: u32 = 0xffff_fffe;
-const NONE: Entry = Entry { kind: Name::None, tree: 0, too_long: false };
-const ARGV: Entry = Entry { kind: Name::Argv, tree: 0, too_long: false };
+const NONE: Entry = Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
+const ARGV: Entry = Entry { kind: Name::Argv, tree: Region::EMPTY, too_long: false };
 
 fn enter(registers: [u32; 4], memory: &Machinery) -> (Entry, Vec<u8>) {
     let mut line = Line::new();
@@ -124,20 +124,24 @@ fn a_line_fits_up_to_its_last_byte_and_is_refused_whole() {
 fn tree(line: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 0x8000];
     let edits = Edits { bootargs: Some(&[line]), ..Edits::default() };
-    let (size, _) = write(&Tree::new(fixture("malta")).unwrap(), &edits, &mut out).unwrap();
+    let (size, _) = write(fixture("malta"), &edits, &mut out).unwrap();
     out.truncate(size);
     out
 }
 
 #[test]
 fn a_tree_in_a1_brings_its_bootargs() {
-    let mut memory = Machinery::new();
-    memory.put(0x8000, &tree(b"root=1 liminix"));
-    let uhi = Entry { kind: Name::Uhi, tree: 0x8000, too_long: false };
+    let with = |line: &[u8]| {
+        let (mut memory, tree) = (Machinery::new(), tree(line));
+        memory.put(0x8000, &tree);
+        let uhi = Entry { kind: Name::Uhi, tree: region(0x8000, tree.len()), too_long: false };
+        (memory, uhi)
+    };
+    let (memory, uhi) = with(b"root=1 liminix");
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (uhi, b"root=1 liminix".to_vec()));
-    memory.put(0x8000, &tree(&[b'y'; MAX_LINE]));
+    let (memory, uhi) = with(&[b'y'; MAX_LINE]);
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (uhi, vec![b'y'; MAX_LINE]));
-    memory.put(0x8000, &tree(&[b'y'; MAX_LINE + 1]));
+    let (mut memory, uhi) = with(&[b'y'; MAX_LINE + 1]);
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (Entry { too_long: true, ..uhi }, vec![]));
     memory.put(0x8000, b"\xd0\x0d\xfe\xee");
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (NONE, vec![]), "no tree");

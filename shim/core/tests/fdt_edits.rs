@@ -5,9 +5,12 @@ mod fdt_support;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use fdt_support::{FIXTURES, REPORT, dtc, dtc_run, edit_sets, edited, fixture, fixtures_dir, model, region, written};
+use fdt_support::{
+    Edits, FIXTURES, REPORT, additions, bootargs_in, dtc, dtc_run, edit_sets, edited, fixture, fixtures_dir, model,
+    region, root_cells, written,
+};
 use stoop_core::Code;
-use stoop_core::fdt::{Edits, Tree, bootargs};
+use stoop_core::fdt::{Merge, bootargs, check};
 
 fn word(blob: &[u8], at: usize) -> usize {
     u32::from_be_bytes(blob[at..at + 4].try_into().expect("four bytes")) as usize
@@ -49,14 +52,11 @@ fn every_new_tree_is_sound_and_a_fixed_point_of_reading() {
     for (name, source) in FIXTURES {
         for (what, edits) in edit_sets() {
             let Ok((blob, _)) = written(source, &edits) else { continue };
-            let tree = Tree::new(&blob).unwrap_or_else(|error| panic!("{name}, {what}: {error:?}"));
-            assert_eq!(tree.blob(), blob, "{name}, {what}");
-            let source = Tree::new(source).expect("a fixture is sound");
-            assert_eq!(tree.has_memory(), source.has_memory() || edits.memory.is_some(), "{name}, {what}");
-            assert_eq!(tree.root_cells(), source.root_cells(), "{name}, {what}");
+            let size = check(&blob).unwrap_or_else(|error| panic!("{name}, {what}: {error:?}"));
+            assert_eq!(size, blob.len(), "{name}, {what}");
+            assert_eq!(root_cells(&blob), root_cells(source), "{name}, {what}");
             let line = edits.bootargs.map(|pieces| pieces.concat());
-            let kept = source.chosen_bootargs().map(|value| bootargs(value).to_vec());
-            assert_eq!(tree.chosen_bootargs().map(|value| bootargs(value).to_vec()), line.or(kept), "{name}, {what}");
+            assert_eq!(bootargs_in(&blob), line.unwrap_or(bootargs_in(source)), "{name}, {what}");
         }
     }
 }
@@ -94,8 +94,8 @@ fn fdtget_reads_what_was_written() {
     let (_, edits) = edit_sets().pop().expect("the set with everything");
     let expected = [
         ("/chosen", "bootargs", "s", "console=ttyS0 root=/dev/mtdblock9"),
-        ("/chosen", "linux,initrd-start", "x", "0 5000000"),
-        ("/chosen", "linux,initrd-end", "x", "0 5001234"),
+        ("/chosen", "linux,initrd-start", "x", "5000000"),
+        ("/chosen", "linux,initrd-end", "x", "5001234"),
         ("/chosen/stoop", "version", "s", "0.1.0"),
         ("/chosen/stoop", "verdict", "s", "accepted"),
         ("/chosen/stoop", "entry", "s", "argv"),
@@ -127,9 +127,9 @@ fn fdtget_reads_what_was_written() {
         let output = Command::new("fdtget").arg("-l").arg(&file).args(arguments).output().expect("fdtget");
         String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(names(&["/chosen"]), ["stoop", "bootargs", "framebuffer@0"]);
-    assert_eq!(names(&["/chosen/stoop"]), [""; 0], "the stale node's children are gone");
-    assert_eq!(names(&["/reserved-memory"]), ["phram@4000000", "keep@6000000", "stoop"]);
+    assert_eq!(names(&["/chosen"]), ["bootargs", "stoop", "framebuffer@0"]);
+    assert_eq!(names(&["/chosen/stoop"]), ["deeper"], "what only the base has stays");
+    assert_eq!(names(&["/reserved-memory"]), ["keep@6000000", "phram@4000000", "stoop"]);
     assert_eq!(names(&["/"]), ["aliases", "chosen", "memory@0", "reserved-memory", "soc"]);
 }
 
@@ -218,16 +218,17 @@ fn numbers_that_need_two_cells_are_refused_where_there_is_one() {
     let wide = region(0x1_0000_0000, 0x1000);
     let long = region(0x1000, 0x1_0000_0000);
     let end = region(0xffff_f000, 0x1000);
-    for (what, edits, value) in [
-        ("start", Edits { phram: Some((wide, 9)), ..Edits::default() }, 0x1_0000_0000),
-        ("size", Edits { phram: Some((long, 9)), ..Edits::default() }, 0x1_0000_0000),
-        ("memory", Edits { memory: Some(wide), ..Edits::default() }, 0x1_0000_0000),
-        ("initrd's end", Edits { initrd: Some(end), ..Edits::default() }, 0x1_0000_0000),
+    for (what, edits) in [
+        ("start", Edits { phram: Some((wide, 9)), ..Edits::default() }),
+        ("size", Edits { phram: Some((long, 9)), ..Edits::default() }),
+        ("memory", Edits { memory: Some(wide), ..Edits::default() }),
     ] {
-        let error = written(fixture("minimal"), &edits).expect_err(what);
-        assert_eq!((error.code(), error.value), (Code::TreeAddress, value), "{what}");
+        assert_eq!(additions(fixture("minimal"), &edits), None, "{what}");
         assert!(written(fixture("crowded"), &edits).is_ok(), "{what} fits two cells");
     }
+    let initrd = Edits { initrd: Some(end), ..Edits::default() };
+    let (blob, _) = written(fixture("minimal"), &initrd).expect("Linux takes any number of cells");
+    assert_eq!(model(&blob)[1].1["linux,initrd-end"], 0x1_0000_0000_u64.to_be_bytes());
     let edits = Edits { phram: Some((end, 9)), ..Edits::default() };
     assert!(written(fixture("minimal"), &edits).is_ok(), "the last page below 4 GiB fits");
 }
@@ -239,15 +240,72 @@ fn cells_that_linux_would_not_take_are_refused_only_when_they_matter() {
     assert_eq!(error.code(), Code::TreeCells);
     assert!(written(fixture("other-cells"), &Edits { report: Some(REPORT), ..Edits::default() }).is_ok());
 
-    // The root's own counts: 1 and 2 are what an address of 64 bits can have.
-    let source = fixture("malta").to_vec();
-    let at = source.windows(12).position(|bytes| bytes == [0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0]).expect("a property");
-    for count in [0_u32, 3, 0x100, u32::MAX] {
-        let mut source = source.clone();
-        source[at + 12..at + 16].copy_from_slice(&count.to_be_bytes());
-        let error = written(&source, &phram).expect_err("no address has such a count");
+    // The root's own counts, unlike those that the additions were made for.
+    let at = |source: &[u8]| {
+        let at =
+            source.windows(12).position(|bytes| bytes == [0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0]).expect("a property");
+        at + 12
+    };
+    let merged = |source: &[u8], edits: &Edits| {
+        let additions = additions(fixture("malta"), edits).expect("they fit");
+        let mut out = vec![0; source.len() + 4096];
+        let mut merge = Merge::new(source, &additions, &mut out);
+        merge.additions.read().expect("a header");
+        merge.write(&[])
+    };
+    for count in [0_u32, 2, 3, 0x100, u32::MAX] {
+        let mut source = fixture("malta").to_vec();
+        let at = at(&source);
+        source[at..at + 4].copy_from_slice(&count.to_be_bytes());
+        let error = merged(&source, &phram).expect_err("another count");
         assert_eq!((error.code(), error.value), (Code::TreeCells, count as usize), "{count}");
-        assert!(written(&source, &Edits { bootargs: Some(&[b"x"]), ..Edits::default() }).is_ok(), "{count}");
+        assert_eq!(merged(&source, &Edits { bootargs: Some(&[b"x"]), ..Edits::default() }), Ok(()), "{count}");
+        if !(1..=2).contains(&count) {
+            assert_eq!(additions(&source, &phram), None, "no address has such a count: {count}");
+        }
+    }
+}
+
+#[test]
+fn ram_that_the_base_has_is_kept_whatever_its_name_and_only_then() {
+    let at_the_same_place = Edits { memory: Some(region(0, 0x1000)), ..Edits::default() };
+    let (blob, _) = written(fixture("crowded"), &at_the_same_place).expect("it is written");
+    let nodes: BTreeMap<_, _> = model(&blob).into_iter().collect();
+    assert_eq!(nodes["/memory@0"]["reg"], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0]);
+    let elsewhere = Edits { memory: Some(region(0x1000, 0x1000)), ..Edits::default() };
+    let (blob, _) = written(fixture("crowded"), &elsewhere).expect("it is written");
+    assert!(!model(&blob).iter().any(|(path, _)| path == "/memory@1000"), "a second one");
+    let (blob, _) = written(fixture("two-chosen"), &elsewhere).expect("it is written");
+    assert!(model(&blob).iter().any(|(path, _)| path == "/memory@1000"), "names alone are no RAM");
+}
+
+#[test]
+fn the_additions_are_a_tree_that_dtc_takes_and_keep_their_rules() {
+    for (name, source) in FIXTURES {
+        for (what, edits) in edit_sets() {
+            let Some(blob) = additions(source, &edits) else { continue };
+            assert_eq!(check(&blob), Ok(blob.len()), "{name}, {what}");
+            let (mut words, structure) = (0_u32, &blob[word(&blob, 8)..word(&blob, 12)]);
+            let mut at = 0;
+            while at < structure.len() {
+                let number = ((word(&blob, 8) + at) / 4 % 32) as u32;
+                match word(structure, at) {
+                    1 => {
+                        let name: Vec<u8> = structure[at + 4..].iter().copied().take_while(|byte| *byte != 0).collect();
+                        assert_eq!(words & 1 << number, 0, "{what}: {:?}", String::from_utf8_lossy(&name));
+                        assert_eq!(number == 0, name.starts_with(b"memory@"), "{what}");
+                        words |= 1 << number;
+                        at += (4 + name.len() + 1).next_multiple_of(4);
+                    }
+                    3 => at += (12 + word(structure, at + 4)).next_multiple_of(4),
+                    _ => at += 4,
+                }
+            }
+            if dtc().is_some() {
+                let (accepted, _, messages) = dtc_run(&["-I", "dtb", "-O", "dts"], &blob);
+                assert!(accepted, "{name}, {what}: {messages}");
+            }
+        }
     }
 }
 
@@ -270,8 +328,7 @@ fn bootargs_are_what_the_kernel_copies() {
 
 #[test]
 fn the_first_chosen_counts_as_for_the_kernel() {
-    let source = Tree::new(fixture("two-chosen")).expect("a fixture is sound");
-    assert_eq!(source.chosen_bootargs(), Some(&b"\0"[..]));
+    assert_eq!(bootargs_in(fixture("two-chosen")), b"");
     let edits = Edits { bootargs: Some(&[b"new"]), ..Edits::default() };
     let (blob, _) = written(fixture("two-chosen"), &edits).expect("it is written");
     let nodes: BTreeMap<_, _> = model(&blob).into_iter().collect();
@@ -287,9 +344,9 @@ fn the_first_chosen_counts_as_for_the_kernel() {
     let (line, path) = (offset(b"bootargs\0"), offset(b"stdout-path\0"));
     let at = twice[..strings].windows(4).position(|bytes| bytes == path).expect("the property");
     twice[at..at + 4].copy_from_slice(&line);
-    let tree = Tree::new(&twice).expect("sound");
-    assert_eq!(bootargs(tree.chosen_bootargs().expect("a line")), b"console=ttyS0,115200 root=/dev/mtdblock9");
-    assert!(!source.has_memory(), "a node named memory is none without device_type");
-    assert_eq!(Tree::new(fixture("minimal")).expect("sound").chosen_bootargs(), None);
-    assert_eq!(Tree::new(fixture("bare-reserved")).expect("sound").chosen_bootargs(), None);
+    assert_eq!(bootargs_in(&twice), b"console=ttyS0,115200 root=/dev/mtdblock9");
+    let (blob, _) = written(&twice, &edits).expect("it is written");
+    assert_eq!(bootargs_in(&blob), b"new");
+    assert_eq!(bootargs_in(fixture("minimal")), b"");
+    assert_eq!(bootargs_in(fixture("bare-reserved")), b"");
 }

@@ -4,11 +4,11 @@ mod common;
 mod fdt_support;
 
 use common::*;
-use fdt_support::fixture;
+use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{self, Edits, Tree};
+use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF};
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing};
 use stoop_core::mips::Mips;
 use stoop_core::names::Name;
@@ -25,7 +25,7 @@ const IMAGE: usize = 0x10_0000;
 fn dtb(line: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 0x3000];
     let edits = Edits { bootargs: Some(&[line]), ..Edits::default() };
-    let (size, _) = fdt::write(&Tree::new(fixture("minimal")).unwrap(), &edits, &mut out).unwrap();
+    let (size, _) = write(fixture("minimal"), &edits, &mut out).unwrap();
     out.truncate(size);
     out
 }
@@ -40,7 +40,7 @@ fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) ->
     let crc = Crc32::new();
     let block = params_block(settings, false);
     let params = Params::check(&block, false, &crc).unwrap();
-    let loader = Loader { image: IMAGE, run: memory.run, version: "9.8.7", count: 0x1234_5678 };
+    let loader = Loader { image: IMAGE, run: memory.run };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = vec![];
     let result = prepare::<Mips<false>, _>(
@@ -74,7 +74,7 @@ fn boot(image: &[u8], bootargs: Option<&[u8]>) -> Boot {
 impl Boot {
     fn line(&self) -> Vec<u8> {
         let (handoff, _) = self.result.as_ref().expect("it boots");
-        fdt::bootargs(Tree::new(self.memory.at(handoff.tree)).unwrap().chosen_bootargs().unwrap()).to_vec()
+        bootargs_in(self.memory.at(handoff.tree))
     }
 
     fn verdict(&self) -> Name {
@@ -121,25 +121,26 @@ fn the_tree_has_report_phram_initrd_and_memory() {
     let mut expected = vec![0; TREE_ROOM];
     let base = dtb(b"console=x");
     let edits = Edits {
-        bootargs: Some(&[b"console=x a liminix"]),
+        bootargs: Some(&[b"console=x", b" ", b"a liminix"]),
         phram: Some((region(ROOTFS_AT, 0x1000), 7)),
         initrd: Some(region(INITRD_AT, INITRD.len())),
         memory: Some(region(0, 0x40_0000)),
-        report: Some(fdt::Report {
-            version: b"9.8.7",
+        report: Some(fdt_support::Report {
+            version: "9.8.7",
             verdict: b"accepted",
             entry: b"argv",
             slot: b'a',
-            count_entry: 0x1234_5678,
+            count_entry: 0,
         }),
     };
-    let (size, count_at) = fdt::write(&Tree::new(&base).unwrap(), &edits, &mut expected).unwrap();
+    let (size, count_at) = write(&base, &edits, &mut expected).unwrap();
     assert_eq!(handoff.tree, region(TREE_AT, size));
-    assert_eq!(handoff.count_at, TREE_AT + count_at);
+    assert_eq!(handoff.slot_at + COUNT_HANDOFF, TREE_AT + count_at);
     assert_eq!(boot.memory.at(handoff.tree), &expected[..size]);
     let mut memory = boot.memory;
-    stamp(&mut memory, &handoff, 0xcafe_f00d);
-    assert_eq!(memory.at(region(handoff.count_at, 4)), [0xca, 0xfe, 0xf0, 0x0d]);
+    stamp(&mut memory, &handoff, [0x1234_5678, 0xcafe_f00d]);
+    assert_eq!(memory.at(region(handoff.slot_at + COUNT_ENTRY, 4)), [0x12, 0x34, 0x56, 0x78]);
+    assert_eq!(memory.at(region(handoff.slot_at + COUNT_HANDOFF, 4)), [0xca, 0xfe, 0xf0, 0x0d]);
 }
 
 #[test]
@@ -334,7 +335,7 @@ fn every_damaged_payload_is_found_before_anything_moves() {
 
 #[test]
 fn payloads_outside_memory_are_unreadable() {
-    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb] {
+    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb, Kind::Additions] {
         for (start, size) in [(0x3f_0000 - IMAGE, 4), (0x3f_0000 - IMAGE - 4, 8), (0x1e00_0000, 4), (0, 0x8000_0000)] {
             let image = image(&dtb(b"x"), |listing| {
                 let entry = listing.payloads[kind as usize].as_mut().unwrap();
@@ -357,7 +358,8 @@ fn places_outside_ram_are_refused() {
         }
     }
     let tree = |at| image(&dtb(b"x"), |listing| listing.tree = region(at, TREE_ROOM));
-    assert_eq!(boot(&tree(0x40_0000), None).said(), "E16 dtb not ram");
+    // The additions wait at the end of the tree's room.
+    assert_eq!(boot(&tree(0x40_0000), None).said(), "E16 additions not ram");
 }
 
 #[test]
@@ -394,7 +396,7 @@ fn place(kind: Kind, at: usize) -> impl Fn(&mut Listing) {
 fn overlaps_name_both_sides_and_the_address() {
     let run = 0x3f_0000;
     let table: [(&str, Change); 16] = [
-        ("E17 dtb overlaps shim 0x003eff00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
+        ("E17 additions overlaps shim 0x003f3f00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
         ("E17 dtb overlaps argv 0x00050000", Box::new(|l| l.tree = region(ARGV_AT, TREE_ROOM))),
         ("E17 argv overlaps shim 0x003f7fff", Box::new(|l| l.argv = region(0x3f_7fff, 0x100))),
         ("E17 kernel overlaps shim 0x003eff01", Box::new(place(Kind::Kernel, run - 0xff))),
@@ -442,7 +444,7 @@ fn an_appended_tree_lies_in_the_kernel() {
         )
     };
     assert!(inside(HandoffKind::Appended).result.is_ok());
-    assert_eq!(inside(HandoffKind::Argv).said(), "E17 kernel overlaps dtb");
+    assert_eq!(inside(HandoffKind::Argv).said(), "E17 kernel overlaps additions");
 }
 
 #[test]

@@ -1,238 +1,226 @@
-//! What each edit adds to the tree, what of the source it replaces, and what a pass wants to know: one table for all.
+//! What pack knows of the final tree: a small tree of its own, made by the host tool, merged by the board.
 
-use super::names::{
-    ADDRESS_CELLS, ALIAS, ALIASES, BOOTARGS, CHOSEN, CHOSEN_0, COMPATIBLE, COUNT_ENTRY, COUNT_HANDOFF, DEVICE_TYPE,
-    ENTRY, INITRD_END, INITRD_START, LABEL, MEMORY, MEMORY_AT, Name, PATH, PHRAM, PHRAM_AT, RANGES, REG, RESERVED,
-    ROOTFS, SIZE_CELLS, SLOT, STOOP, VERDICT, VERSION,
+use core::fmt::{self, Write};
+
+use super::merge::MEMORY;
+use super::output::Output;
+use super::{BEGIN_NODE, END, END_NODE, HEADER, MAGIC, NOP, PROPERTY, SPOKEN};
+use crate::Region;
+
+/// The names of properties, the spoken ones first. A name for the alias follows.
+const NAMES: &[u8] = b"bootargs\0verdict\0entry\0slot\0version\0count-entry\0count-handoff\0\
+linux,initrd-start\0linux,initrd-end\0#address-cells\0#size-cells\0ranges\0compatible\0label\0reg\0device_type\0";
+const _: () = {
+    let mut at = 0;
+    while at < SPOKEN.len() {
+        assert!(NAMES[at] == SPOKEN[at]);
+        at += 1;
+    }
 };
-use super::pass::Pass;
-use super::{BEGIN_NODE, END_NODE, PROPERTY};
-use crate::Code;
 
-// Where: a node of the source, the first three in the order of [`PLACES`],
-pub(super) const IN_CHOSEN: usize = 0;
-pub(super) const IN_ALIASES: usize = 1;
-pub(super) const IN_RESERVED: usize = 2;
-pub(super) const IN_ROOT: usize = 3;
-/// or another child of the root,
-pub(super) const IN_CHILD: usize = 4;
-/// or anything below those, of which the table has nothing.
-pub(super) const DEEPER: usize = 5;
-/// Plus: about a child, not a property.
-pub(super) const NODE: usize = 8;
-/// Plus: belongs to the child that the last such line adds.
-const INSIDE: usize = 16;
-/// Plus: not added, only looked for.
-const FACT: usize = 32;
-
-/// The root's children that the writer makes when they are missing.
-pub(super) const PLACES: [Name; 3] = [CHOSEN, ALIASES, RESERVED];
-
-// When: always, or with an edit.
-const ALWAYS: usize = 0;
-pub(super) const WITH_LINE: usize = 1;
-pub(super) const WITH_INITRD: usize = 2;
-pub(super) const WITH_REPORT: usize = 4;
-pub(super) const WITH_PHRAM: usize = 8;
-/// `ranges` of /reserved-memory: as phram, until the source turns out to have it.
-pub(super) const WITH_RANGES: usize = 16;
-pub(super) const WITH_MEMORY: usize = 32;
-
-// What: how to write it,
-const OPEN: usize = 1;
-const CLOSE: usize = 2;
-const NOTHING: usize = 3;
-/// the new bootargs,
-const LINE: usize = 4;
-/// plus an index: a text of the pool,
-const TEXT: usize = 8;
-const TEXTS: [Name; 4] = [PATH, PHRAM, ROOTFS, MEMORY];
-/// plus an index: a text of the report,
-const SAY: usize = 12;
-/// plus the index of a number of the pass: that number in one cell,
-const CELL: usize = 16;
-/// an address in the root's cells,
-const ADDRESS: usize = 32;
-/// or an address and the size that follows it;
-const REGION: usize = 48;
-/// or what it means for a pass to find it: the place's own node,
-pub(super) const PLACE: usize = 64;
-/// a cell count of the root, or one that must be the same,
-pub(super) const COUNTS: usize = 68;
-pub(super) const SAME_COUNTS: usize = 70;
-/// and the rest by their names.
-pub(super) const HAS_RANGES: usize = 72;
-pub(super) const HAS_LINE: usize = 73;
-pub(super) const HAS_TYPE: usize = 74;
-
-// The numbers of a pass.
-pub(super) const ZERO: usize = 0;
-pub(super) const ROOT_CELLS: usize = 1;
-pub(super) const INITRD: usize = 3;
-pub(super) const PHRAM_RANGE: usize = 5;
-pub(super) const MEMORY_RANGE: usize = 7;
-pub(super) const COUNT: usize = 9;
-
-/// Where, when, under which name, what.
-struct Entry(u8, u8, Name, u8);
-
-const fn entry(place: usize, edit: usize, name: Name, what: usize) -> Entry {
-    Entry(place as u8, edit as u8, name, what as u8)
+/// Everything the final tree has that the base tree has not.
+///
+/// Encoded it is a device tree that dtc reads, with three rules of its own that keep the board's part small:
+///
+/// 1. Its strings block begins with `bootargs`, `verdict`, `entry` and `slot`. The board writes the values of these four: its
+///    text behind theirs. They come in this order.
+/// 2. Nodes begin at words (from the blob's first byte) whose numbers differ modulo 32, since the board remembers in one
+///    word which it has met. The node for RAM has the number 0, so that it is met when the base tree has RAM.
+/// 3. `count-entry` and `count-handoff` follow `slot`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Additions<'a> {
+    /// #address-cells and #size-cells of the base tree's root, 1 or 2 each. They matter for `phram` and `memory`.
+    pub cells: [usize; 2],
+    /// The command line in front of bootargs, without NUL; `None` keeps what the base tree has.
+    pub line: Option<&'a [u8]>,
+    /// The initial ramdisk; `None` keeps what the base tree has.
+    pub initrd: Option<Region>,
+    /// The root filesystem in RAM, in whole pages, and N of its `mtdN` alias.
+    pub phram: Option<(Region, u8)>,
+    /// RAM, written only when the base tree has no memory node.
+    pub memory: Option<Region>,
+    /// The node /chosen/stoop, with this version.
+    pub report: Option<&'a str>,
 }
 
-/// The first line that fits what was found counts: what is replaced comes before what is only looked at.
-const TABLE: [Entry; 35] = [
-    entry(IN_CHOSEN, WITH_LINE, BOOTARGS, LINE),
-    entry(IN_CHOSEN, WITH_INITRD, INITRD_START, ADDRESS + INITRD),
-    entry(IN_CHOSEN, WITH_INITRD, INITRD_END, ADDRESS + INITRD + 1),
-    entry(IN_CHOSEN + NODE, WITH_REPORT, STOOP, OPEN),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, VERSION, SAY),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, VERDICT, SAY + 1),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, ENTRY, SAY + 2),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, SLOT, SAY + 3),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, COUNT_ENTRY, CELL + COUNT),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, COUNT_HANDOFF, CELL + ZERO),
-    entry(IN_CHOSEN + INSIDE, WITH_REPORT, 0, CLOSE),
-    entry(IN_CHOSEN + FACT, ALWAYS, BOOTARGS, HAS_LINE),
-    entry(IN_ALIASES, WITH_PHRAM, ALIAS, TEXT),
-    entry(IN_RESERVED + FACT, WITH_PHRAM, ADDRESS_CELLS, SAME_COUNTS),
-    entry(IN_RESERVED + FACT, WITH_PHRAM, SIZE_CELLS, SAME_COUNTS + 1),
-    entry(IN_RESERVED + FACT, WITH_PHRAM, RANGES, HAS_RANGES),
-    entry(IN_RESERVED, WITH_PHRAM, ADDRESS_CELLS, CELL + ROOT_CELLS),
-    entry(IN_RESERVED, WITH_PHRAM, SIZE_CELLS, CELL + ROOT_CELLS + 1),
-    entry(IN_RESERVED, WITH_RANGES, RANGES, NOTHING),
-    entry(IN_RESERVED + NODE, WITH_PHRAM, PHRAM_AT, OPEN),
-    entry(IN_RESERVED + INSIDE, WITH_PHRAM, COMPATIBLE, TEXT + 1),
-    entry(IN_RESERVED + INSIDE, WITH_PHRAM, LABEL, TEXT + 2),
-    entry(IN_RESERVED + INSIDE, WITH_PHRAM, REG, REGION + PHRAM_RANGE),
-    entry(IN_RESERVED + INSIDE, WITH_PHRAM, 0, CLOSE),
-    entry(IN_ROOT + NODE, WITH_MEMORY, MEMORY_AT, OPEN),
-    entry(IN_ROOT + INSIDE, WITH_MEMORY, DEVICE_TYPE, TEXT + 3),
-    entry(IN_ROOT + INSIDE, WITH_MEMORY, REG, REGION + MEMORY_RANGE),
-    entry(IN_ROOT + INSIDE, WITH_MEMORY, 0, CLOSE),
-    entry(IN_ROOT + FACT, ALWAYS, ADDRESS_CELLS, COUNTS),
-    entry(IN_ROOT + FACT, ALWAYS, SIZE_CELLS, COUNTS + 1),
-    entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN, PLACE + IN_CHOSEN),
-    entry(IN_ROOT + NODE + FACT, ALWAYS, CHOSEN_0, PLACE + IN_CHOSEN),
-    entry(IN_ROOT + NODE + FACT, ALWAYS, ALIASES, PLACE + IN_ALIASES),
-    entry(IN_ROOT + NODE + FACT, ALWAYS, RESERVED, PLACE + IN_RESERVED),
-    entry(IN_CHILD + FACT, ALWAYS, DEVICE_TYPE, HAS_TYPE),
-];
-
-impl Pass<'_, '_> {
-    /// What the table says of the source's property or node `name` at that place; 0 if nothing.
-    #[inline(never)]
-    pub(super) fn find(&self, place: usize, name: &[u8]) -> usize {
-        // Most of a tree is there.
-        if place & DEEPER == DEEPER {
-            return 0;
-        }
-        for Entry(at, edit, own, what) in &TABLE {
-            let (at, edit, what) = (usize::from(*at), usize::from(*edit), usize::from(*what));
-            if at & !FACT == place && self.edits_on & edit == edit && self.names.same(name, *own) {
-                return what;
-            }
-        }
-        0
+impl Additions<'_> {
+    /// Writes the tree to the front of `out`, and gives its size in bytes, a multiple of 8. `None` when `out` is too small,
+    /// cells are not 1 or 2, or an address needs two cells and has one.
+    pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
+        let room = out.len();
+        let mut encoder = Encoder { out: Output::new(out), taken: MEMORY, fits: true };
+        encoder.blob(self);
+        (encoder.fits && encoder.out.len <= room).then_some(encoder.out.len)
     }
+}
 
-    /// Writes what belongs into `place`, behind its own properties.
-    #[inline(never)]
-    pub(super) fn add(&mut self, place: usize) {
-        for Entry(at, edit, name, what) in &TABLE {
-            let (at, edit, what) = (usize::from(*at), usize::from(*edit), usize::from(*what));
-            if at & !(NODE | INSIDE) != place || self.edits_on & edit == 0 {
-                continue;
-            }
-            if what == OPEN {
-                self.begin(*name);
-                continue;
-            }
-            if what == CLOSE {
-                self.out.be32(END_NODE);
-                continue;
-            }
-            self.out.be32(PROPERTY);
-            let start = self.out.len;
-            self.out.be32(0);
-            self.out.be32((self.strings.len() as u32).wrapping_add(u32::from(*name)));
-            self.value(what);
-            // The length is known now.
-            let end = self.out.len;
-            self.out.len = start;
-            self.out.be32(end.wrapping_sub(start).wrapping_sub(8) as u32);
-            self.out.len = end;
-            self.out.align(4);
-        }
+struct Encoder<'o> {
+    out: Output<'o>,
+    /// Words modulo 32 at which no other node may begin.
+    taken: u32,
+    fits: bool,
+}
+
+impl Write for Encoder<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.out.bytes(text.as_bytes());
+        Ok(())
     }
+}
 
-    fn value(&mut self, what: usize) {
-        if what >= CELL {
-            let number = what & 15;
-            let address = self.number_at(ROOT_CELLS);
-            if number == ZERO {
-                self.count_handoff = self.out.len;
+/// The number of the word at that offset, modulo 32, as a bit.
+fn bit(at: usize) -> u32 {
+    1u32.wrapping_shl((at >> 2) as u32)
+}
+
+impl Encoder<'_> {
+    fn blob(&mut self, what: &Additions<'_>) {
+        // The header is written last; the reservations are only their end.
+        self.out.bytes(&[0; HEADER + 16]);
+        let structure = self.out.len;
+        let cells = what.cells;
+        self.begin(format_args!(""));
+        if what.phram.is_some() || what.memory.is_some() {
+            self.counts(cells);
+        }
+        if what.line.is_some() || what.initrd.is_some() || what.report.is_some() {
+            self.chosen(what);
+        }
+        if let Some((phram, _)) = what.phram {
+            self.begin(format_args!("aliases"));
+            let path = format_args!("/reserved-memory/phram@{:x}\0", phram.start());
+            self.property(b"", |encoder| encoder.print(path));
+            self.end();
+            self.begin(format_args!("reserved-memory"));
+            self.counts(cells);
+            self.property(b"ranges\0", |_| {});
+            self.begin(format_args!("phram@{:x}", phram.start()));
+            self.property(b"compatible\0", |encoder| encoder.out.bytes(b"phram\0"));
+            self.property(b"label\0", |encoder| encoder.out.bytes(b"rootfs\0"));
+            self.region(phram, cells);
+            self.end();
+            self.end();
+        }
+        if let Some(memory) = what.memory {
+            while bit(self.out.len) != MEMORY {
+                self.out.be32(NOP);
             }
-            self.number(number, if what < ADDRESS { 1 } else { address });
-            if what >= REGION {
-                self.number(number + 1, self.number_at(ROOT_CELLS + 1));
-            }
-        } else if what >= SAY {
-            let Some(report) = &self.edits.report else { return };
-            let texts = [report.version, report.verdict, report.entry, core::slice::from_ref(&report.slot)];
-            if let Some(text) = texts.get(what - SAY) {
-                self.pieces(core::slice::from_ref(text));
-            }
-        } else if what >= TEXT {
-            self.text(TEXTS.get(what - TEXT).copied().unwrap_or(0));
-        } else if what == LINE {
-            self.pieces(self.edits.bootargs.unwrap_or_default());
+            self.taken = 0;
+            self.begin(format_args!("memory@{:x}", memory.start()));
+            self.property(b"device_type\0", |encoder| encoder.out.bytes(b"memory\0"));
+            self.region(memory, cells);
+            self.end();
+        }
+        self.end();
+        self.out.be32(END);
+        let strings = self.out.len;
+        self.out.bytes(NAMES);
+        if let Some((_, alias)) = what.phram {
+            self.print(format_args!("mtd{alias}\0"));
+        }
+        let end = self.out.len;
+        self.out.align(8);
+        let size = self.out.len;
+        let header =
+            [MAGIC, size, structure, strings, HEADER, 17, 16, 0, end.wrapping_sub(strings), strings - structure];
+        for (word, value) in header.into_iter().enumerate() {
+            self.out.patch(word, value);
         }
     }
 
-    /// Begins a node.
-    #[inline(never)]
-    pub(super) fn begin(&mut self, name: Name) {
-        self.out.be32(BEGIN_NODE);
-        self.text(name);
-        self.out.align(4);
-    }
-
-    /// A text of the pool with its NUL.
-    #[inline(never)]
-    fn text(&mut self, name: Name) {
-        for byte in self.names.get(name) {
-            self.out.bytes(core::slice::from_ref(byte));
-            if *byte == 0 {
-                break;
+    fn chosen(&mut self, what: &Additions<'_>) {
+        self.begin(format_args!("chosen"));
+        if let Some(line) = what.line {
+            self.property(b"bootargs\0", |encoder| {
+                encoder.out.bytes(line);
+                encoder.out.bytes(&[0]);
+            });
+        }
+        if let Some(initrd) = what.initrd {
+            // Linux takes as many cells as the property has (drivers/of/fdt.c, early_init_dt_check_for_initrd).
+            let cells = if initrd.end() >> 16 >> 16 == 0 { 1 } else { 2 };
+            self.property(b"linux,initrd-start\0", |encoder| encoder.number(initrd.start(), cells));
+            self.property(b"linux,initrd-end\0", |encoder| encoder.number(initrd.end(), cells));
+        }
+        if let Some(version) = what.report {
+            self.begin(format_args!("stoop"));
+            self.property(b"version\0", |encoder| encoder.print(format_args!("{version}\0")));
+            for name in [&b"verdict\0"[..], b"entry\0", b"slot\0"] {
+                self.property(name, |encoder| encoder.out.bytes(&[0]));
             }
+            for name in [&b"count-entry\0"[..], b"count-handoff\0"] {
+                self.property(name, |encoder| encoder.out.be32(0));
+            }
+            self.end();
         }
+        self.end();
     }
 
-    /// The pieces, then NUL.
-    #[inline(never)]
-    fn pieces(&mut self, pieces: &[&[u8]]) {
-        for piece in pieces {
-            self.out.bytes(piece);
-        }
-        self.out.bytes(&[0]);
+    fn counts(&mut self, [address, size]: [usize; 2]) {
+        self.fits &= matches!((address, size), (1..=2, 1..=2));
+        self.property(b"#address-cells\0", |encoder| encoder.out.be32(address as u32));
+        self.property(b"#size-cells\0", |encoder| encoder.out.be32(size as u32));
     }
 
-    fn number_at(&self, index: usize) -> usize {
-        self.numbers[index & 15]
+    fn region(&mut self, region: Region, cells: [usize; 2]) {
+        self.property(b"reg\0", |encoder| {
+            encoder.number(region.start(), cells[0]);
+            encoder.number(region.size(), cells[1]);
+        });
     }
 
-    #[inline(never)]
-    fn number(&mut self, index: usize, cells: usize) {
-        let number = self.number_at(index);
+    fn number(&mut self, number: usize, cells: usize) {
         let high = (number as u64 >> 32) as u32;
         if cells == 2 {
             self.out.be32(high);
-        } else if cells != 1 {
-            self.fault = Some((Code::TreeCells, cells));
-        } else if high != 0 {
-            self.fault = Some((Code::TreeAddress, number));
+        } else {
+            self.fits &= high == 0;
         }
         self.out.be32(number as u32);
+    }
+
+    fn begin(&mut self, name: fmt::Arguments<'_>) {
+        while self.taken & bit(self.out.len) != 0 {
+            self.out.be32(NOP);
+        }
+        self.taken |= bit(self.out.len);
+        self.out.be32(BEGIN_NODE);
+        self.print(name);
+        self.out.bytes(&[0]);
+        self.out.align(4);
+    }
+
+    fn end(&mut self) {
+        self.out.be32(END_NODE);
+    }
+
+    /// A property by its name in [`NAMES`]; the empty name is the one behind them.
+    fn property(&mut self, name: &[u8], value: impl FnOnce(&mut Self)) {
+        let known = NAMES.windows(name.len().max(1)).position(|part| part == name);
+        self.out.be32(PROPERTY);
+        let start = self.out.len;
+        self.out.be32(0);
+        self.out.be32(known.unwrap_or(NAMES.len()) as u32);
+        value(self);
+        self.out.patch(start / 4, self.out.len.wrapping_sub(start).wrapping_sub(8));
+        self.out.align(4);
+    }
+
+    fn print(&mut self, text: fmt::Arguments<'_>) {
+        // Writing into a buffer that counts on cannot fail.
+        let _ = self.write_fmt(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_as_a_whole() {
+        for name in NAMES.split_inclusive(|byte| *byte == 0) {
+            let at = NAMES.windows(name.len()).position(|part| part == name).expect("a name");
+            assert!(at == 0 || NAMES[at - 1] == 0, "{name:?} is the end of another name");
+        }
     }
 }

@@ -1,26 +1,26 @@
-//! Flattened device trees, version 17 (Devicetree Specification v0.4, chapter 5): a checked reader and a one-pass writer.
+//! Flattened device trees, version 17 (Devicetree Specification v0.4, chapter 5): the base tree and the additions become
+//! one.
 //!
 //! ```text
-//! Tree::new ---+                        +-- names      every name, by its offset in one pool
-//!              +--> pass (one loop) ----+-- additions  what each edit adds and replaces, as a table
-//! write -------+                        +-- output     a buffer that counts on past its end
+//! base tree (packed, or the bootloader's) --tree--+
+//!                                                 +--merge--> final tree --output--> RAM
+//! additions (made by the host tool) --------tree--+
 //! ```
 //!
-//! Reading is a pass without edits whose output is dropped: a tree is refused before anything is written, and one
-//! piece of code decides what is a sound structure.
+//! Everything that is known when an image is packed is in the [`Additions`], a small tree of its own: the board has no
+//! names, no paths and no cell counts to write, it merges two trees.
 
 mod additions;
-mod names;
+mod merge;
 mod output;
-mod pass;
-mod read;
-mod write;
+mod tree;
 
-pub use read::{Tree, bootargs};
-pub use write::{Edits, Report, write};
+pub use additions::Additions;
+pub use merge::{COUNT_ENTRY, COUNT_HANDOFF, Merge, check};
+pub use tree::{Tree, bootargs};
 
 /// First word of a blob.
-const MAGIC: u32 = 0xd00d_feed;
+const MAGIC: usize = 0xd00d_feed;
 /// Bytes of the header of version 17.
 const HEADER: usize = 40;
 /// A node begins; its name follows.
@@ -33,3 +33,7 @@ const PROPERTY: u32 = 3;
 const NOP: u32 = 4;
 /// The structure block ends.
 const END: u32 = 9;
+
+/// How the additions' strings block begins: names of properties whose texts are known on the board only, `bootargs`
+/// first.
+const SPOKEN: &[u8] = b"bootargs\0verdict\0entry\0slot\0";

@@ -21,11 +21,22 @@ impl<'o> Output<'o> {
         self.len = self.len.saturating_add(bytes.len());
     }
 
+    #[inline(never)]
     pub(super) fn be32(&mut self, value: u32) {
         self.bytes(&value.to_be_bytes());
     }
 
+    /// Writes the word of that number again.
+    #[inline(never)]
+    pub(super) fn patch(&mut self, word: usize, value: usize) {
+        let len = self.len;
+        self.len = word.wrapping_mul(4);
+        self.be32(value as u32);
+        self.len = len;
+    }
+
     /// Zeros up to the next multiple of `align`, a power of two up to 8.
+    #[inline(never)]
     pub(super) fn align(&mut self, align: usize) {
         let missing = self.len.wrapping_neg() & align.wrapping_sub(1);
         self.bytes([0; 8].get(..missing).unwrap_or(&[]));

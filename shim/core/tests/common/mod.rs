@@ -4,7 +4,8 @@
 use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Entry, HandoffKind, Kind, Listing, Machine, Manifest, Phram};
+use stoop_core::fdt::{Additions, Tree};
+use stoop_core::manifest::{Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::params::{CookieRule, Led, Policy, Settings, SlotAt, Uart, UartKind};
 
@@ -114,12 +115,10 @@ pub fn entry(source: Region, bytes: &[u8], destination: Option<Region>, memory_s
 pub const NO_PAYLOADS: Listing = Listing {
     machine: Machine::MipsLe,
     handoff: HandoffKind::Uhi,
-    phram: Phram::None,
-    alias: 0,
     tree: Region::EMPTY,
     argv: Region::EMPTY,
     entry_point: 0x1_0000,
-    payloads: [None; 5],
+    payloads: [None; 6],
 };
 
 pub const KERNEL: &[u8] = b"the kernel's code\0and data";
@@ -134,9 +133,26 @@ pub const ARGV_AT: usize = 0x5_0000;
 pub const TABLE_AT: usize = 0x5_2000;
 
 /// Where payloads lie in the image, counted from the manifest.
-pub const STORED: [usize; 5] = [0x400, 0x600, 0x800, 0xa00, 0xc00];
+pub const STORED: [usize; 6] = [0x400, 0x600, 0x800, 0xa00, 0xc00, 0x6000];
 
-/// An image with kernel, initrd, rootfs and tree, its manifest first; `edit` changes the listing.
+/// What is added to `dtb`: its own line, initrd, rootfs as mtd7, RAM and the report of version 9.8.7.
+pub fn additions(dtb: &[u8]) -> Vec<u8> {
+    let mut tree = Tree::new(dtb);
+    let what = Additions {
+        cells: [1, 1],
+        line: Some(tree.read().map_or(b"", |()| tree.bootargs())),
+        initrd: Some(region(INITRD_AT, INITRD.len())),
+        phram: Some((region(ROOTFS_AT, 0x1000), 7)),
+        memory: Some(region(0, 0x40_0000)),
+        report: Some("9.8.7"),
+    };
+    let mut bytes = vec![0; 0x2000];
+    let size = what.encode(&mut bytes).expect("there is room");
+    bytes.truncate(size);
+    bytes
+}
+
+/// An image with kernel, initrd, rootfs, tree and additions (behind the final tree's room), its manifest first; `edit` changes the listing.
 pub fn image(dtb: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
     image_with(dtb, b"", edit)
 }
@@ -144,13 +160,18 @@ pub fn image(dtb: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
 /// As [`image`], with tables for the kernel's argv and environment.
 pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
     let mut listing = NO_PAYLOADS.clone();
+    let additions = additions(dtb);
     listing.tree = region(TREE_AT, TREE_ROOM);
     listing.argv = region(ARGV_AT, 0x1100);
-    listing.phram = Phram::Tree;
-    listing.alias = 7;
-    let contents: [&[u8]; 5] = [KERNEL, INITRD, ROOTFS, table, dtb];
-    let places = [(KERNEL_AT, 0x100), (INITRD_AT, INITRD.len()), (ROOTFS_AT, 0x1000), (TABLE_AT, table.len())];
-    let places = places.map(Some).into_iter().chain([None]).collect::<Vec<_>>();
+    let contents: [&[u8]; 6] = [KERNEL, INITRD, ROOTFS, table, dtb, &additions];
+    let places = [
+        Some((KERNEL_AT, 0x100)),
+        Some((INITRD_AT, INITRD.len())),
+        Some((ROOTFS_AT, 0x1000)),
+        Some((TABLE_AT, table.len())),
+        None,
+        Some((0, additions.len())),
+    ];
     for kind in Kind::ALL {
         let index = kind as usize;
         let bytes = contents[index];
@@ -161,7 +182,10 @@ pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<
         }
     }
     edit(&mut listing);
-    let mut image = vec![0; 0xc00 + dtb.len()];
+    if let Some(entry) = &mut listing.payloads[Kind::Additions as usize] {
+        entry.destination = region(listing.tree.end(), additions.len());
+    }
+    let mut image = vec![0; STORED[5] + additions.len()];
     let manifest = listing.encode(&Crc32::new());
     image[..manifest.len()].copy_from_slice(&manifest);
     for (at, bytes) in STORED.into_iter().zip(contents) {

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use stoop_core::fdt::{Edits, Report, Tree, write};
-use stoop_core::{Region, Result};
+use stoop_core::fdt::{Additions, COUNT_ENTRY, COUNT_HANDOFF, Merge, Tree, check};
+use stoop_core::{Code, Error, Region, Result, Subject};
 
 pub const FIXTURES: [(&str, &[u8]); 7] = [
     ("malta", include_bytes!("../fixtures/malta.dtb")),
@@ -31,8 +31,100 @@ pub fn region(start: usize, size: usize) -> Region {
     Region::new(start, size).expect("a region of the test")
 }
 
+/// The report that the tests want to find.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    pub version: &'a str,
+    pub verdict: &'a [u8],
+    pub entry: &'a [u8],
+    pub slot: u8,
+    pub count_entry: u32,
+}
+
+/// Everything the final tree has that the base tree has not, known when packing or only on the board.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edits<'a> {
+    /// The new bootargs, in up to three pieces; the first one is known when packing.
+    pub bootargs: Option<&'a [&'a [u8]]>,
+    pub phram: Option<(Region, u8)>,
+    pub initrd: Option<Region>,
+    pub memory: Option<Region>,
+    pub report: Option<Report<'a>>,
+}
+
 pub const REPORT: Report<'static> =
-    Report { version: b"0.1.0", verdict: b"accepted", entry: b"argv", slot: b'a', count_entry: 0x0102_0304 };
+    Report { version: "0.1.0", verdict: b"accepted", entry: b"argv", slot: b'a', count_entry: 0x0102_0304 };
+
+/// #address-cells and #size-cells of a root, as Linux takes them; the tree may be damaged.
+pub fn root_cells(blob: &[u8]) -> [usize; 2] {
+    let word = |at: usize| blob.get(at..at + 4).map_or(0, |word| u32::from_be_bytes(word.try_into().unwrap()) as usize);
+    let (mut at, strings) = (word(8), word(12));
+    let name = blob.get(at + 4..).map_or(0, |text| text.iter().take_while(|byte| **byte != 0).count());
+    at += (4 + name + 1).next_multiple_of(4);
+    let mut cells = [1, 1];
+    loop {
+        match word(at) {
+            3 => {
+                let name = blob.get(strings + word(at + 8)..).unwrap_or_default();
+                for (index, wanted) in [&b"#address-cells\0"[..], b"#size-cells\0"].into_iter().enumerate() {
+                    if name.starts_with(wanted) {
+                        cells[index] = word(at + 12);
+                    }
+                }
+                at += (12 + word(at + 4)).next_multiple_of(4);
+            }
+            4 => at += 4,
+            _ => return cells,
+        }
+    }
+}
+
+/// The additions as the host tool makes them for `source`; `None` when it would refuse.
+pub fn additions(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
+    let line = edits.bootargs.map(|pieces| pieces.first().copied().unwrap_or_default());
+    let what = Additions {
+        cells: root_cells(source),
+        line,
+        initrd: edits.initrd,
+        phram: edits.phram,
+        memory: edits.memory,
+        report: edits.report.map(|report| report.version),
+    };
+    let mut bytes = vec![0; 0x4000];
+    let size = what.encode(&mut bytes)?;
+    bytes.truncate(size);
+    Some(bytes)
+}
+
+/// Merges as the board does; the new tree's size, and where the value of `count-handoff` is (0 without a report).
+pub fn write(source: &[u8], edits: &Edits, out: &mut [u8]) -> Result<(usize, usize)> {
+    let additions = additions(source, edits).ok_or(Error::new(Code::TreeCells, Subject::Dtb, 0))?;
+    let mut pieces = edits.bootargs.unwrap_or_default().iter().copied().skip(1);
+    let mut texts: Vec<&[u8]> = Vec::new();
+    if edits.bootargs.is_some() {
+        texts.extend([pieces.next().unwrap_or_default(), pieces.next().unwrap_or_default()]);
+    }
+    let slot = edits.report.map(|report| [report.slot]);
+    if let (Some(report), Some(slot)) = (&edits.report, &slot) {
+        texts.extend([report.verdict, report.entry, slot]);
+    }
+    let (size, slot) = {
+        let mut merge = Merge::new(source, &additions, out);
+        merge.additions.read().expect("the additions have a header");
+        merge.write(&texts)?;
+        (merge.size(), merge.slot)
+    };
+    let Some(report) = edits.report else { return Ok((size, 0)) };
+    out[slot + COUNT_ENTRY..][..4].copy_from_slice(&report.count_entry.to_be_bytes());
+    Ok((size, slot + COUNT_HANDOFF))
+}
+
+/// The bootargs that the kernel would take from a sound tree.
+pub fn bootargs_in(blob: &[u8]) -> Vec<u8> {
+    let mut tree = Tree::new(blob);
+    tree.read().expect("a sound tree");
+    tree.bootargs().to_vec()
+}
 
 /// One edit each, none, and all at once.
 pub fn edit_sets() -> Vec<(&'static str, Edits<'static>)> {
@@ -60,7 +152,8 @@ pub fn edit_sets() -> Vec<(&'static str, Edits<'static>)> {
 /// Writes into a buffer that is large enough.
 pub fn written(source: &[u8], edits: &Edits) -> Result<(Vec<u8>, usize)> {
     let mut out = vec![0xaa; source.len() + 4096];
-    let (size, count) = write(&Tree::new(source)?, edits, &mut out)?;
+    check(source)?;
+    let (size, count) = write(source, edits, &mut out)?;
     out.truncate(size);
     Ok((out, count))
 }
@@ -123,26 +216,21 @@ pub fn edited(mut nodes: Model, edits: &Edits) -> Option<BTreeMap<String, BTreeM
         let node = nodes.iter_mut().find(|(known, _)| known == path).expect("it was made");
         node.1.insert(name.to_owned(), value);
     };
-    let drop_node = |nodes: &mut Model, path: &str| {
-        let below = format!("{path}/");
-        nodes.retain(|(known, _)| known != path && !known.starts_with(&below));
-    };
-
     if let Some(pieces) = edits.bootargs {
         set(&mut nodes, &chosen, "bootargs", text(&pieces.concat()));
     }
     if let Some(initrd) = edits.initrd {
-        set(&mut nodes, &chosen, "linux,initrd-start", number(initrd.start(), cells[0])?);
-        set(&mut nodes, &chosen, "linux,initrd-end", number(initrd.end(), cells[0])?);
+        let cells = if u32::try_from(initrd.end()).is_ok() { 1 } else { 2 };
+        set(&mut nodes, &chosen, "linux,initrd-start", number(initrd.start(), cells)?);
+        set(&mut nodes, &chosen, "linux,initrd-end", number(initrd.end(), cells)?);
     }
     if let Some(report) = edits.report {
         let path = format!("{chosen}/stoop");
-        drop_node(&mut nodes, &path);
         if !nodes.iter().any(|(known, _)| *known == chosen) {
             nodes.push((chosen.clone(), BTreeMap::new()));
         }
         for (name, value) in [
-            ("version", text(report.version)),
+            ("version", text(report.version.as_bytes())),
             ("verdict", text(report.verdict)),
             ("entry", text(report.entry)),
             ("slot", vec![report.slot, 0]),
@@ -154,7 +242,6 @@ pub fn edited(mut nodes: Model, edits: &Edits) -> Option<BTreeMap<String, BTreeM
     }
     if let Some((phram, alias)) = edits.phram {
         let path = format!("/reserved-memory/phram@{:x}", phram.start());
-        drop_node(&mut nodes, &path);
         for (name, cells) in [("#address-cells", cells[0]), ("#size-cells", cells[1])] {
             let old = nodes.iter().find(|(known, _)| known == "/reserved-memory").and_then(|node| count(&node.1, name));
             if old.is_some_and(|old| old as usize != cells) {
@@ -162,16 +249,20 @@ pub fn edited(mut nodes: Model, edits: &Edits) -> Option<BTreeMap<String, BTreeM
             }
             set(&mut nodes, "/reserved-memory", name, (cells as u32).to_be_bytes().to_vec());
         }
-        let reserved = nodes.iter_mut().find(|(known, _)| known == "/reserved-memory").expect("it was made");
-        reserved.1.entry("ranges".to_owned()).or_default();
+        set(&mut nodes, "/reserved-memory", "ranges", vec![]);
         set(&mut nodes, &path, "compatible", text(b"phram"));
         set(&mut nodes, &path, "label", text(b"rootfs"));
         set(&mut nodes, &path, "reg", reg(phram)?);
         set(&mut nodes, "/aliases", &format!("mtd{alias}"), text(path.as_bytes()));
     }
+    // Where addresses are written, the cells they were made for are written too.
+    if edits.phram.is_some() || edits.memory.is_some() {
+        for (name, cells) in [("#address-cells", cells[0]), ("#size-cells", cells[1])] {
+            set(&mut nodes, "/", name, (cells as u32).to_be_bytes().to_vec());
+        }
+    }
     if let (Some(memory), false) = (edits.memory, has_memory) {
         let path = format!("/memory@{:x}", memory.start());
-        drop_node(&mut nodes, &path);
         set(&mut nodes, &path, "device_type", text(b"memory"));
         set(&mut nodes, &path, "reg", reg(memory)?);
     }

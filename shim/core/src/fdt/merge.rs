@@ -1,0 +1,232 @@
+//! One pass over the base tree: checks it and copies it, with the additions in it.
+
+use super::output::Output;
+use super::tree::{STRINGS, STRINGS_SIZE, STRUCTURE, STRUCTURE_SIZE, TOTAL, same};
+use super::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY, SPOKEN, Tree};
+use crate::{Code, Error, Result, Subject};
+
+/// As many nodes of the additions inside one another, with one that is none.
+const LEVELS: usize = 8;
+/// In [`Tree::seen`]: the node of the additions for RAM, which begins at the word of that number.
+pub(super) const MEMORY: u32 = 1;
+
+/// Where `count-entry` and `count-handoff` have their values, from the value of `slot` on: the additions have these three
+/// one behind the other.
+pub const COUNT_ENTRY: usize = 16;
+/// See [`COUNT_ENTRY`].
+pub const COUNT_HANDOFF: usize = 32;
+
+/// Two trees on their way to one.
+pub struct Merge<'a, 'o> {
+    /// Where most of it comes from.
+    pub base: Tree<'a>,
+    /// What is added.
+    pub additions: Tree<'o>,
+    out: Output<'o>,
+    room: usize,
+    texts: &'o [&'o [u8]],
+    /// Nodes of the additions that are open, the innermost at `level`: where their content begins.
+    open: [usize; LEVELS],
+    level: usize,
+    /// Where in the final tree the value of `bootargs` is, from its first byte; 0 if the additions have none.
+    pub line: usize,
+    /// Where the value of the last of the report's texts is, the slot; 0 if the additions have no report.
+    pub slot: usize,
+}
+
+impl<'a, 'o> Merge<'a, 'o> {
+    /// Of `base` and `additions`, to the front of `out`.
+    pub fn new(base: &'a [u8], additions: &'o [u8], out: &'o mut [u8]) -> Self {
+        let (base, additions) = (Tree::new(base), Tree::new(additions));
+        let room = out.len();
+        Merge {
+            base,
+            additions,
+            out: Output::new(out),
+            room,
+            texts: &[],
+            open: [0; LEVELS],
+            level: 0,
+            line: 0,
+            slot: 0,
+        }
+    }
+
+    /// Bytes of the final tree.
+    pub fn size(&self) -> usize {
+        self.out.len
+    }
+
+    /// Writes the final tree. After an error its bytes mean nothing.
+    ///
+    /// A node that both have has the properties of both, and where they have the same one, the additions'. What only the
+    /// additions have is added. `texts` are, in this order: what is put behind the bootargs of the additions (two pieces),
+    /// verdict, entry and slot, each without NUL; they are used only as far as the additions have such a property.
+    ///
+    /// # Errors
+    /// [`Code::TreeHeader`]: see [`Tree::read`];
+    /// [`Code::TreeStructure`] (value: offset in the structure block) for an unknown tag, a name without end, a property
+    /// beyond the block, behind a child node or without a name, nodes that do not pair up, and a missing end;
+    /// [`Code::TreeCells`] (value: the count found) where `base` has other #address-cells or #size-cells than the additions;
+    /// [`Code::TreeRoom`] (value: bytes of `out`).
+    #[inline(never)]
+    pub fn write(&mut self, texts: &'o [&'o [u8]]) -> Result<()> {
+        self.texts = texts;
+        self.open[0] = self.additions.header[STRUCTURE];
+        self.base.read()?;
+        let mut code = self.walk();
+        let mut value = self.base.start.wrapping_sub(self.base.header[STRUCTURE]);
+        if code == 0 {
+            if self.out.len <= self.room {
+                return Ok(());
+            }
+            (code, value) = (Code::TreeRoom as u32, self.room);
+        }
+        if code == Code::TreeCells as u32 {
+            value = self.base.word_at(self.base.value);
+        }
+        Err(Error::numbered(code, Subject::Dtb, value))
+    }
+
+    /// The number of what is the matter, or 0.
+    fn walk(&mut self) -> u32 {
+        // Header, reservations and whatever else is in front of the structure block.
+        self.out.bytes(self.base.part(0, self.base.header[STRUCTURE]));
+        let (mut depth, mut properties) = (0usize, false);
+        loop {
+            let tag = self.base.next();
+            let both = self.level == depth;
+            if tag == BEGIN_NODE {
+                self.out.bytes(self.base.raw());
+                // The root is the root, whatever its name.
+                let name = if depth == 0 { &[] } else { self.base.text(self.base.name) };
+                // RAM is what says so (drivers/of/fdt.c, early_init_dt_scan_memory).
+                let content = self.base.at;
+                if depth == 1
+                    && self.base.find(content, PROPERTY, b"device_type\0")
+                    && same(b"memory\0", self.base.value())
+                {
+                    self.additions.seen |= MEMORY;
+                }
+                self.base.at = content;
+                if both && self.additions.find(self.content(), BEGIN_NODE, name) {
+                    self.begin();
+                }
+                depth = depth.wrapping_add(1);
+                properties = true;
+                continue;
+            }
+            if depth == 0 {
+                return Code::TreeStructure as u32;
+            }
+            if tag == PROPERTY && properties {
+                let name = self.base.text(self.base.name);
+                if both && self.additions.find(self.content(), PROPERTY, name) {
+                    if name.first() == Some(&b'#')
+                        && self.base.word_at(self.base.value) != self.additions.word_at(self.additions.value)
+                    {
+                        return Code::TreeCells as u32;
+                    }
+                    continue;
+                }
+            } else if tag == END_NODE {
+                if both {
+                    self.end(depth);
+                }
+                depth = depth.wrapping_sub(1);
+                properties = false;
+            } else if tag != NOP {
+                return Code::TreeStructure as u32;
+            }
+            self.out.bytes(self.base.raw());
+            if depth == 0 {
+                break;
+            }
+        }
+        if self.base.next() != END {
+            return Code::TreeStructure as u32;
+        }
+        self.out.be32(END);
+        let strings = self.out.len;
+        self.out.bytes(self.base.strings());
+        self.out.bytes(self.additions.strings());
+        self.out.patch(STRINGS_SIZE, self.out.len.wrapping_sub(strings));
+        self.out.align(8);
+        self.out.patch(TOTAL, self.out.len);
+        self.out.patch(STRINGS, strings);
+        self.out.patch(STRUCTURE_SIZE, strings.wrapping_sub(self.base.header[STRUCTURE]));
+        0
+    }
+
+    fn content(&self) -> usize {
+        self.open[self.level & (LEVELS - 1)]
+    }
+
+    /// Opens the node that was found in the additions, and writes its properties.
+    #[inline(never)]
+    fn begin(&mut self) {
+        self.additions.seen |= self.additions.bit();
+        self.level = self.level.wrapping_add(1);
+        self.open[self.level & (LEVELS - 1)] = self.additions.at;
+        while self.additions.next() == PROPERTY {
+            let name = self.additions.name.wrapping_sub(self.additions.header[STRINGS]);
+            self.out.be32(PROPERTY);
+            let length = self.out.len;
+            self.out.be32(0);
+            self.out.be32(self.base.header[STRINGS_SIZE].wrapping_add(name) as u32);
+            let value = self.out.len;
+            self.out.bytes(self.additions.value());
+            if name < SPOKEN.len() {
+                // The end of a text comes behind what is added to it.
+                self.out.len = self.out.len.wrapping_sub(1);
+                self.slot = value;
+                if name == 0 {
+                    self.line = value;
+                    self.speak();
+                }
+                self.speak();
+                self.out.bytes(&[0]);
+            }
+            self.out.patch(length / 4, self.out.len.wrapping_sub(value));
+            self.out.align(4);
+        }
+    }
+
+    /// Writes the next text.
+    #[inline(never)]
+    fn speak(&mut self) {
+        if let Some((text, rest)) = self.texts.split_first() {
+            self.texts = rest;
+            self.out.bytes(text);
+        }
+    }
+
+    /// Writes the open node's children that only the additions have, theirs too, and closes it.
+    fn end(&mut self, outer: usize) {
+        loop {
+            if self.additions.find(self.content(), BEGIN_NODE, &[]) {
+                self.out.bytes(self.additions.raw());
+                self.begin();
+            } else {
+                self.level = self.level.wrapping_sub(1);
+                if self.level < outer {
+                    return;
+                }
+                self.out.be32(END_NODE);
+            }
+        }
+    }
+}
+
+/// Checks the tree at the front of `bytes` from its first byte to its last, and gives its size in bytes: for the host,
+/// which wants to know before anything is merged.
+///
+/// # Errors
+/// As [`Merge::write`], without those about cells and room.
+pub fn check(bytes: &[u8]) -> Result<usize> {
+    let mut merge = Merge::new(bytes, &[], &mut []);
+    match merge.write(&[]) {
+        Err(error) if error.code() != Code::TreeRoom => Err(error),
+        _ => Ok(merge.base.size()),
+    }
+}
