@@ -29,6 +29,9 @@ pub fn everything() -> Result<()> {
     part("tests, host", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--package", "stoop", "--package", "stoop-ci"]))
     })?;
+    part("tests, core without decoders", &mut || {
+        run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
+    })?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("lab", &mut || lab::build().map(|_| ()))?;
@@ -39,7 +42,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 10;
+const PARTS: usize = 11;
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");

@@ -18,8 +18,9 @@ use stoop_core::{Region, fdt};
 use crate::input::{Arch, Form};
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, add_words};
+use crate::shim_image::{self, Variant};
 use crate::ui::Progress;
-use crate::{Failure, Result, shim_image};
+use crate::{Failure, Result};
 
 pub use codec::checksum;
 pub use note::Note;
@@ -124,7 +125,9 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
     let mut line = command_line(plan, Region::EMPTY)?;
     let tree_size = plan.dtb.as_ref().map(|dtb| tree(&dtb.value, &line).map(|tree| tree.len())).transpose()?;
-    let shim = shim_image::prebuilt(plan.arch())?;
+    // Everything but the kernel is stored as it is.
+    let variant = Variant::smallest([kernel.codec]);
+    let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let crc = Crc32::new();
 
     let run_size = shim_image::run_size(shim)?;
@@ -172,6 +175,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             load,
             unpacked: front.unpacked,
             manifest: manifest_at,
+            variant,
         };
         let mut head = front.bytes.clone();
         head.resize(manifest_at, 0);
