@@ -58,6 +58,7 @@ impl std::fmt::Display for Value {
 pub struct Kconfig {
     values: BTreeMap<String, Value>,
     source: String,
+    version: Option<String>,
 }
 
 /// In front of the gzip stream that `kernel/configs.c` puts into the image.
@@ -74,6 +75,7 @@ impl Kconfig {
     /// A line that is neither a setting nor a comment, or no setting at all.
     pub fn parse(text: &str, source: &str) -> Result<Self> {
         let mut values = BTreeMap::new();
+        let mut version = None;
         for (index, line) in text.lines().enumerate() {
             let line = line.trim_end();
             let (name, value) = if let Some(rest) = line.strip_prefix("# CONFIG_") {
@@ -81,6 +83,11 @@ impl Kconfig {
                     Some(name) => (name, Value::No),
                     None => continue,
                 }
+            } else if let Some(rest) = line.strip_prefix("# Linux/") {
+                // scripts/kconfig/confdata.c (conf_write): `# Linux/mips 6.12.1 Kernel Configuration`.
+                let mut words = rest.split(' ').skip(1);
+                version = words.next().filter(|_| words.next() == Some("Kernel")).map(str::to_owned);
+                continue;
             } else if line.is_empty() || line.starts_with('#') {
                 continue;
             } else {
@@ -98,7 +105,7 @@ impl Kconfig {
             return Err(Failure::new(format!("{source}: no CONFIG_ setting in it"))
                 .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz"));
         }
-        Ok(Kconfig { values, source: source.to_owned() })
+        Ok(Kconfig { values, source: source.to_owned(), version })
     }
 
     /// Reads a file: the text, the text as gzip (`/proc/config.gz`), or an uncompressed kernel with IKCONFIG.
@@ -151,6 +158,11 @@ impl Kconfig {
             return Kconfig::parse(&text, &format!("{source} (IKCONFIG)")).map(Some);
         }
         Ok(None)
+    }
+
+    /// The kernel's version without the local part, if the configuration has the comment that says it.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     /// Where it is from.

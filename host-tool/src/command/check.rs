@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
+use crate::input::kernel::Form;
 use crate::input::{Kernel, Overrides};
 use crate::kconfig::Kconfig;
 use crate::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
@@ -23,9 +24,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE", requires = "image")]
     board: Option<String>,
     /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
-    #[arg(long, value_name = "FILE", required_unless_present = "image")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["image", "config"])]
     kernel: Option<PathBuf>,
-    /// The configuration it was built with, if neither the kernel nor its package has it
+    /// The configuration it was built with, if neither the kernel nor its package has it; enough without the kernel
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What the kernel must be able to do; without it only a handoff is needed and the rest is shown
@@ -68,14 +69,20 @@ fn address(text: &str) -> std::result::Result<u64, String> {
 /// # Errors
 /// The kernel or configuration cannot be read, or something that is needed does not hold or is unknown.
 pub fn run(args: Args) -> Result<()> {
-    let kernel = match (&args.image, &args.board, &args.kernel) {
-        (Some(image), Some(board), _) => return super::check_image::run(image, board, args.json),
-        (_, _, Some(kernel)) => kernel,
-        _ => return Err(Failure::usage("neither an image nor a kernel is given").next("name one; see --help")),
-    };
+    if let (Some(image), Some(board)) = (&args.image, &args.board) {
+        return super::check_image::run(image, board, args.json);
+    }
     let config = args.config.as_deref().map(Kconfig::read).transpose()?;
-    let overrides = Overrides { load_address: args.load_address, entry_point: args.entry_point, config };
-    let kernel = Kernel::read(kernel, overrides, &mut ui::Stderr::default())?;
+    let kernel = match (&args.kernel, config) {
+        (Some(kernel), config) => {
+            let overrides = Overrides { load_address: args.load_address, entry_point: args.entry_point, config };
+            Kernel::read(kernel, overrides, &mut ui::Stderr::default())?
+        }
+        (None, Some(config)) => Kernel::of_config(config)?,
+        (None, None) => {
+            return Err(Failure::usage("neither an image nor a kernel is given").next("name one; see --help"));
+        }
+    };
     let answer = answer(&kernel, &args.needs);
     let text = match args.json {
         true => format!("{:#}\n", answer.json(&kernel)),
@@ -159,6 +166,7 @@ impl Answer {
                 "findings": requirement.findings.iter().map(finding).collect::<Vec<_>>(),
             })
         };
+        let is_there = kernel.form != Form::Configuration;
         json!({
             "ok": self.verdict().is_ok(),
             "kernel": {
@@ -167,10 +175,10 @@ impl Answer {
                 "version": kernel.version,
                 "config": kernel.config.as_ref().map(|config| config.source()),
                 "platform": platform,
-                "load_address": kernel.load_address,
-                "entry_point": kernel.entry_point,
-                "image_size": kernel.image.len(),
-                "memory_size": kernel.memory_size,
+                "load_address": is_there.then_some(kernel.load_address),
+                "entry_point": is_there.then_some(kernel.entry_point),
+                "image_size": is_there.then_some(kernel.image.len()),
+                "memory_size": is_there.then_some(kernel.memory_size),
                 "decompresses_to": kernel.decompresses_to.as_ref().map(|inner| range(&inner.region)),
                 "relocates_to": kernel.relocation.as_ref().map(|relocation| range(&relocation.region)),
                 "appended_dtb": kernel.appended_dtb.map(|(at, _)| at),
@@ -188,7 +196,12 @@ impl Answer {
         let version = kernel.version.as_deref().unwrap_or("unknown version");
         line("kernel", format!("{version}, {}, {}", kernel.arch, kernel.form));
         let memory = kernel.load_address..kernel.load_address + kernel.memory_size;
-        line("memory", format!("[0x{:x}, 0x{:x}), entry point 0x{:x}", memory.start, memory.end, kernel.entry_point));
+        if kernel.form != Form::Configuration {
+            line(
+                "memory",
+                format!("[0x{:x}, 0x{:x}), entry point 0x{:x}", memory.start, memory.end, kernel.entry_point),
+            );
+        }
         if let Some(inner) = &kernel.decompresses_to {
             let region = &inner.region;
             line("", format!("decompresses itself to [0x{:x}, 0x{:x})", region.start, region.end));

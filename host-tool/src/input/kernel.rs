@@ -24,6 +24,8 @@ pub enum Form {
     Vmlinuz,
     /// Bytes without headers.
     Flat,
+    /// None: only its configuration is known.
+    Configuration,
     /// U-Boot's legacy format.
     UImage(Box<Form>),
     /// U-Boot's flattened image tree.
@@ -39,7 +41,7 @@ impl Form {
     pub fn innermost(&self) -> &Form {
         match self {
             Form::UImage(inner) | Form::Fit(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
-            Form::Vmlinux | Form::Vmlinuz | Form::Flat => self,
+            Form::Vmlinux | Form::Vmlinuz | Form::Flat | Form::Configuration => self,
         }
     }
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Form {
             Form::Vmlinux => f.write_str("vmlinux"),
             Form::Vmlinuz => f.write_str("vmlinuz"),
             Form::Flat => f.write_str("flat binary"),
+            Form::Configuration => f.write_str("its configuration alone"),
             Form::UImage(inner) => write!(f, "{inner} in a uImage"),
             Form::Fit(inner) => write!(f, "{inner} in a FIT"),
             Form::Deb(inner) => write!(f, "{inner} in a Debian package"),
@@ -119,6 +122,34 @@ pub struct Kernel {
 const APPENDED_ROOM: u64 = 0x10_0000;
 
 impl Kernel {
+    /// What a configuration tells of a kernel that is not there: no bytes and no addresses.
+    ///
+    /// # Errors
+    /// It says nothing of a byte order that stoop knows.
+    pub fn of_config(config: Kconfig) -> Result<Kernel> {
+        let arches = [("CPU_BIG_ENDIAN", Arch::MipsBe), ("CPU_LITTLE_ENDIAN", Arch::MipsLe), ("ARM64", Arch::Arm64)];
+        let Some((_, arch)) = arches.into_iter().rfind(|(symbol, _)| config.is_yes(symbol)) else {
+            return Err(Failure::new(format!("{}: it is for no machine that stoop knows", config.source()))
+                .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
+        };
+        Ok(Kernel {
+            arch,
+            form: Form::Configuration,
+            load_address: 0,
+            entry_point: 0,
+            image: Vec::new(),
+            memory_size: 0,
+            memory_exact: false,
+            decompresses_to: None,
+            relocation: None,
+            appended_dtb: None,
+            symbols: BTreeMap::new(),
+            version: config.version().map(str::to_owned),
+            config: Some(config),
+            notes: Vec::new(),
+        })
+    }
+
     /// Reads any form of kernel.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ fn contents(initrd: &[u8]) -> Result<Vec<(String, bool)>> {
 pub fn order_in(initrd: &[u8]) -> Option<Vec<String>> {
     let entry = cpio::Archive::new(initrd).find(|entry| entry.path == "order")?;
     let order: Vec<String> = std::str::from_utf8(entry.data).ok()?.lines().map(str::to_owned).collect();
-    order.iter().all(|path| path.starts_with("lib/modules/")).then_some(order)
+    (!order.is_empty() && order.iter().all(|path| path.starts_with("lib/modules/"))).then_some(order)
 }
 
 #[cfg(test)]
@@ -179,7 +179,9 @@ mod tests {
     fn only_a_bundles_list_is_a_load_order() {
         let with = |text: &str| archive(&[("order", cpio::Kind::File(text.as_bytes().to_vec()))]);
         assert_eq!(order_in(&with("lib/modules/6/a.ko\n")), Some(vec!["lib/modules/6/a.ko".to_owned()]));
-        assert_eq!(order_in(&with("beer\n")), None);
+        for other in ["beer\n", ""] {
+            assert_eq!(order_in(&with(other)), None);
+        }
         assert_eq!(order_in(&archive(&[("init", cpio::Kind::Directory)])), None);
         assert_eq!(order_in(b"\x1f\x8b\x08"), None);
     }

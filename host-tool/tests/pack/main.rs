@@ -2,6 +2,7 @@
 //! gets.
 
 mod bench;
+mod check;
 mod cookie;
 mod damage;
 mod forms;
