@@ -45,7 +45,7 @@ fn pack_has_its_shape_and_a_dry_run_writes_nothing() {
         "handoff": {"kind": "string", "origin": "string", "reason": "string"},
         "phram": "string", "alias": "number",
         "cookie": {"rule": "string", "text": "string", "keep": []},
-        "cmdline": "string",
+        "cmdline": "string", "modules": "null",
         "payloads": [{
             "name": "string", "codec": "string", "reason": "string", "stored": "number", "decoded": "number",
             "crc": "string", "start": "number", "size": "number",
