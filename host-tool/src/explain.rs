@@ -180,8 +180,8 @@ fn texts(code: Code) -> [&'static str; 4] {
             "Give /reserved-memory the cell counts of the root node. If the tree is the bootloader's, pack one with `--dtb`.",
         ],
         Code::ArgvRoom => [
-            "argc and argv do not fit",
-            "The command line is too long for its region. The number is the region's size.",
+            "there are no tables for argc and argv",
+            "The kernel is to be called with argc and argv, and the image has no room for them. The number is their size.",
             "The image was not laid out by `stoop pack`.",
             "Pack the image again.",
         ],

@@ -22,8 +22,8 @@ pub const LOW: usize = 0x1000;
 pub const PAGE: usize = stoop_core::prepare::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.
 pub const GRAIN: usize = crate::shim_image::GRAIN;
-/// For the tables of argv and env, and a line of 4096 bytes.
-pub const ARGV_SIZE: usize = 0x2000;
+/// For the tables of argv and env.
+pub const ARGV_SIZE: usize = 0x1000;
 
 /// The stretches of a boot during which a region's bytes matter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +77,7 @@ pub enum What {
     Relocation,
     /// Room for the final device tree.
     Tree,
-    /// Room for argv, env and the line.
+    /// Room for argv and env.
     Argv,
     /// The initial ramdisk.
     Initrd,

@@ -233,7 +233,7 @@ fn booted<const BIG: bool>(
         env = strings::<BIG>(board, list).ok_or_else(gone)?;
     }
     let payload = |kind: Kind| manifest.payload(kind as usize);
-    let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree), ("argv", manifest.argv())];
+    let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree)];
     let places =
         [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env].map(|kind| (kind.subject().text(), payload(kind).place));
     regions.extend(places);

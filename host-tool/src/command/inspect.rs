@@ -54,7 +54,7 @@ fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static st
     let mut regions = vec![("shim", opened.note.run)];
     let mut head = opened.image.len();
     if let Some(manifest) = manifest {
-        regions.extend([("dtb", manifest.tree()), ("argv", manifest.argv())]);
+        regions.push(("dtb", manifest.tree()));
         for (name, payload) in payloads(manifest) {
             regions.push((name, payload.place));
             // What is used where it lies is no part of the image's own region.

@@ -1,5 +1,6 @@
 //! What a kernel that is called with argc, argv and env finds there: the tables are made here, where every address is known;
-//! the shim only writes the line.
+//! the shim only writes the
+//! pointer to the line.
 
 use stoop_core::Region;
 use stoop_core::manifest::{HandoffKind, argv};
@@ -9,15 +10,6 @@ use crate::layout::{ARGV_SIZE, Places};
 use crate::plan::Plan;
 use crate::preflight::platform::{self, TreeFrom};
 use crate::{Failure, Result};
-
-/// For the tables; the line has what is behind: 4096 bytes, as many as the kernel takes.
-const TABLES: usize = 0x1000;
-const _: () = assert!(ARGV_SIZE - TABLES == super::LONGEST_LINE + 1);
-
-/// Room for the line with its NUL.
-pub(super) fn line_room(places: &Places) -> Region {
-    Region::between(places.argv.start() + TABLES, places.argv.end()).unwrap_or_default()
-}
 
 /// The tables, and where they go; `tree` is where the final device tree will be.
 ///
@@ -29,10 +21,11 @@ pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option
     }
     let environment = environment(plan, tree);
     let strings: Vec<&[u8]> = environment.iter().map(String::as_bytes).collect();
-    let (at, line) = (places.argv.start(), line_room(places).start());
-    let mut block = vec![0; TABLES];
-    let length = argv::encode(&mut block, kseg0(at) as u32, kseg0(line) as u32, &strings, plan.arch().big_endian())
-        .ok_or_else(|| Failure::new(format!("the environment does not fit 0x{TABLES:x} bytes")).next("report this"))?;
+    let at = places.argv.start();
+    let mut block = vec![0; ARGV_SIZE];
+    let length = argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().big_endian()).ok_or_else(|| {
+        Failure::new(format!("the environment does not fit 0x{ARGV_SIZE:x} bytes")).next("report this")
+    })?;
     block.truncate(length);
     Ok(Some((block, Region::new(at, length).unwrap_or_default())))
 }

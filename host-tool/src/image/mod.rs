@@ -196,7 +196,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             )),
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
-        let listing = listing(plan, tree, argv::line_room(&places), &parts, load + manifest_at);
+        let listing = listing(plan, tree, &parts, load + manifest_at);
         let note = Note {
             big_endian: plan.arch().big_endian(),
             run: places.run,
@@ -396,7 +396,7 @@ fn params(plan: &Plan, manifest_at: usize, crc: &Crc32) -> Result<Vec<u8>> {
     Ok(block[..length].to_vec())
 }
 
-fn listing(plan: &Plan, tree: Region, argv: Region, parts: &[Part<'_>], manifest: usize) -> Listing {
+fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Listing {
     let mut payloads = [None; manifest::PAYLOADS];
     for part in parts {
         // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
@@ -421,7 +421,6 @@ fn listing(plan: &Plan, tree: Region, argv: Region, parts: &[Part<'_>], manifest
         },
         handoff: plan.handoff.value,
         tree,
-        argv,
         entry_point: plan.kernel.entry_point as usize,
         payloads,
     }

@@ -74,7 +74,7 @@ pub struct Places {
     pub head: Region,
     /// Room for the final tree.
     pub tree: Region,
-    /// Room for argv, env and the line.
+    /// Room for argv and env.
     pub argv: Region,
     /// In whole pages.
     pub initrd: Region,

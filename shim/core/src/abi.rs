@@ -19,14 +19,15 @@ pub trait Abi {
 
     /// Builds what the handoff needs in memory and gives the kernel's first four argument registers.
     ///
-    /// `tree` is the final device tree, `line` the command line in it, without NUL. `registers` are those of the entry.
+    /// `tree` is the final device tree, `line` the physical address of the command
+    /// line in it, which ends with NUL. `registers` are those of the entry.
     ///
     /// # Errors
-    /// [`crate::Code::ArgvRoom`] when the line does not fit its region.
+    /// [`crate::Code::ArgvRoom`] when the image has no tables for argc and argv.
     fn leave<M: Memory>(
         manifest: &Manifest,
         tree: Region,
-        line: Region,
+        line: usize,
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]>;

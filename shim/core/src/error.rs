@@ -50,7 +50,7 @@ pub enum Code {
     /// The root or /reserved-memory of the base tree has cell counts unlike those that the image was packed for, so the
     /// kernel would ignore or misread what is added. Value: the count found.
     TreeCells = 24,
-    /// The block with argc, argv and env does not fit its region. Value: the region's size.
+    /// The image has no tables for argc, argv and env, which this handoff passes. Value: their bytes.
     ArgvRoom = 30,
 }
 

@@ -9,9 +9,8 @@
 //! | 2 | machine, handoff (a byte each, high one first), spare |
 //! | 3 | spare |
 //! | 4, 6 | region for the final device tree: start, size |
-//! | 8, 10 | region for argv's one argument, the command line with its NUL: start, size |
-//! | 12 | the kernel's entry point |
-//! | 14… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
+//! | 8 | the kernel's entry point |
+//! | 10… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
 //! | last | CRC-32 of all before it |
 //!
 //! A payload:
@@ -24,7 +23,7 @@
 //! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
 //!
 //! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 4. The
-//! additions' destination begins where that region ends. The tables of [`argv`] have one; the line goes into the region at 8.
+//! additions' destination begins where that region ends.
 
 use crate::block;
 use crate::bytes::{put, wide};
@@ -41,7 +40,7 @@ pub const PAYLOADS: usize = 6;
 /// Bytes of every manifest.
 pub const SIZE: usize = (WORDS + 1) * 4;
 
-const HEAD: usize = 14;
+const HEAD: usize = 10;
 const PAYLOAD: usize = 12;
 const WORDS: usize = HEAD + PAYLOAD * PAYLOADS;
 
@@ -75,21 +74,23 @@ pub enum HandoffKind {
 }
 
 /// The payload [`Kind::Env`]: what argc, argv and env of the kernel point to (arch/mips/fw/lib/cmdline.c: fw_init_cmdline,
-/// fw_getenv), as the kernel reads it. Only the line itself is missing: the shim writes it elsewhere.
+/// fw_getenv), as the kernel reads it. Only the pointer to the line is missing, which lies in the final device tree.
 ///
 /// 32-bit words in the byte order of the machine: argv[0], which points to an empty string, since some kernels skip it and
 /// others do not; argv[1], the line; NULL; env's pointers; NULL; then the strings.
 pub mod argv {
     use crate::bytes::{Writer, put};
 
+    /// Where the pointer to the line is, in bytes; the shim writes it.
+    pub const LINE: usize = 4;
     /// Where env's pointers begin, in bytes.
     pub const ENV: usize = 12;
     /// Bytes of a block without an environment: five words, the last one the empty string.
     pub const NO_ENV: usize = 20;
 
-    /// Writes the block for virtual address `at` to the front of `out` and returns its length in bytes; the line will be at
-    /// virtual address `line`, `env` is `name=value` strings without NUL. `None` when it does not fit.
-    pub fn encode(out: &mut [u8], at: u32, line: u32, env: &[&[u8]], big_endian: bool) -> Option<usize> {
+    /// Writes the block for virtual address `at` to the front of `out` and returns its length in bytes; `env` is `name=value`
+    /// strings without NUL. `None` when it does not fit.
+    pub fn encode(out: &mut [u8], at: u32, env: &[&[u8]], big_endian: bool) -> Option<usize> {
         let tables = ENV + (env.len() + 1) * 4;
         let (words, strings) = out.split_at_mut_checked(tables)?;
         let mut strings = Writer::new(strings);
@@ -97,7 +98,7 @@ pub mod argv {
         words.fill(0);
         strings.bytes(&[0])?;
         let mut words = words.chunks_exact_mut(4);
-        for pointer in [empty, line, 0] {
+        for pointer in [empty, 0, 0] {
             put(words.next()?, pointer, big_endian);
         }
         for string in env {
@@ -225,15 +226,10 @@ impl Manifest {
         self.region(4)
     }
 
-    /// Room for argv's one argument, the command line; empty unless the handoff needs it.
-    pub fn argv(&self) -> Region {
-        self.region(8)
-    }
-
     /// Physical address of the kernel's first instruction.
     pub fn entry_point(&self) -> usize {
         let relative = self.words[HEAD] & DESTINATION_RELATIVE != 0;
-        self.wide(12).wrapping_add(if relative { self.image } else { 0 })
+        self.wide(8).wrapping_add(if relative { self.image } else { 0 })
     }
 
     /// One payload, its addresses physical; [`Payload::NONE`] when the image has none of that kind.
@@ -285,8 +281,6 @@ pub struct Listing {
     pub handoff: HandoffKind,
     /// Room for the final device tree.
     pub tree: Region,
-    /// Room for argv's one argument, the command line; empty unless the handoff needs it.
-    pub argv: Region,
     /// The kernel's first instruction.
     pub entry_point: usize,
     /// By [`Kind`].
@@ -301,11 +295,9 @@ impl Listing {
             words[word] = (value as u64 >> 32) as u32;
             words[word + 1] = value as u32;
         };
-        for (word, region) in [(4, self.tree), (8, self.argv)] {
-            set(word, region.start());
-            set(word + 2, region.size());
-        }
-        set(12, self.entry_point);
+        set(4, self.tree.start());
+        set(6, self.tree.size());
+        set(8, self.entry_point);
         for (index, entry) in self.payloads.iter().enumerate() {
             if let Some(entry) = entry {
                 let word = HEAD + index * PAYLOAD;

@@ -2,7 +2,7 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
-use crate::bytes::{Writer, find, words};
+use crate::bytes::{find, put, words};
 use crate::fdt::Tree;
 use crate::manifest::{HandoffKind, Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
@@ -67,19 +67,18 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     fn leave<M: Memory>(
         manifest: &Manifest,
         tree: Region,
-        line: Region,
+        line: usize,
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]> {
         if manifest.handoff() == HandoffKind::Uhi as u8 {
             return Ok([UHI as usize, kseg0(tree.start()), 0, 0]);
         }
-        let (table, room) = (manifest.payload(Kind::Env as usize).place, manifest.argv());
-        let error = Error::new(Code::ArgvRoom, Subject::Argv, room.size());
-        let (text, block) = memory.pair(line, room).filter(|_| !table.is_empty()).ok_or(error)?;
-        let mut line = Writer::new(block);
-        line.bytes(text).ok_or(error)?;
-        line.bytes(&[0]).ok_or(error)?;
+        let table = manifest.payload(Kind::Env as usize).place;
+        let error = Error::new(Code::ArgvRoom, Subject::Argv, table.size());
+        // The line is the one in the tree, which ends with NUL.
+        let pointer = memory.write(table).and_then(|table| table.get_mut(argv::LINE..argv::LINE + 4)).ok_or(error)?;
+        put(pointer, kseg0(line) as u32, BIG);
         let argv = kseg0(table.start());
         let mut env = argv.wrapping_add(argv::ENV);
         // Nothing is packed: the bootloader's own, if it has one.

@@ -132,7 +132,7 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
 }
 
 /// Payloads and whatever else has a place, by what errors call them.
-const PARTS: [Subject; PAYLOADS + 3] = [
+const PARTS: [Subject; PAYLOADS + 2] = [
     Subject::Kernel,
     Subject::Initrd,
     Subject::Rootfs,
@@ -140,7 +140,6 @@ const PARTS: [Subject; PAYLOADS + 3] = [
     Subject::Dtb,
     Subject::Additions,
     Subject::Dtb,
-    Subject::Argv,
     Subject::Shim,
 ];
 
@@ -175,7 +174,6 @@ fn part(manifest: &Manifest, loader: &Loader, number: usize) -> Payload {
     match number {
         ADDITIONS if tree.is_empty() => part.place = tree,
         PAYLOADS => part.place = tree,
-        ARGV => part.place = manifest.argv(),
         RUN => part.place = loader.run,
         _ => {}
     }
@@ -183,8 +181,7 @@ fn part(manifest: &Manifest, loader: &Loader, number: usize) -> Payload {
 }
 
 const ADDITIONS: usize = Kind::Additions as usize;
-const ARGV: usize = PAYLOADS + 1;
-const RUN: usize = PAYLOADS + 2;
+const RUN: usize = PAYLOADS + 1;
 
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
     for kind in Kind::ALL {
@@ -203,7 +200,7 @@ fn write_tree<A: Abi, M: Memory>(
     entry: &Entry,
     line: &[u8],
     report: &mut Report,
-) -> Result<(Region, Region, usize)> {
+) -> Result<(Region, usize, usize)> {
     let mut base = manifest.payload(Kind::Dtb as usize).source;
     if base.is_empty() {
         base = entry.tree;
@@ -231,8 +228,7 @@ fn write_tree<A: Abi, M: Memory>(
     let texts = [joint, passed, report.verdict.bytes(), report.entry.bytes(), &[report.slot]];
     merge.write(&texts)?;
     let at = |offset: usize| room.start().wrapping_add(offset);
-    let line = Region::stated(at(merge.line), own.wrapping_add(joint.len()).wrapping_add(passed.len()));
-    Ok((Region::stated(room.start(), merge.size()), line, at(merge.slot)))
+    Ok((Region::stated(room.start(), merge.size()), at(merge.line), at(merge.slot)))
 }
 
 /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump.

@@ -91,7 +91,6 @@ fn params_of_every_length_field_are_refused_without_a_fault() {
 fn listing(machine: Machine) -> Listing {
     let mut listing = Listing { machine, handoff: HandoffKind::Argv, ..NO_PAYLOADS };
     listing.tree = region(0x11_0000, 0x2000);
-    listing.argv = region(0x12_0000, 0x1010);
     listing.entry_point = 0x40;
     let mut kernel = entry(region(0x150, 0x30), b"x", Some(region(0x2000, 0x60)), 0x80);
     kernel.destination_relative = true;
@@ -110,7 +109,6 @@ fn a_manifest_comes_back_for_every_machine() {
         let manifest = Manifest::check(&bytes, 0x9000, 0x8000, machine, &crc).unwrap();
         assert_eq!(manifest.handoff(), HandoffKind::Argv as u8);
         assert_eq!(manifest.tree(), region(0x11_0000, 0x2000));
-        assert_eq!(manifest.argv(), region(0x12_0000, 0x1010));
         assert_eq!(manifest.entry_point(), 0x8040, "relative as the kernel is");
         let kernel = Payload {
             codec: 0,

@@ -116,7 +116,6 @@ pub const NO_PAYLOADS: Listing = Listing {
     machine: Machine::MipsLe,
     handoff: HandoffKind::Uhi,
     tree: Region::EMPTY,
-    argv: Region::EMPTY,
     entry_point: 0x1_0000,
     payloads: [None; 6],
 };
@@ -129,8 +128,7 @@ pub const ROOTFS_AT: usize = 0x2_0000;
 pub const INITRD_AT: usize = 0x3_0000;
 pub const TREE_AT: usize = 0x4_0000;
 pub const TREE_ROOM: usize = 0x4000;
-pub const ARGV_AT: usize = 0x5_0000;
-pub const TABLE_AT: usize = 0x5_2000;
+pub const TABLE_AT: usize = 0x5_0000;
 
 /// Where payloads lie in the image, counted from the manifest.
 pub const STORED: [usize; 6] = [0x400, 0x600, 0x800, 0xa00, 0xc00, 0x6000];
@@ -162,7 +160,6 @@ pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<
     let mut listing = NO_PAYLOADS.clone();
     let additions = additions(dtb);
     listing.tree = region(TREE_AT, TREE_ROOM);
-    listing.argv = region(ARGV_AT, 0x1100);
     let contents: [&[u8]; 6] = [KERNEL, INITRD, ROOTFS, table, dtb, &additions];
     let places = [
         Some((KERNEL_AT, 0x100)),
