@@ -19,10 +19,11 @@ use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is damaged, and the words of the error up to its value.
-const PARTS: [(Part, &str); 5] = [
+const PARTS: [(Part, &str); 6] = [
     (Part::Payload(Kind::Kernel), "E12 kernel crc"),
     (Part::Payload(Kind::Rootfs), "E12 rootfs crc"),
     (Part::Payload(Kind::Dtb), "E12 dtb crc"),
+    (Part::Payload(Kind::Additions), "E12 additions crc"),
     (Part::Manifest(20), "E04 manifest crc"),
     (Part::Manifest(0), "E02 manifest missing"),
 ];

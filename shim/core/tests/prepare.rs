@@ -273,7 +273,7 @@ fn without_a_packed_environment_the_bootloaders_is_passed_on_if_it_is_one() {
     assert_eq!(called.list(called.registers[2]), [b"memsize=64"], "what is packed wins");
 
     let own = 0x8000_0000 | (TABLE_AT + manifest::argv::ENV) as u32;
-    for (env, a2) in [(good, 0), (good, A2 + 1), (good, 0x2000), (good, 0xc000_a000), (b"memsize\06\x01\0\0", A2)] {
+    for (env, a2) in [(good, 0), (good, A2 + 1), (good, 0x2000), (good, 0xc000_a000), (b"memsize\x006\x01\0\0", A2)] {
         let boot = boot_with_env(&none, env, a2);
         let called = Called::of(&boot);
         assert_eq!((called.registers[2], called.word(own)), (own, 0), "{a2:x}");
