@@ -319,6 +319,8 @@ pub enum Role {
     Calibration,
     /// Other data of the vendor. Always protected.
     Vendor,
+    /// The container with the shim that the bootloader starts: written once, never by an update of a slot.
+    Boot,
     /// Kernel and root filesystem.
     Firmware,
     /// What the bootloader starts.
@@ -343,6 +345,7 @@ impl fmt::Display for Role {
             Role::Environment => "environment",
             Role::Calibration => "calibration",
             Role::Vendor => "vendor",
+            Role::Boot => "boot",
             Role::Firmware => "firmware",
             Role::Kernel => "kernel",
             Role::Rootfs => "rootfs",
