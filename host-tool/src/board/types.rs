@@ -207,6 +207,14 @@ pub struct Bootloader {
     pub image_limit: Option<usize>,
 }
 
+impl Bootloader {
+    /// The address in `flash_command`, as typed.
+    pub fn started_from(&self) -> Option<usize> {
+        let word = self.flash_command.as_deref()?.split_whitespace().nth(1)?;
+        usize::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+    }
+}
+
 /// How to reach the bootloader's prompt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

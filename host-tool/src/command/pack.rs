@@ -13,7 +13,9 @@ use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
-use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn};
+use crate::plan::{
+    ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
+};
 use crate::preflight::{Level, handoff_name};
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};

@@ -356,6 +356,12 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
 fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow<'_, [u8]>>> {
     let Some(dtb) = &plan.dtb else { return Ok(None) };
     let (Some(rootfs), true) = (rootfs, plan.line_takes_root) else { return Ok(Some(Cow::Borrowed(&dtb.value))) };
+    if !plan.tree_is_seen() {
+        return Err(Failure::usage(
+            "the kernel does not see the device tree: which number its flash partition has is not known",
+        )
+        .next("name the root with `--append root=/dev/mtdblockN`"));
+    }
     let bytes = rootfs.start() as u64..rootfs.end() as u64;
     let path = plan.facts.partitions.iter().find(|(_, range)| *range == bytes).map(|(path, _)| path);
     let path = path.ok_or_else(|| {

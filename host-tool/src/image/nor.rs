@@ -11,11 +11,12 @@ use stoop_core::manifest::{self, Kind};
 use stoop_core::params::{Policy, SlotAt};
 use stoop_core::{Region, codec::Codec};
 
-use super::{Built, FlashNote, Note, Part, codec, container, note};
+use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
-use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Shape};
+use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Places, Shape};
 use crate::plan::{Plan, RootfsIn};
-use crate::{Failure, Result, shim_image};
+use crate::shim_image::{self, Variant};
+use crate::{Failure, Result};
 
 /// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
@@ -188,9 +189,8 @@ impl Map {
             return Err(Failure::usage(format!("{}'s flash map has no slot beside the partition boot", board.name))
                 .next("add a partition with the role firmware and `slot = \"a\"`"));
         }
-        let command = board.bootloader.flash_command.as_deref().and_then(|line| line.split_whitespace().nth(1));
-        let address = command.and_then(|text| usize::from_str_radix(text.strip_prefix("0x")?, 16).ok());
-        if let Some(address) = address.filter(|address| board.physical(*address) != map.boot.address()) {
+        let starts = board.bootloader.started_from();
+        if let Some(address) = starts.filter(|address| board.physical(*address) != map.boot.address()) {
             return Err(Failure::usage(format!(
                 "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
                 board.bootloader.name,
@@ -215,7 +215,7 @@ impl Map {
     }
 
     /// As the shim's params have them.
-    fn listed(&self) -> Vec<SlotAt> {
+    pub fn listed(&self) -> Vec<SlotAt> {
         let at = |slot: &Slot| SlotAt { name: slot.name as u8, relative: false, address: slot.area.address() };
         self.slots.iter().map(at).collect()
     }
@@ -306,7 +306,9 @@ struct Boot {
 }
 
 fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
-    let shim = shim_image::prebuilt(plan.arch())?;
+    // A later slot may have its kernel in any form.
+    let variant = Variant::Full;
+    let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let (run, load) = fixed(&plan.board, shim_image::run_size(shim)?, BOOT_SIZE)?;
     let params = super::params(plan, &map.listed(), crc)?;
     let front = shim_image::front(shim, stoop_core::mips::kseg0(run.start()), &params)?;
@@ -315,7 +317,7 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     // Its manifest is the one at the next stretch of the file.
     let area = map.boot.front(data.len() + note::SIZE + container::ROOM)?;
     let (big_endian, unpacked) = (plan.arch().big_endian(), front.unpacked);
-    let note = Note { big_endian, run, load: load.start(), unpacked, manifest: area.size() };
+    let note = Note { big_endian, run, load: load.start(), unpacked, manifest: area.size(), variant };
     data.extend_from_slice(&note.encode(crc));
     let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
         Failure::new(format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()))
@@ -337,17 +339,23 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let slot = map.slot(plan.slot)?;
     let boot = boot(plan, &map, &crc)?;
 
-    let mut line = super::command_line(plan, Region::EMPTY)?;
     let source = super::own_tree(plan, rootfs_partition(plan, slot))?;
-    let tree_size = source.as_ref().map(|dtb| super::tree(dtb, &line).map(|tree| tree.len())).transpose()?;
-    let mut need = super::need(plan, boot.load.size(), boot.run.size(), tree_size)?;
+    let mut line = super::command_line(plan, &Places::default())?;
+    let additions_size = super::additions(plan, &line, &Places::default())?.len() + super::ADDITIONS_SLACK;
+    let mut need = super::need(plan, boot.load.size(), boot.run.size(), additions_size)?;
     need.shape = Shape::Flash { load: boot.load, run: boot.run };
     if plan.rootfs_in == RootfsIn::Flash {
         need.rootfs = 0;
     }
+    if need.tree != 0 {
+        let given = plan.dtb.as_ref().map_or(0, |dtb| dtb.value.len());
+        let alias = source.as_ref().map_or(0, |tree| tree.len()).saturating_sub(given);
+        need.tree = (need.tree + alias).next_multiple_of(PAGE);
+    }
     let places = layout::place(&need)?;
-    line = super::command_line(plan, places.rootfs)?;
-    let dtb = source.as_ref().map(|dtb| super::tree(dtb, &line)).transpose()?;
+    line = super::command_line(plan, &places)?;
+    let additions = super::additions(plan, &line, &places)?;
+    let (tree, additions_place) = super::tree_room(plan, &places, additions.len())?;
 
     let start = slot.area.address();
     let mut at = (manifest::SIZE + note::FLASH_SIZE).next_multiple_of(16);
@@ -358,10 +366,17 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     };
     let mut parts = Vec::new();
     let rootfs = plan.rootfs.as_ref().map(|rootfs| Cow::Borrowed(&rootfs.bytes[..]));
-    if let Some(dtb) = dtb {
-        let stored = codec::stored(Cow::Owned(dtb));
+    if let Some(dtb) = source {
+        let stored = codec::stored(dtb);
         let source = next(stored.bytes.len(), 16);
         parts.push(Part::new(Kind::Dtb, stored, source, Region::EMPTY, 0));
+    }
+    let stored = codec::stored(Cow::Borrowed(&additions));
+    let source = next(additions.len(), 16);
+    parts.push(Part::new(Kind::Additions, stored, source, additions_place, additions.len()));
+    if let Some((bytes, place)) = argv::tables(plan, &places, places.tree.start())? {
+        let source = next(bytes.len(), 16);
+        parts.push(Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), source, place, place.size()));
     }
     let place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len()).unwrap_or(Region::EMPTY);
     let source = next(kernel.bytes.len(), 16);
@@ -394,7 +409,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     parts.sort_by_key(|part| part.kind as u8);
 
     let mut bytes = vec![0; at];
-    let listing = super::listing(plan, &places, &parts, start);
+    let listing = super::listing(plan, tree, argv::line_room(&places), &parts, start);
     bytes[..manifest::SIZE].copy_from_slice(&listing.encode(&crc));
     let own = parts.iter().filter(|part| !part.absolute);
     own.for_each(|part| bytes[part.source - start..][..part.stored.bytes.len()].copy_from_slice(&part.stored.bytes));

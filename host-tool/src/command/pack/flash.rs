@@ -35,9 +35,10 @@ impl Steps<'_> {
         [&self.flashing.boot].into_iter().chain(&self.flashing.update)
     }
 
-    /// As the bootloader reads it: KSEG1, so that what was written is what is read.
+    /// As the bootloader knows its flash (CONFIG_SYS_FLASH_BASE): in the segment of the address that it starts from.
     fn typed(&self, area: &Area) -> usize {
-        if self.plan.board.arch.is_mips() { area.address() | 0xa000_0000 } else { area.address() }
+        let start = self.plan.board.bootloader.started_from();
+        start.map_or(self.plan.board.typed(area.address()), |start| start & 0xe000_0000 | area.address())
     }
 
     /// Erases and writes one stretch, its first block last: with it the stretch becomes what it is.
