@@ -27,13 +27,15 @@ pub struct Facts {
     pub aliases: Vec<(String, String)>,
     /// The root's #address-cells and #size-cells.
     pub cells: [usize; 2],
+    /// Children of `fixed-partitions` nodes: path, and bytes from the start of their flash.
+    pub partitions: Vec<(String, Range<u64>)>,
 }
 
 impl Default for Facts {
     /// Of a tree with nothing in it: Linux then takes one cell for each (drivers/of/fdt.c, early_init_dt_scan_root).
     fn default() -> Self {
         let (memory, reserved, aliases) = (Vec::new(), Vec::new(), Vec::new());
-        Facts { size: 0, bootargs: None, memory, reserved, aliases, cells: [1, 1] }
+        Facts { size: 0, bootargs: None, memory, reserved, aliases, cells: [1, 1], partitions: Vec::new() }
     }
 }
 
@@ -100,7 +102,26 @@ fn read(blob: &[u8]) -> Option<Facts> {
     let mut memories: Vec<(String, Vec<u8>)> = Vec::new();
     let mut is_memory = Vec::new();
     let mut reserved: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut tables: Vec<Table> = Vec::new();
     walk(blob, header(2)?, header(3)?, &mut |property| {
+        let path = || format!("/{}", property.path.join("/"));
+        // A node's properties come before its children.
+        if property.name == "compatible" && property.value == b"fixed-partitions\0" {
+            tables.push(Table { path: path(), address: 1, size: 1 });
+        } else if let Some(table) = tables.last_mut().filter(|table| table.path == path()) {
+            match property.name {
+                "#address-cells" => table.address = number(property.value) as usize,
+                "#size-cells" => table.size = number(property.value) as usize,
+                _ => {}
+            }
+        }
+        if let (Some(table), "reg", [above @ .., _]) = (tables.last(), property.name, property.path)
+            && table.path == format!("/{}", above.join("/"))
+            && property.value.len() == 4 * (table.address + table.size)
+        {
+            let (start, size) = property.value.split_at(4 * table.address);
+            facts.partitions.push((path(), number(start)..number(start).saturating_add(number(size))));
+        }
         match (property.path, property.name) {
             ([], "#address-cells") => address_cells = number(property.value) as usize,
             ([], "#size-cells") => size_cells = number(property.value) as usize,
@@ -138,6 +159,73 @@ fn read(blob: &[u8]) -> Option<Facts> {
         facts.reserved.extend(ranges(value).into_iter().map(|range| (node.clone(), range)));
     }
     Some(facts)
+}
+
+/// A node of partitions, and the cells of its children's `reg`.
+struct Table {
+    path: String,
+    address: usize,
+    size: usize,
+}
+
+/// The tree with one more property under /aliases, which is added when there is none; `None` when the tree makes no sense.
+pub fn with_alias(blob: &[u8], name: &str, path: &str) -> Option<Vec<u8>> {
+    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
+    let (structure, strings) = (header(2)?, header(3)?);
+    let (mut at, mut depth, mut place) = (structure, 0usize, None);
+    // Behind the name of /aliases; else in front of the root's first child, or of its end.
+    let exists = loop {
+        let word = |at: usize| super::input::be32(blob, at);
+        match word(at)? {
+            BEGIN_NODE => {
+                let node = text(blob.get(at + 4..)?)?;
+                let behind = (at + 4 + node.len() + 1).next_multiple_of(4);
+                if depth == 1 && node == "aliases" {
+                    place = Some(behind);
+                    break true;
+                }
+                if depth == 1 {
+                    place = place.or(Some(at));
+                }
+                (at, depth) = (behind, depth + 1);
+            }
+            END_NODE => {
+                if depth == 1 {
+                    place = place.or(Some(at));
+                }
+                (at, depth) = (at + 4, depth.checked_sub(1)?);
+            }
+            PROPERTY => at = (at + 12).checked_add(word(at + 4)? as usize)?.next_multiple_of(4),
+            NOP => at += 4,
+            END => break false,
+            _ => return None,
+        }
+    };
+    let place = place?;
+    let mut texts = blob.get(strings..strings.checked_add(header(8)?)?)?.to_vec();
+    let mut added = Vec::new();
+    let mut put = |value: u32| added.extend_from_slice(&value.to_be_bytes());
+    if !exists {
+        [BEGIN_NODE, u32::from_be_bytes(*b"alia"), u32::from_be_bytes(*b"ses\0")].into_iter().for_each(&mut put);
+    }
+    [PROPERTY, path.len() as u32 + 1, texts.len() as u32].into_iter().for_each(&mut put);
+    added.extend_from_slice(path.as_bytes());
+    added.resize((added.len() + 1).next_multiple_of(4), 0);
+    if !exists {
+        added.extend_from_slice(&END_NODE.to_be_bytes());
+    }
+    texts.extend_from_slice(name.as_bytes());
+    texts.push(0);
+
+    let nodes = [blob.get(structure..place)?, &added, blob.get(place..structure.checked_add(header(9)?)?)?].concat();
+    let reservations = blob.get(header(4)?..)?;
+    let entries = reservations.chunks_exact(16).position(|entry| entry.iter().all(|byte| *byte == 0))? + 1;
+    let reservations = &reservations[..entries * 16];
+    let (structure, strings) = (40 + reservations.len(), 40 + reservations.len() + nodes.len());
+    let total = strings + texts.len();
+    let numbers = [0xd00d_feed, total, structure, strings, 40, 17, 16, header(7)?, texts.len(), nodes.len()];
+    let head: Vec<u8> = numbers.iter().flat_map(|word| (*word as u32).to_be_bytes()).collect();
+    Some([&head, reservations, &nodes, &texts].concat())
 }
 
 /// A big-endian number of any length up to eight bytes.
@@ -210,6 +298,29 @@ mod tests {
         assert!(value("/chosen/bootargs").starts_with("\"console=ttyS0,115200"));
         assert_eq!(value("/memory@0/reg"), "<0x0 0x10000000>");
         assert_eq!((printed(b""), printed(b"\0"), printed(&[0; 4])), ("<>".into(), "\"\"".into(), "<0x0>".into()));
+    }
+
+    #[test]
+    fn the_board_tree_tells_its_flash_partitions() {
+        let facts = Facts::of(include_bytes!("../../boards/dts/qemu-malta.dtb")).unwrap();
+        let path = "/soc/flash@1e000000/partitions/partition@210000";
+        assert!(facts.partitions.contains(&(path.into(), 0x21_0000..0x23_0000)), "{:?}", facts.partitions);
+        assert_eq!(facts.partitions.len(), 8);
+    }
+
+    #[test]
+    fn an_alias_is_added_and_nothing_else_changes() {
+        let malta = include_bytes!("../../boards/dts/qemu-malta.dtb");
+        for tree in [&malta[..], &empty()] {
+            let before = Facts::of(tree).unwrap();
+            let tree = with_alias(tree, "mtd99", "/soc/x").unwrap();
+            let mut facts = Facts::of(&tree).unwrap();
+            assert_eq!(facts.size, tree.len());
+            let added = facts.aliases.iter().position(|alias| *alias == ("mtd99".into(), "/soc/x".into())).unwrap();
+            facts.aliases.remove(added);
+            assert_eq!(Facts { size: before.size, ..facts }, before);
+            assert!(stoop_core::fdt::Tree::new(&tree).is_ok());
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 
 use crate::board::{Arch, Board, Container};
-use crate::image::{self, Opened, checksum, container::uimage_header};
+use crate::image::nor::Map;
+use crate::image::{self, FlashNote, Opened, checksum, container::uimage_header};
 use crate::input::codec::Codec;
 use crate::input::{KSEG0_SIZE, be32, fit, mips_byte_order};
 use crate::preflight::Level;
@@ -46,6 +47,14 @@ struct Facts<'a> {
     entry: Option<usize>,
     big_endian: Option<bool>,
     stoop: Option<Opened<'a>>,
+}
+
+impl Facts<'_> {
+    /// Bytes that the bootloader itself handles: of an image for flash only the container.
+    fn started(&self) -> usize {
+        let flash = self.stoop.as_ref().filter(|opened| opened.flash.is_some());
+        flash.map_or(self.file.len(), |opened| opened.note.manifest)
+    }
 }
 
 /// Looks for everything that could go wrong.
@@ -227,7 +236,7 @@ fn containers(facts: &Facts<'_>, board: &Board) -> Finding {
 }
 
 fn image_limit(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
-    let (limit, size) = (board.bootloader.image_limit?, facts.file.len());
+    let (limit, size) = (board.bootloader.image_limit?, facts.started());
     Some(match size > limit {
         true => no(
             "image-limit",
@@ -303,9 +312,9 @@ fn reserved_top(facts: &Facts<'_>, board: &Board) -> Finding {
 
 fn staging_buffer(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
     let buffer = board.bootloader.staging?;
-    let copied = Region::new(buffer.start(), facts.file.len()).unwrap_or(buffer);
+    let copied = Region::new(buffer.start(), facts.started()).unwrap_or(buffer);
     Some(if copied.end() > buffer.end() {
-        let says = format!("0x{:x} bytes do not fit the staging buffer {}", facts.file.len(), span(buffer));
+        let says = format!("0x{:x} bytes do not fit the staging buffer {}", facts.started(), span(buffer));
         no("staging", says, "pack it smaller: --codec lzma, or less in it")
     } else if facts.load.overlaps(&copied) {
         let says = format!("it is loaded to {}, over its own copy in {}", span(facts.load), span(copied));
@@ -331,7 +340,9 @@ fn tftp(facts: &Facts<'_>, board: &Board) -> Finding {
             format!("fetched to 0x{typed:08x}, it is overwritten while it is loaded to {}", span(facts.load)),
             &format!("fetch it to 0x{:08x}", board.typed(at)),
         ),
-        _ => no(
+        _ => found(
+            // What is written to flash can come from elsewhere.
+            if facts.started() < size { Level::Warn } else { Level::No },
             "tftp-address",
             format!("0x{size:x} bytes fetched to 0x{typed:08x} do not fit RAM below 0x{:08x}", board.typed(free.end())),
             "pack it smaller, or start it from flash",
@@ -340,6 +351,11 @@ fn tftp(facts: &Facts<'_>, board: &Board) -> Finding {
 }
 
 fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
+    if let Some(opened) = &facts.stoop
+        && let Some(note) = opened.flash
+    {
+        return Some(flash_map(opened, note, board).unwrap_or_else(|says| no("flash", says, "pack it for this board")));
+    }
     let partition = board.flash.as_ref()?.image(None)?;
     let (size, room) = (facts.file.len(), partition.size);
     Some(match size > room {
@@ -351,6 +367,30 @@ fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
         ),
         false => ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes", partition.name)),
     })
+}
+
+/// Whether every stretch of an image for flash has its place in the board's map, and no other.
+fn flash_map(opened: &Opened<'_>, note: FlashNote, board: &Board) -> std::result::Result<Finding, String> {
+    let map = Map::of(board).map_err(|failure| failure.fact().to_owned())?;
+    let slot = map.slot(Some(char::from(note.slot))).map_err(|failure| failure.fact().to_owned())?;
+    let rootfs = slot.rootfs.as_ref();
+    let rootfs = (!note.rootfs.is_empty()).then_some(("rootfs", note.rootfs.start(), note.rootfs.size(), rootfs));
+    let boot = ("boot", map.boot.address(), opened.note.manifest, Some(&map.boot));
+    for (what, at, size, area) in [boot, ("slot", note.at, note.size, Some(&slot.area))].into_iter().chain(rootfs) {
+        let area = area.ok_or_else(|| format!("the map has no partition for the {what} of slot {}", slot.name))?;
+        if at != area.address() {
+            return Err(format!("its {what} belongs to 0x{at:08x}, the map has it at 0x{:08x}", area.address()));
+        }
+        if size > area.size() {
+            let (name, room) = (area.partition(), area.size());
+            return Err(format!("its {what} has 0x{size:x} bytes, the flash partition {name} 0x{room:x}"));
+        }
+    }
+    let params = opened.params(&Crc32::new()).map_err(|error| error.to_string())?;
+    if params.slots().ne(map.listed()) {
+        return Err("its shim looks for other slots than the map has".into());
+    }
+    Ok(ok("flash", format!("slot {}, 0x{:x} of 0x{:x} bytes", slot.name, note.size, slot.area.size())))
 }
 
 /// What the shim was told about its board, and what it would do.

@@ -37,6 +37,8 @@ pub enum Format {
     Elf,
     /// The bytes alone, for `go`
     Raw,
+    /// For NOR flash: the shim, and one slot by the board's flash map
+    Nor,
 }
 
 impl Format {
@@ -47,17 +49,19 @@ impl Format {
             Format::Fit => "fit",
             Format::Elf => "elf",
             Format::Raw => "raw",
+            Format::Nor => "nor",
         }
     }
 
-    /// What the bootloader has to understand.
-    pub fn container(self) -> Container {
-        match self {
+    /// What the bootloader has to understand; `None` when the board's data choose.
+    pub fn container(self) -> Option<Container> {
+        Some(match self {
             Format::Uimage => Container::UimageNone,
             Format::Fit => Container::Fit,
             Format::Elf => Container::Elf,
             Format::Raw => Container::Raw,
-        }
+            Format::Nor => return None,
+        })
     }
 }
 
@@ -113,6 +117,16 @@ pub enum PhramChoice {
     Off,
 }
 
+/// Where the root filesystem is when the kernel mounts it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum RootfsIn {
+    /// In RAM, as phram
+    #[default]
+    Ram,
+    /// In its own flash partition, with --format nor
+    Flash,
+}
+
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -154,6 +168,10 @@ pub struct Request {
     pub format: Option<Format>,
     /// How the kernel learns of the root filesystem.
     pub phram: PhramChoice,
+    /// Where the root filesystem stays.
+    pub rootfs_in: RootfsIn,
+    /// The slot of a flash image; `None`: the first.
+    pub slot: Option<char>,
     /// How to call the kernel.
     pub handoff: HandoffWish,
 }
@@ -253,6 +271,10 @@ pub struct Plan {
     pub format: Chosen<Format>,
     /// How the root filesystem gets its name.
     pub phram: Chosen<Phram>,
+    /// Where the root filesystem stays.
+    pub rootfs_in: RootfsIn,
+    /// The slot of a flash image; `None`: the first.
+    pub slot: Option<char>,
     /// How the kernel is called, and why so.
     pub handoff: Chosen<HandoffKind>,
     /// The reason for the handoff.
@@ -276,6 +298,10 @@ impl Plan {
             }
         }
         let format = format(request, &board)?;
+        if format.value != Format::Nor && (request.slot.is_some() || request.rootfs_in == RootfsIn::Flash) {
+            return Err(Failure::usage("--slot and --rootfs-in flash are for images in flash")
+                .next("pack with `--format nor`, or leave them away"));
+        }
         let config = request.config.as_deref().map(Kconfig::read).transpose()?;
         let overrides = Overrides { load_address: request.load_address, entry_point: request.entry_point, config };
         progress.step("reading the kernel", None);
@@ -315,6 +341,8 @@ impl Plan {
             codec: request.codec,
             format,
             phram,
+            rootfs_in: request.rootfs_in,
+            slot: request.slot,
             handoff,
             handoff_reason,
             warnings,
@@ -434,13 +462,16 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
             known.join(" or ")
         ));
     }
-    if !board.bootloader.containers.contains(&format.container()) {
+    if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
         warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
     }
     warnings
 }
 
 fn phram_wish(request: &Request, board: &Board) -> PhramWish {
+    if request.rootfs_in == RootfsIn::Flash {
+        return PhramWish::Off;
+    }
     match (request.phram, board.defaults.phram) {
         (PhramChoice::Dt, _) | (PhramChoice::Auto, board::Phram::Dt) => PhramWish::Tree,
         (PhramChoice::Cmdline, _) | (PhramChoice::Auto, board::Phram::Cmdline) => PhramWish::CommandLine,

@@ -12,7 +12,7 @@ use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare};
 use stoop_core::{Error, Region};
 
 use crate::device_tree::Facts;
-use crate::image::{Opened, open};
+use crate::image::{Opened, open, open_container};
 use crate::qemu::uboot;
 use crate::{Failure, Result};
 use memory::Board;
@@ -103,22 +103,41 @@ const BOOTLOADER_GRAIN: usize = 0x1_0000;
 /// # Errors
 /// No stoop image, or memory that cannot hold it. That the shim itself gives up is an [`Outcome`].
 pub fn run(file: &[u8], input: &Input) -> Result<Outcome> {
-    let image = open(file)?;
+    on(&open(file)?, input, None)
+}
+
+/// Runs the front of an image for flash over this content of the flash, as the CPU reads it from the start of its window.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_from_flash(file: &[u8], input: &Input, flash: &[u8]) -> Result<Outcome> {
+    on(&open_container(file)?, input, Some(flash))
+}
+
+fn on(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Result<Outcome> {
     match image.note.big_endian {
-        true => run_on::<true>(&image, input),
-        false => run_on::<false>(&image, input),
+        true => run_on::<true>(image, input, flash),
+        false => run_on::<false>(image, input, flash),
     }
 }
 
-fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input) -> Result<Outcome> {
+fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Result<Outcome> {
     let crc = Crc32::new();
     let params = match image.params(&crc) {
         Ok(params) => params,
         Err(error) => return Ok(Outcome { result: Err(error), failed: Vec::new(), warnings: Vec::new() }),
     };
-    let mut board = Board::new(params.ram(), params.flash(), image.note.run, Vec::new());
+    let window = params.flash();
+    let mut content = flash.unwrap_or_default().to_vec();
+    content.resize(window.size(), 0xff);
+    // Of an image for flash, all but its front lie there.
+    let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
+    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
+        content[at - window.start()..][..bytes.len()].copy_from_slice(bytes);
+    }
+    let mut board = Board::new(params.ram(), window, image.note.run, content);
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
-    for (at, bytes) in &image.pieces {
+    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
         board.put(at, bytes).ok_or_else(|| {
             let ram = params.ram();

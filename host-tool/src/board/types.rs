@@ -207,6 +207,14 @@ pub struct Bootloader {
     pub image_limit: Option<usize>,
 }
 
+impl Bootloader {
+    /// The address in `flash_command`, as typed.
+    pub fn started_from(&self) -> Option<usize> {
+        let word = self.flash_command.as_deref()?.split_whitespace().nth(1)?;
+        usize::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+    }
+}
+
 /// How to reach the bootloader's prompt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +327,8 @@ pub enum Role {
     Calibration,
     /// Other data of the vendor. Always protected.
     Vendor,
+    /// The container with the shim that the bootloader starts: written once, never by an update of a slot.
+    Boot,
     /// Kernel and root filesystem.
     Firmware,
     /// What the bootloader starts.
@@ -343,6 +353,7 @@ impl fmt::Display for Role {
             Role::Environment => "environment",
             Role::Calibration => "calibration",
             Role::Vendor => "vendor",
+            Role::Boot => "boot",
             Role::Firmware => "firmware",
             Role::Kernel => "kernel",
             Role::Rootfs => "rootfs",

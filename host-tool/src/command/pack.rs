@@ -1,5 +1,7 @@
 //! `stoop pack`: one image from kernel, device tree and root filesystem.
 
+mod flash;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -11,7 +13,9 @@ use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
-use crate::plan::{ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request};
+use crate::plan::{
+    ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
+};
 use crate::preflight::{Level, handoff_name};
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
@@ -86,6 +90,12 @@ pub struct Args {
     /// How the kernel learns of the root filesystem
     #[arg(long, value_enum, default_value_t)]
     phram: PhramChoice,
+    /// Where the root filesystem is when the kernel mounts it
+    #[arg(long, value_enum, default_value_t)]
+    rootfs_in: RootfsIn,
+    /// The slot of an image for flash: a, b [default: the first]
+    #[arg(long, value_name = "NAME")]
+    slot: Option<char>,
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
     handoff: HandoffWish,
@@ -159,6 +169,8 @@ fn request(args: &Args) -> Result<Request> {
         codec: args.codec,
         format: args.format,
         phram: args.phram,
+        rootfs_in: args.rootfs_in,
+        slot: args.slot,
         handoff: args.handoff,
     })
 }
@@ -213,6 +225,8 @@ fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
         Format::Uimage | Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
         Format::Raw => vec![fetch, format!("go 0x{at:08x}")],
         Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
+        // Not started but written: see `flashing`.
+        Format::Nor => Vec::new(),
     }
 }
 
@@ -270,6 +284,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "payloads": payloads.collect::<Vec<_>>(),
         "regions": regions.collect::<Vec<_>>(),
         "commands": commands,
+        "flash": flash::steps(plan, built, &args.output).map(|steps| steps.value()),
         "warnings": warnings,
     })
 }
@@ -299,6 +314,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     line("kernel", format!("{version}, {}, entry point 0x{entry:08x}", plan.kernel.form));
     let load = plan.board.typed(built.places.head.start());
     line("load address", format!("0x{load:08x}, which is the entry point too"));
+    if let Some(flash) = &built.flash {
+        line("flash", format!("slot {}, started by {}", flash.slot, plan.board.bootloader.name));
+    }
     line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
     let why = match plan.handoff.origin {
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
@@ -352,6 +370,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     text += "\nstart       end         size        region, and when its bytes matter\n";
     for named in &built.places.regions {
         text += &map_line(named);
+    }
+    if let Some(steps) = flash::steps(plan, built, &args.output) {
+        return text + &steps.text();
     }
     text += "\nat the bootloader\n";
     for command in commands {

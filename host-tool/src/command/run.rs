@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
 
 use crate::board::{self, Board};
-use crate::image;
+use crate::image::{self, nor::Map};
 use crate::qemu::image::Image;
 use crate::qemu::uboot::{Boot, How};
 use crate::qemu::{Emulator, Log, Options, Target};
@@ -73,6 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
         None => board_of(&image, &bytes).map_err(|failure| failure.within(args.image.display()))?,
     };
     check_byte_order(&image, &board).map_err(|failure| failure.within(args.image.display()))?;
+    let stretches = stretches(&bytes, &board)?;
     let mut target = Target::of(&board, Duration::from_secs(args.timeout))?;
     if let Some(memory) = args.memory {
         target.set_memory(memory);
@@ -87,8 +88,19 @@ pub fn run(args: &Args) -> Result<()> {
     let options = Options { echo: Some(stdout), log, extra: args.qemu.clone() };
     match args.via {
         Via::Uboot => {
-            let how = how(&image, bytes.len(), &target)?;
+            let command = board.bootloader.flash_command.clone();
+            let how = match (&command, stretches.is_empty()) {
+                (_, true) => how(&image, bytes.len(), &target)?,
+                (Some(line), false) => How::Command { line, at: target.uboot.tftp_address },
+                (None, false) => {
+                    return Err(Failure::usage(format!("how {} starts from flash is not known", board.name))
+                        .next("add `flash-command` to the board file"));
+                }
+            };
             let mut board = Emulator::new(with_uboot(target)?, options)?;
+            for (offset, bytes) in stretches {
+                board.flash_mut()?.put(offset, bytes)?;
+            }
             board.power_on()?;
             end_on_signals(&mut board)?;
             board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
@@ -105,6 +117,16 @@ pub fn run(args: &Args) -> Result<()> {
             watch(&mut board, args.until.as_deref(), deadline)
         }
     }
+}
+
+/// What of an image for flash goes where, by offset; nothing of others.
+fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])>> {
+    let Some(opened) = image::open(bytes).ok().filter(|opened| opened.flash.is_some()) else { return Ok(Vec::new()) };
+    let (map, window) = (Map::of(board)?, board.flash_window());
+    let mut stretches = vec![(map.boot.offset(), bytes.get(..opened.note.manifest).unwrap_or(bytes))];
+    let stays = opened.pieces.iter().filter(|(at, _)| *at != opened.load);
+    stretches.extend(stays.map(|(at, bytes)| (at.wrapping_sub(window.start()), *bytes)));
+    Ok(stretches)
 }
 
 /// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.

@@ -4,6 +4,7 @@
 use object::{Endianness, elf, write::elf as out};
 
 use super::{checksum, fit};
+use crate::board::Container;
 use crate::input::{Arch, be32};
 use crate::layout::GRAIN;
 use crate::plan::{Format, Plan};
@@ -28,6 +29,22 @@ pub(super) fn wrap(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) 
         Format::Uimage => uimage(&name(plan), load, &pieces.swap_remove(0).1),
         Format::Fit => fit::write(&name(plan), load, &pieces.swap_remove(0).1),
         Format::Elf => elf_file(plan, load, pieces),
+        Format::Nor => unreachable!("a flash image is no container, see nor.rs"),
+    }
+}
+
+/// Most bytes of a container beside its data.
+pub(super) const ROOM: usize = if fit::ROOM > UIMAGE_HEADER { fit::ROOM } else { UIMAGE_HEADER };
+
+/// The shim alone, for flash: named by the tool's version, so that the same shim makes the same bytes for every kernel.
+///
+/// # Errors
+/// As for [`wrap`].
+pub(super) fn of_boot(container: Container, load: usize, data: &[u8]) -> Result<Vec<u8>> {
+    let name = concat!("stoop ", env!("CARGO_PKG_VERSION"));
+    match container {
+        Container::Fit => fit::write(name, load, data),
+        _ => uimage(name, load, data),
     }
 }
 

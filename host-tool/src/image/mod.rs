@@ -5,6 +5,7 @@ mod argv;
 mod codec;
 pub mod container;
 mod fit;
+pub mod nor;
 mod note;
 pub mod open;
 
@@ -20,14 +21,14 @@ use stoop_core::prepare;
 
 use crate::input::{Arch, Form};
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
-use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, add_words};
+use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
 use crate::shim_image::{self, Variant};
 use crate::ui::Progress;
-use crate::{Failure, Result};
+use crate::{Failure, Result, device_tree};
 
 pub use codec::checksum;
-pub use note::Note;
-pub use open::{Opened, open};
+pub use note::{FlashNote, Note};
+pub use open::{Opened, open, open_container};
 
 /// The final tree may be larger than its base and the additions by accepted bootargs and padding.
 const TREE_GROWTH: usize = 4096 + 64;
@@ -76,6 +77,8 @@ pub struct Built {
     pub line: Vec<u8>,
     /// Physical.
     pub entry_point: usize,
+    /// For flash: where its stretches go.
+    pub flash: Option<nor::Flashing>,
 }
 
 /// Makes the image.
@@ -92,6 +95,10 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
         CodecWish::Store => asked(Codec::Store),
         CodecWish::Lz4 => asked(Codec::Lz4),
         CodecWish::Lzma => asked(Codec::Lzma),
+        CodecWish::Auto if plan.format.value == Format::Nor => match plan.kernel.form.innermost() {
+            Form::Vmlinuz => (Codec::Store, COMPRESSED.into()),
+            _ => (nor::CODEC.0, nor::CODEC.1.to_owned()),
+        },
         CodecWish::Auto => match flash_budget(plan) {
             Err(why) => (Codec::Store, why.into()),
             Ok((partition, size)) => {
@@ -107,13 +114,15 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
     with(codec, why)
 }
 
+const COMPRESSED: &str = "a vmlinuz is compressed already";
+
 /// The partition that the image would be flashed to, if a smaller kernel can make a difference; else why not.
 fn flash_budget(plan: &Plan) -> std::result::Result<(&str, usize), &'static str> {
     if plan.format.value == Format::Elf {
         return Err("ELF segments are loaded where they belong");
     }
     if matches!(plan.kernel.form.innermost(), Form::Vmlinuz) {
-        return Err("a vmlinuz is compressed already");
+        return Err(COMPRESSED);
     }
     let flash = plan.board.flash.as_ref().and_then(|flash| flash.image(None));
     let partition = flash.ok_or("the board has no flash to fit into")?;
@@ -125,6 +134,9 @@ fn flash_budget(plan: &Plan) -> std::result::Result<(&str, usize), &'static str>
 }
 
 fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
+    if plan.format.value == Format::Nor {
+        return nor::build(plan, kernel);
+    }
     // The loader of an ELF file can put a kernel that needs no decoder where it belongs.
     let apart = plan.format.value == Format::Elf && kernel.codec == Codec::Store;
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
@@ -155,7 +167,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             skew += 16;
             continue;
         }
-        let params = params(plan, manifest_at, &crc)?;
+        let params = params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
         let front = shim_image::front(shim, stoop_core::mips::kseg0(places.run.start()), &params)?;
         if front.bytes.len() > reserved {
             // With the manifest's new offset in it, it may squeeze a little worse.
@@ -214,7 +226,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
         let payloads = parts.iter().map(Part::packed).collect();
         let file = container::wrap(plan, load, pieces)?;
-        return Ok(Built { file, shim, image, payloads, line, entry_point, places });
+        return Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None });
     }
 }
 
@@ -225,18 +237,20 @@ struct Part<'a> {
     source: usize,
     destination: Region,
     place: Region,
+    /// Where it lies does not depend on where the manifest does.
+    absolute: bool,
 }
 
 impl<'a> Part<'a> {
     fn new(kind: Kind, stored: codec::Stored<'a>, source: usize, destination: Region, memory: usize) -> Self {
         let place = Region::new(destination.start(), memory).unwrap_or(destination);
-        Part { kind, stored, source, destination, place }
+        Part { kind, stored, source, destination, place, absolute: false }
     }
 
     /// It lies where it is needed as soon as the image is where it belongs.
     fn in_place(kind: Kind, bytes: Cow<'a, [u8]>, place: Region) -> Self {
         let destination = Region::new(place.start(), bytes.len()).unwrap_or(place);
-        Part { kind, source: place.start(), destination, place, stored: codec::stored(bytes) }
+        Part { kind, source: place.start(), destination, place, stored: codec::stored(bytes), absolute: false }
     }
 
     fn packed(&self) -> Packed {
@@ -294,6 +308,8 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
             Format::Fit => Shape::Copied { header: fit::ROOM },
             Format::Raw => Shape::Direct,
             Format::Elf => Shape::Segments,
+            // nor.rs puts the places there.
+            Format::Nor => Shape::Flash { load: Region::EMPTY, run: Region::EMPTY },
         },
     })
 }
@@ -307,6 +323,9 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
         |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
     if plan.dtb.is_some() {
         let words = match plan.phram.value {
+            Phram::Off if plan.rootfs_in == RootfsIn::Flash && plan.rootfs.is_some() => {
+                root(format!("/dev/mtdblock{ALIAS}"))
+            }
             Phram::Off => String::new(),
             Phram::Tree => root(format!("/dev/mtdblock{ALIAS}")),
             Phram::CommandLine => {
@@ -331,6 +350,35 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
         .next("shorten --cmdline, --append or the device tree's bootargs"));
     }
     Ok(line)
+}
+
+/// The tree as given; with an alias for the partition that the kernel mounts, so that its number is known.
+fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow<'_, [u8]>>> {
+    let Some(dtb) = &plan.dtb else { return Ok(None) };
+    let (Some(rootfs), true) = (rootfs, plan.line_takes_root) else { return Ok(Some(Cow::Borrowed(&dtb.value))) };
+    if !plan.tree_is_seen() {
+        return Err(Failure::usage(
+            "the kernel does not see the device tree: which number its flash partition has is not known",
+        )
+        .next("name the root with `--append root=/dev/mtdblockN`"));
+    }
+    let bytes = rootfs.start() as u64..rootfs.end() as u64;
+    let path = plan.facts.partitions.iter().find(|(_, range)| *range == bytes).map(|(path, _)| path);
+    let path = path.ok_or_else(|| {
+        Failure::new(format!(
+            "the device tree has no flash partition [0x{:x}, 0x{:x}) for the root filesystem",
+            bytes.start, bytes.end
+        ))
+        .next("add it to the fixed-partitions of the flash, or name the root with `--append root=/dev/mtdblockN`")
+    })?;
+    let alias = format!("mtd{ALIAS}");
+    if let Some((_, other)) = plan.facts.aliases.iter().find(|(name, other)| *name == alias && other != path) {
+        return Err(Failure::new(format!("the device tree has an alias {alias} of its own, for {other}"))
+            .next("take another number for it"));
+    }
+    let tree = device_tree::with_alias(&dtb.value, &alias, path);
+    let damaged = || Failure::new("the device tree is damaged").next("compile it again with dtc -I dts -O dtb");
+    Ok(Some(Cow::Owned(tree.ok_or_else(damaged)?)))
 }
 
 /// What the final tree has that its base has not.
@@ -372,7 +420,7 @@ fn tree_room(plan: &Plan, places: &Places, additions: usize) -> Result<(Region, 
 }
 
 /// The params block.
-fn params(plan: &Plan, manifest_at: usize, crc: &Crc32) -> Result<Vec<u8>> {
+fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let board = &plan.board;
     let keep: Vec<u8> = plan.cookie.keep.iter().flat_map(|key| key.bytes().chain([0])).collect();
     let settings = Settings {
@@ -385,7 +433,7 @@ fn params(plan: &Plan, manifest_at: usize, crc: &Crc32) -> Result<Vec<u8>> {
         policy: board.defaults.policy,
         reset: board.reset.map_or((0, 0), |reset| (reset.address, reset.value)),
         led: board.led.unwrap_or_default(),
-        slots: &[SlotAt { name: b'-', relative: true, address: manifest_at }],
+        slots,
     };
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
@@ -401,7 +449,8 @@ fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Li
     for part in parts {
         // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
         let store = part.stored.codec == Codec::Store;
-        let absolute = plan.format.value == Format::Elf && store && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
+        let segment = plan.format.value == Format::Elf && store && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
+        let absolute = part.absolute || segment;
         let source = if absolute { part.source } else { part.source - manifest };
         payloads[part.kind as usize] = Some(Entry {
             codec: part.stored.codec,

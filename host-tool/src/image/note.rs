@@ -72,6 +72,54 @@ impl Note {
     }
 }
 
+/// `STPF`.
+const FLASH_MAGIC: u32 = 0x5354_5046;
+const FLASH_WORDS: usize = 8;
+/// Bytes of every flash note.
+pub(super) const FLASH_SIZE: usize = FLASH_WORDS * 4;
+
+/// The note behind a slot's manifest: where in flash the stretches of the file belong. Words in the byte order of the machine:
+/// magic `STPF`; version, length; the slot's name; address and size of its stretch; address and size of the root filesystem's,
+/// zeros for none; CRC-32 of all before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlashNote {
+    /// One ASCII character.
+    pub slot: u8,
+    /// Physical address of the manifest, with which the slot's stretch begins.
+    pub at: usize,
+    /// Bytes of that stretch, in the file as in flash.
+    pub size: usize,
+    /// Physical; the stretch behind it in the file. Empty when there is none.
+    pub rootfs: Region,
+}
+
+impl FlashNote {
+    /// Its bytes.
+    pub(super) fn encode(&self, big_endian: bool, crc: &Crc32) -> [u8; FLASH_SIZE] {
+        let header = VERSION << 16 | FLASH_SIZE as u32;
+        let numbers = [usize::from(self.slot), self.at, self.size, self.rootfs.start(), self.rootfs.size()];
+        let fields = [FLASH_MAGIC, header].into_iter().chain(numbers.map(|number| number as u32));
+        let mut bytes = [0; FLASH_SIZE];
+        for (field, word) in bytes.chunks_exact_mut(4).zip(fields) {
+            put(field, word, big_endian);
+        }
+        let (block, sum) = bytes.split_at_mut(FLASH_SIZE - 4);
+        put(sum, crc.of(block), big_endian);
+        bytes
+    }
+
+    /// Reads the note at the front of `bytes`; `None` when there is none or it is damaged.
+    pub(super) fn decode(bytes: &[u8], big_endian: bool, crc: &Crc32) -> Option<FlashNote> {
+        let mut fields = [0; FLASH_WORDS];
+        words(&mut fields, bytes, big_endian)?;
+        let [magic, header, slot, at, size, start, length, sum] = fields;
+        let good = magic == FLASH_MAGIC && header == VERSION << 16 | FLASH_SIZE as u32;
+        let good = good && sum == crc.of(bytes.get(..FLASH_SIZE - 4)?);
+        let rootfs = Region::new(start as usize, length as usize).filter(|_| good)?;
+        Some(FlashNote { slot: slot as u8, at: at as usize, size: size as usize, rootfs })
+    }
+}
+
 /// A shim with params and manifest is smaller than this.
 const SEARCHED: usize = 0x1_0000;
 

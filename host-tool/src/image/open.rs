@@ -5,11 +5,11 @@ use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Architecture, Endianness, Object};
 use stoop_core::Region;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::manifest::{self, Kind, Machine, Manifest};
 use stoop_core::params::Params;
 
 use super::container::{UIMAGE_HEADER, uimage_header};
-use super::{Note, checksum};
+use super::{FlashNote, Note, checksum};
 use crate::input::fit;
 use crate::plan::Format;
 use crate::{Failure, Result, shim_image};
@@ -42,6 +42,8 @@ pub struct Opened<'a> {
     pub unpacked: Vec<u8>,
     /// The container's checksums.
     pub container: Vec<Check>,
+    /// Of an image for flash: what lies where there.
+    pub flash: Option<FlashNote>,
 }
 
 /// Takes an image apart. Damaged payloads are no error here, see [`Opened::checks`].
@@ -49,6 +51,31 @@ pub struct Opened<'a> {
 /// # Errors
 /// No stoop image, or one so damaged that nothing can be said.
 pub fn open(file: &[u8]) -> Result<Opened<'_>> {
+    let mut opened = open_container(file)?;
+    if opened.is_in_flash() {
+        let note = opened.note;
+        let damaged =
+            |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+        let slot = file.get(note.manifest..).unwrap_or(&[]);
+        let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
+        let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
+            .ok_or_else(|| damaged("the note behind its slot's manifest is gone"))?;
+        let cut = || damaged("a stretch of it is missing");
+        let (slot, rootfs) = slot.split_at_checked(flash.size).ok_or_else(cut)?;
+        opened.pieces.push((flash.at, slot));
+        if !flash.rootfs.is_empty() {
+            opened.pieces.push((flash.rootfs.start(), rootfs.get(..flash.rootfs.size()).ok_or_else(cut)?));
+        }
+        (opened.format, opened.flash, opened.shim) = (Format::Nor, Some(flash), opened.image.len());
+    }
+    Ok(opened)
+}
+
+/// Only the front of an image for flash: what the bootloader copies to RAM, whatever lies behind it.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     if file.is_empty() {
         return Err(Failure::new("the file is empty").next("pack the image again"));
     }
@@ -100,7 +127,7 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
     let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
     let load = load.unwrap_or(note.load);
     let pieces = if format == Format::Raw { vec![(load, file)] } else { pieces };
-    Ok(Opened { format, load, image, pieces, note, shim: note.manifest, unpacked, container })
+    Ok(Opened { format, load, image, pieces, note, shim: note.manifest, unpacked, container, flash: None })
 }
 
 impl Check {
@@ -137,9 +164,14 @@ fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
 }
 
 impl Opened<'_> {
+    /// The slots lie in flash, and not behind the shim.
+    fn is_in_flash(&self) -> bool {
+        self.params(&Crc32::new()).is_ok_and(|params| params.slot(0).is_some_and(|slot| !slot.relative))
+    }
+
     /// Physical address of the manifest.
     pub fn manifest_at(&self) -> usize {
-        self.load + self.note.manifest
+        self.flash.map_or(self.load + self.note.manifest, |flash| flash.at)
     }
 
     /// The machine.
@@ -160,7 +192,10 @@ impl Opened<'_> {
     /// # Errors
     /// As the shim would find it.
     pub fn manifest(&self, crc: &Crc32) -> stoop_core::Result<Manifest> {
-        let bytes = self.image.get(self.note.manifest..).unwrap_or(&[]);
+        let bytes = match self.flash {
+            Some(flash) => self.pieces.iter().find(|(at, _)| *at == flash.at).map_or(&[][..], |(_, bytes)| bytes),
+            None => self.image.get(self.note.manifest..).unwrap_or(&[]),
+        };
         Manifest::check(bytes, self.manifest_at(), self.load, self.machine(), crc)
     }
 

@@ -30,6 +30,13 @@ pub enum Shape {
     Direct,
     /// Fetched, then loaded segment by segment, kernel and root filesystem where they belong: ELF.
     Segments,
+    /// Copied from flash to a place that a container in flash names, so that it cannot move; payloads come from flash.
+    Flash {
+        /// Where the container's bytes are copied to and entered.
+        load: Region,
+        /// Where the shim runs.
+        run: Region,
+    },
 }
 
 /// Sizes in bytes and ranges, all physical.
@@ -111,18 +118,26 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     let pages = |size: usize| align_up(size, PAGE).unwrap_or(usize::MAX);
     let (initrd, rootfs) = (pages(need.initrd), pages(need.rootfs));
     let segments = need.shape == Shape::Segments;
+    let flash = match need.shape {
+        Shape::Flash { load, run } => Some((load, run)),
+        _ => None,
+    };
 
     let mut group = Group::default();
-    group.push(What::Image, need.head, PAGE, LOADED);
-    group.push(What::Initrd, initrd, PAGE, ALL);
+    // What comes from flash is there only since the shim runs.
+    let when = if flash.is_some() { KEPT } else { ALL };
+    if flash.is_none() {
+        group.push(What::Image, need.head, PAGE, LOADED);
+    }
+    group.push(What::Initrd, initrd, PAGE, when);
     if !segments {
-        group.push(What::Rootfs, rootfs, GRAIN, ALL);
+        group.push(What::Rootfs, rootfs, GRAIN, when);
     }
     let file = match need.shape {
         Shape::Copied { header } => Some(group.size() + header),
         // Headers, and every segment at a multiple of the grain.
         Shape::Segments => Some(group.size() + rootfs + need.kernel.place.size() + 4 * GRAIN),
-        Shape::Direct => None,
+        Shape::Direct | Shape::Flash { .. } => None,
     };
 
     let fetched = |fit: &mut Fit, at: Option<usize>| -> Result<usize> {
@@ -140,7 +155,10 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     if download.is_some() {
         at = fetched(&mut fit, download)?;
     }
-    let run = fit.place(What::Shim, need.run, GRAIN, When::SHIM, floor)?;
+    let run = match flash {
+        Some((_, run)) => run,
+        None => fit.place(What::Shim, need.run, GRAIN, When::SHIM, floor)?,
+    };
     let tree = match need.tree {
         0 => Region::EMPTY,
         size => fit.place(What::Tree, size, GRAIN, KEPT, floor)?,
@@ -155,7 +173,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
         let found = placed.iter().find(|named| named.what == what);
         found.map_or(Region::EMPTY, |named| named.region)
     };
-    let head = part(What::Image);
+    let head = flash.map_or_else(|| part(What::Image), |(load, _)| load);
     let rootfs = match segments && rootfs != 0 {
         true => fit.place(What::Rootfs, rootfs, GRAIN, ALL, floor)?,
         false => part(What::Rootfs),
@@ -186,6 +204,10 @@ fn given(need: &Need) -> Result<Fit> {
     fit.take(What::Decompressed, kernel.decompressed.unwrap_or_default(), When::KERNEL);
     fit.take(What::Relocation, kernel.relocation.unwrap_or_default(), When::KERNEL);
     fit.take(What::Staging, need.staging.unwrap_or_default(), When::DOWNLOAD);
+    if let Shape::Flash { load, run } = need.shape {
+        fit.take(What::Image, load, LOADED);
+        fit.take(What::Shim, run, When::SHIM);
+    }
     for region in &need.reserved {
         fit.take(What::Reserved, *region, KEPT);
     }
@@ -249,6 +271,9 @@ impl Group {
         candidates.push(fit.ram.start());
         candidates.iter_mut().for_each(|start| *start = (*start).max(floor).next_multiple_of(GRAIN));
         candidates.sort_unstable();
+        if self.parts.is_empty() {
+            return Ok(Vec::new());
+        }
         let found = wish.into_iter().chain(candidates).find(free);
         let largest = self.parts.iter().max_by_key(|part| part.2);
         let start = found.ok_or_else(|| {

@@ -41,6 +41,9 @@ fn overlap(first: &Named, second: &Named) -> Failure {
     let is = |what| first.what == what || second.what == what;
     let next = if is(What::Relocation) {
         STAY
+    } else if (is(What::Shim) || is(What::Image)) && (is(What::Kernel) || is(What::Decompressed)) {
+        // Only where a container in flash fixes them.
+        "give a smaller kernel: the shim's place at the top of RAM is fixed"
     } else if is(What::Staging) || is(What::Bootloader) {
         "give a smaller kernel or root filesystem: the bootloader leaves no more room"
     } else {

@@ -51,7 +51,7 @@ fn pack_has_its_shape_and_a_dry_run_writes_nothing() {
             "crc": "string", "start": "number", "size": "number",
         }],
         "regions": [{"name": "string", "start": "number", "size": "number", "when": ["string"]}],
-        "commands": ["string"], "warnings": [],
+        "commands": ["string"], "flash": "null", "warnings": [],
     });
     assert_eq!(shape(&value), expected);
     assert_eq!(value["cmdline"], "console=ttyS0,115200 earlycon panic=1 root=/dev/mtdblock99 rootfstype=squashfs");
@@ -98,7 +98,7 @@ fn simulate_has_its_shape_for_success_and_failure() {
 #[test]
 fn inspect_has_its_shape() {
     let bench = bench();
-    output(&bench, &PACK);
+    output(&bench, &[&PACK[..], &["--codec", "store"]].concat());
     let value = output(&bench, &["inspect", "image", "--json"]);
     let expected = json!({
         "ok": "bool", "format": "string", "size": "number", "big-endian": "bool", "load-address": "number",

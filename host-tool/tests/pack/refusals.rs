@@ -175,7 +175,7 @@ fn flags_that_contradict_each_other_are_usage_errors() {
         &["--cmdline", "a", "--append", "b"][..],
         &["--cookie", "a", "--no-cookie"],
         &["--dtb", "x", "--bootloader-dtb"],
-        &["--format", "nor"],
+        &["--format", "zip"],
         &["--codec", "zip"],
     ] {
         let output = bench.stoop(&[&["pack", "-o", "image"], &GOOD[..], words].concat());

@@ -34,6 +34,7 @@ impl Rules<'_> {
         self.partitions_are_apart(&partitions);
         self.partition_names_differ(&partitions);
         self.bootloader_is_protected(&partitions);
+        self.roles_are_clear(&partitions);
         partitions.sort_by_key(|partition| partition.offset);
         Some(Flash { kind: form.kind, size, erase_size, window, partitions })
     }
@@ -85,6 +86,26 @@ impl Rules<'_> {
             if partitions.iter().take(index).any(|other| other.name == one.name) {
                 let key = format!("flash.partitions[{index}].name");
                 self.problem(&key, format!("{:?} is there twice", one.name), "give each partition its own name");
+            }
+        }
+    }
+
+    /// Where the shim is and what it starts must not be a matter of choice.
+    fn roles_are_clear(&mut self, partitions: &[Partition]) {
+        if !partitions.iter().any(|partition| partition.role == Role::Boot) {
+            return;
+        }
+        for (index, one) in partitions.iter().enumerate() {
+            let slotted = matches!(one.role, Role::Firmware | Role::Kernel | Role::Rootfs);
+            let same = |other: &&Partition| other.role == one.role && other.slot == one.slot;
+            let twice = (one.role == Role::Boot || slotted) && partitions.iter().take(index).any(|it| same(&it));
+            let key = format!("flash.partitions[{index}]");
+            if twice {
+                let fact = format!("a second partition with the role {} in one slot", one.role);
+                self.problem(&key, fact, "give each slot one, and the board one with the role boot");
+            } else if slotted && one.slot.is_none() {
+                let fact = format!("{} is in no slot, and there is a partition with the role boot", one.name);
+                self.problem(&key, fact, "add `slot = \"a\"`");
             }
         }
     }

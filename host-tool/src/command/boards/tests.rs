@@ -59,7 +59,7 @@ fn json_has_the_same_facts_for_programs() {
     assert_eq!(board["bootloader"]["reserved-top"], 0x20_0000);
     assert_eq!(board["flash"]["window"]["start"], 0x1e00_0000);
     assert_eq!(board["flash"]["partitions"][0]["protected"], true);
-    assert_eq!(board["flash"]["partitions"][1]["slot"], "a");
+    assert_eq!(board["flash"]["partitions"][2]["slot"], "a");
     assert_eq!(board["defaults"]["policy"], "reset");
     assert_eq!(board["qemu"]["memory"], 256);
     let (text, _) = run_line(&["list", "--json"]);
