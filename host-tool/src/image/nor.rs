@@ -409,7 +409,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     parts.sort_by_key(|part| part.kind as u8);
 
     let mut bytes = vec![0; at];
-    let listing = super::listing(plan, tree, argv::line_room(&places), &parts, start);
+    let listing = super::listing(plan, tree, &parts, start);
     bytes[..manifest::SIZE].copy_from_slice(&listing.encode(&crc));
     let own = parts.iter().filter(|part| !part.absolute);
     own.for_each(|part| bytes[part.source - start..][..part.stored.bytes.len()].copy_from_slice(&part.stored.bytes));
