@@ -105,7 +105,7 @@ fn no_erase_or_write_of_any_board_touches_a_protected_byte_or_half_a_block() {
         let areas: Vec<&Area> = [&map.boot].into_iter().chain(slots).collect();
         for (index, area) in areas.iter().enumerate() {
             let range = Region::new(area.offset(), area.size()).unwrap();
-            let whole = range.start() % flash.erase_size == 0 && range.size() % flash.erase_size == 0;
+            let whole = range.start().is_multiple_of(flash.erase_size) && range.size().is_multiple_of(flash.erase_size);
             assert!(whole && !range.is_empty(), "{}: {range:?}", board.name);
             let protected = flash.partitions.iter().filter(|partition| partition.protected);
             assert!(protected.into_iter().all(|it| !it.range().overlaps(&range)), "{}: {range:?}", board.name);
