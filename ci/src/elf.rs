@@ -31,11 +31,11 @@ mod tests {
     use super::*;
     use crate::cache;
     use crate::lab::Endian;
-    use crate::prebuilt::{Program, path};
+    use crate::prebuilt::init;
 
     #[test]
     fn what_the_kernel_does_not_load_is_gone() {
-        let kept = cache::read(&path(Program::Init, Endian::Big)).unwrap();
+        let kept = cache::read(&init(Endian::Big)).unwrap();
         let mut linked = kept.clone();
         linked.extend(b"symbols, strings, sections");
         assert_eq!(loadable(&linked).unwrap(), kept);
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_program_that_ends_inside_a_segment_is_refused() {
-        let kept = cache::read(&path(Program::Init, Endian::Little)).unwrap();
+        let kept = cache::read(&init(Endian::Little)).unwrap();
         assert!(loadable(&kept[..kept.len() - 1]).is_err());
     }
 

@@ -74,6 +74,6 @@ fn main() -> ExitCode {
 fn demo_parts(folder: &Path) -> Result<()> {
     let kernel = lab::debian()?;
     cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;
-    let init = cache::read(&prebuilt::path(Program::Init, Endian::Little))?;
+    let init = cache::read(&prebuilt::init(Endian::Little))?;
     cache::write(&folder.join("initramfs.cpio.gz"), &lab::initramfs(&init)?)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use stoop::shim_image::Variant;
 use stoop::{Failure, Result};
 
 use crate::lab::Endian;
@@ -14,7 +15,7 @@ use crate::{cache, elf, repository, run};
 /// One of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Program {
-    /// The shim, with its relocations, for the host tool to move.
+    /// The shim in all its variants, with relocations, for the host tool to move.
     Shim,
     /// The lab's PID 1.
     Init,
@@ -40,16 +41,55 @@ impl Program {
     }
 }
 
-/// The file of a program for one byte order.
-pub fn path(program: Program, endian: Endian) -> PathBuf {
-    repository().join(program.folder()).join(file_name(program, endian))
+/// What is built in one go: a program with one choice of features.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Build {
+    Shim(Variant),
+    Init,
 }
 
-fn file_name(program: Program, endian: Endian) -> String {
-    match program {
-        Program::Shim => format!("shim-mips-{}.elf", endian.tag()),
-        Program::Init => format!("init-mips-{}.elf", endian.tag()),
+impl Build {
+    fn all(programs: &[Program]) -> impl Iterator<Item = Build> {
+        let shims = Variant::ALL.map(Build::Shim).into_iter();
+        shims.chain([Build::Init]).filter(|build| programs.contains(&build.program()))
     }
+
+    fn program(self) -> Program {
+        match self {
+            Build::Shim(_) => Program::Shim,
+            Build::Init => Program::Init,
+        }
+    }
+
+    /// Arguments for cargo.
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Build::Shim(Variant::Store) => &["--no-default-features"],
+            Build::Shim(Variant::Full) | Build::Init => &[],
+        }
+    }
+
+    fn file_name(self, endian: Endian) -> String {
+        match self {
+            Build::Shim(Variant::Full) => format!("shim-mips-{}.elf", endian.tag()),
+            Build::Shim(Variant::Store) => format!("shim-mips-{}-store.elf", endian.tag()),
+            Build::Init => format!("init-mips-{}.elf", endian.tag()),
+        }
+    }
+
+    fn path(self, endian: Endian) -> PathBuf {
+        repository().join(self.program().folder()).join(self.file_name(endian))
+    }
+}
+
+/// The file of a shim for one byte order.
+pub fn shim(variant: Variant, endian: Endian) -> PathBuf {
+    Build::Shim(variant).path(endian)
+}
+
+/// The file of the lab's PID 1 for one byte order.
+pub fn init(endian: Endian) -> PathBuf {
+    Build::Init.path(endian)
 }
 
 /// Rust's name for a freestanding MIPS32 release 2.
@@ -76,27 +116,34 @@ struct Provenance {
 
 /// A cargo command of the nightly for every freestanding target, in a folder of its own: its flags would throw away what
 /// `cargo build` has in the usual one.
-fn cargo(verb: &str, programs: &[Program]) -> Command {
+fn cargo(verb: &str, build: Build) -> Command {
     let mut cargo = toolchain::command("cargo");
     cargo.current_dir(repository()).args([verb, "--locked", "-Zbuild-std=core", "-Ztrim-paths", "--profile", "shim"]);
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
-    // What the shim's own crates win by: fewer copies, and no constants kept in stack slots. Not `-enable-ipra`: with it
-    // LLVM makes a shim that links and hangs.
     cargo.arg("-Zprofile-rustflags");
+    let flags = SHIM_FLAGS.map(|flag| format!("'{flag}'")).join(", ");
     for package in ["stoop-shim", "stoop-core"] {
-        cargo.arg("--config").arg(format!(
-            "profile.shim.package.{package}.rustflags=['-Zmir-opt-level=3', '-Cllvm-args=-disable-machine-licm']"
-        ));
+        cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{flags}]"));
     }
     cargo.arg("--target-dir").arg(folder());
-    for program in programs {
-        cargo.args(["-p", program.package()]);
-    }
+    cargo.args(["-p", build.program().package()]).args(build.features());
     for endian in Endian::ALL {
         cargo.args(["--target", target(endian)]);
     }
     cargo
 }
+
+/// What the shim's own crates win by. Not `-enable-ipra`: with it LLVM makes a shim that links and hangs.
+const SHIM_FLAGS: [&str; 5] = [
+    // Fewer copies.
+    "-Zmir-opt-level=3",
+    // No constants kept in stack slots, no work moved into branches that duplicates it.
+    "-Cllvm-args=-disable-machine-licm",
+    "-Cllvm-args=-disable-machine-sink",
+    // An instruction of the next block in a branch's delay slot, in place of a nop.
+    "-Cllvm-args=-disable-mips-df-succbb-search=false",
+    "-Cllvm-args=-mips-tail-calls=1",
+];
 
 fn folder() -> PathBuf {
     repository().join("target/freestanding")
@@ -107,23 +154,28 @@ fn folder() -> PathBuf {
 /// # Errors
 /// When it has something to say.
 pub fn clippy() -> Result<()> {
-    run::shown(cargo("clippy", &Program::ALL).args(["--", "-D", "warnings"]))
+    for build in Build::all(&Program::ALL) {
+        run::shown(cargo("clippy", build).args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 /// Builds the programs and returns their files' names and bytes.
-fn build(programs: &[Program]) -> Result<Vec<(Program, String, Vec<u8>)>> {
+fn build(programs: &[Program]) -> Result<Vec<(Build, Endian, Vec<u8>)>> {
     let folder = folder();
-    let mut cargo = cargo("build", programs);
-    run::step("shim: building the freestanding programs", || run::logged(&mut cargo, &folder.join("build.log")))?;
     let mut built = Vec::new();
-    for &program in programs {
+    for build in Build::all(programs) {
+        let package = build.program().package();
+        let mut cargo = cargo("build", build);
+        let title = format!("shim: building {package} {}", build.features().join(" "));
+        run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
         for endian in Endian::ALL {
-            let bytes = cache::read(&folder.join(target(endian)).join("shim").join(program.package()))?;
-            let bytes = match program {
-                Program::Shim => bytes,
-                Program::Init => elf::loadable(&bytes)?,
+            let bytes = cache::read(&folder.join(target(endian)).join("shim").join(package))?;
+            let bytes = match build {
+                Build::Shim(_) => bytes,
+                Build::Init => elf::loadable(&bytes)?,
             };
-            built.push((program, file_name(program, endian), bytes));
+            built.push((build, endian, bytes));
         }
     }
     Ok(built)
@@ -139,10 +191,11 @@ pub fn store(programs: &[Program]) -> Result<()> {
     for &program in programs {
         let mut provenance = made_by(&nightly);
         let folder = repository().join(program.folder());
-        for (_, name, bytes) in built.iter().filter(|file| file.0 == program) {
-            cache::write(&folder.join(name), bytes)?;
-            provenance.sha256.insert(name.clone(), sha256(bytes));
-            eprintln!("shim: {} {} bytes", folder.join(name).display(), bytes.len());
+        for (build, endian, bytes) in built.iter().filter(|(build, ..)| build.program() == program) {
+            let path = build.path(*endian);
+            cache::write(&path, bytes)?;
+            provenance.sha256.insert(build.file_name(*endian), sha256(bytes));
+            eprintln!("shim: {} {} bytes", path.display(), bytes.len());
         }
         let text = toml::to_string(&provenance).map_err(|error| Failure::new(error.to_string()))?;
         let text = format!(
@@ -163,11 +216,11 @@ pub fn check(programs: &[Program]) -> Result<()> {
     for &program in programs {
         let folder = repository().join(program.folder());
         let provenance = read(&folder)?;
-        for endian in Endian::ALL {
-            let name = file_name(program, endian);
-            let bytes = cache::read(&folder.join(&name))?;
-            if provenance.sha256.get(&name) != Some(&sha256(&bytes)) {
-                return Err(stale(&folder.join(&name), "is not the file that provenance.toml names"));
+        for (build, endian) in Build::all(&[program]).flat_map(|build| Endian::ALL.map(|endian| (build, endian))) {
+            let path = build.path(endian);
+            let bytes = cache::read(&path)?;
+            if provenance.sha256.get(&build.file_name(endian)) != Some(&sha256(&bytes)) {
+                return Err(stale(&path, "is not the file that provenance.toml names"));
             }
         }
         match &nightly {
@@ -190,8 +243,8 @@ pub fn check(programs: &[Program]) -> Result<()> {
     if rebuildable.is_empty() {
         return Ok(());
     }
-    for (program, name, bytes) in build(&rebuildable)? {
-        let stored = repository().join(program.folder()).join(&name);
+    for (build, endian, bytes) in build(&rebuildable)? {
+        let (stored, name) = (build.path(endian), build.file_name(endian));
         if cache::read(&stored)? != bytes {
             let made = folder().join(&name);
             cache::write(&made, &bytes)?;

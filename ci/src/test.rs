@@ -29,6 +29,9 @@ pub fn everything() -> Result<()> {
     part("tests, host", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--package", "stoop", "--package", "stoop-ci"]))
     })?;
+    part("tests, core without decoders", &mut || {
+        run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
+    })?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("lab", &mut || lab::build().map(|_| ()))?;

@@ -2,6 +2,7 @@
 
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
+use stoop_core::codec::Codec;
 use stoop_core::params;
 
 use crate::input::Arch;
@@ -25,15 +26,52 @@ pub struct ShimFront {
     pub run_size: usize,
 }
 
+/// Which decoders a shim has: each takes bytes of every image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Variant {
+    /// None: for payloads that are stored as they are.
+    Store,
+    /// LZ4 and LZMA.
+    Full,
+}
+
+impl Variant {
+    /// The smallest first.
+    pub const ALL: [Variant; 2] = [Variant::Store, Variant::Full];
+
+    /// Can deliver a payload that is stored so.
+    pub fn decodes(self, codec: Codec) -> bool {
+        self == Variant::Full || codec == Codec::Store
+    }
+
+    /// The smallest that can deliver payloads stored by all of these.
+    pub fn smallest(codecs: impl IntoIterator<Item = Codec>) -> Variant {
+        match codecs.into_iter().all(|codec| Variant::Store.decodes(codec)) {
+            true => Variant::Store,
+            false => Variant::Full,
+        }
+    }
+
+    /// As in messages and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Store => "store",
+            Variant::Full => "full",
+        }
+    }
+}
+
 /// The shim that comes with this tool.
 ///
 /// # Errors
 /// None exists for the architecture.
-pub fn prebuilt(arch: Arch) -> Result<&'static [u8]> {
-    match arch {
-        Arch::MipsBe => Ok(include_bytes!("../prebuilt/shim-mips-be.elf")),
-        Arch::MipsLe => Ok(include_bytes!("../prebuilt/shim-mips-le.elf")),
-        Arch::Arm64 => {
+pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
+    match (arch, variant) {
+        (Arch::MipsBe, Variant::Store) => Ok(include_bytes!("../prebuilt/shim-mips-be-store.elf")),
+        (Arch::MipsBe, Variant::Full) => Ok(include_bytes!("../prebuilt/shim-mips-be.elf")),
+        (Arch::MipsLe, Variant::Store) => Ok(include_bytes!("../prebuilt/shim-mips-le-store.elf")),
+        (Arch::MipsLe, Variant::Full) => Ok(include_bytes!("../prebuilt/shim-mips-le.elf")),
+        (Arch::Arm64, _) => {
             Err(Failure::usage("there is no shim for arm64 yet").next("give a 32-bit MIPS kernel and board"))
         }
     }
@@ -196,13 +234,28 @@ fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool 
 mod tests {
     use super::*;
 
-    fn both() -> impl Iterator<Item = &'static [u8]> {
-        [Arch::MipsBe, Arch::MipsLe].into_iter().map(|arch| prebuilt(arch).unwrap())
+    fn all() -> impl Iterator<Item = &'static [u8]> {
+        let both = |arch| Variant::ALL.map(|variant| prebuilt(arch, variant).unwrap());
+        [Arch::MipsBe, Arch::MipsLe].into_iter().flat_map(both)
+    }
+
+    #[test]
+    fn the_smallest_shim_that_decodes_everything_is_taken() {
+        assert_eq!(Variant::smallest([Codec::Store, Codec::Store]), Variant::Store);
+        assert_eq!(Variant::smallest([]), Variant::Store);
+        for codec in [Codec::Lz4, Codec::Lzma] {
+            assert_eq!(Variant::smallest([Codec::Store, codec]), Variant::Full);
+        }
+        for arch in [Arch::MipsBe, Arch::MipsLe] {
+            let [store, full] = Variant::ALL
+                .map(|variant| front(prebuilt(arch, variant).unwrap(), LINKED_AT, b"").unwrap().bytes.len());
+            assert!(store + 1024 < full, "{arch}: {store} and {full}");
+        }
     }
 
     #[test]
     fn moved_by_nothing_the_shim_is_what_was_linked() {
-        for shim in both() {
+        for shim in all() {
             let file = ElfFile32::<Endianness>::parse(shim).unwrap();
             let code = [".front", ".text"].map(|name| file.section_by_name(name).unwrap().data().unwrap()).concat();
             let front = front(shim, LINKED_AT, b"params").unwrap();
@@ -215,7 +268,7 @@ mod tests {
 
     #[test]
     fn moving_changes_high_halves_jumps_and_pointers_only() {
-        for shim in both() {
+        for shim in all() {
             let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
             assert_eq!(here.len(), there.len());
             let big = mark(&here).unwrap().0;
@@ -239,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_moved_exactly_is_refused() {
-        for shim in both() {
+        for shim in all() {
             assert!(front(shim, LINKED_AT + 0x8000, b"").unwrap_err().fact().contains("does not divide"));
             assert!(front(shim, LINKED_AT, &[0; params::MAX_SIZE + 1]).unwrap_err().fact().contains("0x201 bytes"));
         }
@@ -248,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_run_region_holds_the_shim_its_params_and_its_stack() {
-        for shim in both() {
+        for shim in all() {
             let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
             assert!(front.run_size > front.unpacked + 4096, "0x{:x} of 0x{:x}", front.unpacked, front.run_size);
             assert_eq!(run_size(shim).unwrap(), front.run_size);
@@ -257,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_no_shim_does_not_unpack() {
-        for shim in both() {
+        for shim in all() {
             let front = front(shim, LINKED_AT, b"").unwrap();
             for length in [0, 8, 15, 16, 300, front.bytes.len() - 1] {
                 assert_eq!(unpack(&front.bytes[..length], front.unpacked), None, "{length}");

@@ -7,13 +7,14 @@ use stoop::image::{self, Built};
 use stoop::input::kernel::{Kernel, Overrides};
 use stoop::plan::{CodecWish, Format, HandoffWish, PhramChoice, Plan, Request};
 use stoop::qemu::{Emulator, Options, Target};
+use stoop::shim_image::Variant;
 use stoop::ui::Quiet;
 use stoop::{Failure, Result, shim_image};
 use tempfile::TempDir;
 
 use super::{Decode, EndianFigures};
 use crate::lab::{Endian, Lab};
-use crate::prebuilt::{self, Program};
+use crate::prebuilt;
 use crate::{cache, run};
 
 /// Instructions per tick of CP0 Count in QEMU's 24Kf under `-icount shift=0`: 200 MHz of instructions, Count at a sixth
@@ -84,6 +85,8 @@ pub fn endian(endian: Endian, payload: &Payload) -> Result<EndianFigures> {
     let crc = (large.to_report() - small.to_report()) * 1000 / (whole - SMALL) as u64;
     let mut decode = Vec::new();
     for (codec, wish) in [("lz4", CodecWish::Lz4), ("lzma", CodecWish::Lzma)] {
+        // The same shim with next to nothing to decode.
+        let empty = bench.boot(LEAST, wish)?.0;
         for size in [SMALL, whole] {
             let (counts, built) = bench.boot(size, wish)?;
             let stored = built.payloads[0].stored;
@@ -167,7 +170,7 @@ impl Bench {
 
     /// Instructions by which a shim with blank params has moved and unpacked itself.
     fn unpack(&self) -> Result<u64> {
-        let elf = cache::read(&prebuilt::path(Program::Shim, self.endian))?;
+        let elf = cache::read(&prebuilt::shim(Variant::Full, self.endian))?;
         let blank = self.path("blank.bin");
         cache::write(&blank, &shim_image::front(&elf, RUN, &[])?.bytes)?;
         self.assemble("call.S", &[format!("-DIMAGE={IMAGE:#x}")])?;

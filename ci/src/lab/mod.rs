@@ -12,7 +12,7 @@ use stoop::kernel_build::build::Outcome;
 use stoop::{Failure, Result};
 
 use crate::apt::{Apt, only_file};
-use crate::prebuilt::{self, Program};
+use crate::prebuilt;
 use crate::{cache, run};
 
 pub use oracle::oracle_image;
@@ -298,7 +298,7 @@ fn debian_kernel(place: &Path, name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When the file is missing.
 fn init_bytes(endian: Endian) -> Result<Vec<u8>> {
-    cache::read(&prebuilt::path(Program::Init, endian))
+    cache::read(&prebuilt::init(endian))
 }
 
 /// A file of the repository's `hil-tests/lab`.

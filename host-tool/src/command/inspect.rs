@@ -13,6 +13,7 @@ use super::explain::put;
 use super::pack::{amount, codec_name, rule_name};
 use crate::image::{self, Opened};
 use crate::input::read_file;
+use crate::shim_image::Variant;
 use crate::simulate::{handoff_name, shown};
 use crate::{Failure, Result, board, device_tree, modules};
 
@@ -91,6 +92,12 @@ fn codec(byte: u8) -> &'static str {
     Codec::from_byte(byte).map_or("unknown", codec_name)
 }
 
+/// The codecs of a shim.
+fn decodes(variant: Variant) -> Vec<&'static str> {
+    let all = [Codec::Store, Codec::Lz4, Codec::Lzma];
+    all.into_iter().filter(|codec| variant.decodes(*codec)).map(codec_name).collect()
+}
+
 /// The stable form.
 fn value(opened: &Opened<'_>, size: usize) -> Value {
     let crc = Crc32::new();
@@ -114,6 +121,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
         "size": size,
         "big-endian": opened.note.big_endian,
         "load-address": kseg0(opened.load),
+        "shim": {"variant": opened.note.variant.name(), "decodes": decodes(opened.note.variant)},
         "checks": checks.iter().map(|check| json!({
             "of": check.of,
             "ok": check.wrong.is_none(),
@@ -144,7 +152,17 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
     let order = if opened.note.big_endian { "big-endian" } else { "little-endian" };
     line("image", format!("{}, MIPS {order}, {}", opened.format.name(), amount(size)));
     line("load address", format!("0x{:08x}, which is the entry point too", kseg0(opened.load)));
-    line("shim", format!("0x{:x} bytes of RAM at 0x{:08x}", opened.note.run.size(), kseg0(opened.note.run.start())));
+    let (run, variant) = (opened.note.run, opened.note.variant);
+    let start = kseg0(run.start());
+    line(
+        "shim",
+        format!(
+            "{}, 0x{:x} bytes of RAM at 0x{start:08x}, decodes {}",
+            variant.name(),
+            run.size(),
+            decodes(variant).join(", ")
+        ),
+    );
     if let Some(params) = &params {
         line("RAM", format!("0x{:08x}..0x{:08x}", params.ram().start(), params.ram().end()));
         let uart = params.uart();

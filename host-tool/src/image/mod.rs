@@ -21,8 +21,9 @@ use stoop_core::prepare;
 use crate::input::{Arch, Form};
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, add_words};
+use crate::shim_image::{self, Variant};
 use crate::ui::Progress;
-use crate::{Failure, Result, shim_image};
+use crate::{Failure, Result};
 
 pub use codec::checksum;
 pub use note::Note;
@@ -130,7 +131,9 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let mut line = command_line(plan, &Places::default())?;
     let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
     let additions_size = additions(plan, &line, &Places::default())?.len() + ADDITIONS_SLACK;
-    let shim = shim_image::prebuilt(plan.arch())?;
+    // Everything but the kernel is stored as it is.
+    let variant = Variant::smallest([kernel.codec]);
+    let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let crc = Crc32::new();
 
     let run_size = shim_image::run_size(shim)?;
@@ -200,6 +203,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             load,
             unpacked: front.unpacked,
             manifest: manifest_at,
+            variant,
         };
         let mut head = front.bytes.clone();
         head.resize(manifest_at, 0);

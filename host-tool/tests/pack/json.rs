@@ -102,6 +102,7 @@ fn inspect_has_its_shape() {
     let value = output(&bench, &["inspect", "image", "--json"]);
     let expected = json!({
         "ok": "bool", "format": "string", "size": "number", "big-endian": "bool", "load-address": "number",
+        "shim": {"variant": "string", "decodes": ["string"]},
         "checks": [{"of": "string", "ok": "bool", "wrong": "null"}],
         "params": {
             "ram": {"start": "number", "size": "number"}, "flash": {"start": "number", "size": "number"},
@@ -119,4 +120,8 @@ fn inspect_has_its_shape() {
     assert_eq!(shape(&value), expected);
     assert_eq!(value["ok"], true);
     assert_eq!(value["checks"].as_array().unwrap().len(), 8);
+    assert_eq!(value["shim"], json!({"variant": "store", "decodes": ["store"]}));
+    output(&bench, &[&PACK[..], &["--codec", "lz4"]].concat());
+    let value = output(&bench, &["inspect", "image", "--json"]);
+    assert_eq!(value["shim"], json!({"variant": "full", "decodes": ["store", "lz4", "lzma"]}));
 }

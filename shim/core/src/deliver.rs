@@ -1,27 +1,22 @@
 //! Puts payloads where they belong: moved or decoded, the rest of their memory zeroed.
 
-use crate::codec::{Codec, lz4, lzma};
+use crate::codec::{Codec, Tables};
 use crate::manifest::Payload;
 use crate::memory::Memory;
 use crate::{Code, Error, Region, Result, Subject};
 
-/// Delivers one payload that has a place; `probs` is the LZMA decoder's table.
+/// Delivers one payload that has a place.
 ///
 /// # Errors
-/// The codec's, or [`Code::NotRam`] when the place is not RAM or the loader's own.
-pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, probs: &mut lzma::Probs) -> Result<()> {
+/// [`Code::Codec`] when this build cannot decode it, [`Code::Decode`], [`Code::Length`], or [`Code::NotRam`] when the place is not RAM or the loader's own.
+pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, tables: &mut Tables) -> Result<()> {
     let (from, to) = (payload.source, payload.destination);
     let not_ram = Error::new(Code::NotRam, subject, to.start());
     let mut length = from.size();
     if payload.codec != Codec::Store as u8 {
         let (stored, out) = memory.pair(from, to).ok_or(not_ram)?;
-        let decoded = if payload.codec == Codec::Lzma as u8 {
-            lzma::decode(stored, out, probs)
-        } else if payload.codec == Codec::Lz4 as u8 {
-            lz4::decode(stored, out)
-        } else {
-            return Err(Error::new(Code::Codec, subject, usize::from(payload.codec)));
-        };
+        let unknown = Error::new(Code::Codec, subject, usize::from(payload.codec));
+        let decoded = tables.decode(payload.codec, stored, out).ok_or(unknown)?;
         length = decoded.map_err(|produced| Error::new(Code::Decode, subject, produced))?;
     } else if from.start() != to.start() {
         memory.copy(from, to.start()).ok_or(not_ram)?;

@@ -4,7 +4,7 @@
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
 use crate::bytes::put;
-use crate::codec::{Codec, lzma};
+use crate::codec::{Codec, Tables};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
@@ -31,14 +31,14 @@ pub struct Loader {
 pub struct Scratch {
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
-    /// The LZMA decoder's table.
-    pub probs: lzma::Probs,
+    /// The decoders' memory.
+    pub tables: Tables,
 }
 
 impl Scratch {
     /// Empty buffers.
     pub const fn new() -> Self {
-        Scratch { line: Line::new(), probs: lzma::Probs::new() }
+        Scratch { line: Line::new(), tables: Tables::new() }
     }
 }
 
@@ -190,7 +190,7 @@ fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mu
     for kind in Kind::ALL {
         let payload = manifest.payload(kind as usize);
         if !payload.place.is_empty() {
-            deliver(kind.subject(), &payload, memory, &mut scratch.probs)?;
+            deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
         }
     }
     Ok(())

@@ -1,10 +1,13 @@
-//! How payloads are stored. `Codec::Store` needs no code here; each decoder is one file.
+//! How payloads are stored. `Codec::Store` needs no code here; each decoder is one file and one cargo feature.
 //!
 //! A decoder takes the stored bytes and the destination, produces at most `destination.len()` bytes, ends on every input,
 //! and returns how many bytes it produced.
 
+#[cfg(feature = "lz4")]
 pub mod lz4;
+#[cfg(feature = "lzma")]
 pub mod lzma;
+#[cfg(feature = "lzma")]
 mod range;
 
 /// How a payload is stored.
@@ -28,5 +31,41 @@ impl Codec {
             2 => Codec::Lzma,
             _ => return None,
         })
+    }
+}
+
+/// The decoders' scratch memory, of no meaning between two calls.
+pub struct Tables {
+    #[cfg(feature = "lzma")]
+    probs: lzma::Probs,
+}
+
+impl Tables {
+    /// All zero, so that a static costs no bytes in the image.
+    #[allow(clippy::new_without_default, reason = "28 KiB by value: the caller chooses where it lives")]
+    pub const fn new() -> Self {
+        Tables {
+            #[cfg(feature = "lzma")]
+            probs: lzma::Probs::new(),
+        }
+    }
+
+    /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when `codec`, a [`Codec`], is
+    /// none of this build's decoders.
+    ///
+    /// # Errors
+    /// The decoder's: how many bytes had been produced when it noticed the damage.
+    #[inline(always)]
+    pub fn decode(&mut self, codec: u8, stored: &[u8], out: &mut [u8]) -> Option<Result<usize, usize>> {
+        match codec {
+            #[cfg(feature = "lzma")]
+            codec if codec == Codec::Lzma as u8 => Some(lzma::decode(stored, out, &mut self.probs)),
+            #[cfg(feature = "lz4")]
+            codec if codec == Codec::Lz4 as u8 => Some(lz4::decode(stored, out)),
+            _ => {
+                let _ = (stored, out);
+                None
+            }
+        }
     }
 }
