@@ -24,8 +24,8 @@ pub fn ceiling(variant: Variant) -> usize {
     }
 }
 
-const CEILING_STORE: usize = 10_000;
-const CEILING: usize = 11_600;
+const CEILING_STORE: usize = 6_700;
+const CEILING: usize = 8_240;
 
 /// What is known of one shim.
 #[derive(Debug, PartialEq, Eq)]

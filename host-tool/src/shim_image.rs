@@ -95,7 +95,7 @@ pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront
     };
     block.copy_from_slice(params);
     let (front, rest) = moved.bytes.split_at(moved.front);
-    let bytes = [front, &squeeze(rest)].concat();
+    let bytes = [front, &squeeze(&words(rest, moved.big_endian), moved.big_endian)].concat();
     if unpack(&bytes, moved.bytes.len()).as_ref() != Some(&moved.bytes) {
         return Err(broken("what was squeezed does not come back".into()));
     }
@@ -118,11 +118,18 @@ const LINKED_AT: usize = 0x8000_0000;
 
 /// What the front of an image becomes at its run address; `None` when it is no shim or damaged.
 pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
-    let (_, front) = mark(image)?;
+    let (big_endian, front) = mark(image)?;
     let (front, stream) = image.split_at_checked(front)?;
-    let mut bytes = front.to_vec();
-    bytes.extend(unsqueeze(stream, size.checked_sub(front.len()).filter(|size| *size != 0)?)?);
-    Some(bytes)
+    let rest = size.checked_sub(front.len()).filter(|size| size.is_multiple_of(4))?;
+    let words = unsqueeze(stream, rest / 4, big_endian)?;
+    let word = |word: u32| if big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+    Some(front.iter().copied().chain(words.into_iter().flat_map(word)).collect())
+}
+
+/// As the machine reads them.
+fn words(bytes: &[u8], big_endian: bool) -> Vec<u32> {
+    let word = |word: &[u8; 4]| if big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
+    bytes.as_chunks().0.iter().map(word).collect()
 }
 
 /// The params block in what [`unpack`] gives: the shim's last bytes.
@@ -151,6 +158,7 @@ struct Moved {
     /// Where the params go.
     params: usize,
     run_size: usize,
+    big_endian: bool,
 }
 
 type Fact<T> = std::result::Result<T, String>;
@@ -166,7 +174,7 @@ impl Moved {
         let (start, run_end) = (symbol("__run_start")?, symbol("__run_end")?);
         let inside = |name: &str| symbol(name)?.checked_sub(start).ok_or(format!("{name} in front of it"));
         let (front, params, end) = (inside("__front_end")?, inside("__params")?, inside("__move_end")?);
-        if !(front < params && params + params::MAX_SIZE == end) {
+        if !(front < params && params + params::MAX_SIZE == end && (end - front).is_multiple_of(4)) {
             return Err("its parts are not in their order".into());
         }
         let delta = run_address.wrapping_sub(start) as u32;
@@ -188,7 +196,8 @@ impl Moved {
             room.copy_from_slice(data);
             relocate(&file, &section, room, delta)?;
         }
-        Ok(Moved { bytes, front, params, run_size: run_end - start })
+        let big_endian = file.endian() == Endianness::Big;
+        Ok(Moved { bytes, front, params, run_size: run_end - start, big_endian })
     }
 }
 
@@ -305,6 +314,8 @@ mod tests {
             let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
             assert!(front.run_size > front.unpacked + 4096, "0x{:x} of 0x{:x}", front.unpacked, front.run_size);
             assert_eq!(run_size(shim).unwrap(), front.run_size);
+            // What the front saves on the stack lies behind its weights.
+            assert!(front.run_size >= front.unpacked + stoop_core::squeeze::WEIGHTS + 96, "0x{:x}", front.run_size);
         }
     }
 

@@ -28,6 +28,7 @@ pub mod names;
 pub mod params;
 pub mod prepare;
 pub mod region;
+pub mod squeeze;
 
 pub use error::{Code, Error, Result, Subject};
 pub use region::Region;

@@ -10,9 +10,23 @@
 
 use core::arch::{asm, global_asm};
 
-use stoop_core::mips;
+use stoop_core::{mips, squeeze};
 
-global_asm!(include_str!("start.S"));
+global_asm!(
+    include_str!("start.S"),
+    WEIGHTS = const squeeze::WEIGHTS,
+    FIELDS = const squeeze::FIELDS,
+    SPREAD = const squeeze::SPREAD,
+    NEAR = const squeeze::NEAR,
+    HALF = const squeeze::HALF >> 16,
+    SCALE = const squeeze::SCALE >> 16,
+    MASK0 = const squeeze::MASKS[0],
+    MASK1 = const squeeze::MASKS[1],
+    MASK2 = const squeeze::MASKS[2],
+    MASK3 = const squeeze::MASKS[3],
+    MASK4 = const squeeze::MASKS[4],
+    MASK5 = const squeeze::MASKS[5],
+);
 
 /// The kernel's and bootloader's conventions for this endianness.
 pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;

@@ -39,8 +39,24 @@ _start:
     bal   sync_caches
     ehb
 
-    # The front goes to the run address as it is, the rest unpacked behind it. See squeeze.rs in the host tool for the
-    # stream. t0 source, t1 destination, t2 its end, t3 bits with a marker behind them, t4 offset, t5 length.
+    # Where the frame will be: what `main` sees as `Frame`, and behind it what the bootloader wants back. What the
+    # unpacking needs registers for goes there now.
+    lui   $t0, %hi(__stack_top)
+    addiu $t0, $t0, %lo(__stack_top)
+    sw    $sp, -4($t0)
+    addiu $sp, $t0, -96
+    sw    $a0, 16($sp)
+    sw    $a1, 20($sp)
+    sw    $a2, 24($sp)
+    sw    $a3, 28($sp)
+    sw    $t8, 32($sp)
+    sw    $at, 36($sp)
+    sw    $k1, 40($sp)
+    sw    $t9, 44($sp)
+    sw    $gp, 80($sp)
+
+    # The front goes to the run address as it is, the rest unpacked behind it: stoop_core::squeeze has the model, squeeze.rs
+    # of the host tool the stream. t0 source, t1 destination, t2 its end and the first weight.
     lui   $t1, %hi(_start)
     addiu $t1, $t1, %lo(_start)
     addiu $t2, $t1, front_end - _start
@@ -52,77 +68,103 @@ _start:
     sw    $t3, -4($t1)
     lui   $t2, %hi(__move_end)
     addiu $t2, $t2, %lo(__move_end)
-    bal   gamma
-    li    $t3, 0x80
-literals:
-    lbu   $t6, 0($t0)
-    addiu $t0, $t0, 1
-    addiu $t5, $t5, -1
-    addiu $t1, $t1, 1
-    bnez  $t5, literals
-    sb    $t6, -1($t1)
-    bal   token
-    nop
-    bnez  $t7, new_offset         # else the offset of the match before
-match:
-    subu  $t6, $t1, $t4
-4:  lbu   $t7, 0($t6)
-    addiu $t6, $t6, 1
-    addiu $t5, $t5, -1
-    addiu $t1, $t1, 1
-    bnez  $t5, 4b
-    sb    $t7, -1($t1)
-    bal   token
-    nop
-    beqz  $t7, literals
-    nop
-new_offset:
-    sll   $t5, $t5, 8
-    lbu   $t4, 0($t0)
-    addiu $t5, $t5, -255
-    addu  $t4, $t4, $t5
-    bal   gamma
-    addiu $t0, $t0, 1
-    b     match
-    addiu $t5, $t5, 1             # one byte is never worth a new offset
-
-# What comes next, unless this was the end: t7 = the bit that says so, t5 = the number behind it. Uses v1.
-token:
-    beq   $t1, $t2, unpacked
-    move  $v1, $ra
+    ori   $a0, $zero, {WEIGHTS}
+    addu  $at, $t2, $a0
+4:  addiu $at, $at, -1
+    bne   $at, $t2, 4b
+    sb    $zero, 0($at)
+    # t3 range, t4 code, t5 ring, t6 its next bit, t7 the field's bits so far, a1 spread, ra masks.
+    lw    $t4, 0($t0)
+    addiu $t0, $t0, 4
+    li    $t3, -1
+    lui   $a1, {SPREAD} >> 16
+    ori   $a1, $a1, {SPREAD} & 0xffff
+    move  $t5, $zero
+    lui   $t6, 0x8000
     bal   bit
-    nop
-    b     5f
-    move  $t7, $v0
-
-# Interlaced Elias gamma code: t5 = a number of at least 1. Uses v1.
-gamma:
-    move  $v1, $ra
-5:  li    $t5, 1
-6:  bal   bit
-    nop
-    beqz  $v0, 7f
-    nop
-    bal   bit
-    sll   $t5, $t5, 1
-    b     6b
-    or    $t5, $t5, $v0
-7:  jr    $v1
-    nop
-
-# The stream's next bit: v0. Uses t6.
+    move  $t7, $zero
+    .word {MASK0}, {MASK1}, {MASK2}, {MASK3}, {MASK4}, {MASK5}
+more:
+    lbu   $at, 0($t0)
+    addiu $t0, $t0, 1
+    sll   $t3, $t3, 8
+    sll   $t4, $t4, 8
+    or    $t4, $t4, $at
 bit:
-    sll   $t3, $t3, 1
-    andi  $t6, $t3, 0xff
-    bnez  $t6, 8f
-    lbu   $t6, 0($t0)
-    addiu $t0, $t0, 1
-    sll   $t3, $t6, 1
-    ori   $t3, $t3, 1
-8:  jr    $ra
-    ext   $v0, $t3, 8, 1
+    srl   $at, $t3, 24
+    beqz  $at, more
+    mul   $t8, $t6, $a1
+    addu  $t8, $t8, $t7
+    move  $v1, $zero
+    # Once to sum the weights, once more if they are to move by v1.
+pass:
+    move  $t9, $ra
+    move  $v0, $zero
+5:  lw    $k1, 0($t9)
+    and   $at, $t5, $k1
+    addu  $at, $at, $k1
+    xor   $at, $at, $t8
+    mul   $at, $at, $a1
+    multu $at, $a0
+    mfhi  $at
+    addu  $at, $at, $t2
+    lb    $a3, 0($at)
+    addu  $v0, $v0, $a3
+    addu  $a3, $a3, $v1
+    seb   $gp, $a3
+    beql  $gp, $a3, 6f
+    sb    $a3, 0($at)
+6:  bnez  $k1, 5b
+    addiu $t9, $t9, 4
+    bnez  $v1, moved
+    sra   $gp, $v0, 31            # gp: all ones when a 0 is likely
+    xor   $v0, $v0, $gp
+    addiu $v0, $v0, {NEAR}
+    mul   $v0, $v0, $v0
+    srl   $v0, $v0, 6
+    mul   $v0, $v0, $v0
+    srl   $v0, $v0, 15
+    mul   $v0, $v0, $v0
+    lui   $at, {HALF}
+    addu  $v0, $v0, $at
+    lui   $at, {SCALE}
+    divu  $zero, $at, $v0
+    mflo  $v0
+    addiu $v0, $v0, 1
+    srl   $at, $t3, 12
+    mul   $at, $at, $v0
+    sltu  $k1, $t4, $at           # k1: the unlikely bit
+    subu  $t3, $t3, $at
+    movn  $t3, $at, $k1
+    movn  $at, $zero, $k1
+    subu  $t4, $t4, $at
+    addiu $a2, $gp, 1
+    xor   $a2, $a2, $k1           # a2: the bit
+    sll   $k1, $k1, 12
+    subu  $v0, $v0, $k1
+    addiu $v0, $v0, 128
+    sra   $v0, $v0, 8
+    xor   $v1, $v0, $gp
+    bnez  $v0, pass
+    subu  $v1, $v1, $gp
+moved:
+    or    $t5, $t5, $t6
+    xor   $at, $t5, $t6
+    movz  $t5, $at, $a2
+    sll   $t7, $t7, 1
+    or    $t7, $t7, $a2
+    lui   $at, {FIELDS} >> 16
+    ori   $at, $at, {FIELDS} & 0xffff
+    and   $at, $at, $t6
+    movn  $t7, $zero, $at
+    srl   $t6, $t6, 1
+    bnez  $t6, bit
+    nop
+    sw    $t5, 0($t1)
+    addiu $t1, $t1, 4
+    bne   $t1, $t2, bit
+    lui   $t6, 0x8000
 
-unpacked:
     bal   sync_caches
     lui   $t6, %hi(at_run_address)
     addiu $t6, $t6, %lo(at_run_address)
@@ -135,6 +177,7 @@ unpacked:
     .globl sync_caches
 sync_caches:
     move  $v1, $ra
+    ins   $v1, $zero, 29, 1       # return to KSEG0, so that what follows runs cached
     mfc0  $t0, $16, 1
     bal   geometry
     srl   $t1, $t0, 7             # data cache: ways 2:0, line 5:3, sets 8:6
@@ -202,20 +245,6 @@ at_run_address:
     bne   $t0, $t1, 5b
     sw    $zero, -4($t0)
 
-    # The frame is what `main` sees as `Frame`, and behind it what the bootloader wants back.
-    lui   $t0, %hi(__stack_top)
-    addiu $t0, $t0, %lo(__stack_top)
-    addiu $t0, $t0, -96
-    sw    $sp, 92($t0)
-    move  $sp, $t0
-    sw    $a0, 16($sp)
-    sw    $a1, 20($sp)
-    sw    $a2, 24($sp)
-    sw    $a3, 28($sp)
-    sw    $t8, 32($sp)
-    sw    $at, 36($sp)
-    sw    $k1, 40($sp)
-    sw    $t9, 44($sp)
     sw    $s0, 48($sp)
     sw    $s1, 52($sp)
     sw    $s2, 56($sp)
@@ -224,7 +253,6 @@ at_run_address:
     sw    $s5, 68($sp)
     sw    $s6, 72($sp)
     sw    $s7, 76($sp)
-    sw    $gp, 80($sp)
     sw    $fp, 84($sp)
     jal   main
     addiu $a0, $sp, 16
