@@ -124,7 +124,7 @@ impl Encoder<'_> {
         let header =
             [MAGIC, size, structure, strings, HEADER, 17, 16, 0, end.wrapping_sub(strings), strings - structure];
         for (word, value) in header.into_iter().enumerate() {
-            self.out.patch(word, value);
+            self.out.patch(word * 4, value);
         }
     }
 
@@ -158,8 +158,8 @@ impl Encoder<'_> {
 
     fn counts(&mut self, [address, size]: [usize; 2]) {
         self.fits &= matches!((address, size), (1..=2, 1..=2));
-        self.property(b"#address-cells\0", |encoder| encoder.out.be32(address as u32));
-        self.property(b"#size-cells\0", |encoder| encoder.out.be32(size as u32));
+        self.property(b"#address-cells\0", |encoder| encoder.out.be32(address));
+        self.property(b"#size-cells\0", |encoder| encoder.out.be32(size));
     }
 
     fn region(&mut self, region: Region, cells: [usize; 2]) {
@@ -172,11 +172,11 @@ impl Encoder<'_> {
     fn number(&mut self, number: usize, cells: usize) {
         let high = (number as u64 >> 32) as u32;
         if cells == 2 {
-            self.out.be32(high);
+            self.out.be32(high as usize);
         } else {
             self.fits &= high == 0;
         }
-        self.out.be32(number as u32);
+        self.out.be32(number);
     }
 
     fn begin(&mut self, name: fmt::Arguments<'_>) {
@@ -200,9 +200,9 @@ impl Encoder<'_> {
         self.out.be32(PROPERTY);
         let start = self.out.len;
         self.out.be32(0);
-        self.out.be32(known.unwrap_or(NAMES.len()) as u32);
+        self.out.be32(known.unwrap_or(NAMES.len()));
         value(self);
-        self.out.patch(start / 4, self.out.len.wrapping_sub(start).wrapping_sub(8));
+        self.out.patch(start, self.out.len.wrapping_sub(start).wrapping_sub(8));
         self.out.align(4);
     }
 

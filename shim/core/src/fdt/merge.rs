@@ -83,7 +83,7 @@ impl<'a, 'o> Merge<'a, 'o> {
             (code, value) = (Code::TreeRoom as u32, self.room);
         }
         if code == Code::TreeCells as u32 {
-            value = self.base.word_at(self.base.value);
+            value = self.base.count();
         }
         Err(Error::numbered(code, Subject::Dtb, value))
     }
@@ -99,7 +99,7 @@ impl<'a, 'o> Merge<'a, 'o> {
             if tag == BEGIN_NODE {
                 self.out.bytes(self.base.raw());
                 // The root is the root, whatever its name.
-                let name = if depth == 0 { &[] } else { self.base.text(self.base.name) };
+                let name = if depth == 0 { &[] } else { self.base.name() };
                 // RAM is what says so (drivers/of/fdt.c, early_init_dt_scan_memory).
                 let content = self.base.at;
                 if depth == 1
@@ -120,11 +120,10 @@ impl<'a, 'o> Merge<'a, 'o> {
                 return Code::TreeStructure as u32;
             }
             if tag == PROPERTY && properties {
-                let name = self.base.text(self.base.name);
+                let name = self.base.name();
+                let Some(first) = name.first() else { return Code::TreeStructure as u32 };
                 if both && self.additions.find(self.content(), PROPERTY, name) {
-                    if name.first() == Some(&b'#')
-                        && self.base.word_at(self.base.value) != self.additions.word_at(self.additions.value)
-                    {
+                    if *first == b'#' && self.base.count() != self.additions.count() {
                         return Code::TreeCells as u32;
                     }
                     continue;
@@ -150,11 +149,11 @@ impl<'a, 'o> Merge<'a, 'o> {
         let strings = self.out.len;
         self.out.bytes(self.base.strings());
         self.out.bytes(self.additions.strings());
-        self.out.patch(STRINGS_SIZE, self.out.len.wrapping_sub(strings));
+        self.out.patch(STRINGS_SIZE * 4, self.out.len.wrapping_sub(strings));
         self.out.align(8);
-        self.out.patch(TOTAL, self.out.len);
-        self.out.patch(STRINGS, strings);
-        self.out.patch(STRUCTURE_SIZE, strings.wrapping_sub(self.base.header[STRUCTURE]));
+        self.out.patch(TOTAL * 4, self.out.len);
+        self.out.patch(STRINGS * 4, strings);
+        self.out.patch(STRUCTURE_SIZE * 4, strings.wrapping_sub(self.base.header[STRUCTURE]));
         0
     }
 
@@ -169,16 +168,15 @@ impl<'a, 'o> Merge<'a, 'o> {
         self.level = self.level.wrapping_add(1);
         self.open[self.level & (LEVELS - 1)] = self.additions.at;
         while self.additions.next() == PROPERTY {
-            let name = self.additions.name.wrapping_sub(self.additions.header[STRINGS]);
-            self.out.be32(PROPERTY);
-            let length = self.out.len;
-            self.out.be32(0);
-            self.out.be32(self.base.header[STRINGS_SIZE].wrapping_add(name) as u32);
-            let value = self.out.len;
-            self.out.bytes(self.additions.value());
+            let name = self.additions.name_at();
+            let start = self.out.len;
+            let value = start.wrapping_add(12);
+            self.out.bytes(self.additions.raw());
+            // The additions' strings come behind the base's.
+            self.out.patch(start.wrapping_add(8), self.base.header[STRINGS_SIZE].wrapping_add(name));
             if name < SPOKEN.len() {
                 // The end of a text comes behind what is added to it.
-                self.out.len = self.out.len.wrapping_sub(1);
+                self.out.len = value.wrapping_add(self.additions.length()).wrapping_sub(1);
                 self.slot = value;
                 if name == 0 {
                     self.line = value;
@@ -186,9 +184,9 @@ impl<'a, 'o> Merge<'a, 'o> {
                 }
                 self.speak();
                 self.out.bytes(&[0]);
+                self.out.patch(start.wrapping_add(4), self.out.len.wrapping_sub(value));
+                self.out.align(4);
             }
-            self.out.patch(length / 4, self.out.len.wrapping_sub(value));
-            self.out.align(4);
         }
     }
 

@@ -24,15 +24,15 @@ const MAGIC: usize = 0xd00d_feed;
 /// Bytes of the header of version 17.
 const HEADER: usize = 40;
 /// A node begins; its name follows.
-const BEGIN_NODE: u32 = 1;
+const BEGIN_NODE: usize = 1;
 /// The innermost node ends.
-const END_NODE: u32 = 2;
+const END_NODE: usize = 2;
 /// A property; length, offset of its name and value follow.
-const PROPERTY: u32 = 3;
+const PROPERTY: usize = 3;
 /// Nothing.
-const NOP: u32 = 4;
+const NOP: usize = 4;
 /// The structure block ends.
-const END: u32 = 9;
+const END: usize = 9;
 
 /// How the additions' strings block begins: names of properties whose texts are known on the board only, `bootargs`
 /// first.

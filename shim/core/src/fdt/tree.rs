@@ -22,11 +22,6 @@ pub struct Tree<'a> {
     /// Of the tag that was read last: where it is, and what comes next.
     pub(super) start: usize,
     pub(super) at: usize,
-    /// Its name, if it has one; it ends with NUL.
-    pub(super) name: usize,
-    /// Its value, if it is a property.
-    pub(super) value: usize,
-    length: usize,
     /// Nodes that are not to be found any more, by [`Tree::bit`].
     pub(super) seen: u32,
 }
@@ -34,7 +29,7 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// The tree at the front of `bytes`, which may be longer; not read yet.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Tree { bytes, header: [0; HEADER / 4], start: 0, at: 0, name: 0, value: 0, length: 0, seen: 0 }
+        Tree { bytes, header: [0; HEADER / 4], start: 0, at: 0, seen: 0 }
     }
 
     /// Reads the header.
@@ -86,7 +81,7 @@ impl<'a> Tree<'a> {
     /// Goes to the first child or property, as `tag` says, that `name` means (see [`same`]), in the node whose content
     /// begins at `content`. An empty name means any.
     #[inline(never)]
-    pub(super) fn find(&mut self, content: usize, tag: u32, name: &[u8]) -> bool {
+    pub(super) fn find(&mut self, content: usize, tag: usize, name: &[u8]) -> bool {
         self.at = content;
         let mut inside = 0usize;
         loop {
@@ -94,7 +89,7 @@ impl<'a> Tree<'a> {
             if inside == 0
                 && found == tag
                 && (tag == PROPERTY || self.seen & self.bit() == 0)
-                && same(self.text(self.name), name)
+                && same(self.name(), name)
             {
                 return true;
             }
@@ -111,36 +106,29 @@ impl<'a> Tree<'a> {
 
     /// The next tag; 0, which is none, when what is there makes no sense.
     #[inline(never)]
-    pub(super) fn next(&mut self) -> u32 {
+    pub(super) fn next(&mut self) -> usize {
         self.start = self.at;
-        let tag = self.word() as u32;
-        let (mut length, mut name) = (0, 0);
+        let mut tag = self.word_at(self.at);
+        let mut size = 0;
         if tag == PROPERTY {
-            length = self.word();
-            name = self.word();
-            self.name = name.wrapping_add(self.header[STRINGS]);
+            size = self.length().wrapping_add(8);
         }
-        self.value = self.at;
         if tag == BEGIN_NODE {
-            self.name = self.at;
-            length = find(self.text(self.at), 0).wrapping_add(1);
+            size = find(self.name(), 0).wrapping_add(1);
         }
-        self.length = length;
         // Names and values are padded to a multiple of 4.
-        self.at = self.at.wrapping_add(length).wrapping_add(3) & !3;
-        let end = self.header[STRUCTURE].wrapping_add(self.header[STRUCTURE_SIZE]);
-        if length > end || self.at > end || (tag == PROPERTY && name >= self.header[STRINGS_SIZE]) {
+        self.at = self.at.wrapping_add(size).wrapping_add(7) & !3;
+        let end = self.end();
+        if size > end || self.at > end {
             self.at = end;
-            return 0;
+            tag = 0;
         }
         tag
     }
 
-    #[inline(never)]
-    fn word(&mut self) -> usize {
-        let word = self.word_at(self.at);
-        self.at = self.at.wrapping_add(4);
-        word
+    /// Where the structure block ends.
+    fn end(&self) -> usize {
+        self.header[STRUCTURE].wrapping_add(self.header[STRUCTURE_SIZE])
     }
 
     /// The word at that place; 0 behind the end.
@@ -149,12 +137,7 @@ impl<'a> Tree<'a> {
         be32(self.bytes, at).unwrap_or(0) as usize
     }
 
-    /// Everything from a place on.
-    #[inline(never)]
-    pub(super) fn text(&self, at: usize) -> &'a [u8] {
-        self.bytes.get(at..).unwrap_or(&[])
-    }
-
+    /// The bytes there, none if not all of them are.
     #[inline(never)]
     pub(super) fn part(&self, at: usize, end: usize) -> &'a [u8] {
         self.bytes.get(at..end).unwrap_or(&[])
@@ -165,14 +148,45 @@ impl<'a> Tree<'a> {
         self.part(self.start, self.at)
     }
 
+    /// The name of the node or property read last, and what is behind it; empty for a property without one.
+    #[inline(never)]
+    pub(super) fn name(&self) -> &'a [u8] {
+        let (at, end) = match self.word_at(self.start) {
+            BEGIN_NODE => (self.start.wrapping_add(4), self.end()),
+            _ => (self.name_at().wrapping_add(self.header[STRINGS]), self.strings_end()),
+        };
+        self.part(at, end)
+    }
+
+    /// Of the property read last: where its name is in the strings block.
+    pub(super) fn name_at(&self) -> usize {
+        self.word_at(self.start.wrapping_add(8))
+    }
+
+    /// Bytes of the value of the property read last.
+    pub(super) fn length(&self) -> usize {
+        self.word_at(self.start.wrapping_add(4))
+    }
+
     /// The value of the property read last.
     pub(super) fn value(&self) -> &'a [u8] {
-        self.part(self.value, self.value.wrapping_add(self.length))
+        let at = self.start.wrapping_add(12);
+        self.part(at, at.wrapping_add(self.length()))
+    }
+
+    /// The value of the property read last as a number.
+    #[inline(never)]
+    pub(super) fn count(&self) -> usize {
+        self.word_at(self.start.wrapping_add(12))
     }
 
     /// The strings block.
     pub(super) fn strings(&self) -> &'a [u8] {
-        self.part(self.header[STRINGS], self.header[STRINGS].wrapping_add(self.header[STRINGS_SIZE]))
+        self.part(self.header[STRINGS], self.strings_end())
+    }
+
+    fn strings_end(&self) -> usize {
+        self.header[STRINGS].wrapping_add(self.header[STRINGS_SIZE])
     }
 
     /// The bit of the node read last in [`Tree::seen`].
@@ -193,7 +207,7 @@ pub(super) fn same(name: &[u8], text: &[u8]) -> bool {
             return false;
         }
     }
-    true
+    text.is_empty()
 }
 
 /// The bootargs that the kernel would take from a property's value: the bytes before the first NUL, and without a NUL all
