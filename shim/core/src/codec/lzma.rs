@@ -119,6 +119,8 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
         out = out.get_mut(..end)?;
     }
     let mut bits = Bits::new(stream)?;
+    // Its address is a constant to the compiler, which would be loaded again for every symbol.
+    let probs = core::hint::black_box(probs);
     probs.0.fill(HALF);
     let (models, literals) = probs.0.split_first_chunk_mut::<LITERALS>()?;
     let step_mask = (1usize << header.pb) - 1;

@@ -3,6 +3,7 @@
 //! Written for small and fast code at `opt-level = "z"` on MIPS32: all of it is inlined into one function so that the state lives
 //! in registers, loops test at their end, and array sizes make the bounds checks vanish.
 
+use core::hint::black_box;
 use core::slice::Iter;
 
 /// Probabilities are 11 bits wide.
@@ -19,6 +20,8 @@ pub(super) const HALF: u16 = (ONE / 2) as u16;
 pub(super) struct Bits<'a> {
     pub(super) range: u32,
     pub(super) code: u32,
+    /// [`ONE`], hidden from the compiler, which would load it again for every bit.
+    one: u32,
     input: Iter<'a, u8>,
 }
 
@@ -35,7 +38,7 @@ impl<'a> Bits<'a> {
         if first != 0 {
             return None;
         }
-        Some(Bits { range: u32::MAX, code: u32::from_be_bytes(*code), input: input.iter() })
+        Some(Bits { range: u32::MAX, code: u32::from_be_bytes(*code), one: black_box(ONE), input: input.iter() })
     }
 
     /// Takes in a byte when one is due.
@@ -59,7 +62,7 @@ impl<'a> Bits<'a> {
         let bound = (self.range >> 11).wrapping_mul(p);
         if self.code < bound {
             self.range = bound;
-            *model = p.wrapping_add(ONE.wrapping_sub(p) >> RATE) as u16;
+            *model = p.wrapping_add(self.one.wrapping_sub(p) >> RATE) as u16;
             false
         } else {
             self.range = self.range.wrapping_sub(bound);
@@ -86,7 +89,7 @@ impl<'a> Bits<'a> {
         let mut at = at << 1;
         let moved = if self.code < bound {
             self.range = bound;
-            p.wrapping_add(ONE.wrapping_sub(p) >> RATE)
+            p.wrapping_add(self.one.wrapping_sub(p) >> RATE)
         } else {
             self.range = self.range.wrapping_sub(bound);
             self.code = self.code.wrapping_sub(bound);
