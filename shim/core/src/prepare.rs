@@ -87,19 +87,20 @@ pub fn prepare<A: Abi, M: Memory>(
 ) -> Result<(Handoff, Report)> {
     let entry = A::enter(registers, memory, &mut scratch.line);
     let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
+    let mut manifest = Manifest::BLANK;
     let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
     for slot in params.slots() {
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
         let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
-        let booted =
-            Manifest::check(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, crc).and_then(|manifest| {
-                check_payloads(&manifest, memory, crc)?;
-                check_places(&manifest, loader)?;
-                deliver_payloads(&manifest, memory, scratch)?;
-                let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
-                let registers = A::leave(&manifest, tree, line, &registers, memory)?;
-                Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
-            });
+        let bytes = memory.from(at).unwrap_or(&[]);
+        let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
+            check_payloads(&manifest, memory, crc)?;
+            check_places(&manifest)?;
+            deliver_payloads(&manifest, memory, scratch)?;
+            let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
+            let registers = A::leave(&manifest, tree, line, &registers, memory)?;
+            Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
+        });
         match booted {
             Ok(handoff) => return Ok((handoff, report)),
             Err(error) => {
@@ -131,57 +132,24 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
     Ok(())
 }
 
-/// Payloads and whatever else has a place, by what errors call them.
-const PARTS: [Subject; PAYLOADS + 2] = [
-    Subject::Kernel,
-    Subject::Initrd,
-    Subject::Rootfs,
-    Subject::Env,
-    Subject::Dtb,
-    Subject::Additions,
-    Subject::Dtb,
-    Subject::Shim,
-];
-
-/// Proves that no destination overlaps another one, the loader, or bytes that are still to be read.
+/// Proves that no destination overlaps bytes that are still to be read.
 ///
-/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere.
-fn check_places(manifest: &Manifest, loader: &Loader) -> Result<()> {
-    for index in 0..PARTS.len() {
-        let part = self::part(manifest, loader, index);
-        for later in index..PARTS.len() {
-            let other = self::part(manifest, loader, later);
+/// Destinations are where pack has put them, and pack has proven that they overlap neither one another nor the loader.
+/// The bootloader may have put the image, and with it the payloads' sources, elsewhere.
+fn check_places(manifest: &Manifest) -> Result<()> {
+    for kind in 0..PAYLOADS {
+        let payload = manifest.payload(kind);
+        for later in kind..PAYLOADS {
             // A payload may move over its own source, but not be decoded there.
-            let hit = if later == index {
-                part.codec != Codec::Store as u8 && part.place.overlaps(&part.source)
-            } else {
-                part.place.overlaps(&other.place) || part.place.overlaps(&other.source)
-            };
-            if hit && let (Some(part_name), Some(other_name)) = (PARTS.get(index), PARTS.get(later)) {
-                return Err(Error::between(Code::Overlap, *part_name, *other_name, part.place.start()));
+            let moves = later == kind && payload.codec == Codec::Store as u8;
+            if !moves && payload.place.overlaps(&manifest.payload(later).source) {
+                let at = payload.place.start();
+                return Err(Error::between(Code::Overlap, Kind::ALL[kind].subject(), Kind::ALL[later].subject(), at));
             }
         }
     }
     Ok(())
 }
-
-/// A part by its number in [`PARTS`].
-#[inline(never)]
-fn part(manifest: &Manifest, loader: &Loader, number: usize) -> Payload {
-    let mut part = manifest.payload(number);
-    // An appended tree goes into the kernel's own slot, and the additions to the end of it.
-    let tree = if manifest.handoff() == HandoffKind::Appended as u8 { Region::EMPTY } else { manifest.tree() };
-    match number {
-        ADDITIONS if tree.is_empty() => part.place = tree,
-        PAYLOADS => part.place = tree,
-        RUN => part.place = loader.run,
-        _ => {}
-    }
-    part
-}
-
-const ADDITIONS: usize = Kind::Additions as usize;
-const RUN: usize = PAYLOADS + 1;
 
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
     for kind in Kind::ALL {
@@ -233,9 +201,11 @@ fn write_tree<A: Abi, M: Memory>(
 
 /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump.
 pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
-    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4)) {
-        for (count, at) in counts.into_iter().zip([COUNT_ENTRY, COUNT_HANDOFF]) {
-            put(report.get_mut(at..).unwrap_or(&mut []), count, true);
-        }
+    let [entry, now] = counts;
+    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4))
+        && let Some((report, handoff)) = report.split_at_mut_checked(COUNT_HANDOFF)
+    {
+        put(handoff, now, true);
+        put(report.get_mut(COUNT_ENTRY..).unwrap_or(&mut []), entry, true);
     }
 }
