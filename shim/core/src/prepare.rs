@@ -9,7 +9,7 @@ use crate::cookie::judge;
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Payload};
+use crate::manifest::{Kind, Manifest, PAYLOADS};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::params::Params;
@@ -95,7 +95,6 @@ pub fn prepare<A: Abi, M: Memory>(
         let bytes = memory.from(at).unwrap_or(&[]);
         let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
             check_payloads(&manifest, memory, crc)?;
-            check_places(&manifest)?;
             deliver_payloads(&manifest, memory, scratch)?;
             let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
             let registers = A::leave(&manifest, tree, line, &registers, memory)?;
@@ -132,28 +131,25 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
     Ok(())
 }
 
-/// Proves that no destination overlaps bytes that are still to be read.
+/// Puts every payload in its place, if that overlaps no other payload's and no bytes that are still to be read.
 ///
-/// Destinations are where pack has put them, and pack has proven that they overlap neither one another nor the loader.
-/// The bootloader may have put the image, and with it the payloads' sources, elsewhere.
-fn check_places(manifest: &Manifest) -> Result<()> {
-    for kind in 0..PAYLOADS {
-        let payload = manifest.payload(kind);
-        for later in kind..PAYLOADS {
-            // A payload may move over its own source, but not be decoded there.
-            let moves = later == kind && payload.codec == Codec::Store as u8;
-            if !moves && payload.place.overlaps(&manifest.payload(later).source) {
-                let at = payload.place.start();
-                return Err(Error::between(Code::Overlap, Kind::ALL[kind].subject(), Kind::ALL[later].subject(), at));
-            }
-        }
-    }
-    Ok(())
-}
-
+/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
+/// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
     for kind in Kind::ALL {
         let payload = manifest.payload(kind as usize);
+        for later in kind as usize..PAYLOADS {
+            let other = manifest.payload(later);
+            let same = later == kind as usize;
+            // A payload may move over its own source, but not be decoded there.
+            let moves = same && payload.codec == Codec::Store as u8;
+            // An appended tree and the additions behind it are inside the kernel.
+            let inside = same || later == Kind::Additions as usize;
+            if !inside && payload.place.overlaps(&other.place) || !moves && payload.place.overlaps(&other.source) {
+                let (part, other) = (kind.subject(), Kind::ALL[later].subject());
+                return Err(Error::between(Code::Overlap, part, other, payload.place.start()));
+            }
+        }
         if !payload.place.is_empty() {
             deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
         }
@@ -180,9 +176,10 @@ fn write_tree<A: Abi, M: Memory>(
     let place = manifest.payload(Kind::Additions as usize).place;
     let room = manifest.tree();
     let whole = Region::stated(room.start(), room.size().wrapping_add(place.size()));
-    let not_ram = Error::new(Code::NotRam, Subject::Dtb, room.start());
-    let (base, bytes) = memory.pair(base, whole).ok_or(not_ram)?;
-    let (out, additions) = bytes.split_at_mut_checked(room.size()).ok_or(not_ram)?;
+    let Some((base, bytes)) = memory.pair(base, whole) else {
+        return Err(Error::new(Code::NotRam, Subject::Dtb, room.start()));
+    };
+    let (out, additions) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();
