@@ -9,7 +9,7 @@ use crate::cookie::judge;
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{HandoffKind, Kind, Manifest, PAYLOADS, Payload};
+use crate::manifest::{Kind, Manifest, PAYLOADS};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::params::Params;
@@ -87,19 +87,19 @@ pub fn prepare<A: Abi, M: Memory>(
 ) -> Result<(Handoff, Report)> {
     let entry = A::enter(registers, memory, &mut scratch.line);
     let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
+    let mut manifest = Manifest::BLANK;
     let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
     for slot in params.slots() {
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
         let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
-        let booted =
-            Manifest::check(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, crc).and_then(|manifest| {
-                check_payloads(&manifest, memory, crc)?;
-                check_places(&manifest, loader)?;
-                deliver_payloads(&manifest, memory, scratch)?;
-                let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
-                let registers = A::leave(&manifest, tree, line, &registers, memory)?;
-                Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
-            });
+        let bytes = memory.from(at).unwrap_or(&[]);
+        let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
+            check_payloads(&manifest, memory, crc)?;
+            deliver_payloads(&manifest, memory, scratch)?;
+            let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
+            let registers = A::leave(&manifest, tree, line, &registers, memory)?;
+            Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
+        });
         match booted {
             Ok(handoff) => return Ok((handoff, report)),
             Err(error) => {
@@ -131,61 +131,25 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
     Ok(())
 }
 
-/// Payloads and whatever else has a place, by what errors call them.
-const PARTS: [Subject; PAYLOADS + 2] = [
-    Subject::Kernel,
-    Subject::Initrd,
-    Subject::Rootfs,
-    Subject::Env,
-    Subject::Dtb,
-    Subject::Additions,
-    Subject::Dtb,
-    Subject::Shim,
-];
-
-/// Proves that no destination overlaps another one, the loader, or bytes that are still to be read.
+/// Puts every payload in its place, if that overlaps no other payload's and no bytes that are still to be read.
 ///
-/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere.
-fn check_places(manifest: &Manifest, loader: &Loader) -> Result<()> {
-    for index in 0..PARTS.len() {
-        let part = self::part(manifest, loader, index);
-        for later in index..PARTS.len() {
-            let other = self::part(manifest, loader, later);
-            // A payload may move over its own source, but not be decoded there.
-            let hit = if later == index {
-                part.codec != Codec::Store as u8 && part.place.overlaps(&part.source)
-            } else {
-                part.place.overlaps(&other.place) || part.place.overlaps(&other.source)
-            };
-            if hit && let (Some(part_name), Some(other_name)) = (PARTS.get(index), PARTS.get(later)) {
-                return Err(Error::between(Code::Overlap, *part_name, *other_name, part.place.start()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A part by its number in [`PARTS`].
-#[inline(never)]
-fn part(manifest: &Manifest, loader: &Loader, number: usize) -> Payload {
-    let mut part = manifest.payload(number);
-    // An appended tree goes into the kernel's own slot, and the additions to the end of it.
-    let tree = if manifest.handoff() == HandoffKind::Appended as u8 { Region::EMPTY } else { manifest.tree() };
-    match number {
-        ADDITIONS if tree.is_empty() => part.place = tree,
-        PAYLOADS => part.place = tree,
-        RUN => part.place = loader.run,
-        _ => {}
-    }
-    part
-}
-
-const ADDITIONS: usize = Kind::Additions as usize;
-const RUN: usize = PAYLOADS + 1;
-
+/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
+/// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
     for kind in Kind::ALL {
         let payload = manifest.payload(kind as usize);
+        for later in kind as usize..PAYLOADS {
+            let other = manifest.payload(later);
+            let same = later == kind as usize;
+            // A payload may move over its own source, but not be decoded there.
+            let moves = same && payload.codec == Codec::Store as u8;
+            // An appended tree and the additions behind it are inside the kernel.
+            let inside = same || later == Kind::Additions as usize;
+            if !inside && payload.place.overlaps(&other.place) || !moves && payload.place.overlaps(&other.source) {
+                let (part, other) = (kind.subject(), Kind::ALL[later].subject());
+                return Err(Error::between(Code::Overlap, part, other, payload.place.start()));
+            }
+        }
         if !payload.place.is_empty() {
             deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
         }
@@ -212,9 +176,10 @@ fn write_tree<A: Abi, M: Memory>(
     let place = manifest.payload(Kind::Additions as usize).place;
     let room = manifest.tree();
     let whole = Region::stated(room.start(), room.size().wrapping_add(place.size()));
-    let not_ram = Error::new(Code::NotRam, Subject::Dtb, room.start());
-    let (base, bytes) = memory.pair(base, whole).ok_or(not_ram)?;
-    let (out, additions) = bytes.split_at_mut_checked(room.size()).ok_or(not_ram)?;
+    let Some((base, bytes)) = memory.pair(base, whole) else {
+        return Err(Error::new(Code::NotRam, Subject::Dtb, room.start()));
+    };
+    let (out, additions) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();
@@ -233,9 +198,11 @@ fn write_tree<A: Abi, M: Memory>(
 
 /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump.
 pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
-    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4)) {
-        for (count, at) in counts.into_iter().zip([COUNT_ENTRY, COUNT_HANDOFF]) {
-            put(report.get_mut(at..).unwrap_or(&mut []), count, true);
-        }
+    let [entry, now] = counts;
+    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4))
+        && let Some((report, handoff)) = report.split_at_mut_checked(COUNT_HANDOFF)
+    {
+        put(handoff, now, true);
+        put(report.get_mut(COUNT_ENTRY..).unwrap_or(&mut []), entry, true);
     }
 }
