@@ -1,6 +1,7 @@
 //! Packing from end to end: synthetic kernels for every board and format, what the shim makes of the images, what bad input
 //! gets.
 
+mod bad;
 mod bench;
 mod check;
 mod cookie;

@@ -1,0 +1,87 @@
+//! Whatever the registers hold at entry, and whatever lies behind them: the image boots, with its own line unless they really are
+//! bootargs with the cookie.
+
+mod common;
+
+use common::{Machinery, image, params_block, region, settings};
+use proptest::prelude::*;
+use stoop_core::crc32::Crc32;
+use stoop_core::fdt::Tree;
+use stoop_core::memory::Memory;
+use stoop_core::mips::Mips;
+use stoop_core::names::Name;
+use stoop_core::params::{CookieRule, Params};
+use stoop_core::prepare::{Loader, Scratch, prepare};
+
+const IMAGE: usize = 0x10_0000;
+const KSEG0: u32 = 0x8000_0000;
+const UHI: u32 = 0xffff_fffe;
+
+/// An empty tree with this line.
+fn dtb(line: &[u8]) -> Vec<u8> {
+    let mut nodes = Vec::new();
+    let word = |word: u32, nodes: &mut Vec<u8>| nodes.extend_from_slice(&word.to_be_bytes());
+    word(1, &mut nodes);
+    word(0, &mut nodes);
+    word(1, &mut nodes);
+    nodes.extend_from_slice(b"chosen\0\0");
+    for value in [3, line.len() as u32 + 1, 0] {
+        word(value, &mut nodes);
+    }
+    nodes.extend_from_slice(line);
+    nodes.resize((nodes.len() + 1).next_multiple_of(4), 0);
+    for value in [2, 2, 9] {
+        word(value, &mut nodes);
+    }
+    let (structure, strings) = (56, 56 + nodes.len() as u32);
+    let header = [0xd00d_feed, strings + 9, structure, strings, 40, 17, 16, 0, 9, nodes.len() as u32, 0, 0, 0, 0];
+    let mut blob: Vec<u8> = header.iter().flat_map(|word| word.to_be_bytes()).collect();
+    blob.extend_from_slice(&nodes);
+    blob.extend_from_slice(b"bootargs\0");
+    blob
+}
+
+/// Registers as they come: anything, small numbers, pointers into RAM, the image, uncached or nowhere, UHI's mark.
+fn register() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        any::<u32>(),
+        0u32..64,
+        Just(UHI),
+        Just(0x4346_4531),
+        (0u32..0x40_0100).prop_map(|at| KSEG0 | at),
+        (0x10_0000u32..0x10_2000).prop_map(|at| KSEG0 | at & !3),
+        (0u32..0x40_0100).prop_map(|at| 0xa000_0000 | at & !3),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn any_registers_end_in_a_boot_with_defaults(
+        registers in prop::array::uniform4(register()),
+        garbage in prop::collection::vec(prop_oneof![any::<u32>(), Just(0), register()], 64),
+    ) {
+        thread_local!(static SCRATCH: std::cell::RefCell<Box<Scratch>> = std::cell::RefCell::new(Box::default()));
+        let mut memory = Machinery::new();
+        memory.put(IMAGE, &image(&dtb(b"own=1"), |_| {}));
+        // Where many of the pointers go.
+        for (index, word) in garbage.iter().enumerate() {
+            memory.put(0x9_0000 + index * 4, &word.to_le_bytes());
+        }
+        let crc = Crc32::new();
+        let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
+        let params = Params::check(&block, false, &crc).unwrap();
+        let loader = Loader { image: IMAGE, run: memory.run };
+        let registers = registers.map(|register| register as usize);
+        let (handoff, report) = SCRATCH.with_borrow_mut(|scratch| {
+            let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
+            prepare::<Mips<false>, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed)
+        }).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(matches!(report.verdict, Name::None | Name::Ignored | Name::Refused));
+        let mut tree = Tree::new(memory.read(handoff.tree).unwrap());
+        prop_assert!(tree.read().is_ok());
+        prop_assert_eq!(tree.bootargs(), b"own=1");
+        prop_assert_eq!(handoff.registers[0] as u32, UHI);
+        prop_assert!(region(0, 0x40_0000).contains(&handoff.tree));
+    }
+}
