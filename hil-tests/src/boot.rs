@@ -1,6 +1,6 @@
 //! From an image to a running kernel, the same way for every test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop::qemu::image::Image;
@@ -25,6 +25,8 @@ pub enum Via {
     Command(String),
     /// No bootloader.
     Direct,
+    /// From this image's running Linux, which has the image already ([`crate::router`]).
+    Kexec(PathBuf),
 }
 
 /// What to boot.
@@ -71,6 +73,9 @@ pub fn begin(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
     if boot.via == Via::Direct {
         return rig.power_on_with(boot.image, boot.bootargs);
     }
+    if let Via::Kexec(router) = &boot.via {
+        return rig.power_on_with(router, None);
+    }
     rig.power_on()?;
     by_uboot(rig, boot).map_err(|failure| rig.explain(failure))
 }
@@ -93,7 +98,7 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Go => How::Go { at: at()? },
         Via::Bootelf => How::Bootelf { at: at()? },
         Via::Command(line) => How::Command { line, at: facts.tftp_address },
-        Via::Direct => return Err(Failure::new("a direct start needs no bootloader")),
+        Via::Direct | Via::Kexec(_) => return Err(Failure::new("a direct start needs no bootloader")),
     };
     let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
     let plan = uboot::stage(&wanted, &mut |name, bytes| rig.stage(name, bytes))?;

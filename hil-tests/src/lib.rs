@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod cases;
 pub mod oracle;
 pub mod packed;
 pub mod program;
 pub mod rig;
+pub mod router;
 pub mod seen;
 
 pub use boot::{Boot, Via, boot, see};

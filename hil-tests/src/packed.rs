@@ -15,7 +15,7 @@ use stoop_core::crc32::Crc32;
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
-use crate::{Boot, Rig, Via, boot};
+use crate::{Boot, Rig, Via, boot, oracle, router};
 
 /// A packed image, and its file.
 pub struct Packed {
@@ -83,7 +83,7 @@ impl Booting {
         via: Via,
         patience: Duration,
     ) -> Result<Booting> {
-        let simulated = packed.simulate(entry(&via, bootargs))?;
+        let simulated = packed.simulate(entry(rig, packed, &via, bootargs)?)?;
         let what = Boot { image: packed.path(), bootargs, files: &[], via };
         let console = boot(rig, &what, &format!("{END}[\r\n]"), patience)?;
         rig.power_off()?;
@@ -98,7 +98,6 @@ impl Booting {
         let mut differences = Differences::default();
         let cmdline = stoop::simulate::shown(&simulated.cmdline);
         differences.unless_equal("/proc/cmdline", &seen.cmdline(), &cmdline);
-        differences.unless_equal("/chosen/bootargs", &seen.text("chosen/bootargs"), &cmdline);
         let version = env!("CARGO_PKG_VERSION");
         let report = [
             ("version", version.to_owned()),
@@ -106,16 +105,19 @@ impl Booting {
             ("entry", simulated.entry.to_owned()),
             ("slot", simulated.slot.to_string()),
         ];
-        for (name, value) in report {
-            differences.unless_equal(name, &seen.text(&format!("chosen/stoop/{name}")), &value);
+        if packed.plan.tree_is_seen() {
+            differences.unless_equal("/chosen/bootargs", &seen.text("chosen/bootargs"), &cmdline);
+            for (name, value) in report {
+                differences.unless_equal(name, &seen.text(&format!("chosen/stoop/{name}")), &value);
+            }
+            let tree = seen.sum("fdt").map(|sum| sum.size as usize);
+            differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
         }
         let said = format!(
             "stoop {version}: entry {}, slot {}, bootargs {}",
             simulated.entry, simulated.slot, simulated.verdict
         );
         differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
-        let tree = seen.sum("fdt").map(|sum| sum.size as usize);
-        differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
         match (&packed.plan.rootfs, simulated.phram) {
             (Some(rootfs), Some(phram)) => {
                 let alias = phram.alias.map_or(0, u32::from);
@@ -159,10 +161,15 @@ impl Differences {
     }
 }
 
-/// How the shim is entered by U-Boot or QEMU; bootargs for `go` and `bootelf` have no quotes, backslashes or double blanks.
-fn entry(via: &Via, bootargs: Option<&str>) -> Entry {
+/// How the shim is entered; bootargs for `go` and `bootelf` have no quotes, backslashes or double blanks.
+fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> Result<Entry> {
     let line = bootargs.unwrap_or_default();
-    match via {
+    Ok(match via {
+        Via::Kexec(_) => {
+            let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
+            let words = router::words(packed, bootargs);
+            Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
+        }
         Via::BootmTree(tree) => Entry::Uhi(tree.clone()),
         // argv[0] is the first word.
         Via::Bootelf => match line.split_once(' ') {
@@ -171,7 +178,7 @@ fn entry(via: &Via, bootargs: Option<&str>) -> Entry {
             None => Entry::Argv(Vec::new()),
         },
         _ => Entry::Argv(line.into()),
-    }
+    })
 }
 
 /// The board that boots this endianness.

@@ -11,6 +11,7 @@ pub mod image;
 pub mod input;
 pub mod kconfig;
 pub mod kernel_build;
+pub mod kexec;
 pub mod layout;
 pub mod modules;
 pub mod on_board;

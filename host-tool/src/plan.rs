@@ -363,6 +363,21 @@ impl Plan {
         }
     }
 
+    /// The kernel is called with argc, argv and env. One that takes the line from the tree in its slot is called as by UHI,
+    /// which is no argv to any kernel: it might join the line in argv to the same one in the tree
+    /// (arch/mips/kernel/setup.c: bootcmdline_init).
+    pub fn called_with_argv(&self) -> bool {
+        const FROM_TREE: [&str; 2] = ["MIPS_CMDLINE_FROM_DTB", "MIPS_CMDLINE_DTB_EXTEND"];
+        let config = self.kernel.config.as_ref();
+        match self.handoff.value {
+            HandoffKind::Argv => true,
+            HandoffKind::Appended => {
+                !config.is_some_and(|config| FROM_TREE.into_iter().any(|symbol| config.is_yes(symbol)))
+            }
+            HandoffKind::Uhi | HandoffKind::Arm64 => false,
+        }
+    }
+
     /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
     pub fn stays(&self) -> bool {
         has_word(&self.line, |word| word.starts_with(b"nokaslr"))

@@ -243,7 +243,7 @@ fn booted<const BIG: bool>(
     let facts = Facts::of(&tree)?;
     let cmdline = facts.bootargs.clone().unwrap_or_default();
     let mut env = Vec::new();
-    if manifest.handoff() != HandoffKind::Uhi as u8 {
+    if !manifest.payload(Kind::Env as usize).place.is_empty() {
         let [argc, argv, list, _] = handoff.registers;
         let arguments = strings::<BIG>(board, argv).ok_or_else(gone)?;
         if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {

@@ -3,6 +3,7 @@
 mod kernel;
 mod oracle;
 mod roots;
+mod router;
 mod stock;
 mod uboot;
 
@@ -92,6 +93,7 @@ pub struct Lab {
     kernels: Vec<(Endian, Flavour, PathBuf)>,
     uboot: PathBuf,
     roots: Vec<(Endian, PathBuf)>,
+    router: PathBuf,
 }
 
 impl Lab {
@@ -117,7 +119,9 @@ impl Lab {
             roots.push((endian, there(path, &format!("root file system {}", endian.tag()))?));
         }
         let uboot = uboot::folder(&place).map_err(|_| missing("U-Boot source"))?;
-        let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, place };
+        let router = router::folder(&place).map_err(|_| missing("Debian kexec-tools"))?;
+        let router = there(router, "router with kexec-tools")?;
+        let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, router, place };
         for name in DEBIAN_KERNELS {
             lab.debian_kernel(name)?;
             lab.debian_tree(name)?;
@@ -176,6 +180,15 @@ impl Lab {
     /// The same as a gzipped cpio with `/init`, and a smaller `/big`.
     pub fn initramfs(&self, endian: Endian) -> PathBuf {
         self.root_file(endian, "initramfs.cpio.gz")
+    }
+
+    /// An initramfs for little endian with Debian's kexec-tools and busybox, which runs `/router.sh` and then waits;
+    /// with these files (names without the first slash), which are executable.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn router(&self, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+        router::with_files(&self.router, files)
     }
 
     /// The init itself, a static ELF.
@@ -244,6 +257,7 @@ pub fn build() -> Result<Lab> {
     for endian in Endian::ALL {
         roots::build(&place, endian)?;
     }
+    router::build(&place)?;
     uboot::build(&place)?;
     for endian in Endian::ALL {
         kernel::build(&place, endian)?;
@@ -263,12 +277,14 @@ pub fn debian() -> Result<PathBuf> {
     debian_kernel(&place, generic)
 }
 
-/// Those of the Debian kernels that are missing and, when all is asked for, their headers and U-Boot's source.
+/// Those of the Debian kernels that are missing and, when `all` is wanted, their headers, U-Boot's source and the router's
+/// packages.
 fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
     let is_fetched = |name: &str| if all { stock::is_fetched(place, name) } else { debian_kernel(place, name).is_ok() };
     let missing: Vec<_> = kernels.iter().filter(|name| !is_fetched(name)).collect();
     let uboot = all && !uboot::source(place).exists();
-    if missing.is_empty() && !uboot {
+    let router = all && !router::is_fetched(place);
+    if missing.is_empty() && !uboot && !router {
         return Ok(());
     }
     let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of("mipsel", place))?;
@@ -282,6 +298,9 @@ fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
             apt.package(&format!("^linux-image-[0-9].*-{name}$"), &folder)?;
             if all { stock::fetch(&apt, place, name) } else { Ok(()) }
         })?;
+    }
+    if router {
+        run::step("lab: downloading Debian's kexec-tools, busybox and their libraries", || router::fetch(&apt, place))?;
     }
     if uboot {
         run::step("lab: downloading Debian's U-Boot source", || uboot::fetch(&apt, place))?;

@@ -66,21 +66,27 @@ pub fn initramfs(init: &[u8]) -> Result<Vec<u8>> {
     archive.entry("dev/console", 0o020_600, (5, 1), &[]);
     archive.entry("init", 0o100_755, (0, 0), init);
     archive.entry("big", 0o100_644, (0, 0), &noise(SMALL_SIZE));
-    archive.entry("TRAILER!!!", 0, (0, 0), &[]);
+    gzipped(&archive.finish())
+}
+
+/// The same bytes for the same input.
+pub(super) fn gzipped(bytes: &[u8]) -> Result<Vec<u8>> {
     let failed = |error| Failure::new(format!("gzip: {error}"));
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    gzip.write_all(&archive.bytes).map_err(failed)?;
+    gzip.write_all(bytes).map_err(failed)?;
     gzip.finish().map_err(failed)
 }
 
+/// An archive in the making.
 #[derive(Default)]
-struct Cpio {
+pub(super) struct Cpio {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl Cpio {
-    fn entry(&mut self, name: &str, mode: u32, device: (u32, u32), data: &[u8]) {
+    /// Appends a file, folder (no data), link (to `data`) or device, by `mode` as in struct stat; all root's.
+    pub(super) fn entry(&mut self, name: &str, mode: u32, device: (u32, u32), data: &[u8]) {
         self.entries += 1;
         let links = if mode & 0o040_000 != 0 && mode & 0o020_000 == 0 { 2 } else { 1 };
         let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
@@ -94,6 +100,12 @@ impl Cpio {
         self.align();
         self.bytes.extend(data);
         self.align();
+    }
+
+    /// The whole archive.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, (0, 0), &[]);
+        self.bytes
     }
 
     fn align(&mut self) {

@@ -11,6 +11,7 @@ pub mod explain;
 mod files;
 pub mod inspect;
 pub mod kernel;
+pub mod kexec;
 pub mod modules;
 pub mod pack;
 pub mod run;
@@ -40,6 +41,8 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Write a script that starts an image from a running Linux, with stock kexec-tools
+    Kexec(kexec::Args),
     /// Build a kernel and its modules in one tree
     #[command(subcommand)]
     Kernel(kernel::Verb),
@@ -68,6 +71,7 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args),
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Kexec(args) => kexec::run(&args),
             Verb::Kernel(verb) => verb.run(),
             Verb::Modules(verb) => verb.run(),
             Verb::Check(args) => check::run(args),

@@ -1,6 +1,5 @@
 //! What a kernel that is called with argc, argv and env finds there: the tables are made here, where every address is known;
-//! the shim only writes the
-//! pointer to the line.
+//! the shim only writes the pointer to the line.
 
 use stoop_core::Region;
 use stoop_core::manifest::{HandoffKind, argv};
@@ -16,7 +15,7 @@ use crate::{Failure, Result};
 /// # Errors
 /// An environment that is too long.
 pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option<(Vec<u8>, Region)>> {
-    if plan.handoff.value == HandoffKind::Uhi {
+    if !plan.called_with_argv() {
         return Ok(None);
     }
     let environment = environment(plan, tree);
@@ -26,12 +25,19 @@ pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option
     let length = argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().big_endian()).ok_or_else(|| {
         Failure::new(format!("the environment does not fit 0x{ARGV_SIZE:x} bytes")).next("report this")
     })?;
+    // A block of the least size makes the shim pass on the bootloader's environment.
+    let passes_on = strings.is_empty() && !plan.tree_is_seen();
+    let length = if passes_on { length } else { length.max(argv::NO_ENV + 4) };
     block.truncate(length);
     Ok(Some((block, Region::new(at, length).unwrap_or_default())))
 }
 
 /// `name=value`, which every kernel tells from YAMON's pairs by the `=` in the first one (arch/mips/fw/lib/cmdline.c:
-/// fw_getenv). Empty: the bootloader's environment is passed on.
+/// fw_getenv).
+///
+/// Empty: the bootloader's environment is passed on, but not to a kernel that has the tree. It needs none, and looks for
+/// `rngseed` (arch/mips/kernel/setup.c: setup_rng_seed) after it has allocated memory from the bottom: QEMU's environment at
+/// 0x2000 is overwritten by then, and following it hangs.
 fn environment(plan: &Plan, tree: usize) -> Vec<String> {
     let platform = plan.kernel.config.as_ref().and_then(platform::of);
     match platform.map(|platform| platform.tree) {

@@ -2,6 +2,7 @@
 //! segments, and nothing at all.
 
 use object::{Endianness, elf, write::elf as out};
+use stoop_core::Region;
 
 use super::{checksum, fit};
 use crate::board::Container;
@@ -19,16 +20,17 @@ const UIMAGE_KIND: [u8; 4] = [5, 5, 2, 0];
 /// o32 ABI, MIPS32 release 2, no reordering: what 32-bit MIPS kernels and loaders expect.
 const ELF_FLAGS: u32 = 0x7000_1001;
 
-/// The file with `pieces`, which lie at their physical addresses; the first one is entered at its first byte, `load`.
+/// The file with `pieces`, which lie at their physical addresses; the first one is entered at its first byte and has at least
+/// the room of `head`.
 ///
 /// # Errors
 /// More bytes than the container can name.
-pub(super) fn wrap(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
+pub(super) fn wrap(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
     match plan.format.value {
         Format::Raw => Ok(pieces.swap_remove(0).1),
-        Format::Uimage => uimage(&name(plan), load, &pieces.swap_remove(0).1),
-        Format::Fit => fit::write(&name(plan), load, &pieces.swap_remove(0).1),
-        Format::Elf => elf_file(plan, load, pieces),
+        Format::Uimage => uimage(&name(plan), head.start(), &pieces.swap_remove(0).1),
+        Format::Fit => fit::write(&name(plan), head.start(), &pieces.swap_remove(0).1),
+        Format::Elf => elf_file(plan, head, pieces),
         Format::Nor => unreachable!("a flash image is no container, see nor.rs"),
     }
 }
@@ -73,7 +75,7 @@ fn uimage(name: &str, load: usize, data: &[u8]) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-fn elf_file(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
+fn elf_file(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
     // In the order of their addresses, as the ABI wants them; kexec copies in that order, so the shim is not the last one
     // and not dirty in the cache when it runs, if there is anything above it.
     pieces.sort_by_key(|piece| piece.0);
@@ -90,7 +92,7 @@ fn elf_file(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Resu
             abi_version: 0,
             e_type: elf::ET_EXEC,
             e_machine: elf::EM_MIPS,
-            e_entry: virtual_address(load),
+            e_entry: virtual_address(head.start()),
             e_flags: elf::FileFlags(ELF_FLAGS),
             os_abi: elf::OsAbi(0),
         })
@@ -105,7 +107,7 @@ fn elf_file(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Resu
             p_vaddr: address,
             p_paddr: address,
             p_filesz: bytes.len() as u64,
-            p_memsz: memory_size(plan, *at, bytes.len()),
+            p_memsz: memory_size(plan, head, *at, bytes.len()),
             p_align: ELF_ALIGN,
         });
     }
@@ -120,12 +122,14 @@ fn elf_file(plan: &Plan, load: usize, mut pieces: Vec<(usize, Vec<u8>)>) -> Resu
 const ELF_ALIGN: u64 = 0x1000;
 const _: () = assert!((GRAIN as u64).is_multiple_of(ELF_ALIGN));
 
-/// The kernel's bss belongs to its segment.
-fn memory_size(plan: &Plan, at: usize, size: usize) -> u64 {
-    match at as u64 == plan.kernel.load_address {
-        true => plan.kernel.memory_size.max(size as u64),
-        false => size as u64,
-    }
+/// The kernel's bss belongs to its segment, and the head has its room.
+fn memory_size(plan: &Plan, head: Region, at: usize, size: usize) -> u64 {
+    let room = match at {
+        at if at == head.start() => head.size() as u64,
+        at if at as u64 == plan.kernel.load_address => plan.kernel.memory_size,
+        _ => 0,
+    };
+    room.max(size as u64)
 }
 
 /// What a uImage's header says.

@@ -20,6 +20,7 @@ use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 use stoop_core::prepare;
 
 use crate::input::{Arch, Form};
+use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
 use crate::shim_image::{self, Variant};
@@ -137,8 +138,12 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     if plan.format.value == Format::Nor {
         return nor::build(plan, kernel);
     }
-    // The loader of an ELF file can put a kernel that needs no decoder where it belongs.
-    let apart = plan.format.value == Format::Elf && kernel.codec == Codec::Store;
+    // The loader of an ELF file can put a kernel that needs no decoder where it belongs; kexec only by whole pages.
+    let elf = plan.format.value == Format::Elf;
+    let apart = elf && kernel.codec == Codec::Store && plan.kernel.load_address.is_multiple_of(GRAIN as u64);
+    let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len());
+    // What kexec copies behind the shim pushes it out of the data cache; if there is too little, zeros.
+    let least = if elf && others < BEHIND_SHIM { BEHIND_SHIM } else { 0 };
     // The addresses in it have a fixed width: the line's length does not depend on the layout.
     let mut line = command_line(plan, &Places::default())?;
     let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
@@ -161,6 +166,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let tables_end = tables_at + tables_size;
         let kernel_at = tables_end.next_multiple_of(16) + skew;
         let head = if apart { tables_end } else { kernel_at + kernel.bytes.len() };
+        let head = head.max(least);
         let places = layout::place(&need(plan, head, run_size, additions_size)?)?;
         let load = places.head.start();
         if !apart && fakes_a_wrap(load + kernel_at, plan.kernel.load_address as usize) {
@@ -225,7 +231,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let image = pieces[0].1.len();
         let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
         let payloads = parts.iter().map(Part::packed).collect();
-        let file = container::wrap(plan, load, pieces)?;
+        let file = container::wrap(plan, places.head, pieces)?;
         return Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None });
     }
 }
@@ -299,7 +305,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
                 (base + TREE_GROWTH + 2 * additions).next_multiple_of(PAGE)
             }
         },
-        argv: plan.handoff.value != HandoffKind::Uhi,
+        argv: plan.called_with_argv(),
         head,
         initrd: plan.initrd.as_ref().map_or(0, Vec::len),
         rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len()),
@@ -449,7 +455,9 @@ fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Li
     for part in parts {
         // Kernel and root filesystem of an ELF file lie where they belong, whoever loads the rest.
         let store = part.stored.codec == Codec::Store;
-        let segment = plan.format.value == Format::Elf && store && matches!(part.kind, Kind::Kernel | Kind::Rootfs);
+        let elf = plan.format.value == Format::Elf && store;
+        let segment =
+            elf && (part.kind == Kind::Rootfs || part.kind == Kind::Kernel && part.source == part.place.start());
         let absolute = part.absolute || segment;
         let source = if absolute { part.source } else { part.source - manifest };
         payloads[part.kind as usize] = Some(Entry {

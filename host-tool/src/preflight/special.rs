@@ -126,7 +126,10 @@ pub(super) fn line_from_argv(context: &Context) -> Vec<Finding> {
         Line::Override => overridden(),
         Line::Unknown => unknown_line(context),
         Line::FromArgs | Line::BuiltInThenArgs => finding(Level::Ok, "takes the command line from argv"),
-        Line::TreeThenArgs => finding(Level::Ok, "takes the command line from argv too"),
+        Line::TreeThenArgs if context.platform.is_some_and(|platform| platform.tree == TreeFrom::UhiOrEnv) => {
+            finding(Level::No, "would join argv to the same line in the device tree").fix("use --handoff uhi")
+        }
+        Line::TreeThenArgs => finding(Level::Ok, "takes the command line from argv when it sees no device tree"),
         Line::FromTree => finding(Level::Warn, "takes argv only when its device tree has no bootargs")
             .fix("use --handoff uhi if the kernel takes it"),
     }];
@@ -163,6 +166,9 @@ pub(super) fn line_from_either(context: &Context) -> Vec<Finding> {
     match line {
         Line::Override => vec![overridden()],
         Line::Unknown => vec![unknown_line(context)],
+        Line::FromTree | Line::TreeThenArgs => {
+            vec![Finding::of(Level::Ok, symbol, &Value::Yes, "takes the command line from that tree")]
+        }
         _ => vec![Finding::of(Level::Ok, symbol, &Value::Yes, "the shim passes the line in the tree and as argv")],
     }
 }

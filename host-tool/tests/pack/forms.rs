@@ -2,10 +2,11 @@
 
 use stoop::plan::{Cookie, HandoffWish, Origin, Phram, PhramChoice, Request};
 use stoop::simulate::Entry;
+use stoop_core::Region;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
 
-use crate::bench::{Bench, Kernel, booted, packed, plan, tree};
+use crate::bench::{Bench, FROM_BOOTLOADER, Kernel, booted, packed, plan, tree};
 
 /// Malta's own kernel has its tree inside and takes its line from the bootloader.
 const MALTA: &str = "CONFIG_MIPS_GENERIC_KERNEL=n\nCONFIG_MIPS_MALTA=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=n\n\
@@ -71,6 +72,30 @@ fn a_kernel_that_reads_no_known_environment_gets_the_bootloaders() {
     assert_eq!(booted.handoff.env, Vec::<Vec<u8>>::new());
     let table = built.places.argv.start() + stoop_core::manifest::argv::ENV;
     assert_ne!(booted.handoff.registers[2] as usize, table | 0x8000_0000, "not the empty one of its own");
+}
+
+#[test]
+fn a_kernel_that_finds_the_tree_in_its_slot_gets_no_foreign_environment_and_no_line_twice() {
+    let bench = Bench::new();
+    let extend = "CONFIG_MIPS_CMDLINE_FROM_DTB=n\nCONFIG_MIPS_CMDLINE_DTB_EXTEND=y\n";
+    for (config, by_argv) in [("", false), (FROM_BOOTLOADER, true), (extend, false)] {
+        let config = format!("{config}CONFIG_MIPS_RAW_APPENDED_DTB=y\n");
+        let mut plan = plan(&with_config(&bench, &config));
+        plan.handoff.value = HandoffKind::Appended;
+        plan.kernel.appended_dtb = Some((0x11_0000, 0x8000));
+        plan.kernel.memory_size = 0x2_0000;
+        let built = stoop::image::build(&plan, &mut stoop::ui::Quiet).unwrap();
+        let booted = booted(&built.file, Entry::Argv(b"liminix x=1".to_vec()));
+        let table = built.places.argv.start() | 0x8000_0000;
+        let expected = match by_argv {
+            true => [2, table, table + stoop_core::manifest::argv::ENV, 0],
+            false => [0xffff_fffe, 0x8011_0000, 0, 0],
+        };
+        assert_eq!(booted.handoff.registers.map(|register| register as usize), expected, "{config}");
+        assert!(booted.cmdline.ends_with(b" liminix x=1"));
+        let slot = Region::new(0x11_0000, 0x8000).unwrap();
+        assert!(booted.regions.iter().any(|(name, at)| *name == "dtb" && slot.contains(at)), "{:x?}", booted.regions);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod cookie;
 mod damage;
 mod forms;
 mod json;
+mod kexec;
 mod nor;
 mod on_board;
 mod refusals;

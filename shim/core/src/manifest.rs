@@ -85,7 +85,8 @@ pub mod argv {
     pub const LINE: usize = 4;
     /// Where env's pointers begin, in bytes.
     pub const ENV: usize = 12;
-    /// Bytes of a block without an environment: five words, the last one the empty string.
+    /// Bytes of a block without an environment: five words, the last one the empty string. With a block of no more than this
+    /// the bootloader's environment is passed on; a larger one stands for itself.
     pub const NO_ENV: usize = 20;
 
     /// Writes the block for virtual address `at` to the front of `out` and returns its length in bytes; `env` is `name=value`

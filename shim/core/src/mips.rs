@@ -4,7 +4,7 @@ use crate::abi::Abi;
 use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
 use crate::bytes::{find, put, words};
 use crate::fdt::Tree;
-use crate::manifest::{HandoffKind, Kind, Machine, Manifest, argv};
+use crate::manifest::{Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::{Code, Error, Region, Result, Subject};
@@ -71,10 +71,11 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]> {
-        if manifest.handoff() == HandoffKind::Uhi as u8 {
+        let table = manifest.payload(Kind::Env as usize).place;
+        if table.is_empty() {
+            // To a kernel with the tree in its slot these are no arguments: the slot comes first, and argc is out of range.
             return Ok([UHI as usize, kseg0(tree.start()), 0, 0]);
         }
-        let table = manifest.payload(Kind::Env as usize).place;
         let error = Error::new(Code::ArgvRoom, Subject::Argv, table.size());
         // The line is the one in the tree, which ends with NUL.
         let pointer = memory.write(table).and_then(|table| table.get_mut(argv::LINE..argv::LINE + 4)).ok_or(error)?;

@@ -297,8 +297,16 @@ fn the_line_that_argv_points_to_is_the_one_in_the_tree() {
 }
 
 #[test]
-fn a_handoff_by_argv_needs_tables() {
-    for table in [&b""[..], b"\0", &[0; 7]] {
+fn without_tables_every_kernel_is_called_as_by_uhi() {
+    for handoff in [HandoffKind::Uhi, HandoffKind::Appended] {
+        let boot = boot(&image(&dtb(b"console=x"), |listing| listing.handoff = handoff), None);
+        assert_eq!(Called::of(&boot).registers, [0xffff_fffe, 0x8000_0000 | TREE_AT as u32, 0, 0]);
+    }
+}
+
+#[test]
+fn tables_without_room_for_the_line_are_an_error() {
+    for table in [&b"\0"[..], &[0; 7]] {
         let image = image_with(&dtb(b"console=x"), table, |listing| listing.handoff = HandoffKind::Argv);
         assert_eq!(boot(&image, None).said(), "E30 argv room");
     }

@@ -1,0 +1,192 @@
+//! Every way from power-on to the kernel, with every handoff: the same facts each time. The kernels are unpatched.
+
+use stoop::Result;
+use stoop::board::Container;
+use stoop::plan::{Format, HandoffWish, Request};
+use stoop::qemu::uboot;
+use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Flavour, Lab};
+use stoop_hil_tests::cases::{Cases, VENDOR, on};
+use stoop_hil_tests::packed::{board, lab_request};
+use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
+
+/// Bootargs that count.
+const ACCEPTED: &str = "x.y=1 liminix z.z";
+
+/// A way to start an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Path {
+    /// U-Boot's `bootm` of what it fetched over TFTP: argc, argv, env.
+    Bootm,
+    /// The same with the board's tree, which has the bootargs: UHI.
+    BootmTree,
+    /// `bootm` of a FIT, where U-Boot has that; as [`Path::Bootm`] otherwise.
+    Fit,
+    /// U-Boot's `go`.
+    Go,
+    /// U-Boot's `bootelf`.
+    Bootelf,
+    /// No bootloader: QEMU loads the ELF.
+    Direct,
+    /// Linux' kexec, by Debian's kexec-tools and the script of `stoop kexec`.
+    Kexec,
+}
+
+impl Path {
+    fn format(self) -> Format {
+        match self {
+            Path::Bootm | Path::BootmTree => Format::Uimage,
+            Path::Fit => Format::Fit,
+            Path::Go => Format::Raw,
+            Path::Bootelf | Path::Direct | Path::Kexec => Format::Elf,
+        }
+    }
+}
+
+/// The bootargs on a way, the verdict, and what the kernel sees of them behind its own line.
+type Row = (Path, Option<&'static str>, &'static str, &'static str);
+
+/// Boots the image along each row.
+fn every_way(cases: &mut Cases<'_>, lab: &Lab, request: &Request, rows: &[Row]) -> Result<()> {
+    for (path, bootargs, verdict, passed) in rows {
+        let bootloader = &cases.rig.board().bootloader;
+        if *path == Path::Fit && !bootloader.containers.contains(&Container::Fit) {
+            println!("HIL-SKIP: bootm of a FIT: {} has no FIT", bootloader.name);
+            continue;
+        }
+        let packed = Packed::of(&Request { format: Some(path.format()), ..request.clone() })?;
+        let name = format!("{path:?} {} {bootargs:?}", stoop::preflight::handoff_name(packed.plan.handoff.value));
+        // U-Boot's bootelf takes the first word for argv[0], and stoop does not take it for an argument.
+        let typed = match (path, bootargs) {
+            (Path::Bootelf, Some(line)) => Some(format!("argv0 {line}")),
+            (Path::BootmTree, _) => None,
+            _ => bootargs.map(str::to_owned),
+        };
+        let running;
+        let via = match path {
+            Path::Bootm | Path::Fit => Via::Bootm,
+            Path::BootmTree => {
+                let tree = cases.rig.board().dtb.clone().expect("QEMU's boards bring a tree").bytes;
+                Via::BootmTree(oracle::with_bootargs(&tree, *bootargs)?)
+            }
+            Path::Go => Via::Go,
+            Path::Bootelf => Via::Bootelf,
+            Path::Direct => Via::Direct,
+            Path::Kexec => {
+                running = router::router(lab, None, &packed, &router::start(*bootargs))?;
+                Via::Kexec(running.path().into())
+            }
+        };
+        // The script adds the image's own root=, or kexec-tools would add the running system's.
+        let passed = match path {
+            Path::Kexec if !passed.is_empty() => router::words(&packed, Some(passed)),
+            _ => (*passed).to_owned(),
+        };
+        cases.boot_via(&name, &packed, typed.as_deref(), via, verdict, &passed)?;
+        if *path == Path::Fit {
+            let said = inspected_by_uboot(cases.rig, &packed)?;
+            for line in ["Hash algo:    crc32", "Hash algo:    sha1", "Image 0 (stoop): crc32+ sha1+"] {
+                assert!(said.contains(line), "{line}: {said}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `iminfo` says of the image.
+fn inspected_by_uboot(rig: &mut dyn Rig, packed: &Packed) -> Result<String> {
+    let facts = rig.bootloader().clone();
+    rig.power_cycle()?;
+    rig.stage("image", &packed.built.file)?;
+    let console = rig.console()?;
+    uboot::attach(console, &facts)?;
+    uboot::network(console, &facts)?;
+    uboot::fetch(console, &facts, facts.tftp_address, "image", packed.built.file.len())?;
+    let said = uboot::command(console, &facts, &format!("iminfo {:#x}", facts.tftp_address))?;
+    rig.power_off()?;
+    Ok(said)
+}
+
+fn uhi(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
+    let mut rows: Vec<Row> = vec![
+        (Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED),
+        (Path::Bootm, Some(VENDOR), "ignored", ""),
+        (Path::BootmTree, Some(ACCEPTED), "accepted", ACCEPTED),
+        (Path::Fit, Some(VENDOR), "ignored", ""),
+        (Path::Go, Some(ACCEPTED), "accepted", ACCEPTED),
+        (Path::Go, None, "none", ""),
+        (Path::Bootelf, Some(ACCEPTED), "accepted", ACCEPTED),
+        (Path::Bootelf, None, "none", ""),
+        (Path::Direct, Some(ACCEPTED), "accepted", ACCEPTED),
+        (Path::Direct, Some(VENDOR), "ignored", ""),
+    ];
+    // Debian has kexec-tools for little endian only.
+    if endian == Endian::Little {
+        rows.push((Path::Kexec, None, "ignored", ""));
+        rows.push((Path::Kexec, Some(ACCEPTED), "accepted", ACCEPTED));
+    }
+    every_way(cases, lab, &lab_request(lab, endian), &rows)
+}
+
+#[test]
+fn a_little_endian_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
+    on(Endian::Little, &[Cap::Uboot, Cap::Direct], uhi)
+}
+
+#[test]
+fn a_big_endian_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
+    on(Endian::Big, &[Cap::Uboot, Cap::Direct], uhi)
+}
+
+/// The kernel that is the oracle elsewhere looks into a slot of its own for the tree, and joins argv to its line: the shim
+/// must not let it see the bootargs twice.
+fn appended(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
+    let kernel = lab.vmlinux(endian, Flavour::Oracle);
+    let request = Request { kernel, handoff: HandoffWish::Appended, ..lab_request(lab, endian) };
+    let rows: [Row; 2] =
+        [(Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED), (Path::Direct, Some(VENDOR), "ignored", "")];
+    every_way(cases, lab, &request, &rows)
+}
+
+#[test]
+fn a_kernel_with_a_slot_for_its_tree_finds_the_final_one_there() -> Result<()> {
+    on(Endian::Little, &[Cap::Uboot, Cap::Direct], appended)?;
+    on(Endian::Big, &[Cap::Uboot, Cap::Direct], appended)
+}
+
+/// One of Debian's own kernels, with the lab's initramfs.
+fn debian(lab: &Lab, kernel: &str) -> Result<Request> {
+    Ok(Request {
+        board: board(Endian::Little).into(),
+        kernel: lab.debian_kernel(kernel)?,
+        initrd: Some(lab.initramfs(Endian::Little)),
+        ..Request::default()
+    })
+}
+
+const DEBIAN_ROWS: [Row; 3] = [
+    (Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED),
+    (Path::Bootm, Some(VENDOR), "ignored", ""),
+    (Path::Direct, None, "none", ""),
+];
+
+#[test]
+fn debians_generic_kernel_takes_the_tree() -> Result<()> {
+    on(Endian::Little, &[Cap::Uboot, Cap::Direct], |cases, lab, _| {
+        let [generic, _] = DEBIAN_KERNELS;
+        every_way(cases, lab, &debian(lab, generic)?, &DEBIAN_ROWS)
+    })
+}
+
+#[test]
+fn debians_malta_kernel_takes_its_line_and_its_memory_from_argv_and_environment() -> Result<()> {
+    on(Endian::Little, &[Cap::Uboot, Cap::Direct], |cases, lab, _| {
+        let [_, malta] = DEBIAN_KERNELS;
+        let request = debian(lab, malta)?;
+        let packed = Packed::of(&request)?;
+        assert_eq!(packed.plan.handoff.value, stoop_core::manifest::HandoffKind::Argv);
+        let reason = &packed.plan.handoff_reason;
+        assert!(reason.contains("not uhi: CONFIG_MIPS_MALTA: "), "{reason}");
+        assert!(reason.contains("CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER: takes the command line from argv"), "{reason}");
+        every_way(cases, lab, &request, &DEBIAN_ROWS)
+    })
+}

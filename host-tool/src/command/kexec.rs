@@ -1,0 +1,39 @@
+//! `stoop kexec`: a script that starts an image from a running Linux.
+
+use std::path::PathBuf;
+
+use super::explain::put;
+use super::files;
+use crate::Result;
+use crate::input::read_file;
+use crate::kexec::Loadable;
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The image, packed with --format elf
+    image: PathBuf,
+    /// Where to write the script [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Checks the image by kexec's rules and writes the script.
+///
+/// # Errors
+/// The image cannot be read, or breaks a rule; nothing is written then.
+pub fn run(args: &Args) -> Result<()> {
+    let file = read_file(&args.image)?;
+    let loadable = Loadable::of(&file).map_err(|failure| failure.within(args.image.display()))?;
+    let name = args.image.file_name().unwrap_or_default().to_string_lossy();
+    let script = loadable.script(&name);
+    let Some(path) = &args.output else { return put(&script) };
+    files::replace(path, script.as_bytes())?;
+    let script = path.file_name().unwrap_or_default().to_string_lossy();
+    put(&format!(
+        "{}: for {name}, {} segments, {} KiB\n\non the router, with both files there\n  sh {script} -n {name}\n  sh {script} {name}\n",
+        path.display(),
+        loadable.segments.len(),
+        loadable.loaded_kib()
+    ))
+}

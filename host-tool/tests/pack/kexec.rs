@@ -1,0 +1,99 @@
+//! ELF images keep the rules of kexec whatever is in them, and what is no such image is refused with the rule.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use stoop::kexec::{BEHIND_SHIM, Loadable};
+use stoop::plan::{CodecWish, Format, Request};
+
+use crate::bench::{Bench, Kernel, packed};
+
+fn elf(request: Request) -> Vec<u8> {
+    packed(&Request { format: Some(Format::Elf), ..request }).1.file
+}
+
+/// Without a ramdisk and root filesystem, when there is next to nothing behind the shim.
+fn bare(bench: &Bench) -> Request {
+    Request { rootfs: None, initrd: None, ..bench.full() }
+}
+
+#[test]
+fn every_elf_image_keeps_kexecs_rules() {
+    let bench = Bench::new();
+    let low = Kernel { load: 0x8000_1000, ..Kernel::new(false) };
+    let low = bench.put("low", &low.elf());
+    let requests = [
+        bench.full(),
+        bare(&bench),
+        Request { initrd: None, ..bench.full() },
+        Request { rootfs: None, ..bench.full() },
+        // kexec-tools wants whole pages, of up to 64 KiB, and this kernel is linked 4 KiB above one.
+        Request { kernel: low.clone(), ..bench.full() },
+        Request { kernel: low, ..bare(&bench) },
+        Request { codec: CodecWish::Lzma, ..bench.full() },
+        Request { codec: CodecWish::Lzma, ..bare(&bench) },
+    ];
+    for request in requests {
+        let said = format!("{request:?}");
+        let loadable = Loadable::of(&elf(request)).unwrap_or_else(|failure| panic!("{failure}: {said}"));
+        assert!(!loadable.big_endian && loadable.segments.iter().all(|at| at.start() % 0x1_0000 == 0), "{said}");
+        let size: usize = loadable.segments.iter().map(|at| at.size()).sum();
+        assert!(size >= BEHIND_SHIM && loadable.loaded_kib() * 1024 > size, "{said}");
+    }
+}
+
+#[test]
+fn what_kexec_cannot_load_is_refused_with_the_rule() {
+    let bench = Bench::new();
+    let refused = |file: &[u8]| Loadable::of(file).unwrap_err();
+    let uimage = packed(&bench.full()).1.file;
+    assert!(refused(&uimage).fact().contains("load only ELF"), "{}", refused(&uimage));
+    assert_eq!(refused(&uimage).next_step(), Some("pack it with --format elf"));
+    let good = elf(bench.full());
+    let mut damaged = good.clone();
+    let last = damaged.len() - 0x2000;
+    damaged[last] ^= 1;
+    assert!(refused(&damaged).fact().contains("the image is damaged"), "{}", refused(&damaged));
+    let no_tree = elf(Request { bootloader_dtb: true, ..bench.full() });
+    assert!(refused(&no_tree).fact().contains("entered without arguments"), "{}", refused(&no_tree));
+    // The second word of the first program header's memory size (ELF header of 52 bytes, p_memsz at 20), little endian.
+    let mut touching = good.clone();
+    touching[52 + 20..52 + 24].copy_from_slice(&0x100_0000u32.to_le_bytes());
+    assert!(refused(&touching).fact().contains("must not share a page"), "{}", refused(&touching));
+    // Its physical address, at 12.
+    let mut askew = good.clone();
+    askew[52 + 12] ^= 0x10;
+    assert!(Loadable::of(&askew).is_err());
+    assert!(Loadable::of(&good).is_ok(), "else nothing of this means anything");
+}
+
+#[test]
+fn the_script_is_posix_shell_with_the_images_numbers() {
+    let bench = Bench::new();
+    let request = Request { append: Some("root=/dev/it's".into()), ..bench.full() };
+    let file = elf(request);
+    let script = Loadable::of(&file).unwrap().script("router image$(reboot).elf");
+    assert!(!script.contains('@'), "a value was not filled in");
+    assert!(script.contains("sh router_image__reboot_.elf.sh [-n]"), "{script}");
+    assert!(script.contains(&format!("[ \"$((size))\" -eq {} ]", file.len())));
+    assert!(script.contains("root='/dev/it'\\''s'\n"));
+    let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+    sh.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(sh.wait().unwrap().success());
+}
+
+#[test]
+fn stoop_kexec_writes_the_script_or_nothing() {
+    let bench = Bench::new();
+    bench.put("image.elf", &elf(bench.full()));
+    bench.put("image.bin", &packed(&bench.full()).1.file);
+    let printed = bench.stoop(&["kexec", "image.elf"]);
+    assert!(printed.status.success() && printed.stdout.starts_with(b"#!/bin/sh\n"));
+    let written = bench.stoop(&["kexec", "image.elf", "-o", "image.sh"]);
+    let said = String::from_utf8(written.stdout).unwrap();
+    assert!(said.ends_with("  sh image.sh -n image.elf\n  sh image.sh image.elf\n"), "{said}");
+    assert_eq!(std::fs::read(bench.path("image.sh")).unwrap(), printed.stdout);
+    let refused = bench.stoop(&["kexec", "image.bin", "-o", "other.sh"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(!bench.files().contains(&"other.sh".into()));
+}
