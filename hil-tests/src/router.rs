@@ -47,7 +47,7 @@ pub fn start(bootargs: Option<&str>) -> String {
 /// What the script makes of them for kexec-tools, with the blank that those add.
 pub fn words(packed: &Packed, bootargs: Option<&str>) -> String {
     let line = String::from_utf8_lossy(&packed.built.line).into_owned();
-    let root = line.split(' ').filter(|word| word.starts_with("root=")).next_back().unwrap_or_default();
+    let root = line.split(' ').rfind(|word| word.starts_with("root=")).unwrap_or_default();
     match bootargs {
         Some(bootargs) if bootargs.contains("root=") => format!("{bootargs} "),
         Some(bootargs) => format!("{bootargs} {root} "),
