@@ -211,7 +211,7 @@ fn update(bench: &mut Bench<'_>, packed: &Packed, from: usize, cuts: &[(usize, &
             bench.rig.power_off_at(pattern, PATIENCE)?;
             return Ok(Some(number));
         }
-        let said = uboot::command(console, &facts, &step)?;
+        let said = uboot::command(console, &facts, step)?;
         assert!(said.contains("done") || said.contains("Erased"), "{}: {said}", step);
     }
     bench.rig.power_off()?;

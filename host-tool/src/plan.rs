@@ -477,6 +477,12 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
             known.join(" or ")
         ));
     }
+    if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
+        warnings.push(format!(
+            "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
+            board.bootloader.name
+        ));
+    }
     if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
         warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
     }

@@ -121,6 +121,11 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
         "size": size,
         "big-endian": opened.note.big_endian,
         "load-address": kseg0(opened.load),
+        "slot": opened.flash.map(|flash| json!({
+            "name": char::from(flash.slot).to_string(),
+            "start": flash.at,
+            "size": flash.size,
+        })),
         "shim": {"variant": opened.note.variant.name(), "decodes": decodes(opened.note.variant)},
         "checks": checks.iter().map(|check| json!({
             "of": check.of,
@@ -152,6 +157,14 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
     let order = if opened.note.big_endian { "big-endian" } else { "little-endian" };
     line("image", format!("{}, MIPS {order}, {}", opened.format.name(), amount(size)));
     line("load address", format!("0x{:08x}, which is the entry point too", kseg0(opened.load)));
+    if let Some(flash) = opened.flash {
+        let rootfs = match flash.rootfs.is_empty() {
+            true => String::new(),
+            false => format!("; root filesystem at 0x{:08x}", flash.rootfs.start()),
+        };
+        let slot = char::from(flash.slot);
+        line("slot", format!("{slot}, 0x{:x} bytes of flash at 0x{:08x}{rootfs}", flash.size, flash.at));
+    }
     let (run, variant) = (opened.note.run, opened.note.variant);
     let start = kseg0(run.start());
     line(

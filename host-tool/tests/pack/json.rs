@@ -101,7 +101,7 @@ fn inspect_has_its_shape() {
     output(&bench, &[&PACK[..], &["--codec", "store"]].concat());
     let value = output(&bench, &["inspect", "image", "--json"]);
     let expected = json!({
-        "ok": "bool", "format": "string", "size": "number", "big-endian": "bool", "load-address": "number",
+        "ok": "bool", "format": "string", "size": "number", "big-endian": "bool", "load-address": "number", "slot": "null",
         "shim": {"variant": "string", "decodes": ["string"]},
         "checks": [{"of": "string", "ok": "bool", "wrong": "null"}],
         "params": {

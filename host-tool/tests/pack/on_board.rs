@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use stoop::board::{self, Board};
 use stoop::image::checksum;
 use stoop::on_board::{Finding, examine};
-use stoop::plan::{Format, Request};
+use stoop::plan::{CodecWish, Format, Request};
 use stoop::preflight::Level;
 
 use crate::bench::{Bench, Kernel, packed, squashfs, tree};
@@ -212,6 +212,32 @@ fn a_partition_that_is_too_small_is_said() {
     let (_, built) = packed(&Request { rootfs: Some(bench.put("large", &squashfs(0x20_0000))), ..bench.full() });
     let findings = examine(&built.file, &board("qemu-malta-le")).unwrap();
     assert!(with(&findings, Level::Warn).contains(&"flash"), "{findings:#?}");
+}
+
+#[test]
+fn a_flash_image_must_fit_the_boards_map() {
+    let bench = Bench::new();
+    let request = Request { format: Some(Format::Nor), codec: CodecWish::Store, initrd: None, ..bench.full() };
+    let image = packed(&request).1.file;
+    let good = board("qemu-malta-le");
+    assert_eq!(wrong(&image, &good), [""; 0]);
+    let findings = examine(&image, &good).unwrap();
+    assert!(findings.iter().any(|finding| finding.says == "slot a, 0x30000 of 0x180000 bytes"), "{findings:#?}");
+    let with = |change: &dyn Fn(&mut stoop::board::Flash)| {
+        let mut board = board("qemu-malta-le");
+        change(board.flash.as_mut().unwrap());
+        wrong(&image, &board)[0].clone()
+    };
+    let said = with(&|flash| flash.partitions[2].size = 0x2_0000);
+    assert!(said.starts_with("flash: its slot has 0x30000 bytes, the flash partition firmware-a 0x20000"), "{said}");
+    let said = with(&|flash| flash.partitions[2].offset += 0x1_0000);
+    assert!(said.starts_with("flash: its slot belongs to 0x1e090000, the map has it at 0x1e0a0000"), "{said}");
+    let said = with(&|flash| flash.partitions[2].protected = true);
+    assert!(said.starts_with("flash: there is no slot a"), "{said}");
+    let said = with(&|flash| flash.partitions[4].protected = true);
+    assert!(said.starts_with("flash: its shim looks for other slots than the map has"), "{said}");
+    let said = with(&|flash| flash.kind = stoop::board::FlashKind::Nand);
+    assert!(said.starts_with("flash: qemu-malta-le's CPU does not read its flash as memory"), "{said}");
 }
 
 #[test]
