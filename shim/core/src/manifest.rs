@@ -76,8 +76,8 @@ pub enum HandoffKind {
 /// The payload [`Kind::Env`]: what argc, argv and env of the kernel point to (arch/mips/fw/lib/cmdline.c: fw_init_cmdline,
 /// fw_getenv), as the kernel reads it. Only the pointer to the line is missing, which lies in the final device tree.
 ///
-/// 32-bit words in the byte order of the machine: argv[0], which points to an empty string, since some kernels skip it and
-/// others do not; argv[1], the line; NULL; env's pointers; NULL; then the strings.
+/// 32-bit words in the byte order of the machine: `argv[0]`, which points to an empty string, since some kernels skip it and
+/// others do not; `argv[1]`, the line; NULL; env's pointers; NULL; then the strings.
 pub mod argv {
     use crate::bytes::{Writer, put};
 
