@@ -5,6 +5,7 @@ use stoop::board::Container;
 use stoop::plan::{Format, HandoffWish, Request};
 use stoop::qemu::uboot;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Flavour, Lab};
+use stoop_core::manifest::HandoffKind;
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::{board, lab_request};
 use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
@@ -137,14 +138,23 @@ fn a_big_endian_kernel_sees_the_same_whichever_way_the_image_is_started() -> Res
     on(Endian::Big, &[Cap::Uboot, Cap::Direct], uhi)
 }
 
-/// The kernel that is the oracle elsewhere looks into a slot of its own for the tree, and joins argv to its line: the shim
-/// must not let it see the bootargs twice.
+/// The kernel that is the oracle elsewhere finds the tree behind its own bytes and would join argv to its line: it must not
+/// see the bootargs twice. The other one has a section for the tree, and its line comes by argv only.
 fn appended(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
-    let kernel = lab.vmlinux(endian, Flavour::Oracle);
-    let request = Request { kernel, handoff: HandoffWish::Appended, ..lab_request(lab, endian) };
     let rows: [Row; 2] =
         [(Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED), (Path::Direct, Some(VENDOR), "ignored", "")];
-    every_way(cases, lab, &request, &rows)
+    let raw = lab.vmlinux(endian, Flavour::Oracle);
+    let raw = Request { kernel: raw, handoff: HandoffWish::Appended, ..lab_request(lab, endian) };
+    every_way(cases, lab, &raw, &rows)?;
+    let section = Request { kernel: lab.vmlinux(endian, Flavour::Slot), ..lab_request(lab, endian) };
+    let plan = Packed::of(&section)?.plan;
+    assert_eq!(plan.handoff.value, HandoffKind::Appended, "{}", plan.handoff_reason);
+    assert!(
+        plan.handoff_reason.starts_with("not uhi: CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER: "),
+        "{}",
+        plan.handoff_reason
+    );
+    every_way(cases, lab, &section, &rows)
 }
 
 #[test]
@@ -183,7 +193,7 @@ fn debians_malta_kernel_takes_its_line_and_its_memory_from_argv_and_environment(
         let [_, malta] = DEBIAN_KERNELS;
         let request = debian(lab, malta)?;
         let packed = Packed::of(&request)?;
-        assert_eq!(packed.plan.handoff.value, stoop_core::manifest::HandoffKind::Argv);
+        assert_eq!(packed.plan.handoff.value, HandoffKind::Argv);
         let reason = &packed.plan.handoff_reason;
         assert!(reason.contains("not uhi: CONFIG_MIPS_MALTA: "), "{reason}");
         assert!(reason.contains("CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER: takes the command line from argv"), "{reason}");

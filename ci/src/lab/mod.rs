@@ -56,19 +56,22 @@ pub enum Flavour {
     Lab,
     /// CONFIG_MIPS_CMDLINE_DTB_EXTEND: joins the device tree's and the bootloader's arguments itself.
     Oracle,
+    /// CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER and CONFIG_MIPS_ELF_APPENDED_DTB: for the appended handoff.
+    Slot,
     /// As [`Flavour::Lab`], with squashfs, phram and mtdblock as modules.
     Modular,
 }
 
 impl Flavour {
     /// All, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 3] = [Flavour::Lab, Flavour::Oracle, Flavour::Modular];
+    pub const ALL: [Flavour; 4] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular];
 
     /// As in file names.
     pub fn tag(self) -> &'static str {
         match self {
             Flavour::Lab => "lab",
             Flavour::Oracle => "oracle",
+            Flavour::Slot => "slot",
             Flavour::Modular => "modular",
         }
     }
@@ -78,6 +81,7 @@ impl Flavour {
         match self {
             Flavour::Lab => &["kernel.config"],
             Flavour::Oracle => &["kernel.config", "oracle.config"],
+            Flavour::Slot => &["kernel.config", "slot.config"],
             Flavour::Modular => &["kernel.config", "modular.config"],
         }
     }

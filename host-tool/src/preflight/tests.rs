@@ -229,3 +229,25 @@ fn every_finding_that_is_no_says_what_to_do_and_every_set_has_a_name_of_its_own(
         }
     }
 }
+
+#[test]
+fn a_slot_that_the_platform_does_not_look_into_is_no() {
+    let mut slot = kernel("CONFIG_MIPS_RAW_APPENDED_DTB=y\n");
+    slot.appended_dtb = Some((0x50_0000, 0x10_0000));
+    assert_eq!(level(&slot, "appended", false), Level::Ok);
+    for symbol in ["MIPS_MALTA", "MACH_LOONGSON64", "BCM47XX"] {
+        let config = format!("CONFIG_MIPS_GENERIC_KERNEL=n\nCONFIG_{symbol}=y\nCONFIG_MIPS_RAW_APPENDED_DTB=y\n");
+        let other = Kernel { appended_dtb: slot.appended_dtb, ..kernel(&config) };
+        assert_eq!(level(&other, "appended", false), Level::No, "{symbol}");
+    }
+}
+
+#[test]
+fn a_line_that_would_be_seen_twice_is_no() {
+    let extend = "CONFIG_MIPS_CMDLINE_FROM_DTB=n\nCONFIG_MIPS_CMDLINE_DTB_EXTEND=y\nCONFIG_MIPS_GENERIC_KERNEL=n\n";
+    let ath79 = kernel(&format!("{extend}CONFIG_ATH79=y\n"));
+    assert_eq!(level(&ath79, "argv", false), Level::No);
+    assert_eq!(assess(&ath79, &Wants::default()).handoff.unwrap().0, HandoffKind::Uhi);
+    // Malta does not see the tree.
+    assert_eq!(level(&kernel(&format!("{extend}CONFIG_MIPS_MALTA=y\n")), "argv", false), Level::Ok);
+}

@@ -67,7 +67,7 @@ pub enum HandoffKind {
     Uhi = 0,
     /// a0 = argc, a1 = argv, a2 = env.
     Argv = 1,
-    /// The device tree at the kernel's `__appended_dtb`; registers as for argv.
+    /// The device tree at the kernel's `__appended_dtb`; registers as for argv when there are tables ([`argv`]), else as for UHI.
     Appended = 2,
     /// x0 = device tree.
     Arm64 = 3,
