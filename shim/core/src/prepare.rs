@@ -215,6 +215,9 @@ fn write_tree<A: Abi, M: Memory>(
     let not_ram = Error::new(Code::NotRam, Subject::Dtb, room.start());
     let (base, bytes) = memory.pair(base, whole).ok_or(not_ram)?;
     let (out, additions) = bytes.split_at_mut_checked(room.size()).ok_or(not_ram)?;
+    if A::RELATIVE {
+        manifest.relocate(additions);
+    }
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();
