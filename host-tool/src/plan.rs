@@ -595,8 +595,9 @@ fn device_tree(request: &Request, board: &Board, handoff: HandoffKind) -> Result
     if let Some(dtb) = &board.dtb {
         return Ok(Some(Chosen { value: dtb.bytes.to_vec(), origin: Origin::Board }));
     }
-    if handoff == HandoffKind::Arm64 {
-        // It always passes one: U-Boot's booti does not start anything without.
+    if handoff == HandoffKind::Arm64 && board.qemu.is_some() {
+        // The bootloader always passes one: booti starts nothing without. QEMU's describes the machine; on a router it may be
+        // the bootloader's own, of no use to Linux.
         return Ok(None);
     }
     if handoff == HandoffKind::Argv {

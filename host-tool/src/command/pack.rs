@@ -42,7 +42,7 @@ pub struct Args {
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
     dtb: Option<PathBuf>,
-    /// Pack no device tree: the bootloader passes one (arm64: the default without --dtb)
+    /// Pack no device tree: the bootloader passes one (QEMU's arm64: the default)
     #[arg(long, conflicts_with = "dtb")]
     bootloader_dtb: bool,
     /// A squashfs, to be the root filesystem in RAM
