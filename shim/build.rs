@@ -5,6 +5,10 @@ fn main() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker");
     println!("cargo::rerun-if-changed={root}/{arch}.ld");
     println!("cargo::rustc-link-arg-bins=-T{root}/{arch}.ld");
-    // The host tool moves the shim to its run address by these relocations.
+    // By these relocations the host tool moves the shim to its run address, or sees that it has nothing to move.
     println!("cargo::rustc-link-arg-bins=--emit-relocs");
+    if arch == "aarch64" {
+        // lld's own page size of 64 KiB would only make the file longer.
+        println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");
+    }
 }

@@ -26,6 +26,18 @@ impl Apt {
     /// # Errors
     /// When the system's apt knows no Debian mirror, or the lists cannot be fetched.
     pub fn of(architecture: &str, cache: &Path) -> Result<Apt> {
+        Apt::from(architecture, cache, false)
+    }
+
+    /// The same, with the newer kernels of the release's backports.
+    ///
+    /// # Errors
+    /// As for [`Apt::of`].
+    pub fn with_backports(architecture: &str, cache: &Path) -> Result<Apt> {
+        Apt::from(architecture, cache, true)
+    }
+
+    fn from(architecture: &str, cache: &Path, backports: bool) -> Result<Apt> {
         cache::create_dir(cache)?;
         let place = tempfile::Builder::new().prefix(".apt-").tempdir_in(cache);
         let apt = Apt { place: place.map_err(|error| Failure::io(cache, &error))? };
@@ -40,7 +52,7 @@ impl Apt {
             "Created-By: Packages",
             "Origin: Debian",
         ]))?;
-        let sources = sources(&targets, Path::new(KEYRING).exists());
+        let sources = sources(&targets, Path::new(KEYRING).exists(), backports);
         if sources.is_empty() {
             return Err(Failure::new("apt knows no Debian mirror").next("run `apt-get update` as root"));
         }
@@ -102,7 +114,7 @@ pub fn only_file(folder: &Path, ending: &str) -> Result<PathBuf> {
 }
 
 /// Lines for binaries and sources of the release, from lines `SITE RELEASE COMPONENT` of the system's own.
-fn sources(targets: &str, keyring: bool) -> String {
+fn sources(targets: &str, keyring: bool, backports: bool) -> String {
     let option = if keyring { format!("[signed-by={KEYRING}] ") } else { String::new() };
     let mut lines: Vec<String> = Vec::new();
     for target in targets.lines() {
@@ -111,8 +123,15 @@ fn sources(targets: &str, keyring: bool) -> String {
         let suffix = release.split_once(['-', '/']).map(|(_, suffix)| format!("-{suffix}")).unwrap_or_default();
         for kind in ["deb", "deb-src"] {
             let line = format!("{kind} {option}{site} {RELEASE}{suffix} {component}\n");
-            if component == "main" && !lines.contains(&line) {
-                lines.push(line);
+            let mut all = vec![line];
+            // They are on the main site.
+            if backports && suffix.is_empty() {
+                all.push(format!("{kind} {option}{site} {RELEASE}-backports {component}\n"));
+            }
+            for line in all {
+                if component == "main" && !lines.contains(&line) {
+                    lines.push(line);
+                }
             }
         }
     }
@@ -154,6 +173,7 @@ mod tests {
     fn the_mirrors_are_the_systems_and_the_release_is_ours() {
         let text = sources(
             "http://a/debian trixie main\nhttp://b/sec trixie-security main\nhttp://a/debian trixie contrib\n",
+            false,
             false,
         );
         assert_eq!(

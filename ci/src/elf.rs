@@ -1,28 +1,39 @@
 //! Makes a linked program no larger than it has to be.
 
-use object::Endianness;
-use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
+use std::ops::Range;
+
+use object::elf::{FileHeader32, FileHeader64};
+use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
+use object::{Endianness, FileKind};
 use stoop::{Failure, Result};
 
-/// Offsets in an ELF32 header of what tells about sections (System V ABI, ELF header).
-const SECTION_OFFSET: std::ops::Range<usize> = 32..36;
-const SECTION_COUNTS: std::ops::Range<usize> = 46..52;
+/// Offsets in a header of what tells about sections: where they are, and their numbers (System V ABI, ELF header).
+const ELF32: [Range<usize>; 2] = [32..36, 46..52];
+const ELF64: [Range<usize>; 2] = [40..48, 58..64];
 
 /// Only what the kernel loads: no section headers, nothing behind the last segment.
 ///
 /// # Errors
-/// When it is no ELF32.
+/// When it is no ELF.
 pub fn loadable(elf: &[u8]) -> Result<Vec<u8>> {
+    match FileKind::parse(elf) {
+        Ok(FileKind::Elf64) => without_sections::<FileHeader64<Endianness>>(elf, ELF64),
+        _ => without_sections::<FileHeader32<Endianness>>(elf, ELF32),
+    }
+}
+
+fn without_sections<H: FileHeader>(elf: &[u8], sections: [Range<usize>; 2]) -> Result<Vec<u8>> {
     let broken = |error| Failure::new(format!("the linker's output: {error}"));
-    let file: ElfFile32<'_, Endianness> = ElfFile32::parse(elf).map_err(broken)?;
+    let file: ElfFile<'_, H> = ElfFile::parse(elf).map_err(broken)?;
     let endian = file.endian();
     let headers = file.elf_header().program_headers(endian, elf).map_err(broken)?;
     let ends = headers.iter().map(|header| header.file_range(endian)).map(|(offset, size)| offset + size);
     let end = ends.max().unwrap_or_default();
     let mut kept =
         elf.get(..end as usize).ok_or_else(|| Failure::new("the linker's output ends inside a segment"))?.to_vec();
-    kept[SECTION_OFFSET].fill(0);
-    kept[SECTION_COUNTS].fill(0);
+    for field in sections {
+        kept[field].fill(0);
+    }
     Ok(kept)
 }
 

@@ -69,35 +69,66 @@ impl Build {
         }
     }
 
-    fn file_name(self, endian: Endian) -> String {
+    fn file_name(self, machine: Machine) -> String {
+        let name = machine.name();
         match self {
-            Build::Shim(Variant::Full) => format!("shim-mips-{}.elf", endian.tag()),
-            Build::Shim(Variant::Store) => format!("shim-mips-{}-store.elf", endian.tag()),
-            Build::Init => format!("init-mips-{}.elf", endian.tag()),
+            Build::Shim(Variant::Full) => format!("shim-{name}.elf"),
+            Build::Shim(Variant::Store) => format!("shim-{name}-store.elf"),
+            Build::Init => format!("init-{name}.elf"),
         }
     }
 
-    fn path(self, endian: Endian) -> PathBuf {
-        repository().join(self.program().folder()).join(self.file_name(endian))
+    fn path(self, machine: Machine) -> PathBuf {
+        repository().join(self.program().folder()).join(self.file_name(machine))
     }
 }
 
-/// The file of a shim for one byte order.
-pub fn shim(variant: Variant, endian: Endian) -> PathBuf {
-    Build::Shim(variant).path(endian)
+/// What the programs are built for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Machine {
+    /// MIPS32 release 2, of either byte order.
+    Mips(Endian),
+    /// AArch64 without floating point.
+    Arm64,
 }
 
-/// The file of the lab's PID 1 for one byte order.
-pub fn init(endian: Endian) -> PathBuf {
-    Build::Init.path(endian)
-}
-
-/// Rust's name for a freestanding MIPS32 release 2.
-fn target(endian: Endian) -> &'static str {
-    match endian {
-        Endian::Little => "mipsel-unknown-none",
-        Endian::Big => "mips-mti-none-elf",
+impl From<Endian> for Machine {
+    fn from(endian: Endian) -> Machine {
+        Machine::Mips(endian)
     }
+}
+
+impl Machine {
+    /// All of them.
+    pub const ALL: [Machine; 3] = [Machine::Mips(Endian::Little), Machine::Mips(Endian::Big), Machine::Arm64];
+
+    /// As in file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::Mips(Endian::Little) => "mips-le",
+            Machine::Mips(Endian::Big) => "mips-be",
+            Machine::Arm64 => "arm64",
+        }
+    }
+
+    /// Rust's name for it.
+    fn target(self) -> &'static str {
+        match self {
+            Machine::Mips(Endian::Little) => "mipsel-unknown-none",
+            Machine::Mips(Endian::Big) => "mips-mti-none-elf",
+            Machine::Arm64 => "aarch64-unknown-none-softfloat",
+        }
+    }
+}
+
+/// The file of a shim for one machine.
+pub fn shim(variant: Variant, machine: impl Into<Machine>) -> PathBuf {
+    Build::Shim(variant).path(machine.into())
+}
+
+/// The file of the lab's PID 1 for one machine.
+pub fn init(machine: impl Into<Machine>) -> PathBuf {
+    Build::Init.path(machine.into())
 }
 
 /// What made a folder's files; the format of `provenance.toml`.
@@ -116,30 +147,36 @@ struct Provenance {
 
 /// A cargo command of the nightly for every freestanding target, in a folder of its own: its flags would throw away what
 /// `cargo build` has in the usual one.
-fn cargo(verb: &str, build: Build) -> Command {
+fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     let mut cargo = toolchain::command("cargo");
     cargo.current_dir(repository()).args([verb, "--locked", "-Zbuild-std=core", "-Ztrim-paths", "--profile", "shim"]);
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
     cargo.arg("-Zprofile-rustflags");
+    let own: &[&str] = if machine == Machine::Arm64 { &[] } else { &MIPS_FLAGS };
     for package in ["stoop-shim", "stoop-core"] {
         // The decoder of LZMA gets slower by that: 81 instructions a byte instead of 77.
         let decoder = package == "stoop-core" && build == Build::Shim(Variant::Full);
         let copies = if decoder { None } else { Some(FEWER_COPIES) };
-        let flags: Vec<_> = copies.into_iter().chain(SHIM_FLAGS).map(|flag| format!("'{flag}'")).collect();
+        let flags: Vec<_> = copies.into_iter().chain(SHIM_FLAGS).chain(own.iter().copied()).map(|flag| format!("'{flag}'")).collect();
         cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{}]", flags.join(", ")));
+    }
+    if machine == Machine::Arm64 {
+        // Everything is within 1 MiB: adr in place of adrp and add. Not a flag of a package, for build scripts get those too.
+        cargo.arg("--config").arg(format!("target.{}.rustflags=['-Ccode-model=tiny']", machine.target()));
     }
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
-    for endian in Endian::ALL {
-        cargo.args(["--target", target(endian)]);
-    }
+    cargo.args(["--target", machine.target()]);
     cargo
 }
 
 /// What the shim's own crates win by. Not `-enable-ipra`: with it LLVM makes a shim that links and hangs.
-const SHIM_FLAGS: [&str; 3] = [
+const SHIM_FLAGS: [&str; 1] = [
     // No constants kept in stack slots.
     "-Cllvm-args=-disable-machine-licm",
+];
+
+const MIPS_FLAGS: [&str; 2] = [
     // An instruction of the next block in a branch's delay slot, in place of a nop.
     "-Cllvm-args=-disable-mips-df-succbb-search=false",
     "-Cllvm-args=-mips-tail-calls=1",
@@ -158,27 +195,29 @@ fn folder() -> PathBuf {
 /// When it has something to say.
 pub fn clippy() -> Result<()> {
     for build in Build::all(&Program::ALL) {
-        run::shown(cargo("clippy", build).args(["--", "-D", "warnings"]))?;
+        for machine in Machine::ALL {
+            run::shown(cargo("clippy", build, machine).args(["--", "-D", "warnings"]))?;
+        }
     }
     Ok(())
 }
 
 /// Builds the programs and returns their files' names and bytes.
-fn build(programs: &[Program]) -> Result<Vec<(Build, Endian, Vec<u8>)>> {
+fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
     let folder = folder();
     let mut built = Vec::new();
     for build in Build::all(programs) {
         let package = build.program().package();
-        let mut cargo = cargo("build", build);
-        let title = format!("shim: building {package} {}", build.features().join(" "));
-        run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
-        for endian in Endian::ALL {
-            let bytes = cache::read(&folder.join(target(endian)).join("shim").join(package))?;
+        for machine in Machine::ALL {
+            let mut cargo = cargo("build", build, machine);
+            let title = format!("shim: building {package} for {} {}", machine.name(), build.features().join(" "));
+            run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
+            let bytes = cache::read(&folder.join(machine.target()).join("shim").join(package))?;
             let bytes = match build {
                 Build::Shim(_) => bytes,
                 Build::Init => elf::loadable(&bytes)?,
             };
-            built.push((build, endian, bytes));
+            built.push((build, machine, bytes));
         }
     }
     Ok(built)
@@ -194,10 +233,10 @@ pub fn store(programs: &[Program]) -> Result<()> {
     for &program in programs {
         let mut provenance = made_by(&nightly);
         let folder = repository().join(program.folder());
-        for (build, endian, bytes) in built.iter().filter(|(build, ..)| build.program() == program) {
-            let path = build.path(*endian);
+        for (build, machine, bytes) in built.iter().filter(|(build, ..)| build.program() == program) {
+            let path = build.path(*machine);
             cache::write(&path, bytes)?;
-            provenance.sha256.insert(build.file_name(*endian), sha256(bytes));
+            provenance.sha256.insert(build.file_name(*machine), sha256(bytes));
             eprintln!("shim: {} {} bytes", path.display(), bytes.len());
         }
         let text = toml::to_string(&provenance).map_err(|error| Failure::new(error.to_string()))?;
@@ -219,10 +258,10 @@ pub fn check(programs: &[Program]) -> Result<()> {
     for &program in programs {
         let folder = repository().join(program.folder());
         let provenance = read(&folder)?;
-        for (build, endian) in Build::all(&[program]).flat_map(|build| Endian::ALL.map(|endian| (build, endian))) {
-            let path = build.path(endian);
+        for (build, machine) in Build::all(&[program]).flat_map(|build| Machine::ALL.map(|machine| (build, machine))) {
+            let path = build.path(machine);
             let bytes = cache::read(&path)?;
-            if provenance.sha256.get(&build.file_name(endian)) != Some(&sha256(&bytes)) {
+            if provenance.sha256.get(&build.file_name(machine)) != Some(&sha256(&bytes)) {
                 return Err(stale(&path, "is not the file that provenance.toml names"));
             }
         }
@@ -246,8 +285,8 @@ pub fn check(programs: &[Program]) -> Result<()> {
     if rebuildable.is_empty() {
         return Ok(());
     }
-    for (build, endian, bytes) in build(&rebuildable)? {
-        let (stored, name) = (build.path(endian), build.file_name(endian));
+    for (build, machine, bytes) in build(&rebuildable)? {
+        let (stored, name) = (build.path(machine), build.file_name(machine));
         if cache::read(&stored)? != bytes {
             let made = folder().join(&name);
             cache::write(&made, &bytes)?;

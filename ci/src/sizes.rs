@@ -1,31 +1,37 @@
 //! How large the shims are, and that nothing in them can panic.
 
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
 use stoop::shim_image::{self, Variant};
 use stoop::{Failure, Result};
+use stoop_core::params::MAX_SIZE;
 
 use crate::cache;
-use crate::lab::Endian;
-use crate::prebuilt::shim;
+use crate::prebuilt::{Machine, shim};
 
-/// The budget for a shim, in bytes of an image. Not met yet: see docs/sizes.md.
-pub fn budget(variant: Variant) -> usize {
-    match variant {
-        Variant::Store => 6_144,
-        Variant::Full => 8_192,
+/// The budget for a shim, in bytes of an image. Not met yet: see docs/sizes.md. On arm64 it is not squeezed, and there is no
+/// budget for the decoders.
+pub fn budget(variant: Variant, machine: Machine) -> usize {
+    match (machine, variant) {
+        (Machine::Mips(_), Variant::Store) => 6_144,
+        (Machine::Mips(_), Variant::Full) | (Machine::Arm64, Variant::Store) => 8_192,
+        (Machine::Arm64, Variant::Full) => CEILING_ARM64,
     }
 }
 
 /// The most bytes of an image that a shim takes today. It may only go down, until it is the [`budget`].
-pub fn ceiling(variant: Variant) -> usize {
-    match variant {
-        Variant::Store => CEILING_STORE,
-        Variant::Full => CEILING,
+pub fn ceiling(variant: Variant, machine: Machine) -> usize {
+    match (machine, variant) {
+        (Machine::Mips(_), Variant::Store) => CEILING_STORE,
+        (Machine::Mips(_), Variant::Full) => CEILING,
+        (Machine::Arm64, Variant::Store) => CEILING_ARM64_STORE,
+        (Machine::Arm64, Variant::Full) => CEILING_ARM64,
     }
 }
 
 const CEILING_STORE: usize = 6_700;
 const CEILING: usize = 8_240;
+const CEILING_ARM64_STORE: usize = 10_600;
+const CEILING_ARM64: usize = 13_500;
 
 /// What is known of one shim.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub struct Sizes {
     pub sections: Vec<(String, u64, bool)>,
     /// Bytes at the run address, the room for params included.
     pub unpacked: usize,
-    /// Bytes in an image, squeezed as the host tool does it; with empty params.
+    /// Bytes in an image; on MIPS squeezed as the host tool does it, with empty params.
     pub stored: usize,
     /// Symbols of a panicking path.
     pub panicking: Vec<String>,
@@ -56,11 +62,20 @@ impl Sizes {
             .filter(|section| LOADED.contains(&section.3) || section.3 == SectionKind::UninitializedData)
             .collect();
         sections.sort_by_key(|section| section.0);
-        let front = shim_image::front(elf, RUN_ADDRESS, &[])?;
+        let (unpacked, stored) = match file.architecture() {
+            Architecture::Aarch64 => {
+                let size = shim_image::image_front(elf, &[], 0, 0)?.bytes.len();
+                (size, size - MAX_SIZE)
+            }
+            _ => {
+                let front = shim_image::front(elf, RUN_ADDRESS, &[])?;
+                (front.unpacked, front.bytes.len())
+            }
+        };
         Ok(Sizes {
             sections: sections.into_iter().map(|(_, name, size, kind)| (name, size, LOADED.contains(&kind))).collect(),
-            unpacked: front.unpacked,
-            stored: front.bytes.len(),
+            unpacked,
+            stored,
             panicking: panicking(file.symbols().filter_map(|symbol| symbol.name().ok())),
         })
     }
@@ -105,8 +120,9 @@ fn panicking<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 /// Those of [`Sizes::check`], after everything was printed.
 pub fn print() -> Result<()> {
     let mut verdict = Ok(());
-    for (variant, endian) in Variant::ALL.into_iter().flat_map(|variant| Endian::ALL.map(|endian| (variant, endian))) {
-        let (path, ceiling, budget) = (shim(variant, endian), ceiling(variant), budget(variant));
+    let all = Machine::ALL.into_iter().flat_map(|machine| Variant::ALL.map(|variant| (variant, machine)));
+    for (variant, machine) in all {
+        let (path, ceiling, budget) = (shim(variant, machine), ceiling(variant, machine), budget(variant, machine));
         let sizes = Sizes::of(&cache::read(&path)?)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         println!("{name}");
@@ -114,7 +130,8 @@ pub fn print() -> Result<()> {
             println!("  {section:<12} {size:>6}{}", if *loaded { "" } else { "  RAM only" });
         }
         println!("  {:<12} {:>6}  with room for params", "unpacked", sizes.unpacked);
-        println!("  {:<12} {:>6}  squeezed, of {ceiling}", "in an image", sizes.stored);
+        let how = if machine == Machine::Arm64 { "as it is" } else { "squeezed" };
+        println!("  {:<12} {:>6}  {how}, of {ceiling}", "in an image", sizes.stored);
         if sizes.stored > budget {
             println!("  {:<12} {:>6}  bytes: {budget} is the budget", "too large by", sizes.stored - budget);
         }

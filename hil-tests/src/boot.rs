@@ -17,6 +17,10 @@ pub enum Via {
     Bootm,
     /// Fetched over TFTP with this device tree, `bootm`: UHI. Malta's U-Boot does not put its bootargs into the tree.
     BootmTree(Vec<u8>),
+    /// Fetched over TFTP, `booti` with U-Boot's own device tree, into which it puts its bootargs.
+    Booti,
+    /// The same with this device tree.
+    BootiTree(Vec<u8>),
     /// Fetched over TFTP, `go` to its first byte.
     Go,
     /// Fetched over TFTP, `bootelf`.
@@ -89,11 +93,13 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Bootm => How::Bootm { at: at()?, tree: None },
         Via::BootmTree(tree) => {
             let at = at()?;
-            // The next MiB behind the image; both are copied before anything is entered.
-            let behind = (u64::from(at) + image.len() as u64).next_multiple_of(0x10_0000);
-            let behind =
-                u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))?;
-            How::Bootm { at, tree: Some((behind, tree)) }
+            How::Bootm { at, tree: Some((behind(at, image.len())?, tree)) }
+        }
+        Via::Booti => How::Booti { at: at()?, tree: None },
+        Via::BootiTree(tree) => {
+            let at = at()?;
+            // Behind all that the image's header asks for; 32 MiB are more than any kernel here needs beyond its file.
+            How::Booti { at, tree: Some((behind(at, image.len() + (32 << 20))?, tree)) }
         }
         Via::Go => How::Go { at: at()? },
         Via::Bootelf => How::Bootelf { at: at()? },
@@ -101,8 +107,14 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Direct | Via::Kexec(_) => return Err(Failure::new("a direct start needs no bootloader")),
     };
     let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
-    let plan = uboot::stage(&wanted, &mut |name, bytes| rig.stage(name, bytes))?;
+    let plan = uboot::stage(&facts, &wanted, &mut |name, bytes| rig.stage(name, bytes))?;
     let console = rig.console()?;
     uboot::attach(console, &facts)?;
     uboot::start(console, &facts, &plan)
+}
+
+/// The next MiB behind an image; both are copied before anything is entered.
+fn behind(at: u32, size: usize) -> Result<u32> {
+    let behind = (u64::from(at) + size as u64).next_multiple_of(0x10_0000);
+    u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))
 }

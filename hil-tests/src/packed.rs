@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use stoop::image::{self, Built};
+use stoop::input::Arch;
 use stoop::layout::PAGE;
 use stoop::plan::{Plan, Request};
 use stoop::simulate::{self, Booted, Entry, Input, Outcome};
@@ -118,6 +119,12 @@ impl Booting {
             simulated.entry, simulated.slot, simulated.verdict
         );
         differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
+        // An arm64 bootloader's tree is not what `simulate` was given in its place.
+        let arm64 = packed.plan.arch() == Arch::Arm64;
+        if packed.plan.dtb.is_some() || !arm64 {
+            let tree = seen.sum("fdt").map(|sum| sum.size as usize);
+            differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
+        }
         match (&packed.plan.rootfs, simulated.phram) {
             (Some(rootfs), Some(phram)) => {
                 let alias = phram.alias.map_or(0, u32::from);
@@ -129,7 +136,8 @@ impl Booting {
                 bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
                 let sum = Sum { size: bytes.len() as u32, crc: Crc32::new().of(&bytes) };
                 differences.unless_equal("the root device's bytes", &seen.sum("root/data"), &Some(sum));
-                let reserved = format!("reserved mem: 0x{start:08x}..0x{:08x}", start + size - 1);
+                let digits = if arm64 { 16 } else { 8 };
+                let reserved = format!("reserved mem: 0x{start:0digits$x}..0x{:0digits$x}", start + size - 1);
                 differences.unless_equal("the kernel's line on the console", &self.line(&reserved), &reserved);
             }
             (None, None) => {}
@@ -171,6 +179,8 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
         }
         Via::BootmTree(tree) => Entry::Uhi(tree.clone()),
+        // U-Boot replaces its bootargs only by some.
+        Via::BootiTree(tree) if line.is_empty() => Entry::Uhi(tree.clone()),
         // argv[0] is the first word.
         Via::Bootelf => match line.split_once(' ') {
             Some((_, rest)) => Entry::Argv(rest.into()),

@@ -4,6 +4,7 @@
 mod fit;
 mod place;
 mod proof;
+mod relative;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use stoop_core::Region;
 
 pub use place::{KernelNeed, Need, Places, Shape, place};
 pub use proof::prove;
+pub use relative::{Placed, Relative, place_relative};
 
 /// KSEG0 and KSEG1 map this much physical memory.
 pub const KSEG_SIZE: usize = crate::board::KSEG_END;

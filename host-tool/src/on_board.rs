@@ -156,6 +156,15 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
             facts.entry = word.and_then(|word| low(word.into()));
             (None, file)
         }
+        Image::Arm64 { .. } => {
+            (facts.form, facts.container) = ("an arm64 Image".into(), Some(Container::Image));
+            // Where its loader would put it is where it was laid out for.
+            if let Some(opened) = &stoop {
+                facts.load = region(Some(opened.load), file.len()).unwrap_or(Region::EMPTY);
+                facts.entry = Some(opened.load);
+            }
+            (None, file)
+        }
         Image::Raw => {
             (facts.form, facts.container) = ("bytes without a header".into(), Some(Container::Raw));
             (None, file)
@@ -169,7 +178,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
             Vec::new()
         }),
     };
-    if !matches!(facts.container, Some(Container::Elf | Container::Raw)) {
+    if !matches!(facts.container, Some(Container::Elf | Container::Raw | Container::Image)) {
         facts.load = region(Some(facts.load.start()), facts.bytes.len()).unwrap_or(Region::EMPTY);
     }
     facts.big_endian = match &stoop {

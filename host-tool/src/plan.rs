@@ -39,6 +39,8 @@ pub enum Format {
     Raw,
     /// For NOR flash: the shim, and one slot by the board's flash map
     Nor,
+    /// arm64 Image, for `booti`, kexec and QEMU
+    Image,
 }
 
 impl Format {
@@ -50,6 +52,7 @@ impl Format {
             Format::Elf => "elf",
             Format::Raw => "raw",
             Format::Nor => "nor",
+            Format::Image => "image",
         }
     }
 
@@ -60,6 +63,7 @@ impl Format {
             Format::Fit => Container::Fit,
             Format::Elf => Container::Elf,
             Format::Raw => Container::Raw,
+            Format::Image => Container::Image,
             Format::Nor => return None,
         })
     }
@@ -307,6 +311,7 @@ impl Plan {
         progress.step("reading the kernel", None);
         let kernel = Kernel::read(&request.kernel, overrides, progress)?;
         same_machine(&kernel, &board, &request.kernel)?;
+        fits_machine(request, &kernel, format.value)?;
         let (initrd, modules) = initrd(request, &kernel, progress)?;
         let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
         let mut warnings = kernel.notes.clone();
@@ -323,10 +328,19 @@ impl Plan {
         };
         let (handoff, handoff_reason, phram) = handoff(request, &board, &kernel, wants, &mut warnings)?;
         let dtb = device_tree(request, &board, handoff.value)?;
-        let facts = dtb.as_ref().map(|dtb| Facts::of(&dtb.value)).transpose()?.unwrap_or_default();
+        let facts = match &dtb {
+            Some(dtb) => Facts::of(&dtb.value)?,
+            // What every arm64 tree has: RAM may end above 4 GiB.
+            None if kernel.arch == Arch::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
+            None => Facts::default(),
+        };
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
-        let (line, line_takes_root) = line(request, dtb.is_some(), &facts)?;
-        warnings.extend(root_warnings(phram.value, dtb.is_some(), line_takes_root));
+        let has_line = dtb.is_some() || kernel.arch == Arch::Arm64;
+        let (line, line_takes_root) = line(request, has_line, &facts)?;
+        if kernel.arch == Arch::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
+            return Err(no_phram_parameter());
+        }
+        warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
         Ok(Plan {
             board,
             kernel,
@@ -376,6 +390,12 @@ impl Plan {
             }
             HandoffKind::Uhi | HandoffKind::Arm64 => false,
         }
+    }
+
+    /// There is a line of our own in front of bootargs: with a packed tree, and on arm64, where the bootloader's tree is
+    /// what boards have.
+    pub fn has_line(&self) -> bool {
+        self.dtb.is_some() || self.arch() == Arch::Arm64
     }
 
     /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
@@ -435,6 +455,7 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
     let written = board.bootloader.containers.first().map(|container| match container {
         Container::Elf => Format::Elf,
         Container::Raw => Format::Raw,
+        Container::Image => Format::Image,
         Container::Fit => Format::Fit,
         // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
         Container::UimageNone | Container::UimageLzma | Container::UimageGzip => Format::Uimage,
@@ -462,6 +483,34 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
         board.name
     ))
     .next("give a kernel that was built for this board's byte order"))
+}
+
+/// What one architecture has and the other has not.
+fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
+    let arm64 = kernel.arch == Arch::Arm64;
+    if arm64 && request.handoff != HandoffWish::Auto {
+        return Err(Failure::usage("an arm64 kernel is called one way only: with its device tree in x0")
+            .next("leave --handoff away"));
+    }
+    if arm64 && request.phram == PhramChoice::Cmdline {
+        return Err(no_phram_parameter());
+    }
+    match (arm64, format) {
+        (true, Format::Nor) => Err(Failure::usage("arm64 bootloaders copy what they start to RAM, whole")
+            .next("pack with `--format image`, and write the file where the bootloader reads it from")),
+        (true, Format::Elf) => Err(Failure::usage("ELF files name addresses, and an arm64 image has none")
+            .next("pack with `--format image`: booti, kexec and QEMU take it")),
+        (false, Format::Image) => {
+            Err(Failure::usage("the format image is arm64's").next("pack with `--format uimage`, elf or raw"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// arch/arm64/mm/ioremap.c: what is RAM is not mapped twice.
+fn no_phram_parameter() -> Failure {
+    Failure::usage("on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)")
+        .next("leave it away: pack puts the root filesystem into the device tree, and the kernel maps it cached")
 }
 
 fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
@@ -510,6 +559,7 @@ fn handoff(
     warnings: &mut Vec<String>,
 ) -> Result<(Chosen<HandoffKind>, String, PhramWish)> {
     let asked = match request.handoff {
+        HandoffWish::Auto if kernel.arch == Arch::Arm64 => Some(HandoffKind::Arm64),
         HandoffWish::Auto => None,
         HandoffWish::Uhi => Some(HandoffKind::Uhi),
         HandoffWish::Argv => Some(HandoffKind::Argv),
@@ -522,7 +572,13 @@ fn handoff(
         board::Handoff::Appended => Some(HandoffKind::Appended),
     };
     let assess = |handoff| preflight::assess(kernel, &Wants { handoff, ..wants });
-    let mut origin = if asked.is_some() { Origin::Flag } else { Origin::Board };
+    let mut origin = if asked == Some(HandoffKind::Arm64) {
+        Origin::Kernel
+    } else if asked.is_some() {
+        Origin::Flag
+    } else {
+        Origin::Board
+    };
     let mut assessment = assess(asked.or(default));
     if asked.is_none() && (default.is_none() || assessment.refusal().is_some()) {
         let other = assess(None);
@@ -559,6 +615,11 @@ fn device_tree(request: &Request, board: &Board, handoff: HandoffKind) -> Result
     }
     if let Some(dtb) = &board.dtb {
         return Ok(Some(Chosen { value: dtb.bytes.to_vec(), origin: Origin::Board }));
+    }
+    if handoff == HandoffKind::Arm64 && board.qemu.is_some() {
+        // The bootloader always passes one: booti starts nothing without. QEMU's describes the machine; on a router it may be
+        // the bootloader's own, of no use to Linux.
+        return Ok(None);
     }
     if handoff == HandoffKind::Argv {
         return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));

@@ -8,7 +8,7 @@ use stoop_core::manifest::HandoffKind;
 
 use crate::Failure;
 use crate::input::codec::Codec;
-use crate::input::{Kernel, rootfs::SquashfsInfo};
+use crate::input::{Arch, Kernel, rootfs::SquashfsInfo};
 use crate::kconfig::{Kconfig, Value};
 use platform::Platform;
 pub use rules::{SETS, Set, set};
@@ -246,13 +246,15 @@ pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramWish, Requirement) {
 
 /// Looks at everything that `wants` needs, and chooses what it leaves open.
 pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
+    let only = (kernel.arch == Arch::Arm64).then_some(HandoffKind::Arm64);
     let by_name = |name: &str| set(name).map(|set| apply(set, kernel, wants, true));
     let mut requirements = Vec::new();
 
-    let handoff = match wants.handoff {
+    let handoff = match wants.handoff.or(only) {
         Some(kind) => {
             requirements.extend(by_name(handoff_name(kind)));
-            Some((kind, "asked for".to_owned()))
+            let reason = if only.is_some() { "arm64 kernels have no other" } else { "asked for" };
+            Some((kind, reason.to_owned()))
         }
         None => {
             let tried: Vec<_> =

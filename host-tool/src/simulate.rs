@@ -2,9 +2,12 @@
 
 mod memory;
 
+use stoop_core::abi::Abi;
+use stoop_core::arm64::Arm64;
 use stoop_core::bytes::words;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{HandoffKind, Kind, Manifest};
+use stoop_core::fdt::Additions;
+use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::names::Name;
@@ -23,9 +26,9 @@ pub enum Entry {
     /// Registers of zeros.
     #[default]
     None,
-    /// argc and argv as U-Boot's bootm makes them of its bootargs.
+    /// argc and argv as U-Boot's bootm makes them of its bootargs; on arm64 a device tree that has only these bootargs.
     Argv(Vec<u8>),
-    /// A device tree (UHI).
+    /// A device tree (UHI, arm64).
     Uhi(Vec<u8>),
 }
 
@@ -41,12 +44,12 @@ pub struct Input {
 /// How the kernel is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Called {
-    /// `uhi`, `argv` or `appended`.
+    /// `uhi`, `argv`, `appended` or `arm64`.
     pub kind: &'static str,
     /// Physical.
     pub entry_point: usize,
-    /// a0 to a3.
-    pub registers: [u32; 4],
+    /// a0 to a3, or x0 to x3.
+    pub registers: [u64; 4],
     /// The strings that a2 points to when the kernel is called with argc, argv and env.
     pub env: Vec<Vec<u8>>,
 }
@@ -115,13 +118,14 @@ pub fn run_from_flash(file: &[u8], input: &Input, flash: &[u8]) -> Result<Outcom
 }
 
 fn on(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Result<Outcome> {
-    match image.note.big_endian {
-        true => run_on::<true>(image, input, flash),
-        false => run_on::<false>(image, input, flash),
+    match image.machine {
+        Machine::MipsBe => run_on::<Mips<true>>(image, input, flash),
+        Machine::MipsLe => run_on::<Mips<false>>(image, input, flash),
+        Machine::Arm64 => run_on::<Arm64>(image, input, flash),
     }
 }
 
-fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Result<Outcome> {
+fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Result<Outcome> {
     let crc = Crc32::new();
     let params = match image.params(&crc) {
         Ok(params) => params,
@@ -135,8 +139,10 @@ fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input, flash: Option<&[u8
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
         content[at - window.start()..][..bytes.len()].copy_from_slice(bytes);
     }
-    let mut board = Board::new(params.ram(), window, image.note.run, content);
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
+    // On MIPS the shim moves to its run address, on arm64 it runs where it is.
+    let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
+    let mut board = Board::new(params.ram(), window, run, content);
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
         board.put(at, bytes).ok_or_else(|| {
@@ -150,22 +156,22 @@ fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input, flash: Option<&[u8
             .next("load the image where it was packed for")
         })?;
     }
-    let registers = enter::<BIG>(&mut board, image, params.ram(), &input.entry)?;
-    let loader = Loader { image: image.load.wrapping_add(offset), run: image.note.run };
+    let registers = enter::<A>(&mut board, image, params.ram(), &input.entry)?;
+    let loader = Loader { image: image.load.wrapping_add(offset), run };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = Vec::new();
-    let prepared =
-        prepare::<Mips<BIG>, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
-            failed.push((char::from(slot), *error));
-        });
+    let prepared = prepare::<A, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
+        failed.push((char::from(slot), *error));
+    });
     let result = match prepared {
         Ok((handoff, report)) => {
-            Ok(booted::<BIG>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)
+            Ok(booted::<A>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)
         }
         Err(error) => Err(error),
     };
     let mut warnings = Vec::new();
     if let Entry::Argv(line) = &input.entry
+        && A::MACHINE != Machine::Arm64
         && uboot::argv(line).len() > uboot::BOOTM_WORDS
     {
         warnings.push(format!("U-Boot itself passes only the first {} words of its bootargs", uboot::BOOTM_WORDS));
@@ -177,7 +183,7 @@ fn run_on<const BIG: bool>(image: &Opened<'_>, input: &Input, flash: Option<&[u8
 }
 
 /// Puts what the bootloader passes into memory, and gives its registers.
-fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
+fn enter<A: Abi>(board: &mut Board, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
     let room = |size: usize| {
         let size = size.next_multiple_of(BOOTLOADER_GRAIN) + BOOTLOADER_GRAIN;
         let taken = image.pieces.iter().filter_map(|(at, bytes)| Region::new(*at, bytes.len()));
@@ -197,7 +203,16 @@ fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, en
         Entry::Uhi(tree) => {
             let at = room(tree.len())?;
             board.put(at, tree).ok_or_else(lost)?;
+            if A::MACHINE == Machine::Arm64 {
+                return Ok([at, 0, 0, 0]);
+            }
             Ok([-2i32 as u32 as usize, kseg0(at), 0, 0])
+        }
+        Entry::Argv(line) if A::MACHINE == Machine::Arm64 => {
+            let tree = with_bootargs(line)?;
+            let at = room(tree.len())?;
+            board.put(at, &tree).ok_or_else(lost)?;
+            Ok([at, 0, 0, 0])
         }
         Entry::Argv(line) => {
             let words = uboot::argv(line);
@@ -214,7 +229,7 @@ fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, en
             let mut block: Vec<u8> = Vec::new();
             for pointer in &pointers {
                 let word = *pointer as u32;
-                block.extend_from_slice(&if BIG { word.to_be_bytes() } else { word.to_le_bytes() });
+                block.extend_from_slice(&if A::BIG_ENDIAN { word.to_be_bytes() } else { word.to_le_bytes() });
             }
             block.extend_from_slice(&strings);
             board.put(at, &block).ok_or_else(lost)?;
@@ -224,32 +239,41 @@ fn enter<const BIG: bool>(board: &mut Board, image: &Opened<'_>, ram: Region, en
     }
 }
 
-fn booted<const BIG: bool>(
+/// A tree with bootargs and nothing else: U-Boot's booti puts its variable there and leaves the rest (boot/fdt_support.c:
+/// fdt_chosen).
+fn with_bootargs(line: &[u8]) -> Result<Vec<u8>> {
+    // An empty variable is none, and leaves the tree as it is.
+    let what = Additions { cells: [2, 2], line: (!line.is_empty()).then_some(line), ..Additions::default() };
+    let mut tree = vec![0; line.len() + 4096];
+    let size = what.encode(&mut tree).ok_or_else(|| Failure::new("the bootloader's device tree cannot be made"))?;
+    tree.truncate(size);
+    Ok(tree)
+}
+
+fn booted<A: Abi>(
     board: &Board,
     loader: &Loader,
     slots: &[stoop_core::params::SlotAt],
     handoff: &Handoff,
     report: &Report,
 ) -> Result<Booted> {
-    use stoop_core::abi::Abi;
     let gone = || Failure::new("the simulation lost what it has just written").next("report this");
     let slot = slots.iter().find(|slot| slot.name == report.slot).ok_or_else(gone)?;
     let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
     // A payload may have been delivered over the manifest: then it says nothing any more, but the kernel does not ask.
-    let manifest =
-        Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, Mips::<BIG>::MACHINE, &Crc32::new())
-            .map_err(|_| gone())?;
+    let manifest = Manifest::check(board.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &Crc32::new())
+        .map_err(|_| gone())?;
     let tree = board.read(handoff.tree).ok_or_else(gone)?.to_vec();
     let facts = Facts::of(&tree)?;
     let cmdline = facts.bootargs.clone().unwrap_or_default();
     let mut env = Vec::new();
     if !manifest.payload(Kind::Env as usize).place.is_empty() {
         let [argc, argv, list, _] = handoff.registers;
-        let arguments = strings::<BIG>(board, argv).ok_or_else(gone)?;
+        let arguments = strings(board, argv, A::BIG_ENDIAN).ok_or_else(gone)?;
         if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {
             return Err(Failure::new("argv and the final device tree have different lines").next("report this"));
         }
-        env = strings::<BIG>(board, list).ok_or_else(gone)?;
+        env = strings(board, list, A::BIG_ENDIAN).ok_or_else(gone)?;
     }
     let payload = |kind: Kind| manifest.payload(kind as usize);
     let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree)];
@@ -268,7 +292,7 @@ fn booted<const BIG: bool>(
         handoff: Called {
             kind: handoff_name(manifest.handoff()),
             entry_point: handoff.entry_point,
-            registers: handoff.registers.map(|register| register as u32),
+            registers: handoff.registers.map(|register| register as u64),
             env,
         },
         phram,
@@ -278,12 +302,12 @@ fn booted<const BIG: bool>(
 }
 
 /// The strings of a list of pointers that ends with NULL, as the kernel reads them.
-fn strings<const BIG: bool>(board: &Board, list: usize) -> Option<Vec<Vec<u8>>> {
+fn strings(board: &Board, list: usize, big_endian: bool) -> Option<Vec<Vec<u8>>> {
     let mut pointers = board.from(physical(list as u32)?)?.chunks_exact(4);
     let mut strings = Vec::new();
     loop {
         let mut pointer = [0];
-        words(&mut pointer, pointers.next()?, BIG)?;
+        words(&mut pointer, pointers.next()?, big_endian)?;
         if pointer == [0] {
             return Some(strings);
         }
@@ -302,7 +326,7 @@ pub fn handoff_name(kind: u8) -> &'static str {
 fn named_in_the_tree(facts: &Facts) -> Option<PhramAt> {
     facts.aliases.iter().find_map(|(name, path)| {
         let alias = name.strip_prefix("mtd")?.parse().ok()?;
-        let node = path.strip_prefix("/reserved-memory/").filter(|node| node.starts_with("phram@"))?;
+        let node = path.strip_prefix("/reserved-memory/").filter(|node| node.split('@').next() == Some("phram"))?;
         let (_, range) = facts.reserved.iter().find(|(name, _)| name == node)?;
         let region = Region::between(usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?)?;
         Some(PhramAt { region, alias: Some(alias) })

@@ -1,7 +1,7 @@
-//! The boot path. Start code: `arch/mips/start.S`; every decision: `stoop_core::prepare`.
+//! The boot path. Start code: `arch/*/start.S`; every decision: `stoop_core::prepare`.
 #![no_std]
 #![no_main]
-#![feature(asm_experimental_arch)]
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 
 mod arch;
 mod console;
@@ -20,11 +20,13 @@ use memory::BoardMemory;
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
-    let crc = Crc32::new();
-    let params = match Params::check(memory::params(), arch::Abi::BIG_ENDIAN, &crc) {
-        Ok(params) => params,
-        Err(error) => return error.number(),
-    };
+    let mut crc = Crc32::BLANK;
+    crc.fill();
+    let mut params = Params::new(memory::params());
+    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &crc) {
+        return error.number();
+    }
+    arch::cache(params.ram(), memory::run_region());
     let mut console = Console::new(&params);
     let mut memory = BoardMemory::new(&params);
     // SAFETY: the only call, and `main` is called once.

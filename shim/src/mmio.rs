@@ -4,10 +4,13 @@ use stoop_core::params::{Led, Uart, UartKind};
 
 use crate::arch;
 
-/// 16550 registers: transmit holding, line status and its bit "transmit holding register empty".
-const NS16550_THR: usize = 0;
+/// The register that transmits, of both kinds.
+const DATA: usize = 0;
+/// 16550: line status, in which this bit says "transmit holding register empty".
 const NS16550_LSR: usize = 5;
-const NS16550_THRE: u32 = 0x20;
+/// PL011: flags (UARTFR, at 0x18), in which the same bit says "transmit FIFO full".
+const PL011_FR: usize = 6;
+const READY_OR_FULL: u32 = 0x20;
 
 /// A transmitter that stays busy this long is not there; the bootloader's speed sends a character in far less.
 const PATIENCE: u32 = 200_000;
@@ -36,14 +39,16 @@ fn write(address: usize, width: u8, value: u32) {
 /// Sends one character; gives up when the transmitter never gets ready.
 pub fn transmit(uart: &Uart, byte: u8) -> Option<()> {
     let register = |number: usize| uart.address.wrapping_add(number << (uart.shift & 7));
-    if uart.kind != UartKind::Ns16550 {
-        return None;
-    }
+    let (status, ready) = match uart.kind {
+        UartKind::Ns16550 => (NS16550_LSR, READY_OR_FULL),
+        UartKind::Pl011 if arch::PL011 => (PL011_FR, 0),
+        _ => return None,
+    };
     let mut patience = PATIENCE;
-    while read(register(NS16550_LSR), uart.width) & NS16550_THRE == 0 {
+    while read(register(status), uart.width) & READY_OR_FULL != ready {
         patience = patience.checked_sub(1)?;
     }
-    write(register(NS16550_THR), uart.width, u32::from(byte));
+    write(register(DATA), uart.width, u32::from(byte));
     Some(())
 }
 

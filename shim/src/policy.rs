@@ -27,12 +27,12 @@ impl OutputPin for LedPin<'_> {
     }
 }
 
-/// Waits by the CPU's counter as if it ran at 256 ticks a microsecond: near enough for eyes on cores of 400 to 900 MHz.
+/// Waits by the CPU's counter as if a tick took what the architecture says: near enough for eyes.
 struct Counter;
 
 impl DelayNs for Counter {
     fn delay_ns(&mut self, ns: u32) {
-        let (start, ticks) = (arch::count(), ns >> 2);
+        let (start, ticks) = (arch::count(), ns >> arch::TICK);
         while arch::count().wrapping_sub(start) < ticks {}
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn request(place: &Path, hash: &str, endian: Endian, flavour: Flavour
 }
 
 /// The source tree, without what no MIPS build reads: two thirds of its bytes.
-fn unpack(place: &Path, tree: &Path) -> Result<()> {
+pub(super) fn unpack(place: &Path, tree: &Path) -> Result<()> {
     if tree.exists() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ fn unpack(place: &Path, tree: &Path) -> Result<()> {
 }
 
 /// The tree's next flavour would change what is a second name of its files.
-fn copy_results(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_results(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from).map_err(|error| Failure::io(from, &error))? {
         let from = entry.map_err(|error| Failure::io(from, &error))?.path();
         let to = to.join(from.file_name().unwrap_or_default());
@@ -115,7 +115,7 @@ fn copy_results(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Says now and then what the build is at.
-struct Beat {
+pub(super) struct Beat {
     begun: Instant,
     told: Instant,
 }

@@ -1,5 +1,6 @@
 //! The lab: what the tests boot. [`build`] makes it in the cache, [`Lab`] finds it there.
 
+pub mod arm64;
 mod kernel;
 mod oracle;
 mod roots;
@@ -266,6 +267,7 @@ pub fn build() -> Result<Lab> {
     for endian in Endian::ALL {
         kernel::build(&place, endian)?;
     }
+    arm64::build(&place)?;
     Lab::open()
 }
 

@@ -23,32 +23,39 @@ pub const BIG_CRC: u32 = 0x900a_10d3;
 
 /// Where an endianness's files belong.
 pub(super) fn folder(place: &Path, endian: Endian) -> Result<PathBuf> {
-    let key = cache::key(&[RECIPE, &init_bytes(endian)?]);
-    Ok(place.join(format!("root-{}-{key}", endian.tag())))
+    Ok(place.join(format!("root-{}-{}", endian.tag(), key(&init_bytes(endian)?))))
+}
+
+/// What a folder with this init has in its name.
+pub(super) fn key(init: &[u8]) -> String {
+    cache::key(&[RECIPE, init])
 }
 
 /// Builds them when they are missing.
 pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
-    let folder = folder(place, endian)?;
+    build_in(place, &folder(place, endian)?, endian.tag(), &init_bytes(endian)?)
+}
+
+/// Builds them with this init in this folder when it is missing.
+pub(super) fn build_in(place: &Path, folder: &Path, name: &str, init: &[u8]) -> Result<()> {
     if folder.exists() {
         return Ok(());
     }
-    run::step(&format!("lab: root file systems {}", endian.tag()), || {
-        let init = init_bytes(endian)?;
-        cache::folder(&folder, |draft| {
+    run::step(&format!("lab: root file systems {name}"), || {
+        cache::folder(folder, |draft| {
             let tree = tempfile::tempdir_in(place).map_err(|error| Failure::io(place, &error))?;
             for name in ["dev", "proc", "sys"] {
                 cache::create_dir(&tree.path().join(name))?;
             }
-            cache::write(&tree.path().join("sbin/init"), &init)?;
+            cache::write(&tree.path().join("sbin/init"), init)?;
             cache::write(&tree.path().join("big"), &noise(BIG_SIZE))?;
             let mut squash = run::command("mksquashfs");
             squash.arg(tree.path()).arg(draft.join("root.squashfs"));
             squash.args(["-comp", "xz", "-all-root", "-all-time", "0", "-mkfs-time", "0", "-root-mode", "755"]);
             squash.args(["-no-progress", "-quiet", "-processors", "1"]);
             run::logged(&mut squash, &place.join("log/squashfs"))?;
-            cache::write(&draft.join("initramfs.cpio.gz"), &initramfs(&init)?)?;
-            cache::write(&draft.join("init"), &init)
+            cache::write(&draft.join("initramfs.cpio.gz"), &initramfs(init)?)?;
+            cache::write(&draft.join("init"), init)
         })
     })
 }

@@ -1,20 +1,21 @@
 //! PID 1 of the lab: mounts what it reads, prints what the kernel saw as checked lines (see `line`), and reboots. The
 //! modules of a bundle are loaded before and unloaded behind that.
-#![cfg_attr(target_arch = "mips", no_std, no_main, feature(asm_experimental_arch))]
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 mod line;
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 mod modules;
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 mod path;
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 mod see;
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 mod sys;
 
 /// Where the kernel's entry lands.
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 extern "C" fn main() -> ! {
     sys::silence_kernel();
     for (kind, target) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devtmpfs", c"/dev")] {
@@ -37,15 +38,15 @@ extern "C" fn main() -> ! {
     sys::reboot(see::wanted_end())
 }
 
-#[cfg(target_arch = "mips")]
+#[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     sys::File::STDOUT.write(b"stoop-lab-init: panic\n");
     sys::reboot(sys::End::PowerOff)
 }
 
-#[cfg(not(target_arch = "mips"))]
+#[cfg(not(target_os = "none"))]
 fn main() {
-    eprintln!("stoop-lab-init runs as PID 1 on MIPS only: `cargo ci lab` builds it");
+    eprintln!("stoop-lab-init runs as PID 1 in the lab only: `cargo ci lab` builds it");
     std::process::exit(2);
 }

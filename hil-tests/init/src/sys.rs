@@ -1,78 +1,21 @@
-//! Linux system calls of the o32 ABI (arch/mips/kernel/syscalls/syscall_o32.tbl): the only unsafe code of this program.
+//! Linux system calls: the only unsafe code of this program. The architectures' own files have numbers and the call.
 
-use core::arch::{asm, global_asm};
 use core::ffi::CStr;
 
-// The kernel enters with the stack pointer at argc; nothing above it is needed, so the frame only keeps the ABI's
-// 16 bytes of argument space. `noreorder` because the delay slot is ours.
-global_asm!(
-    ".globl __start",
-    ".set push",
-    ".set noreorder",
-    "__start:",
-    "addiu $sp, $sp, -32",
-    "jal {main}",
-    "move $ra, $zero",
-    ".set pop",
-    main = sym crate::main,
-);
+#[cfg_attr(target_arch = "mips", path = "sys/mips.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "sys/aarch64.rs")]
+mod arch;
 
-const EXIT: u32 = 4001;
-const READ: u32 = 4003;
-const WRITE: u32 = 4004;
-const OPEN: u32 = 4005;
-const CLOSE: u32 = 4006;
-const MOUNT: u32 = 4021;
-const SYNC: u32 = 4036;
-const MKDIR: u32 = 4039;
-const UMOUNT2: u32 = 4052;
-const IOCTL: u32 = 4054;
-const REBOOT: u32 = 4088;
-const SYSLOG: u32 = 4103;
-const DELETE_MODULE: u32 = 4129;
-const GETDENTS64: u32 = 4219;
-const FINIT_MODULE: u32 = 4348;
-const STATX: u32 = 4366;
+use arch::{
+    CLOSE, DELETE_MODULE, DIRECTORY, EXIT, FINIT_MODULE, GETDENTS64, IOCTL, MKDIRAT, MOUNT, OPENAT, READ, REBOOT,
+    STATX, SYNC, SYSLOG, UMOUNT2, WRITE, call,
+};
 
 /// A negative errno, from a call that failed.
 pub type Errno = i32;
 
-/// One call. A failure is told by a3, its errno is in v0.
-///
-/// # Safety
-/// What the call reads and writes through pointer arguments must be valid for it.
-unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, Errno> {
-    let [a0, a1, a2, a3, a4] = a;
-    let value: usize;
-    let failed: usize;
-    // SAFETY: the fifth argument goes to 16($sp) of a frame made here; clobbers are those of the o32 system call
-    // convention. The pointers are the caller's promise.
-    unsafe {
-        asm!(
-            "addiu $sp, $sp, -32",
-            "sw $8, 16($sp)",
-            "syscall",
-            "addiu $sp, $sp, 32",
-            inlateout("$2") number as usize => value,
-            in("$4") a0,
-            in("$5") a1,
-            in("$6") a2,
-            inlateout("$7") a3 => failed,
-            inlateout("$8") a4 => _,
-            lateout("$3") _,
-            lateout("$9") _,
-            lateout("$10") _,
-            lateout("$11") _,
-            lateout("$12") _,
-            lateout("$13") _,
-            lateout("$14") _,
-            lateout("$15") _,
-            lateout("$24") _,
-            lateout("$25") _,
-        );
-    }
-    if failed == 0 { Ok(value) } else { Err(-(value as i32)) }
-}
+/// Paths count from the working directory.
+const AT_FDCWD: usize = -100i32 as isize as usize;
 
 /// An open file; closed by [`File::close`], or by the end of the program.
 #[derive(Clone, Copy)]
@@ -82,10 +25,10 @@ impl File {
     /// What the kernel opened for PID 1.
     pub const STDOUT: File = File(1);
 
-    /// Opens with the flags O_RDONLY, 0, or O_RDWR, 2, and O_DIRECTORY, 0x10000 here.
+    /// Opens with the flags O_RDONLY, 0, or O_RDWR, 2, and O_DIRECTORY.
     fn open(path: &CStr, flags: usize) -> Result<File, Errno> {
         // SAFETY: the path is NUL-terminated and only read.
-        unsafe { call(OPEN, [path.as_ptr() as usize, flags, 0, 0, 0]) }.map(File)
+        unsafe { call(OPENAT, [AT_FDCWD, path.as_ptr() as usize, flags, 0, 0]) }.map(File)
     }
 
     /// For reading.
@@ -100,7 +43,7 @@ impl File {
 
     /// To list it.
     pub fn directory(path: &CStr) -> Result<File, Errno> {
-        Self::open(path, 0x10000)
+        Self::open(path, DIRECTORY)
     }
 
     /// How many bytes were read; 0 at the end.
@@ -168,7 +111,7 @@ pub fn unmount(target: &CStr) -> Result<(), Errno> {
 /// Makes a directory, mode 0755.
 pub fn make_directory(path: &CStr) -> Result<(), Errno> {
     // SAFETY: a NUL-terminated string, only read.
-    unsafe { call(MKDIR, [path.as_ptr() as usize, 0o755, 0, 0, 0]) }.map(|_| ())
+    unsafe { call(MKDIRAT, [AT_FDCWD, path.as_ptr() as usize, 0o755, 0, 0]) }.map(|_| ())
 }
 
 /// Unloads a module that nobody uses; with O_NONBLOCK, 0x80 here, it does not wait until that is so.
@@ -180,7 +123,6 @@ pub fn unload_module(name: &CStr) -> Result<(), Errno> {
 /// Major and minor number of the device that holds `path`.
 pub fn device_of(path: &CStr) -> Result<(u32, u32), Errno> {
     let mut stat = [0u32; 64];
-    const AT_FDCWD: usize = -100i32 as usize;
     // SAFETY: struct statx has 256 bytes, as the array has.
     unsafe { call(STATX, [AT_FDCWD, path.as_ptr() as usize, 0, 0, stat.as_mut_ptr() as usize]) }?;
     // stx_dev_major and stx_dev_minor are at 0x88 and 0x8c.

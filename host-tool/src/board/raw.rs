@@ -136,6 +136,7 @@ pub(super) struct Bootloader {
     pub(super) flash_command: Option<String>,
     #[serde(default)]
     pub(super) bootm_dtb: bool,
+    pub(super) own_dtb: Option<String>,
     pub(super) tftp_address: Option<usize>,
     pub(super) staging: Option<Range>,
     pub(super) reserved_top: usize,

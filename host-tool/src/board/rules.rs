@@ -57,7 +57,7 @@ impl Rules<'_> {
         self.bootloader_leaves_ram(ram);
         self.kernels_fit(arch, ram, &load_addresses);
         self.uart_is_possible(uart);
-        self.policy_is_possible(policy, reset.is_some(), flash.is_some());
+        self.policy_is_possible(arch, policy, reset.is_some(), flash.is_some());
         self.tftp_address_is_free(arch, ram);
         self.staging_is_ram(ram, staging);
         self.limits_are_not_zero();
@@ -93,7 +93,7 @@ impl Rules<'_> {
             reset,
             led,
             defaults: Defaults {
-                policy: policy.map_or_else(|| default_policy(reset.is_some(), flash.is_some()), core_policy),
+                policy: policy.map_or_else(|| default_policy(arch, reset.is_some(), flash.is_some()), core_policy),
                 handoff: form.defaults.handoff.or(family.defaults.handoff).unwrap_or_default(),
                 phram: form.defaults.phram.or(family.defaults.phram).unwrap_or_default(),
             },
@@ -105,6 +105,7 @@ impl Rules<'_> {
                 vendor_container: bootloader.vendor_container.clone(),
                 flash_command: bootloader.flash_command.clone(),
                 bootm_dtb: bootloader.bootm_dtb,
+                own_dtb: bootloader.own_dtb.clone(),
                 tftp_address: bootloader.tftp_address,
                 staging,
                 reserved_top: bootloader.reserved_top,
@@ -223,7 +224,7 @@ impl Rules<'_> {
         }
     }
 
-    fn policy_is_possible(&mut self, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
+    fn policy_is_possible(&mut self, arch: Arch, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
         match policy {
             Some(raw::Policy::Reset) if !has_reset => {
                 self.problem(
@@ -232,7 +233,14 @@ impl Rules<'_> {
                     "add `reset`, or use `return`",
                 );
             }
-            Some(raw::Policy::Halt) if has_flash => {
+            Some(raw::Policy::Return) if !arch.is_mips() => {
+                self.problem(
+                    "defaults.policy",
+                    "return, but on arm64 U-Boot takes itself apart before it starts a kernel",
+                    "use `reset`, or `halt` when no reset register is known",
+                );
+            }
+            Some(raw::Policy::Halt) if has_flash && arch.is_mips() => {
                 self.problem(
                     "defaults.policy",
                     "halt on a board that boots from flash hides the vendor's failsafe",
@@ -277,8 +285,8 @@ impl Rules<'_> {
 
     fn qemu_has_the_ram(&mut self, ram: Region) {
         let Some(qemu) = &self.file.form.qemu else { return };
-        if qemu.memory.checked_mul(0x10_0000).is_none_or(|bytes| bytes < ram.end()) {
-            let fact = format!("{} MiB, but the board's RAM ends at {:#x}", qemu.memory, ram.end());
+        if qemu.memory.checked_mul(0x10_0000).is_none_or(|bytes| bytes < ram.size()) {
+            let fact = format!("{} MiB, but the board has {:#x} bytes of RAM", qemu.memory, ram.size());
             self.problem("qemu.memory", fact, "give QEMU at least the board's RAM");
         }
     }
@@ -339,12 +347,12 @@ impl Rules<'_> {
     }
 }
 
-/// Resetting lets the vendor's failsafe run; without a known register the bootloader's `go` gets control back.
-fn default_policy(has_reset: bool, has_flash: bool) -> Policy {
+/// Resetting lets the vendor's failsafe run; without a known register the bootloader's `go` gets control back, on MIPS.
+fn default_policy(arch: Arch, has_reset: bool, has_flash: bool) -> Policy {
     match (has_reset, has_flash) {
         (true, _) => Policy::Reset,
-        (false, true) => Policy::Return,
-        (false, false) => Policy::Halt,
+        (false, true) if arch.is_mips() => Policy::Return,
+        (false, _) => Policy::Halt,
     }
 }
 

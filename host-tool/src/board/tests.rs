@@ -150,7 +150,7 @@ fn each_mistake_has_its_own_message() {
         (
             "[led]",
             "[qemu]\nbinary = \"q\"\nmachine = \"m\"\ncpu = \"c\"\nmemory = 64\nnetwork = \"n\"\n[led]",
-            "t.toml:13: qemu.memory: 64 MiB, but the board's RAM ends at 0x8000000 | give QEMU at least the board's RAM\n",
+            "t.toml:13: qemu.memory: 64 MiB, but the board has 0x8000000 bytes of RAM | give QEMU at least the board's RAM\n",
         ),
         (
             "chip = \"AR9344\"",
@@ -307,10 +307,15 @@ fn every_embedded_board_is_right_and_found_by_name_and_alias() {
             assert!(words.insert(alias.clone()), "{alias} is not unique");
             assert_eq!(load(alias).expect("an alias").name, board.name);
         }
-        assert!(!board.load_addresses.is_empty() && !board.sources.is_empty(), "{}", board.name);
-        assert_ne!(policy_name(board.defaults.policy), "halt", "{}", board.name);
+        assert_eq!(board.load_addresses.is_empty(), !board.arch.is_mips(), "{}", board.name);
+        assert!(!board.sources.is_empty(), "{}", board.name);
         let flash = board.flash.as_ref().expect("every board has a flash map");
-        assert!(flash.image(None).is_some(), "{}: nowhere to put an image", board.name);
+        // QEMU's virt has no register to reset by, and its U-Boot starts nothing from flash.
+        if board.name != "qemu-virt-arm64" {
+            assert_ne!(policy_name(board.defaults.policy), "halt", "{}", board.name);
+            let ubi = flash.partitions.iter().any(|partition| partition.role == Role::Data);
+            assert!(flash.image(None).is_some() || ubi, "{}: nowhere to put an image", board.name);
+        }
         serde_json::to_value(board).expect("JSON");
     }
 }

@@ -192,6 +192,8 @@ pub struct Bootloader {
     pub flash_command: Option<String>,
     /// `bootm IMAGE - DTB` works.
     pub bootm_dtb: bool,
+    /// What to type for the device tree that it has itself, such as `${fdtcontroladdr}`; booti wants one.
+    pub own_dtb: Option<String>,
     /// Where `tftpboot` puts a file without harm, as typed.
     pub tftp_address: Option<usize>,
     /// RAM that it copies the flash image to before it starts it.
@@ -241,6 +243,8 @@ pub enum Container {
     Elf,
     /// Bytes in RAM, by `go`.
     Raw,
+    /// arm64 Image, by `booti`.
+    Image,
 }
 
 /// The flash chip that the bootloader starts from.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Manifest};
+use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::params::{CookieRule, Params};
-use stoop_core::{Region, mips::kseg0};
 
 use super::explain::put;
 use super::pack::{amount, codec_name, rule_name};
@@ -20,7 +20,7 @@ use crate::{Failure, Result, board, device_tree, modules};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, FIT, ELF or raw
+    /// The image: uImage, FIT, ELF, raw or arm64 Image
     image: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -120,7 +120,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
         "format": opened.format.name(),
         "size": size,
         "big-endian": opened.note.big_endian,
-        "load-address": kseg0(opened.load),
+        "load-address": opened.typed(opened.load),
         "slot": opened.flash.map(|flash| json!({
             "name": char::from(flash.slot).to_string(),
             "start": flash.at,
@@ -139,7 +139,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "cookie": {"rule": rule(params), "text": shown(params.cookie()), "keep": keep(params)},
         })),
         "handoff": manifest.as_ref().map(|manifest| handoff_name(manifest.handoff())),
-        "entry-point": manifest.as_ref().map(|manifest| kseg0(manifest.entry_point())),
+        "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
         "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
         "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
             additions.into_iter().map(|(path, value)| json!({"path": path, "value": value})).collect::<Vec<_>>()
@@ -154,9 +154,17 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
     let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
     let mut text = String::new();
     let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
-    let order = if opened.note.big_endian { "big-endian" } else { "little-endian" };
-    line("image", format!("{}, MIPS {order}, {}", opened.format.name(), amount(size)));
-    line("load address", format!("0x{:08x}, which is the entry point too", kseg0(opened.load)));
+    let machine = match opened.machine {
+        Machine::MipsBe => "MIPS big-endian",
+        Machine::MipsLe => "MIPS little-endian",
+        Machine::Arm64 => "arm64",
+    };
+    line("image", format!("{}, {machine}, {}", opened.format.name(), amount(size)));
+    let chosen = match opened.machine {
+        Machine::Arm64 => ", or wherever the loader puts it",
+        _ => "",
+    };
+    line("load address", format!("0x{:08x}, which is the entry point too{chosen}", opened.typed(opened.load)));
     if let Some(flash) = opened.flash {
         let rootfs = match flash.rootfs.is_empty() {
             true => String::new(),
@@ -166,7 +174,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("slot", format!("{slot}, 0x{:x} bytes of flash at 0x{:08x}{rootfs}", flash.size, flash.at));
     }
     let (run, variant) = (opened.note.run, opened.note.variant);
-    let start = kseg0(run.start());
+    let start = opened.typed(run.start());
     line(
         "shim",
         format!(
@@ -185,7 +193,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), rule(params)));
     }
     if let Some(manifest) = &manifest {
-        let entry = kseg0(manifest.entry_point());
+        let entry = opened.typed(manifest.entry_point());
         line("handoff", format!("{} to 0x{entry:08x}", handoff_name(manifest.handoff())));
         if let Some(modules) = modules(opened, manifest) {
             let file = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();

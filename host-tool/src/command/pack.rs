@@ -27,7 +27,7 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
     #[arg(long, value_name = "NAME|FILE")]
     board: String,
-    /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, arm64 Image, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
     /// The configuration it was built with, if neither the kernel nor its package has it
@@ -42,7 +42,7 @@ pub struct Args {
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
     dtb: Option<PathBuf>,
-    /// Pack no device tree: the bootloader passes one
+    /// Pack no device tree: the bootloader passes one (QEMU's arm64: the default)
     #[arg(long, conflicts_with = "dtb")]
     bootloader_dtb: bool,
     /// A squashfs, to be the root filesystem in RAM
@@ -187,7 +187,7 @@ fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
             booted.handoff.entry_point, built.entry_point
         )));
     }
-    if plan.dtb.is_some() && booted.cmdline != built.line {
+    if plan.has_line() && booted.cmdline != built.line {
         return Err(report(format!("its command line is {:?}", shown(&booted.cmdline))));
     }
     Ok(outcome.warnings)
@@ -221,8 +221,13 @@ fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let at = plan.board.typed(built.places.download);
     let fetch = format!("tftpboot 0x{at:08x} {name}");
+    let tree = plan.board.bootloader.own_dtb.as_ref().map_or(String::new(), |tree| format!(" - {tree}"));
     match plan.format.value {
-        Format::Uimage | Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
+        Format::Uimage => vec![fetch, format!("bootm 0x{at:08x}{tree}")],
+        // With a tree of its own U-Boot may look for it in the FIT, unless a configuration is named.
+        Format::Fit if !tree.is_empty() => vec![fetch, format!("bootm 0x{at:08x}#stoop{tree}")],
+        Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
+        Format::Image => vec![fetch, format!("booti 0x{at:08x}{tree}")],
         Format::Raw => vec![fetch, format!("go 0x{at:08x}")],
         Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
         // Not started but written: see `flashing`.
@@ -346,7 +351,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         let (count, size) = (modules.order.len(), amount(modules.archive_bytes));
         line("modules", format!("{count} of {} in the initrd, {size}: they fit {}", modules.version, modules.symbols));
     }
-    let cmdline = if plan.dtb.is_some() { shown(&built.line) } else { "from the bootloader's device tree".into() };
+    let cmdline = if plan.has_line() { shown(&built.line) } else { "from the bootloader's device tree".into() };
     line("command line", cmdline);
 
     text += "\npayload   codec     stored    decoded   crc         goes to\n";

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
+use stoop_core::manifest::Machine;
 
 use crate::board::{self, Board};
 use crate::image::{self, nor::Map};
@@ -19,16 +20,16 @@ use crate::{Failure, Result};
 /// How the image is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Via {
-    /// By U-Boot from the emulated flash, which fetches it over TFTP: bootm, bootelf or go
+    /// By U-Boot from the emulated flash, which fetches it over TFTP: bootm, booti, bootelf or go
     Uboot,
-    /// By QEMU itself (-kernel): ELF only, arguments up to 255 bytes
+    /// By QEMU itself (-kernel): ELF with arguments up to 255 bytes, or arm64 Image
     Direct,
 }
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, FIT, ELF or raw
+    /// The image: uImage, FIT, ELF, raw or arm64 Image
     image: PathBuf,
     /// The board to play; without it, the one that the image was packed for
     #[arg(long, value_name = "NAME|FILE")]
@@ -107,8 +108,8 @@ pub fn run(args: &Args) -> Result<()> {
             watch(&mut board, args.until.as_deref(), deadline)
         }
         Via::Direct => {
-            if !matches!(image, Image::Elf { .. }) {
-                return Err(Failure::usage("QEMU itself starts ELF files only")
+            if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
+                return Err(Failure::usage("QEMU itself starts ELF files and arm64 Images only")
                     .next("pack with `--format elf`, or start it with `--via uboot`"));
             }
             let mut board = Emulator::new(target, options)?;
@@ -156,6 +157,7 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
     Ok(match image {
         Image::Uimage { .. } | Image::Fit { .. } => How::Bootm { at, tree: None },
         Image::Elf { .. } => How::Bootelf { at },
+        Image::Arm64 { .. } => How::Booti { at, tree: None },
         Image::Raw => How::Go { at },
     })
 }
@@ -163,14 +165,19 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
 /// The board that QEMU plays and the image is for: its params name the board's console. A kernel that nobody packed only has
 /// a byte order.
 fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
-    let packed = image::open(bytes)
-        .ok()
-        .and_then(|opened| Some((opened.note.big_endian, opened.params(&Crc32::new()).ok()?.uart())));
+    let packed =
+        image::open(bytes).ok().and_then(|opened| Some((opened.machine, opened.params(&Crc32::new()).ok()?.uart())));
     let fits = |board: &Board| {
         let big_endian = board.arch.is_big_endian();
+        let machine = match board.arch {
+            board::Arch::MipsBe => Machine::MipsBe,
+            board::Arch::MipsLe => Machine::MipsLe,
+            board::Arch::Arm64 => Machine::Arm64,
+        };
         match (packed, image) {
-            (Some(packed), _) => packed == (big_endian, board.uart),
-            (None, Image::Elf { little_endian, .. }) => *little_endian != big_endian,
+            (Some(packed), _) => packed == (machine, board.uart),
+            (None, Image::Elf { little_endian, .. }) => *little_endian != big_endian && board.arch.is_mips(),
+            (None, Image::Arm64 { .. }) => machine == Machine::Arm64,
             _ => false,
         }
     };
@@ -182,6 +189,12 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
 
 fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
     let little = !board.arch.is_big_endian();
+    let arm64 = matches!(image, Image::Arm64 { .. });
+    if arm64 == board.arch.is_mips() && (arm64 || matches!(image, Image::Elf { .. })) {
+        let name = if arm64 { "an arm64 Image" } else { "a MIPS ELF file" };
+        return Err(Failure::usage(format!("{name} does not run on the board {}", board.name))
+            .next("name the board it was packed for"));
+    }
     match image {
         Image::Elf { little_endian, .. } if *little_endian != little => {
             let name = |little| if little { "little" } else { "big" };

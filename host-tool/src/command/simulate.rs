@@ -4,21 +4,23 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use stoop_core::manifest::Machine;
+
 use super::explain::put;
 use super::files;
 use crate::input::{dtb, read_file};
 use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
-use crate::{Failure, Result};
+use crate::{Failure, Result, shim_image};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image: uImage, FIT, ELF or raw
+    /// The image: uImage, FIT, ELF, raw or arm64 Image
     image: PathBuf,
-    /// The bootargs that the bootloader passes, as U-Boot's bootm does
+    /// The bootargs that the bootloader passes, as U-Boot's bootm or booti does
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     args: Option<String>,
-    /// The device tree that the bootloader passes (UHI), with its bootargs
+    /// The device tree that the bootloader passes (UHI, arm64), with its bootargs
     #[arg(long, value_name = "DTB", conflicts_with = "args")]
     uhi: Option<PathBuf>,
     /// Where the bootloader puts the image, if not where it was packed for
@@ -46,7 +48,8 @@ pub fn run(args: &Args) -> Result<()> {
         (None, Some(path)) => Entry::Uhi(dtb::read(path)?),
         (None, None) => Entry::None,
     };
-    let load = args.load_address.map(physical).transpose()?;
+    let arm64 = shim_image::machine(&file) == Some(Machine::Arm64);
+    let load = args.load_address.map(|at| if arm64 { Ok(at as usize) } else { physical(at) }).transpose()?;
     let outcome =
         simulate::run(&file, &Input { entry, load }).map_err(|failure| failure.within(args.image.display()))?;
     for warning in &outcome.warnings {
@@ -130,13 +133,16 @@ fn text(outcome: &Outcome, memory: bool) -> String {
     }
     let Ok(booted) = &outcome.result else { return text };
     let [a0, a1, a2, a3] = booted.handoff.registers;
+    let (entry_point, first) = match booted.handoff.kind {
+        "arm64" => (booted.handoff.entry_point, 'x'),
+        _ => (stoop_core::mips::kseg0(booted.handoff.entry_point), 'a'),
+    };
     text += &format!("command line {}\n", shown(&booted.cmdline));
     text += &format!("verdict      {} (entry: {})\n", booted.verdict, booted.entry);
     text += &format!("slot         {}\n", booted.slot);
     text += &format!(
-        "handoff      {} to 0x{:08x}, a0..a3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",
+        "handoff      {} to 0x{entry_point:08x}, {first}0..{first}3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",
         booted.handoff.kind,
-        stoop_core::mips::kseg0(booted.handoff.entry_point)
     );
     for string in &booted.handoff.env {
         text += &format!("environment  {}\n", shown(string));

@@ -15,8 +15,12 @@ use crate::{Failure, Result};
 pub const UIMAGE_HEADER: usize = 64;
 const UIMAGE_MAGIC: u32 = 0x2705_1956;
 const UIMAGE_NAME: usize = 32;
-/// IH_OS_LINUX, IH_ARCH_MIPS, IH_TYPE_KERNEL, IH_COMP_NONE.
-const UIMAGE_KIND: [u8; 4] = [5, 5, 2, 0];
+/// IH_OS_LINUX; IH_ARCH_MIPS or IH_ARCH_ARM64; IH_TYPE_KERNEL, IH_COMP_NONE.
+fn uimage_kind(arch: Arch) -> [u8; 4] {
+    [5, if arch == Arch::Arm64 { UIMAGE_ARM64 } else { 5 }, 2, 0]
+}
+
+const UIMAGE_ARM64: u8 = 22;
 /// o32 ABI, MIPS32 release 2, no reordering: what 32-bit MIPS kernels and loaders expect.
 const ELF_FLAGS: u32 = 0x7000_1001;
 
@@ -27,9 +31,9 @@ const ELF_FLAGS: u32 = 0x7000_1001;
 /// More bytes than the container can name.
 pub(super) fn wrap(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
     match plan.format.value {
-        Format::Raw => Ok(pieces.swap_remove(0).1),
-        Format::Uimage => uimage(&name(plan), head.start(), &pieces.swap_remove(0).1),
-        Format::Fit => fit::write(&name(plan), head.start(), &pieces.swap_remove(0).1),
+        Format::Raw | Format::Image => Ok(pieces.swap_remove(0).1),
+        Format::Uimage => uimage(&name(plan), plan.arch(), typed(plan, head.start())?, &pieces.swap_remove(0).1),
+        Format::Fit => fit::write(&name(plan), plan.arch(), typed(plan, head.start())?, &pieces.swap_remove(0).1),
         Format::Elf => elf_file(plan, head, pieces),
         Format::Nor => unreachable!("a flash image is no container, see nor.rs"),
     }
@@ -38,15 +42,16 @@ pub(super) fn wrap(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>)
 /// Most bytes of a container beside its data.
 pub(super) const ROOM: usize = if fit::ROOM > UIMAGE_HEADER { fit::ROOM } else { UIMAGE_HEADER };
 
-/// The shim alone, for flash: named by the tool's version, so that the same shim makes the same bytes for every kernel.
+/// The shim alone, for flash of MIPS boards: named by the tool's version, so that the same shim makes the same bytes for every kernel.
 ///
 /// # Errors
 /// As for [`wrap`].
 pub(super) fn of_boot(container: Container, load: usize, data: &[u8]) -> Result<Vec<u8>> {
     let name = concat!("stoop ", env!("CARGO_PKG_VERSION"));
+    let entry = stoop_core::mips::kseg0(load) as u32;
     match container {
-        Container::Fit => fit::write(name, load, data),
-        _ => uimage(name, load, data),
+        Container::Fit => fit::write(name, Arch::MipsBe, entry, data),
+        _ => uimage(name, Arch::MipsBe, entry, data),
     }
 }
 
@@ -55,18 +60,26 @@ fn name(plan: &Plan) -> String {
     format!("stoop {}", plan.kernel.version.as_deref().unwrap_or("Linux"))
 }
 
-fn uimage(name: &str, load: usize, data: &[u8]) -> Result<Vec<u8>> {
+/// An address as bootm wants it.
+fn typed(plan: &Plan, address: usize) -> Result<u32> {
+    u32::try_from(plan.board.typed(address)).map_err(|_| {
+        Failure::new(format!("the container cannot name the load address 0x{address:x}"))
+            .next("pack with `--format image`")
+    })
+}
+
+/// `entry` is the load address too, as typed.
+fn uimage(name: &str, arch: Arch, entry: u32, data: &[u8]) -> Result<Vec<u8>> {
     let size = u32::try_from(data.len()).map_err(|_| {
         Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
             .next("give a smaller root filesystem")
     })?;
-    let entry = stoop_core::mips::kseg0(load) as u32;
     let mut file = Vec::with_capacity(UIMAGE_HEADER + data.len());
     // The time is zero: the same inputs make the same file.
     for word in [UIMAGE_MAGIC, 0, 0, size, entry, entry, checksum(data)] {
         file.extend_from_slice(&word.to_be_bytes());
     }
-    file.extend_from_slice(&UIMAGE_KIND);
+    file.extend_from_slice(&uimage_kind(arch));
     file.extend(name.bytes().take(UIMAGE_HEADER - UIMAGE_NAME - 1));
     file.resize(UIMAGE_HEADER, 0);
     let sum = checksum(&file).to_be_bytes();
@@ -150,7 +163,10 @@ pub(crate) fn uimage_header(file: &[u8]) -> Option<UimageHeader> {
     let mut header = file.get(..UIMAGE_HEADER)?.to_vec();
     header[4..8].fill(0);
     Some(UimageHeader {
-        load: stoop_core::mips::physical(word(16)?)?,
+        load: match header[29] {
+            UIMAGE_ARM64 => word(16)? as usize,
+            _ => stoop_core::mips::physical(word(16)?)?,
+        },
         size: word(12)? as usize,
         header_good: checksum(&header) == word(4)?,
         data_crc: word(24)?,

@@ -5,26 +5,29 @@ use sha1::{Digest, Sha1};
 use vm_fdt::FdtWriter;
 
 use super::checksum;
+use crate::input::Arch;
 use crate::{Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
 pub(super) const ROOM: usize = 0x400;
 
-/// Wraps `data`, which is copied to physical `load` and entered there.
+/// Wraps `data`, which is copied to `load` (as typed) and entered there. Byte orders have no names of their own.
 ///
 /// The hashes are those that every U-Boot with FIT has, and that OpenWrt writes: CRC-32 and SHA-1. SHA-256 is an option that the
 /// vendors' 2018.09 need not have (CONFIG_FIT_ENABLE_SHA256_SUPPORT), and bootm refuses what it cannot compute.
 ///
 /// # Errors
 /// More bytes than a device tree can name.
-pub(super) fn write(name: &str, load: usize, data: &[u8]) -> Result<Vec<u8>> {
-    tree(name, stoop_core::mips::kseg0(load) as u32, data).map_err(|error| {
+pub(super) fn write(name: &str, arch: Arch, load: u32, data: &[u8]) -> Result<Vec<u8>> {
+    // As U-Boot calls them (boot/image.c: uimage_arch).
+    let arch = if arch == Arch::Arm64 { "arm64" } else { "mips" };
+    tree(name, arch, load, data).map_err(|error| {
         Failure::new(format!("the FIT cannot be written with 0x{:x} bytes in it: {error}", data.len()))
             .next("give a smaller root filesystem")
     })
 }
 
-fn tree(name: &str, load: u32, data: &[u8]) -> std::result::Result<Vec<u8>, vm_fdt::Error> {
+fn tree(name: &str, arch: &str, load: u32, data: &[u8]) -> std::result::Result<Vec<u8>, vm_fdt::Error> {
     let mut fit = FdtWriter::new()?;
     let root = fit.begin_node("")?;
     fit.property_string("description", name)?;
@@ -37,7 +40,7 @@ fn tree(name: &str, load: u32, data: &[u8]) -> std::result::Result<Vec<u8>, vm_f
     fit.property_string("description", name)?;
     fit.property("data", data)?;
     fit.property_string("type", "kernel")?;
-    fit.property_string("arch", "mips")?;
+    fit.property_string("arch", arch)?;
     fit.property_string("os", "linux")?;
     fit.property_string("compression", "none")?;
     fit.property_u32("load", load)?;
@@ -76,7 +79,7 @@ mod tests {
     fn what_is_written_reads_back_with_its_hashes() {
         let data: Vec<u8> = (0..10_000u32).map(|number| (number * 7) as u8).collect();
         let name = "stoop 6.12.117-with-the-longest-local-version-that-anybody-has-ever-given-to-a-kernel-release";
-        let file = write(name, 0x100_0000, &data).unwrap();
+        let file = write(name, Arch::MipsBe, 0x8100_0000, &data).unwrap();
         assert!(file.len() - data.len() <= ROOM, "0x{:x}", file.len() - data.len());
         let fit = fit::read(&file).unwrap();
         assert_eq!((fit.configuration, fit.kernel.hashes, fit.size), ("stoop", vec!["crc32", "sha1"], file.len()));

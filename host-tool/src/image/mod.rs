@@ -2,6 +2,7 @@
 //! container around them.
 
 mod argv;
+mod arm64;
 mod codec;
 pub mod container;
 mod fit;
@@ -12,10 +13,13 @@ pub mod open;
 use std::borrow::Cow;
 
 use stoop_core::Region;
+use stoop_core::abi::Abi;
+use stoop_core::arm64::Arm64;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
+use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 use stoop_core::prepare;
 
@@ -39,8 +43,16 @@ const ADDITIONS_SLACK: usize = 256;
 const UNKNOWN_TREE: usize = 0x2_0000;
 /// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
 const UNKNOWN_BSS: usize = 0x20_0000;
-/// The longest command line that the kernel takes, in bytes without NUL (arch/mips/include/uapi/asm/setup.h).
-pub const LONGEST_LINE: usize = 4095;
+/// The longest command line that a MIPS kernel takes, in bytes without NUL.
+pub const LONGEST_LINE: usize = <Mips<true> as Abi>::COMMAND_LINE_SIZE - 1;
+
+/// The longest command line that a kernel takes, in bytes without NUL (its uapi/asm/setup.h: COMMAND_LINE_SIZE).
+pub fn longest_line(arch: Arch) -> usize {
+    match arch {
+        Arch::MipsBe | Arch::MipsLe => LONGEST_LINE,
+        Arch::Arm64 => <Arm64 as Abi>::COMMAND_LINE_SIZE - 1,
+    }
+}
 
 /// A payload as it is packed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -135,6 +147,9 @@ fn flash_budget(plan: &Plan) -> std::result::Result<(&str, usize), &'static str>
 }
 
 fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
+    if plan.arch() == Arch::Arm64 {
+        return arm64::build(plan, kernel);
+    }
     if plan.format.value == Format::Nor {
         return nor::build(plan, kernel);
     }
@@ -312,7 +327,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         shape: match plan.format.value {
             Format::Uimage => Shape::Copied { header: container::UIMAGE_HEADER },
             Format::Fit => Shape::Copied { header: fit::ROOM },
-            Format::Raw => Shape::Direct,
+            Format::Raw | Format::Image => Shape::Direct,
             Format::Elf => Shape::Segments,
             // nor.rs puts the places there.
             Format::Nor => Shape::Flash { load: Region::EMPTY, run: Region::EMPTY },
@@ -327,7 +342,7 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     let (start, size) = (places.rootfs.start(), places.rootfs.size());
     let root =
         |name: String| if plan.line_takes_root { format!("root={name} rootfstype=squashfs") } else { String::new() };
-    if plan.dtb.is_some() {
+    if plan.has_line() {
         let words = match plan.phram.value {
             Phram::Off if plan.rootfs_in == RootfsIn::Flash && plan.rootfs.is_some() => {
                 root(format!("/dev/mtdblock{ALIAS}"))
@@ -348,9 +363,10 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
         let start = stoop_core::mips::kseg0(places.initrd.start()) as u32;
         add_words(&mut line, format!("rd_start=0x{start:08x} rd_size=0x{:08x}", initrd.len()).as_bytes());
     }
-    if line.len() > LONGEST_LINE {
+    let longest = longest_line(plan.arch());
+    if line.len() > longest {
         return Err(Failure::new(format!(
-            "the command line has 0x{:x} bytes, the kernel takes 0x{LONGEST_LINE:x}",
+            "the command line has 0x{:x} bytes, the kernel takes 0x{longest:x}",
             line.len()
         ))
         .next("shorten --cmdline, --append or the device tree's bootargs"));
@@ -389,6 +405,11 @@ fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow<'_, [u8]>>
 
 /// What the final tree has that its base has not.
 fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
+    additions_of(plan, line, places, false).map(|(bytes, _)| bytes)
+}
+
+/// The same, and where there are addresses that count from the image.
+fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Result<(Vec<u8>, [u16; 3])> {
     let packed = plan.dtb.is_some();
     let (initrd, rootfs) = (places.initrd, places.rootfs);
     let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(prepare::PAGE)).unwrap_or(rootfs);
@@ -401,15 +422,16 @@ fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
         // Whether the bootloader's tree has RAM is seen on the board.
         memory: (!packed || plan.facts.memory.is_empty()).then_some(plan.board.ram),
         report: Some(env!("CARGO_PKG_VERSION")),
+        relative,
     };
     let mut bytes = vec![0; line.len() + 4096];
-    let size = what.encode(&mut bytes).ok_or_else(|| {
+    let (size, relative) = what.encode_relative(&mut bytes).ok_or_else(|| {
         let [address, size] = plan.facts.cells;
         Failure::new(format!("the device tree has {address} cells for addresses and {size} for sizes, too few"))
             .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`")
     })?;
     bytes.truncate(size);
-    Ok(bytes)
+    Ok((bytes, relative))
 }
 
 /// Room for the final tree, and behind it the place of the additions.
@@ -479,6 +501,7 @@ fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Li
         handoff: plan.handoff.value,
         tree,
         entry_point: plan.kernel.entry_point as usize,
+        relative: [0; 3],
         payloads,
     }
 }

@@ -121,7 +121,7 @@ impl FlashNote {
 }
 
 /// A shim with params and manifest is smaller than this.
-const SEARCHED: usize = 0x1_0000;
+const SEARCHED: usize = 0x2_0000;
 
 #[cfg(test)]
 mod tests {

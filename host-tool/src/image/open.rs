@@ -26,6 +26,8 @@ pub struct Check {
 /// An image, taken apart.
 #[derive(Clone, Debug)]
 pub struct Opened<'a> {
+    /// What it is for.
+    pub machine: Machine,
     /// Its container.
     pub format: Format,
     /// Where the first byte of `image` goes, physical.
@@ -100,7 +102,10 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
         let fit = fit::read(file)?;
         let kernel = fit.kernel;
         container.push(Check::new("FIT kernel", kernel.wrong.is_empty(), || kernel.wrong.join("; ")));
-        let load = kernel.load.and_then(|load| stoop_core::mips::physical(u32::try_from(load).ok()?));
+        let load = kernel.load.and_then(|load| match shim_image::machine(kernel.data) {
+            Some(Machine::Arm64) => usize::try_from(load).ok(),
+            _ => stoop_core::mips::physical(u32::try_from(load).ok()?),
+        });
         let load = load.ok_or_else(|| {
             Failure::new("the FIT's kernel has no load address in KSEG0 or KSEG1")
                 .next("give a file that `stoop pack` wrote")
@@ -117,17 +122,22 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
         None => Some(file),
     };
     let image = first.unwrap_or_default();
-    let Some((big_endian, _)) = shim_image::mark(image) else {
+    let Some(machine) = shim_image::machine(image) else {
         return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
             .next("give a file that `stoop pack` wrote"));
     };
     let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
-    let note =
-        Note::find(image, big_endian, &Crc32::new()).ok_or_else(|| damaged("the note behind its manifest is gone"))?;
-    let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
+    let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
+        .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
+    let unpacked = match machine {
+        Machine::Arm64 => image.get(..note.unpacked).map(<[u8]>::to_vec),
+        _ => shim_image::unpack(image, note.unpacked),
+    };
+    let unpacked = unpacked.ok_or_else(|| damaged("its shim does not unpack"))?;
+    let format = if format == Format::Raw && machine == Machine::Arm64 { Format::Image } else { format };
     let load = load.unwrap_or(note.load);
-    let pieces = if format == Format::Raw { vec![(load, file)] } else { pieces };
-    Ok(Opened { format, load, image, pieces, note, shim: note.manifest, unpacked, container, flash: None })
+    let pieces = if matches!(format, Format::Raw | Format::Image) { vec![(load, file)] } else { pieces };
+    Ok(Opened { machine, format, load, image, pieces, note, shim: note.manifest, unpacked, container, flash: None })
 }
 
 impl Check {
@@ -176,7 +186,15 @@ impl Opened<'_> {
 
     /// The machine.
     pub fn machine(&self) -> Machine {
-        if self.note.big_endian { Machine::MipsBe } else { Machine::MipsLe }
+        self.machine
+    }
+
+    /// How people type a physical address.
+    pub fn typed(&self, address: usize) -> usize {
+        match self.machine {
+            Machine::Arm64 => address,
+            _ => stoop_core::mips::kseg0(address),
+        }
     }
 
     /// The params block, checked.

@@ -1,4 +1,4 @@
-//! One neutral value for every way a kernel comes: vmlinux, vmlinuz, flat binary, uImage, FIT, Debian package.
+//! One neutral value for every way a kernel comes: vmlinux, vmlinuz, arm64 Image, flat binary, uImage, FIT, Debian package.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::codec::Codec;
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::{Relocation, relocation};
-use super::{Arch, KSEG0_SIZE, be32, deb, elf, find, fit, looks_like, read_file, uimage, zboot};
+use super::{Arch, KSEG0_SIZE, arm64, be32, deb, elf, find, fit, looks_like, read_file, uimage, zboot};
 use crate::kconfig::Kconfig;
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -26,6 +26,8 @@ pub enum Form {
     Flat,
     /// None: only its configuration is known.
     Configuration,
+    /// arm64's own format.
+    Image,
     /// U-Boot's legacy format.
     UImage(Box<Form>),
     /// U-Boot's flattened image tree.
@@ -41,7 +43,7 @@ impl Form {
     pub fn innermost(&self) -> &Form {
         match self {
             Form::UImage(inner) | Form::Fit(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
-            Form::Vmlinux | Form::Vmlinuz | Form::Flat | Form::Configuration => self,
+            Form::Vmlinux | Form::Vmlinuz | Form::Flat | Form::Image | Form::Configuration => self,
         }
     }
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Form {
             Form::Vmlinuz => f.write_str("vmlinuz"),
             Form::Flat => f.write_str("flat binary"),
             Form::Configuration => f.write_str("its configuration alone"),
+            Form::Image => f.write_str("arm64 Image"),
             Form::UImage(inner) => write!(f, "{inner} in a uImage"),
             Form::Fit(inner) => write!(f, "{inner} in a FIT"),
             Form::Deb(inner) => write!(f, "{inner} in a Debian package"),
@@ -85,7 +88,7 @@ pub struct Inner {
     pub codec: Codec,
 }
 
-/// A kernel, wherever it came from. All addresses are physical.
+/// A kernel, wherever it came from. All addresses are physical; those of an arm64 kernel count from a multiple of 2 MiB.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// The machine it is for.
@@ -153,7 +156,7 @@ impl Kernel {
     /// Reads any form of kernel.
     ///
     /// # Errors
-    /// Everything that makes the file no bootable 32-bit MIPS kernel, each with its next step.
+    /// Everything that makes the file no bootable 32-bit MIPS or arm64 kernel, each with its next step.
     pub fn read(path: &Path, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         let within = |failure: Failure| failure.within(path.display());
         let bytes = read_file(path)?;
@@ -178,6 +181,13 @@ impl Kernel {
     fn from_bytes(bytes: Vec<u8>, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         if let Some(failure) = not_yet(&bytes) {
             return Err(failure);
+        }
+        if arm64::is_image(&bytes) {
+            if overrides.load_address.is_some() || overrides.entry_point.is_some() {
+                return Err(Failure::usage("an arm64 Image runs at any multiple of 2 MiB, and says so itself")
+                    .next("leave --load-address and --entry-point away"));
+            }
+            return arm64::read(bytes, overrides.config);
         }
         if bytes.starts_with(b"\x7fELF") {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
@@ -239,9 +249,10 @@ impl Kernel {
 fn not_yet(bytes: &[u8]) -> Option<Failure> {
     let is = |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
     let (fact, next) = if is(4, b"zimg") && is(0, b"MZ") {
-        ("an EFI zboot image, for arm64 or another machine that is not supported yet", "give a 32-bit MIPS kernel")
-    } else if is(56, b"ARM\x64") {
-        ("an arm64 Image: arm64 is not supported yet", "give a 32-bit MIPS kernel")
+        (
+            "an EFI zboot image, which only EFI firmware unpacks",
+            "give arch/arm64/boot/Image or Image.gz of the same build (CONFIG_EFI_ZBOOT=n installs it)",
+        )
     } else if be32(bytes, 0) == Some(super::dtb::MAGIC) && !super::dtb::is_fit(bytes) {
         ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
     } else if is(0, b"hsqs") {
@@ -256,8 +267,7 @@ fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) 
     let header = uimage::read(bytes)?;
     let (load, entry) = (header.load, header.entry);
     let stored = Stored { arch: header.arch, load, entry, codec: header.codec, data: header.data };
-    let raw = stored.raw("uImage", &overrides, progress)?;
-    let mut kernel = finish(raw, overrides.config, progress)?;
+    let mut kernel = stored.kernel("uImage", overrides, progress)?;
     if header.behind > 0 {
         kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
     }
@@ -270,8 +280,7 @@ fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) 
 
 fn from_fit(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
     let fit::Kernel { load, entry, codec, data, arch, notes } = fit::kernel(bytes)?;
-    let raw = Stored { arch, load, entry, codec, data }.raw("FIT", &overrides, progress)?;
-    let mut kernel = finish(raw, overrides.config, progress)?;
+    let mut kernel = Stored { arch, load, entry, codec, data }.kernel("FIT", overrides, progress)?;
     kernel.notes.extend(notes);
     kernel.form = Form::Fit(Box::new(kernel.form));
     Ok(kernel)
@@ -289,12 +298,7 @@ struct Stored<'a> {
 
 impl Stored<'_> {
     /// Decompressed and taken apart; `what` is the container's name.
-    fn raw(&self, what: &str, overrides: &Overrides, progress: &mut dyn Progress) -> Result<Raw> {
-        if self.arch == Some(Arch::Arm64) {
-            return Err(
-                Failure::new(format!("the {what} is for arm64, not supported yet")).next("give a 32-bit MIPS kernel")
-            );
-        }
+    fn kernel(&self, what: &str, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         if overrides.load_address.is_some() || overrides.entry_point.is_some() {
             return Err(Failure::usage(format!(
                 "the {what} says where it belongs: load address 0x{:x}, entry point 0x{:x}",
@@ -309,15 +313,24 @@ impl Stored<'_> {
             }
             None => self.data.to_vec(),
         };
+        let inside = |failure: Failure| failure.within(format!("in the {what}"));
+        if arm64::is_image(&image) {
+            return arm64::read(image, overrides.config).map_err(inside);
+        }
+        if self.arch == Some(Arch::Arm64) {
+            return Err(Failure::new(format!("the {what} is for arm64 and holds {}", looks_like(&image)))
+                .next("give arch/arm64/boot/Image of the kernel's build"));
+        }
         if image.starts_with(b"\x7fELF") {
-            return Ok(from_elf(elf::read(&image).map_err(|failure| failure.within(format!("in the {what}")))?));
+            return finish(from_elf(elf::read(&image).map_err(inside)?), overrides.config, progress);
         }
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
-        from_flat(image, self.load, Some(self.entry)).map_err(|failure| {
+        let raw = from_flat(image, self.load, Some(self.entry)).map_err(|failure| {
             Failure::new(failure.fact())
                 .within(what)
                 .next(format!("build the {what} again with the kernel's own addresses"))
-        })
+        })?;
+        finish(raw, overrides.config, progress)
     }
 }
 
@@ -414,7 +427,7 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
 }
 
 /// The word behind "Linux version ". The banner proper has the build number; other strings look alike.
-fn version(image: &[u8]) -> Option<String> {
+pub(super) fn version(image: &[u8]) -> Option<String> {
     const BANNER: &[u8] = b"Linux version ";
     let mut from = 0;
     while let Some(at) = find(&image[from..], BANNER) {

@@ -91,9 +91,9 @@ pub struct Places {
     pub regions: Vec<Named>,
 }
 
-const ALL: When = When::DOWNLOAD.and(KEPT);
-const KEPT: When = When::SHIM.and(When::HANDOFF).and(When::KERNEL);
-const LOADED: When = When::DOWNLOAD.and(When::SHIM);
+pub(super) const ALL: When = When::DOWNLOAD.and(KEPT);
+pub(super) const KEPT: When = When::SHIM.and(When::HANDOFF).and(When::KERNEL);
+pub(super) const LOADED: When = When::DOWNLOAD.and(When::SHIM);
 
 /// Finds a place for everything, and proves it.
 ///
@@ -106,7 +106,7 @@ pub fn place(need: &Need) -> Result<Places> {
         None => try_place(need, None),
     };
     let mut places = placed?;
-    prove(&places.regions, need.ram)?;
+    prove(&places.regions, reachable(need.ram)?)?;
     places.regions.sort_by_key(|named| (named.region.start(), named.region.end()));
     Ok(places)
 }
@@ -185,11 +185,17 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
 }
 
+/// RAM that KSEG0 reaches.
+fn reachable(ram: Region) -> Result<Region> {
+    Region::between(ram.start(), ram.end().min(KSEG_SIZE))
+        .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))
+}
+
 /// What is not ours to choose.
 fn given(need: &Need) -> Result<Fit> {
-    let ram = Region::between(need.ram.start().max(LOW), need.ram.end().min(KSEG_SIZE))
-        .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))?;
-    let mut fit = Fit { ram, taken: Vec::new() };
+    let ram = reachable(need.ram)?;
+    let fit_ram = Region::between(ram.start().max(LOW), ram.end()).unwrap_or(ram);
+    let mut fit = Fit { ram: fit_ram, taken: Vec::new() };
     let kernel = need.kernel;
     let segments = need.shape == Shape::Segments;
     let mut when = When::SHIM.and(When::HANDOFF);
@@ -214,7 +220,7 @@ fn given(need: &Need) -> Result<Fit> {
     let top = ram.size().min(need.bootloader);
     fit.take(What::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
     // Before anything is placed: what contradicts itself already.
-    prove(&fit.taken, need.ram)?;
+    prove(&fit.taken, ram)?;
     Ok(fit)
 }
 

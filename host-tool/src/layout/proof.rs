@@ -1,6 +1,6 @@
 //! The proof: every region inside RAM, and no two alive at the same time share a byte.
 
-use super::{KSEG_SIZE, Named, What};
+use super::{Named, What};
 use stoop_core::Region;
 
 use crate::{Failure, Result};
@@ -17,16 +17,12 @@ pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
         if named.what == What::Reserved || named.region.is_empty() {
             continue;
         }
-        if named.region.end() > KSEG_SIZE || !ram.contains(&named.region) {
-            return Err(Failure::new(format!(
-                "{named} is not in RAM [0x{:08x}, 0x{:08x})",
-                ram.start(),
-                ram.end().min(KSEG_SIZE)
-            ))
-            .next(match named.what {
-                What::Relocation => STAY,
-                _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
-            }));
+        if !ram.contains(&named.region) {
+            return Err(Failure::new(format!("{named} is not in RAM [0x{:08x}, 0x{:08x})", ram.start(), ram.end()))
+                .next(match named.what {
+                    What::Relocation => STAY,
+                    _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
+                }));
         }
     }
     for (index, first) in regions.iter().enumerate() {

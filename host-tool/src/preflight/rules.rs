@@ -101,6 +101,11 @@ pub static SETS: &[Set] = &[
             Special(special::relocates),
         ],
     },
+    Set {
+        name: "arm64",
+        about: "device tree and command line by the arm64 handoff",
+        rules: &[Special(special::line_from_arm64_tree), Yes(&["OF"], Never, "device trees")],
+    },
     PHRAM_DT,
     PHRAM_CMDLINE,
     Set {

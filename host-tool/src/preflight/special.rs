@@ -2,6 +2,7 @@
 
 use super::platform::TreeFrom;
 use super::{Context, Finding, Level};
+use crate::input::Arch;
 use crate::input::codec::Codec;
 use crate::input::rootfs::Compressor;
 use crate::kconfig::Value;
@@ -81,6 +82,19 @@ pub(super) fn line_from_tree(context: &Context) -> Vec<Finding> {
     }];
     findings.extend(built_in_line(context));
     findings
+}
+
+/// arm64 takes /chosen/bootargs, and CONFIG_CMDLINE only when they are empty, or always (drivers/of/fdt.c:
+/// early_init_dt_scan_chosen).
+pub(super) fn line_from_arm64_tree(context: &Context) -> Vec<Finding> {
+    let (force, value) = ("CMDLINE_FORCE", Value::Yes);
+    vec![match context.config.is_yes(force) {
+        true => Finding::of(Level::No, force, &value, "only CONFIG_CMDLINE counts, whatever is passed")
+            .fix("build the kernel without CONFIG_CMDLINE_FORCE"),
+        false => {
+            Finding::of(Level::Ok, force, &context.config.get(force), "takes the command line from the device tree")
+        }
+    }]
 }
 
 /// The handoff that still works when the command line must come as argv.
@@ -233,7 +247,11 @@ pub(super) fn phram_by_tree(context: &Context) -> Vec<Finding> {
 }
 
 /// The parameter maps memory but keeps nobody out of it.
-pub(super) fn phram_memory(_: &Context) -> Vec<Finding> {
+pub(super) fn phram_memory(context: &Context) -> Vec<Finding> {
+    if context.kernel.arch == Arch::Arm64 {
+        let says = "on arm64 phram.phram= cannot map RAM (arch/arm64/mm/ioremap.c)";
+        return vec![Finding::new(Level::No, "memory", says).fix("use --phram dt")];
+    }
     let says = "its memory must be reserved too: phram.phram= does not";
     vec![
         Finding::new(Level::Warn, "memory", says)
@@ -302,7 +320,7 @@ pub(super) fn initrd_codec(context: &Context) -> Vec<Finding> {
 
 /// kexec_load fails with EINVAL on an SMP kernel whose smp_ops cannot stop the other CPUs (machine_kexec.c).
 pub(super) fn kexec_smp(context: &Context) -> Vec<Finding> {
-    if !context.config.is_yes("SMP") {
+    if !context.config.is_yes("SMP") || context.kernel.arch == Arch::Arm64 {
         return Vec::new();
     }
     const CAN: [&str; 4] = ["MIPS_CPS", "BMIPS_GENERIC", "CAVIUM_OCTEON_SOC", "MACH_LOONGSON64"];

@@ -59,6 +59,8 @@ impl Target {
             patience,
             tftp_address: narrow(tftp_address)?,
             free_end: board.free_ram().end() as u64,
+            kseg0: board.arch.is_mips(),
+            own_tree: board.bootloader.own_dtb.clone(),
         };
         Ok(Target { machine, uboot })
     }
@@ -219,7 +221,7 @@ impl Emulator {
     /// # Errors
     /// As for [`uboot::attach`], [`uboot::stage`] and [`uboot::start`].
     pub fn boot(&mut self, boot: &Boot<'_>) -> Result<()> {
-        let plan = uboot::stage(boot, &mut |name, bytes| put(&self.tftp, name, bytes))?;
+        let plan = uboot::stage(&self.target.uboot, boot, &mut |name, bytes| put(&self.tftp, name, bytes))?;
         let facts = self.target.uboot.clone();
         let console = self.console()?;
         let started = uboot::attach(console, &facts).and_then(|_| uboot::start(console, &facts, &plan));

@@ -32,6 +32,11 @@ pub enum Image {
         /// The first virtual address that its segments fill, and the one behind the last.
         load: Option<(u64, u64)>,
     },
+    /// An arm64 Image (Documentation/arch/arm64/booting.rst).
+    Arm64 {
+        /// Its distance from a multiple of 2 MiB.
+        text_offset: u64,
+    },
     /// Anything else: bytes that run where they are put.
     Raw,
 }
@@ -61,6 +66,11 @@ impl Image {
                 return Err(Failure::new("the FIT's kernel has no 32-bit load address").next("pack it again"));
             };
             return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
+        }
+        if bytes.get(56..60) == Some(b"ARM\x64")
+            && let Some(text_offset) = bytes.get(8..16).and_then(|field| field.try_into().ok())
+        {
+            return Ok(Image::Arm64 { text_offset: u64::from_le_bytes(text_offset) });
         }
         Ok(Image::Raw)
     }

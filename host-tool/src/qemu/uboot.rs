@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Console;
 use super::image::{Image, physical, staging};
 use crate::board::Interrupt;
+use crate::input::{ARM64_ALIGNMENT, fit};
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -25,6 +26,10 @@ pub struct Facts {
     pub tftp_address: u32,
     /// The end of the RAM that it leaves free, physical.
     pub free_end: u64,
+    /// Addresses are typed in KSEG0.
+    pub kseg0: bool,
+    /// What it calls its own device tree; where it has a name, that is passed on.
+    pub own_tree: Option<String>,
 }
 
 impl Facts {
@@ -33,8 +38,17 @@ impl Facts {
     /// # Errors
     /// As for [`staging`].
     pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
-        let at = staging(physical(self.tftp_address.into()), size as u64, image.load_range(), self.free_end)?;
-        Ok(KSEG0 | u32::try_from(at).unwrap_or_default())
+        let mut at = u64::from(self.tftp_address);
+        if self.kseg0 {
+            at = physical(at);
+        }
+        if let Image::Arm64 { text_offset } = image {
+            // Where booti wants it, so that it is not moved: arch/arm/lib/image.c, booti_setup.
+            at = at.saturating_sub(*text_offset).next_multiple_of(ARM64_ALIGNMENT) + text_offset;
+        }
+        let at = staging(at, size as u64, image.load_range(), self.free_end)?;
+        let at = u32::try_from(at).unwrap_or_default();
+        Ok(if self.kseg0 { KSEG0 | at } else { at })
     }
 }
 
@@ -63,6 +77,13 @@ pub enum How<'a> {
     Bootelf {
         /// Where the ELF file is fetched to.
         at: u32,
+    },
+    /// `booti`, the arm64 Image fetched to `at`: entered with a device tree, into which U-Boot has put its bootargs.
+    Booti {
+        /// Where the Image is fetched to.
+        at: u32,
+        /// A device tree and where it is fetched to; without one U-Boot's own.
+        tree: Option<(u32, &'a [u8])>,
     },
     /// This command, for what is in flash; the image is not fetched.
     Command {
@@ -195,11 +216,18 @@ struct File {
 ///
 /// # Errors
 /// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
-pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
+pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
     let mut file = |name: &str, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
-    if matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. }) && words > BOOTM_WORDS {
+    // U-Boot's with FIT_BEST_MATCH look for a configuration with their own device tree, unless one is named.
+    let named = match (&facts.own_tree, fit::read(boot.image)) {
+        (Some(_), Ok(fit)) => format!("#{}", fit.configuration),
+        _ => String::new(),
+    };
+    let own_tree = facts.own_tree.as_deref().map_or(String::new(), |tree| format!(" - {tree}"));
+    let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
+    if as_words && words > BOOTM_WORDS {
         return Err(Failure::usage(format!(
             "U-Boot delivers {BOOTM_WORDS:#x} words of bootargs, these have {words:#x}"
         ))
@@ -211,7 +239,11 @@ pub fn stage(boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
     let (at, image, tree, commands) = match boot.how {
-        How::Bootm { at, tree: None } => (at, Some(boot.image), None, vec![format!("bootm {at:#x}")]),
+        How::Bootm { at, tree: None } => (at, Some(boot.image), None, vec![format!("bootm {at:#x}{named}{own_tree}")]),
+        How::Booti { at, tree: None } => (at, Some(boot.image), None, vec![format!("booti {at:#x}{own_tree}")]),
+        How::Booti { at, tree: Some((tree_at, tree)) } => {
+            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("booti {at:#x} - {tree_at:#x}")])
+        }
         How::Bootm { at, tree: Some((tree_at, tree)) } => {
             (at, Some(boot.image), Some((tree_at, tree)), vec![format!("bootm {at:#x} - {tree_at:#x}")])
         }

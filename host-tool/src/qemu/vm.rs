@@ -39,6 +39,7 @@ impl Vm {
         watch: Watch,
     ) -> Result<Vm> {
         if let Start::Kernel { args: Some(args), .. } = start
+            && machine.machine == "malta"
             && args.len() > super::DIRECT_ARGS_LIMIT
         {
             let (length, limit) = (args.len(), super::DIRECT_ARGS_LIMIT);
@@ -61,7 +62,7 @@ impl Vm {
             .spawn()
             .map_err(|error| {
                 Failure::new(format!("cannot start {}: {error}", machine.binary))
-                    .next("install it (Debian: apt-get install qemu-system-mips)")
+                    .next("install it (Debian: apt-get install qemu-system-mips qemu-system-arm)")
             })?;
         let (Some(from), Some(to)) = (child.stdout.take(), child.stdin.take()) else {
             unreachable!("both were asked for as pipes");

@@ -13,6 +13,8 @@ pub trait Abi {
     const BIG_ENDIAN: bool;
     /// The kernel's COMMAND_LINE_SIZE in bytes, with the NUL.
     const COMMAND_LINE_SIZE: usize;
+    /// The loader chooses where the image runs: addresses in the additions to the device tree count from it.
+    const RELATIVE: bool;
 
     /// Classifies the entry and collects the bootloader's line. Never fails: what makes no sense is no bootargs.
     fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry;

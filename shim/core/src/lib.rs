@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod arm64;
 mod block;
 pub mod bootargs;
 pub mod bytes;

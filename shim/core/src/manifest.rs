@@ -6,8 +6,8 @@
 //! |---|---|
 //! | 0 | magic `STPM` |
 //! | 1 | version (16 bits), length in bytes with its CRC (16 bits) |
-//! | 2 | machine, handoff (a byte each, high one first), spare |
-//! | 3 | spare |
+//! | 2 | machine, handoff (a byte each, high one first); then 16 bits: |
+//! | 2, 3 | three words of the additions, 16 bits each, at which a 64-bit address counts from the image; 0 for none |
 //! | 4, 6 | region for the final device tree: start, size |
 //! | 8 | the kernel's entry point |
 //! | 10… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
@@ -17,7 +17,7 @@
 //!
 //! | word | field |
 //! |---|---|
-//! | 0 | codec; bit 8: source counts from the manifest; bit 9: destination counts from the image |
+//! | 0 | codec; bit 8: source counts from the manifest; bit 9: destination counts from the image (the kernel's bit is also that of words 4 and 12) |
 //! | 1 | CRC-32 of the stored bytes |
 //! | 2, 4 | source: address, stored size |
 //! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
@@ -213,24 +213,37 @@ impl Manifest {
         wide(self.words[word], self.words[word + 1])
     }
 
-    fn region(&self, word: usize) -> Region {
-        Region::stated(self.wide(word), self.wide(word + 2))
-    }
-
     /// How the kernel is called: a [`HandoffKind`].
     pub fn handoff(&self) -> u8 {
         (self.words[2] >> 16) as u8
     }
 
+    /// What counts from the image when the kernel's destination does.
+    fn base(&self) -> usize {
+        if self.words[HEAD] & DESTINATION_RELATIVE != 0 { self.image } else { 0 }
+    }
+
+    /// Adds the image's address to the addresses in the additions that count from it.
+    pub fn relocate(&self, additions: &mut [u8]) {
+        let [_, _, first, others, ..] = self.words;
+        for word in [first & 0xffff, others >> 16, others & 0xffff] {
+            let at = (word as usize).wrapping_mul(4);
+            if at != 0
+                && let Some(field) = additions.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
+            {
+                *field = u64::from_be_bytes(*field).wrapping_add(self.image as u64).to_be_bytes();
+            }
+        }
+    }
+
     /// Room for the final device tree.
     pub fn tree(&self) -> Region {
-        self.region(4)
+        Region::stated(self.wide(4).wrapping_add(self.base()), self.wide(6))
     }
 
     /// Physical address of the kernel's first instruction.
     pub fn entry_point(&self) -> usize {
-        let relative = self.words[HEAD] & DESTINATION_RELATIVE != 0;
-        self.wide(8).wrapping_add(if relative { self.image } else { 0 })
+        self.wide(8).wrapping_add(self.base())
     }
 
     /// One payload, its addresses physical; [`Payload::NONE`] when the image has none of that kind.
@@ -261,7 +274,8 @@ pub struct Entry {
     pub codec: Codec,
     /// `source` counts from the manifest's first byte.
     pub source_relative: bool,
-    /// `destination` counts from the image's first byte, and so does the entry point when it is the kernel.
+    /// `destination` counts from the image's first byte. When it is the kernel's, so do its entry point and the room for the
+    /// final device tree.
     pub destination_relative: bool,
     /// CRC-32 of the stored bytes.
     pub crc: u32,
@@ -284,6 +298,8 @@ pub struct Listing {
     pub tree: Region,
     /// The kernel's first instruction.
     pub entry_point: usize,
+    /// Where the additions have addresses that count from the image, in words; 0 for none.
+    pub relative: [u16; 3],
     /// By [`Kind`].
     pub payloads: [Option<Entry>; PAYLOADS],
 }
@@ -321,7 +337,9 @@ impl Listing {
         }
         words[0] = MAGIC;
         words[1] = u32::from(VERSION) << 16 | SIZE as u32;
-        words[2] = u32::from_be_bytes([self.machine as u8, self.handoff as u8, 0, 0]);
+        let [first, second, third] = self.relative.map(u32::from);
+        words[2] = u32::from_be_bytes([self.machine as u8, self.handoff as u8, 0, 0]) | first;
+        words[3] = second << 16 | third;
         let mut bytes = [0; SIZE];
         let big_endian = self.machine == Machine::MipsBe;
         for (field, word) in bytes.chunks_exact_mut(4).zip(words) {

@@ -43,6 +43,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     const MACHINE: Machine = if BIG { Machine::MipsBe } else { Machine::MipsLe };
     const BIG_ENDIAN: bool = BIG;
     const COMMAND_LINE_SIZE: usize = 4096;
+    const RELATIVE: bool = false;
 
     fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
         let [a0, a1, _, a3] = registers.map(|register| register as u32);

@@ -180,6 +180,9 @@ fn write_tree<A: Abi, M: Memory>(
         return Err(Error::new(Code::NotRam, Subject::Dtb, room.start()));
     };
     let (out, additions) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
+    if A::RELATIVE {
+        manifest.relocate(additions);
+    }
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();

@@ -108,7 +108,7 @@ fn a_manifest_comes_back_for_every_machine() {
         let bytes = listing(machine).encode(&crc);
         let manifest = Manifest::check(&bytes, 0x9000, 0x8000, machine, &crc).unwrap();
         assert_eq!(manifest.handoff(), HandoffKind::Argv as u8);
-        assert_eq!(manifest.tree(), region(0x11_0000, 0x2000));
+        assert_eq!(manifest.tree(), region(0x11_8000, 0x2000), "relative as the kernel is");
         assert_eq!(manifest.entry_point(), 0x8040, "relative as the kernel is");
         let kernel = Payload {
             codec: 0,

@@ -4,4 +4,8 @@
 #[path = "mips/mod.rs"]
 mod selected;
 
-pub use selected::{Abi, Frame, count, hand_off, mmio, physical, pointer};
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64/mod.rs"]
+mod selected;
+
+pub use selected::{Abi, Frame, PL011, TICK, cache, count, hand_off, mmio, physical, pointer};

@@ -41,16 +41,25 @@ pub struct Additions<'a> {
     pub memory: Option<Region>,
     /// The node /chosen/stoop, with this version.
     pub report: Option<&'a str>,
+    /// The addresses of `initrd` and `phram` count from the image, whose place the board knows: they take two cells, and
+    /// the node has no address in its name.
+    pub relative: bool,
 }
 
 impl Additions<'_> {
     /// Writes the tree to the front of `out`, and gives its size in bytes, a multiple of 8. `None` when `out` is too small,
     /// cells are not 1 or 2, or an address needs two cells and has one.
     pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
+        self.encode_relative(out).map(|(size, _)| size)
+    }
+
+    /// As [`Additions::encode`], and the numbers of the words at which addresses count from the image, 0 for none.
+    pub fn encode_relative(&self, out: &mut [u8]) -> Option<(usize, [u16; 3])> {
         let room = out.len();
-        let mut encoder = Encoder { out: Output::new(out), taken: MEMORY, fits: true };
+        let mut encoder = Encoder { out: Output::new(out), taken: MEMORY, fits: true, relative: [0; 3] };
+        encoder.fits = !self.relative || self.phram.is_none() || self.cells[0] == 2;
         encoder.blob(self);
-        (encoder.fits && encoder.out.len <= room).then_some(encoder.out.len)
+        (encoder.fits && encoder.out.len <= room).then_some((encoder.out.len, encoder.relative))
     }
 }
 
@@ -59,6 +68,7 @@ struct Encoder<'o> {
     /// Words modulo 32 at which no other node may begin.
     taken: u32,
     fits: bool,
+    relative: [u16; 3],
 }
 
 impl Write for Encoder<'_> {
@@ -88,15 +98,21 @@ impl Encoder<'_> {
         }
         if let Some((phram, _)) = what.phram {
             self.begin(format_args!("aliases"));
-            let path = format_args!("/reserved-memory/phram@{:x}\0", phram.start());
-            self.property(b"", |encoder| encoder.print(path));
+            self.property(b"", |encoder| match what.relative {
+                true => encoder.print(format_args!("/reserved-memory/phram\0")),
+                false => encoder.print(format_args!("/reserved-memory/phram@{:x}\0", phram.start())),
+            });
             self.end();
             self.begin(format_args!("reserved-memory"));
             self.counts(cells);
             self.property(b"ranges\0", |_| {});
-            self.begin(format_args!("phram@{:x}", phram.start()));
+            match what.relative {
+                true => self.begin(format_args!("phram")),
+                false => self.begin(format_args!("phram@{:x}", phram.start())),
+            }
             self.property(b"compatible\0", |encoder| encoder.out.bytes(b"phram\0"));
             self.property(b"label\0", |encoder| encoder.out.bytes(b"rootfs\0"));
+            self.counts_from_image(what.relative);
             self.region(phram, cells);
             self.end();
             self.end();
@@ -138,8 +154,10 @@ impl Encoder<'_> {
         }
         if let Some(initrd) = what.initrd {
             // Linux takes as many cells as the property has (drivers/of/fdt.c, early_init_dt_check_for_initrd).
-            let cells = if initrd.end() >> 16 >> 16 == 0 { 1 } else { 2 };
+            let cells = if initrd.end() >> 16 >> 16 == 0 && !what.relative { 1 } else { 2 };
+            self.counts_from_image(what.relative);
             self.property(b"linux,initrd-start\0", |encoder| encoder.number(initrd.start(), cells));
+            self.counts_from_image(what.relative);
             self.property(b"linux,initrd-end\0", |encoder| encoder.number(initrd.end(), cells));
         }
         if let Some(version) = what.report {
@@ -154,6 +172,14 @@ impl Encoder<'_> {
             self.end();
         }
         self.end();
+    }
+
+    /// The next property begins with an address that counts from the image: behind tag, length and name.
+    fn counts_from_image(&mut self, relative: bool) {
+        if relative && let Some(free) = self.relative.iter_mut().find(|word| **word == 0) {
+            *free = u16::try_from(self.out.len / 4 + 3).unwrap_or(0);
+            self.fits &= *free != 0;
+        }
     }
 
     fn counts(&mut self, [address, size]: [usize; 2]) {

@@ -113,6 +113,7 @@ pub fn entry(source: Region, bytes: &[u8], destination: Option<Region>, memory_s
 }
 
 pub const NO_PAYLOADS: Listing = Listing {
+    relative: [0; 3],
     machine: Machine::MipsLe,
     handoff: HandoffKind::Uhi,
     tree: Region::EMPTY,
@@ -143,6 +144,7 @@ pub fn additions(dtb: &[u8]) -> Vec<u8> {
         phram: Some((region(ROOTFS_AT, 0x1000), 7)),
         memory: Some(region(0, 0x40_0000)),
         report: Some("9.8.7"),
+        relative: false,
     };
     let mut bytes = vec![0; 0x2000];
     let size = what.encode(&mut bytes).expect("there is room");

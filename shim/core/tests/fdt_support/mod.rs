@@ -88,6 +88,7 @@ pub fn additions(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
         initrd: edits.initrd,
         phram: edits.phram,
         memory: edits.memory,
+        relative: false,
         report: edits.report.map(|report| report.version),
     };
     let mut bytes = vec![0; 0x4000];

@@ -10,7 +10,7 @@
 
 use core::arch::{asm, global_asm};
 
-use stoop_core::{mips, squeeze};
+use stoop_core::{Region, mips, squeeze};
 
 global_asm!(
     include_str!("start.S"),
@@ -30,6 +30,12 @@ global_asm!(
 
 /// The kernel's and bootloader's conventions for this endianness.
 pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
+
+/// No board has one.
+pub const PL011: bool = false;
+
+/// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
+pub const TICK: u32 = 2;
 
 /// What start.S saved, in its order.
 #[repr(C)]
@@ -74,6 +80,9 @@ pub fn physical(pointer: usize) -> usize {
 pub fn mmio(physical: usize) -> *mut u8 {
     mips::kseg1(physical) as *mut u8
 }
+
+/// KSEG0 is cached from the first instruction on.
+pub fn cache(_ram: Region, _run: Region) {}
 
 /// Cleans the caches and calls the kernel.
 pub fn hand_off(entry_point: usize, registers: &[usize; 4]) -> ! {

@@ -1,0 +1,45 @@
+//! arm64: a device tree in x0 and nothing else (Documentation/arch/arm64/booting.rst).
+//!
+//! The bootloader's bootargs are those in its tree. With a packed tree they count by the cookie rule and extend the packed
+//! tree's own. Without one the bootloader's tree is the base of the final one, but its bootargs are no part of that: they
+//! are still what the bootloader says, and pass only if they hold the cookie or none is required. Otherwise a vendor's
+//! `root=` would come back by the very tree that was to be kept.
+
+use crate::abi::Abi;
+use crate::bootargs::{Entry, Line};
+use crate::fdt::Tree;
+use crate::manifest::{Machine, Manifest};
+use crate::memory::Memory;
+use crate::names::Name;
+use crate::{Region, Result};
+
+/// arm64, little-endian.
+pub struct Arm64;
+
+impl Abi for Arm64 {
+    const MACHINE: Machine = Machine::Arm64;
+    const BIG_ENDIAN: bool = false;
+    const COMMAND_LINE_SIZE: usize = 2048;
+    const RELATIVE: bool = true;
+
+    fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
+        // x0 may be anything: 0, or argc from U-Boot's `go`. Its alignment does not matter here: the final tree is a new one.
+        let [at, ..] = registers;
+        let mut tree = Tree::new(memory.from(at).unwrap_or(&[]));
+        if tree.read().is_err() {
+            return Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
+        }
+        let fits = line.extend_from_slice(tree.bootargs()).is_ok();
+        Entry { kind: Name::Uhi, tree: Region::stated(at, tree.size()), too_long: !fits }
+    }
+
+    fn leave<M: Memory>(
+        _manifest: &Manifest,
+        tree: Region,
+        _line: usize,
+        _registers: &[usize; 4],
+        _memory: &mut M,
+    ) -> Result<[usize; 4]> {
+        Ok([tree.start(), 0, 0, 0])
+    }
+}

@@ -1,0 +1,127 @@
+//! arm64's own: a device tree in x0, and an image whose addresses count from wherever the loader put it.
+
+mod common;
+
+use common::{Machinery, NO_PAYLOADS, entry, region};
+use stoop_core::abi::Abi;
+use stoop_core::arm64::Arm64;
+use stoop_core::bootargs::Line;
+use stoop_core::crc32::Crc32;
+use stoop_core::fdt::{Additions, Merge};
+use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
+use stoop_core::names::Name;
+
+/// A tree with bootargs, as the additions write one.
+fn tree(line: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; 8192];
+    let what = Additions { cells: [2, 2], line: Some(line), ..Additions::default() };
+    let size = what.encode(&mut bytes).expect("there is room");
+    bytes.truncate(size);
+    bytes
+}
+
+fn enter(board: &Machinery, x0: usize) -> (Name, usize, String, bool) {
+    let mut line = Line::new();
+    let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &mut line);
+    (entry.kind, entry.tree.start(), String::from_utf8_lossy(&line).into_owned(), entry.too_long)
+}
+
+#[test]
+fn x0_is_a_tree_at_any_alignment_or_nothing() {
+    let mut board = Machinery::new();
+    for at in [0x2_0000, 0x2_0004, 0x2_0001] {
+        board.put(at, &tree(b"liminix a=1"));
+        assert_eq!(enter(&board, at), (Name::Uhi, at, "liminix a=1".into(), false));
+    }
+    for garbage in [0, 1, 3, 0x3000, board.run.start(), board.ram.len(), usize::MAX, usize::MAX - 7] {
+        assert_eq!(enter(&board, garbage), (Name::None, 0, String::new(), false), "0x{garbage:x}");
+    }
+}
+
+#[test]
+fn a_tree_with_a_huge_size_and_little_in_it_is_read_and_one_that_passes_ram_is_none() {
+    let mut board = Machinery::new();
+    let mut huge = tree(b"liminix");
+    huge[4..8].copy_from_slice(&0x10_0000u32.to_be_bytes());
+    board.put(0x2_0000, &huge);
+    assert_eq!(enter(&board, 0x2_0000).0, Name::Uhi);
+    huge[4..8].copy_from_slice(&0x7fff_0000u32.to_be_bytes());
+    board.put(0x2_0000, &huge);
+    assert_eq!(enter(&board, 0x2_0000).0, Name::None);
+}
+
+#[test]
+fn a_line_longer_than_any_is_refused() {
+    let mut board = Machinery::new();
+    board.put(0x2_0000, &tree(&[b'a'; 4096]));
+    assert_eq!(enter(&board, 0x2_0000), (Name::Uhi, 0x2_0000, String::new(), true));
+}
+
+/// The manifest at 0x9000 of an image at `image`, with the additions' relative words.
+fn manifest(image: usize, relative: [u16; 3]) -> Manifest {
+    let crc = Crc32::new();
+    let mut listing = NO_PAYLOADS;
+    (listing.machine, listing.handoff, listing.relative) = (Machine::Arm64, HandoffKind::Arm64, relative);
+    let mut kernel = entry(region(0x150, 0x30), b"x", Some(region(0x2000, 0x60)), 0x80);
+    kernel.destination_relative = true;
+    listing.payloads[Kind::Kernel as usize] = Some(kernel);
+    Manifest::check(&listing.encode(&crc), 0x9000, image, Machine::Arm64, &crc).expect("a sound manifest")
+}
+
+#[test]
+fn addresses_in_the_additions_count_from_the_image() {
+    let what = Additions {
+        cells: [2, 2],
+        line: Some(b"own=1"),
+        initrd: Some(region(0x1_0000, 0x1234)),
+        phram: Some((region(0x2_0000, 0x3000), 99)),
+        report: Some("9.8.7"),
+        relative: true,
+        ..Additions::default()
+    };
+    let mut additions = vec![0; 4096];
+    let (size, relative) = what.encode_relative(&mut additions).expect("there is room");
+    additions.truncate(size);
+    for image in [0x4040_0000usize, 0x1_2345_6000] {
+        let mut additions = additions.clone();
+        manifest(image, relative).relocate(&mut additions);
+        let mut out = vec![0; 8192];
+        let base = tree(b"");
+        let size = {
+            let mut merge = Merge::new(&base, &additions, &mut out);
+            merge.additions.read().expect("sound");
+            merge.write(&[b"", b"", b"none", b"uhi", b"-"]).expect("it merges");
+            merge.size()
+        };
+        let merged = fdt::Fdt::new(&out[..size]).expect("the crate reads it");
+        let phram = merged.find_node("/reserved-memory/phram").expect("phram");
+        let reg = phram.reg().expect("a reg").next().expect("a range");
+        assert_eq!((reg.starting_address as usize, reg.size), (image + 0x2_0000, Some(0x3000)));
+        let number = |name: &str| {
+            let value = merged.find_node("/chosen").and_then(|node| node.property(name)).expect("a property").value;
+            u64::from_be_bytes(value.try_into().expect("two cells")) as usize
+        };
+        assert_eq!(number("linux,initrd-start"), image + 0x1_0000);
+        assert_eq!(number("linux,initrd-end"), image + 0x1_1234);
+        let alias = merged.aliases().and_then(|aliases| aliases.resolve("mtd99"));
+        assert_eq!(alias, Some("/reserved-memory/phram"));
+    }
+}
+
+#[test]
+fn without_an_initrd_or_rootfs_nothing_is_moved() {
+    let what = Additions { cells: [2, 2], line: Some(b"own=1"), relative: true, ..Additions::default() };
+    let mut additions = vec![0; 4096];
+    let (size, relative) = what.encode_relative(&mut additions).expect("there is room");
+    assert_eq!(relative, [0; 3]);
+    let before = additions[..size].to_vec();
+    manifest(0x4040_0000, relative).relocate(&mut additions[..size]);
+    assert_eq!(additions[..size], before);
+}
+
+#[test]
+fn words_behind_the_additions_are_left_alone() {
+    let mut short = vec![0; 16];
+    manifest(0x4040_0000, [3, 4, u16::MAX]).relocate(&mut short);
+    assert_eq!(short, [0; 16]);
+}

@@ -1,0 +1,92 @@
+//! AArch64: the start code, the counter, the caches, and the jump to the kernel.
+//!
+//! What start.S guarantees when it calls `main`:
+//! 1. EL1 or EL2, every interrupt masked, MMU and caches off;
+//! 2. code, data, params and stack are where the loader put the image, which is a multiple of 4 KiB; .bss is zero;
+//! 3. no cache holds anything of the image that differs from memory;
+//! 4. [`Frame`] holds x0..x3 as they came, the counter at entry, and where the image is.
+//!
+//! Unknown: what those registers mean, what the exception vectors hold, whether a watchdog runs, and whether floating point
+//! is allowed: nothing here uses it (target `aarch64-unknown-none-softfloat`).
+
+mod map;
+
+use core::arch::{asm, global_asm};
+
+use stoop_core::Region;
+use stoop_core::arm64;
+
+global_asm!(include_str!("start.S"));
+
+/// The kernel's and bootloader's conventions.
+pub type Abi = arm64::Arm64;
+
+/// Boards have one as their console.
+pub const PL011: bool = true;
+
+/// Nanoseconds of a tick of [`count`], as a power of two: 64, near MediaTek's 13 MHz.
+pub const TICK: u32 = 6;
+
+/// What start.S saved, in its order.
+#[repr(C)]
+pub struct Frame {
+    /// x0..x3.
+    pub registers: [usize; 4],
+    /// The counter at entry.
+    pub count: u32,
+    image: usize,
+}
+
+impl Frame {
+    /// Physical address of the image's first byte.
+    pub fn image(&self) -> usize {
+        self.image
+    }
+}
+
+unsafe extern "C" {
+    fn leave(registers: &[usize; 4], entry_point: usize) -> !;
+    fn caches_on(table: *const u64);
+}
+
+/// The generic timer's virtual counter, its low half.
+pub fn count() -> u32 {
+    let count: u64;
+    // SAFETY: reading it has no effect, and EL1 and EL2 may.
+    unsafe { asm!("mrs {}, cntvct_el0", out(reg) count, options(nomem, nostack, preserves_flags)) };
+    count as u32
+}
+
+/// The pointer to a physical address: the same number, with or without the map.
+pub fn pointer(physical: usize) -> *mut u8 {
+    physical as *mut u8
+}
+
+/// The physical address behind one of our own pointers.
+pub fn physical(pointer: usize) -> usize {
+    pointer
+}
+
+/// The pointer to a device's register.
+pub fn mmio(physical: usize) -> *mut u8 {
+    physical as *mut u8
+}
+
+/// Turns the caches on for RAM; without them a CRC over a kernel takes seconds, since every byte comes from the RAM chip.
+///
+/// Left alone when `run`, where we are, is not in RAM as the params have it: then nothing will boot, but it can be said.
+pub fn cache(ram: Region, run: Region) {
+    if ram.contains(&run) {
+        let table = map::fill(ram);
+        // SAFETY: the table maps every address to itself, RAM and with it our code and data as normal memory, the rest as
+        // devices; it lies in our .bss and stays.
+        unsafe { caches_on(table) };
+    }
+}
+
+/// Cleans the caches, turns them off and calls the kernel.
+pub fn hand_off(entry_point: usize, registers: &[usize; 4]) -> ! {
+    // SAFETY: `leave` reads the four words, cleans and turns off the caches without touching memory, and jumps to the kernel
+    // that core has put at `entry_point`; nothing of Rust's world is used again.
+    unsafe { leave(registers, entry_point) }
+}
