@@ -137,12 +137,13 @@ fn cargo(verb: &str, build: Build) -> Command {
 const SHIM_FLAGS: [&str; 5] = [
     // Fewer copies.
     "-Zmir-opt-level=3",
-    // No constants kept in stack slots, no work moved into branches that duplicates it.
+    // No constants kept in stack slots.
     "-Cllvm-args=-disable-machine-licm",
-    "-Cllvm-args=-disable-machine-sink",
     // An instruction of the next block in a branch's delay slot, in place of a nop.
     "-Cllvm-args=-disable-mips-df-succbb-search=false",
     "-Cllvm-args=-mips-tail-calls=1",
+    // Blocks in the order of the source.
+    "-Cllvm-args=-disable-block-placement",
 ];
 
 fn folder() -> PathBuf {

@@ -3,7 +3,6 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
-use crate::bytes::put;
 use crate::codec::{Codec, Tables};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
@@ -91,16 +90,17 @@ pub fn prepare<A: Abi, M: Memory>(
     for slot in params.slots() {
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
         let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
-        let booted =
-            Manifest::check(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, crc).and_then(|manifest| {
-                check_payloads(&manifest, memory, crc)?;
-                check_places(&manifest, loader)?;
-                deliver_payloads(&manifest, memory, scratch)?;
-                let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
-                let registers = A::leave(&manifest, tree, line, &registers, memory)?;
-                Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
-            });
-        match booted {
+        let mut manifest = Manifest::BLANK;
+        let mut boot = || {
+            manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, crc)?;
+            check_payloads(&manifest, memory, crc)?;
+            check_places(&manifest, loader)?;
+            deliver_payloads(&manifest, memory, scratch)?;
+            let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
+            let registers = A::leave(&manifest, tree, line, &registers, memory)?;
+            Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
+        };
+        match boot() {
             Ok(handoff) => return Ok((handoff, report)),
             Err(error) => {
                 failed(slot.name, &error);
@@ -113,7 +113,7 @@ pub fn prepare<A: Abi, M: Memory>(
 
 /// Every stored byte is there and has the CRC-32 of the manifest, and there is a kernel.
 fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Result<()> {
-    for kind in Kind::ALL {
+    for &kind in &Kind::ALL {
         let payload = manifest.payload(kind as usize);
         let (subject, source) = (kind.subject(), payload.source);
         if source.is_empty() {
@@ -187,7 +187,7 @@ const ARGV: usize = PAYLOADS + 1;
 const RUN: usize = PAYLOADS + 2;
 
 fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
-    for kind in Kind::ALL {
+    for &kind in &Kind::ALL {
         let payload = manifest.payload(kind as usize);
         if !payload.place.is_empty() {
             deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
@@ -237,9 +237,11 @@ fn write_tree<A: Abi, M: Memory>(
 
 /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump.
 pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
-    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4)) {
-        for (count, at) in counts.into_iter().zip([COUNT_ENTRY, COUNT_HANDOFF]) {
-            put(report.get_mut(at..).unwrap_or(&mut []), count, true);
-        }
+    const SIZE: usize = COUNT_HANDOFF + 4;
+    if let Some(report) = memory.write(Region::stated(handoff.slot_at, SIZE))
+        && let Some(report) = report.first_chunk_mut::<SIZE>()
+    {
+        report[COUNT_ENTRY..COUNT_ENTRY + 4].copy_from_slice(&counts[0].to_be_bytes());
+        report[COUNT_HANDOFF..].copy_from_slice(&counts[1].to_be_bytes());
     }
 }

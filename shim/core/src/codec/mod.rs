@@ -41,6 +41,9 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// This build has a decoder at all.
+    pub const ANY: bool = cfg!(any(feature = "lz4", feature = "lzma"));
+
     /// All zero, so that a static costs no bytes in the image.
     #[allow(clippy::new_without_default, reason = "28 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {
