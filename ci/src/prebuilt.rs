@@ -152,12 +152,14 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo.current_dir(repository()).args([verb, "--locked", "-Zbuild-std=core", "-Ztrim-paths", "--profile", "shim"]);
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
     cargo.arg("-Zprofile-rustflags");
-    let own: &[&str] = if machine == Machine::Arm64 { &[] } else { &MIPS_FLAGS };
+    // What makes the rest smaller makes the decoder of LZMA slower: 81 instructions a byte and more instead of 77.
+    let decodes = build == Build::Shim(Variant::Full);
     for package in ["stoop-shim", "stoop-core"] {
-        // The decoder of LZMA gets slower by that: 81 instructions a byte instead of 77.
-        let decoder = package == "stoop-core" && build == Build::Shim(Variant::Full);
-        let copies = if decoder { None } else { Some(FEWER_COPIES) };
-        let flags: Vec<_> = copies.into_iter().chain(SHIM_FLAGS).chain(own.iter().copied()).map(|flag| format!("'{flag}'")).collect();
+        let mut flags = vec![NO_HOISTING];
+        flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
+        flags.extend((!decodes).then_some(SOURCE_ORDER));
+        flags.extend(if machine == Machine::Arm64 { &[][..] } else { &MIPS_FLAGS });
+        let flags: Vec<_> = flags.iter().map(|flag| format!("'{flag}'")).collect();
         cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{}]", flags.join(", ")));
     }
     if machine == Machine::Arm64 {
@@ -170,20 +172,19 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo
 }
 
-/// What the shim's own crates win by. Not `-enable-ipra`: with it LLVM makes a shim that links and hangs.
-const SHIM_FLAGS: [&str; 1] = [
-    // No constants kept in stack slots.
-    "-Cllvm-args=-disable-machine-licm",
-];
+// What the shim's own crates win by. Not `-enable-ipra`: with it LLVM makes a shim that links and hangs.
 
+/// No constants kept in stack slots.
+const NO_HOISTING: &str = "-Cllvm-args=-disable-machine-licm";
+/// Fewer copies of values, by inlining before LLVM.
+const FEWER_COPIES: &str = "-Zmir-opt-level=3";
+/// Blocks in the order of the source.
+const SOURCE_ORDER: &str = "-Cllvm-args=-disable-block-placement";
 const MIPS_FLAGS: [&str; 2] = [
     // An instruction of the next block in a branch's delay slot, in place of a nop.
     "-Cllvm-args=-disable-mips-df-succbb-search=false",
     "-Cllvm-args=-mips-tail-calls=1",
 ];
-
-/// Of values, by inlining before LLVM.
-const FEWER_COPIES: &str = "-Zmir-opt-level=3";
 
 fn folder() -> PathBuf {
     repository().join("target/freestanding")

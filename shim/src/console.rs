@@ -2,7 +2,7 @@
 
 use stoop_core::Error;
 use stoop_core::names::spelled;
-use stoop_core::params::{Params, Uart};
+use stoop_core::params::{Params, Uart, UartKind};
 use stoop_core::prepare::Report;
 
 use crate::mmio;
@@ -19,7 +19,8 @@ pub struct Console {
 impl Console {
     /// On the UART that the params name.
     pub fn new(params: &Params) -> Self {
-        Console { uart: params.uart(), silent: false }
+        let uart = params.uart();
+        Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart }
     }
 
     #[inline(never)]

@@ -10,30 +10,28 @@ mod mmio;
 mod policy;
 
 use stoop_core::abi::Abi;
-use stoop_core::crc32::Crc32;
 use stoop_core::params::Params;
 use stoop_core::prepare::{Loader, prepare, stamp};
 
 use console::Console;
-use memory::BoardMemory;
+use memory::{BoardMemory, Buffers};
 
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
-    let mut crc = Crc32::BLANK;
+    // SAFETY: the only call, and `main` is called once.
+    let Buffers { crc, scratch } = unsafe { memory::buffers() };
     crc.fill();
     let mut params = Params::new(memory::params());
-    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &crc) {
+    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, crc) {
         return error.number();
     }
     arch::cache(params.ram(), memory::run_region());
     let mut console = Console::new(&params);
-    let mut memory = BoardMemory::new(&params);
-    // SAFETY: the only call, and `main` is called once.
-    let scratch = unsafe { memory::scratch() };
     let loader = Loader { image: frame.image(), run: memory::run_region() };
+    let mut memory = BoardMemory::new(&params, loader.run);
     let prepared =
-        prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, &crc, scratch, &mut |slot, error| {
+        prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, crc, scratch, &mut |slot, error| {
             console.error(slot, error)
         });
     match prepared {

@@ -2,6 +2,7 @@
 
 use core::slice;
 
+use stoop_core::crc32::Crc32;
 use stoop_core::memory::Memory;
 use stoop_core::params::{MAX_SIZE, Params};
 use stoop_core::{Region, prepare::Scratch};
@@ -24,7 +25,7 @@ pub struct BoardMemory {
 /// Where the loader's own code, data and stack are.
 pub fn run_region() -> Region {
     let (start, end) = (&raw const __run_start as usize, &raw const __run_end as usize);
-    Region::between(arch::physical(start), arch::physical(end)).unwrap_or(Region::EMPTY)
+    Region::new(arch::physical(start), end.wrapping_sub(start)).unwrap_or(Region::EMPTY)
 }
 
 /// The params block behind the shim.
@@ -34,54 +35,62 @@ pub fn params() -> &'static [u8] {
     unsafe { &__params }
 }
 
-/// The large buffers, in .bss.
+/// What is too large for the stack, or for copies.
+pub struct Buffers {
+    /// Its table, still empty.
+    pub crc: Crc32,
+    /// Core's.
+    pub scratch: Scratch,
+}
+
+/// The buffers, in .bss.
 ///
 /// # Safety
 /// Only one caller, once.
-pub unsafe fn scratch() -> &'static mut Scratch {
-    static mut SCRATCH: Scratch = Scratch::new();
+pub unsafe fn buffers() -> &'static mut Buffers {
+    static mut BUFFERS: Buffers = Buffers { crc: Crc32::BLANK, scratch: Scratch::new() };
     // SAFETY: the caller promises to be the only one.
-    unsafe { (&raw mut SCRATCH).as_mut_unchecked() }
+    unsafe { (&raw mut BUFFERS).as_mut_unchecked() }
 }
 
 impl BoardMemory {
     /// RAM and flash from the params; the loader's own region is never given out.
-    pub fn new(params: &Params) -> Self {
-        BoardMemory { ram: params.ram(), flash: params.flash(), run: run_region() }
+    pub fn new(params: &Params, run: Region) -> Self {
+        BoardMemory { ram: params.ram(), flash: params.flash(), run }
     }
 
-    fn readable_end(&self, start: usize) -> Option<usize> {
-        let inside = |region: &Region| region.start() <= start && start < region.end();
-        if inside(&self.flash) {
-            Some(self.flash.end())
-        } else if !inside(&self.ram) || inside(&self.run) {
-            None
-        } else if start < self.run.start() && self.ram.contains(&self.run) {
-            Some(self.run.start())
-        } else {
-            Some(self.ram.end())
+    /// End of the flash or the part of RAM without the loader that holds `start`; `start` itself when nothing does.
+    fn readable_end(&self, start: usize) -> usize {
+        let inside = |region: &Region| start.wrapping_sub(region.start()) < region.size();
+        let mut end = start;
+        if inside(&self.ram) && !inside(&self.run) {
+            end = self.ram.end();
+            if self.run.start().wrapping_sub(start) < end.wrapping_sub(start) {
+                end = self.run.start();
+            }
         }
-    }
-
-    fn readable(&self, at: Region) -> bool {
-        self.readable_end(at.start()).is_some_and(|end| at.end() <= end)
-    }
-
-    fn writable(&self, at: Region) -> bool {
-        self.ram.contains(&at) && !at.overlaps(&self.run)
+        if inside(&self.flash) {
+            end = self.flash.end();
+        }
+        end
     }
 }
 
 impl Memory for BoardMemory {
+    #[inline(never)]
     fn from(&self, start: usize) -> Option<&[u8]> {
-        let size = self.readable_end(start)?.wrapping_sub(start);
+        let size = self.readable_end(start).wrapping_sub(start);
+        if size == 0 {
+            return None;
+        }
         // SAFETY: `readable_end` keeps it inside RAM or flash and off our own code, data and stack; the borrow of
         // `self` keeps writers away.
         Some(unsafe { slice::from_raw_parts(arch::pointer(start), size) })
     }
 
+    #[inline(never)]
     fn write(&mut self, at: Region) -> Option<&mut [u8]> {
-        if !self.writable(at) {
+        if !self.ram.contains(&at) || at.overlaps(&self.run) {
             return None;
         }
         // SAFETY: RAM, not ours, and the exclusive borrow of `self` keeps every other slice away.
@@ -89,22 +98,19 @@ impl Memory for BoardMemory {
     }
 
     fn pair(&mut self, from: Region, to: Region) -> Option<(&[u8], &mut [u8])> {
-        if !self.readable(from) || !self.writable(to) || from.overlaps(&to) {
+        let source: *const [u8] = self.read(from)?;
+        if from.overlaps(&to) {
             return None;
         }
-        // SAFETY: as `from` and `write`, and the two do not overlap.
-        unsafe {
-            let source = slice::from_raw_parts(arch::pointer(from.start()), from.size());
-            Some((source, slice::from_raw_parts_mut(arch::pointer(to.start()), to.size())))
-        }
+        // SAFETY: valid as `read` gave it, the exclusive borrow of `self` goes on, and the two do not overlap.
+        Some((unsafe { source.as_ref_unchecked() }, self.write(to)?))
     }
 
     fn copy(&mut self, from: Region, to: usize) -> Option<()> {
-        if !self.readable(from) || !self.writable(Region::new(to, from.size())?) {
-            return None;
-        }
-        // SAFETY: source readable, destination RAM and not ours; `copy` is right for overlapping ranges.
-        unsafe { core::ptr::copy(arch::pointer(from.start()), arch::pointer(to), from.size()) };
+        let source: *const [u8] = self.read(from)?;
+        let out = self.write(Region::new(to, from.size())?)?;
+        // SAFETY: both are valid for as many bytes, as `read` and `write` gave them; `copy` is right where they overlap.
+        unsafe { core::ptr::copy(source.cast(), out.as_mut_ptr(), out.len()) };
         Some(())
     }
 }

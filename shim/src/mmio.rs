@@ -36,14 +36,15 @@ fn write(address: usize, width: u8, value: u32) {
     }
 }
 
-/// Sends one character; gives up when the transmitter never gets ready.
+/// A PL011, where there are any.
+pub fn is_pl011(uart: &Uart) -> bool {
+    arch::PL011 && uart.kind == UartKind::Pl011
+}
+
+/// Sends one character by a 16550 or a PL011; gives up when the transmitter never gets ready.
 pub fn transmit(uart: &Uart, byte: u8) -> Option<()> {
     let register = |number: usize| uart.address.wrapping_add(number << (uart.shift & 7));
-    let (status, ready) = match uart.kind {
-        UartKind::Ns16550 => (NS16550_LSR, READY_OR_FULL),
-        UartKind::Pl011 if arch::PL011 => (PL011_FR, 0),
-        _ => return None,
-    };
+    let (status, ready) = if is_pl011(uart) { (PL011_FR, 0) } else { (NS16550_LSR, READY_OR_FULL) };
     let mut patience = PATIENCE;
     while read(register(status), uart.width) & READY_OR_FULL != ready {
         patience = patience.checked_sub(1)?;

@@ -55,18 +55,14 @@ pub fn give_up(params: &Params, error: &Error) -> u8 {
 
 /// Tens as long flashes, ones as short ones, then a pause.
 fn blink(led: &mut impl OutputPin, delay: &mut impl DelayNs, number: u8) {
-    let (mut tens, mut ones) = (number / 10, number % 10);
-    while tens != 0 || ones != 0 {
+    let mut left = number;
+    while left != 0 {
         let _ = led.set_high();
-        let long = tens != 0;
-        delay.delay_ns(if long { 1_500_000_000 } else { 250_000_000 });
+        let (part, length) = if left >= 10 { (10, 1_500_000_000) } else { (1, 250_000_000) };
+        delay.delay_ns(length);
         let _ = led.set_low();
         delay.delay_ns(500_000_000);
-        if long {
-            tens = tens.wrapping_sub(1);
-        } else {
-            ones = ones.wrapping_sub(1);
-        }
+        left = left.wrapping_sub(part);
     }
     delay.delay_ns(1_500_000_000);
 }

@@ -32,7 +32,7 @@ pub fn word(line: &[u8], at: usize) -> (usize, usize) {
     let mut start = at;
     let mut end = at;
     let mut quoted = false;
-    for byte in line.iter().skip(at) {
+    while let Some(byte) = line.get(end) {
         let blank = matches!(byte, b' ' | b'\t') && !quoted;
         if blank && start != end {
             break;

@@ -1,7 +1,6 @@
 //! Which of the bootloader's words count: the cookie rule and the kept keys.
 
 use crate::bootargs::{Line, word};
-use crate::bytes::find;
 use crate::names::Name;
 use crate::params::{CookieRule, Params};
 
@@ -21,24 +20,24 @@ pub fn judge(line: &mut Line, params: &Params) -> Name {
     }
 }
 
+/// Without a rule the cookie is empty, and anything contains that.
 fn counts(line: &[u8], rule: u8, cookie: &[u8]) -> bool {
     let mut at = 0usize;
     loop {
-        let (start, end) = match rule {
+        let (start, mut end) = word(line, at);
+        let mut text = line.get(start..end);
+        if rule != CookieRule::Word as u8 {
             // As strstr() looks: at every byte.
-            rule if rule == CookieRule::Contains as u8 => (at, at.wrapping_add(cookie.len())),
-            rule if rule == CookieRule::Word as u8 => word(line, at),
-            _ => return true,
-        };
-        match line.get(start..end) {
-            Some(text) if !text.is_empty() => {
-                if text == cookie {
-                    return true;
-                }
-            }
-            _ => return false,
+            text = line.get(at..).and_then(|rest| rest.get(..cookie.len()));
+            end = at.wrapping_add(1);
+        } else if start == end {
+            return false;
         }
-        at = if rule == CookieRule::Word as u8 { end } else { start.wrapping_add(1) };
+        let Some(text) = text else { return false };
+        if text == cookie {
+            return true;
+        }
+        at = end;
     }
 }
 
@@ -77,13 +76,19 @@ fn keep(line: &mut Line, keys: &[u8]) -> bool {
 }
 
 /// The word is `key` or `key=value` for one of the keys, each ending with NUL.
-pub fn is_kept(word: &[u8], mut keys: &[u8]) -> bool {
-    while !keys.is_empty() {
-        let (key, rest) = keys.split_at_checked(find(keys, 0)).unwrap_or((&[], &[]));
-        if word.starts_with(key) && matches!(word.get(key.len()), None | Some(b'=')) {
+pub fn is_kept(word: &[u8], keys: &[u8]) -> bool {
+    let (mut at, mut same) = (0usize, true);
+    for byte in keys {
+        let other = word.get(at);
+        at = at.wrapping_add(1);
+        if *byte != 0 {
+            same &= other == Some(byte);
+            continue;
+        }
+        if same && matches!(other, None | Some(b'=')) {
             return true;
         }
-        keys = rest.get(1..).unwrap_or(&[]);
+        (at, same) = (0, true);
     }
     false
 }

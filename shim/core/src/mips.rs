@@ -2,7 +2,7 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
-use crate::bytes::{find, put, words};
+use crate::bytes::{find, put};
 use crate::fdt::Tree;
 use crate::manifest::{Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
@@ -18,12 +18,16 @@ const MAX_ARGC: u32 = 2048;
 
 const KSEG0: u32 = 0x8000_0000;
 const KSEG1: u32 = 0xa000_0000;
-const KSEG_END: u32 = 0xc000_0000;
 const PHYSICAL: u32 = 0x1fff_ffff;
 
 /// The physical address behind a KSEG0 or KSEG1 pointer.
 pub fn physical(pointer: u32) -> Option<usize> {
-    (KSEG0..KSEG_END).contains(&pointer).then_some((pointer & PHYSICAL) as usize)
+    (pointer >> 30 == KSEG0 >> 30).then_some(unmapped(pointer))
+}
+
+/// The same for a pointer that is known to be one.
+pub fn unmapped(pointer: u32) -> usize {
+    (pointer & PHYSICAL) as usize
 }
 
 /// The cached pointer to a physical address below 512 MiB.
@@ -46,23 +50,25 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     const RELATIVE: bool = false;
 
     fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
-        let [a0, a1, _, a3] = registers.map(|register| register as u32);
-        let (mut kind, mut tree, mut fits) = (Name::None, Region::EMPTY, Some(true));
+        let (a0, a1, a3) = (registers[0] as u32, registers[1] as u32, registers[3] as u32);
+        let mut entry = Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
         if a3 == CFE_SEAL {
-            kind = Name::Cfe;
-        } else if a0 == UHI {
-            if let Some((at, bootargs)) = bootloader_tree(a1, memory) {
-                (kind, tree) = (Name::Uhi, at);
-                fits = Some(line.extend_from_slice(bootargs).is_ok());
-            }
-        } else {
-            fits = join::<BIG, M>(a0, a1, memory, line);
-            kind = if fits.is_some() { Name::Argv } else { Name::None };
+            entry.kind = Name::Cfe;
+            return entry;
         }
+        let fits = if a0 == UHI {
+            bootloader_tree(a1, memory).map(|(at, bootargs)| {
+                (entry.kind, entry.tree) = (Name::Uhi, at);
+                line.extend_from_slice(bootargs).is_ok()
+            })
+        } else {
+            join::<BIG, M>(a0, a1, memory, line).inspect(|_| entry.kind = Name::Argv)
+        };
         if fits != Some(true) {
             line.clear();
         }
-        Entry { kind, tree, too_long: fits == Some(false) }
+        entry.too_long = fits == Some(false);
+        entry
     }
 
     fn leave<M: Memory>(
@@ -111,13 +117,11 @@ fn join<const BIG: bool, M: Memory>(argc: u32, argv: u32, memory: &M, line: &mut
     }
     let mut pointers = memory.from(physical(argv)?)?;
     for index in 0..argc {
-        let mut pointer = [0];
-        words(&mut pointer, pointers, BIG)?;
-        pointers = pointers.get(4..)?;
-        if pointer == [0] {
+        let pointer = next::<BIG>(&mut pointers)?;
+        if pointer == 0 {
             continue;
         }
-        let (text, ends) = string(pointer[0], memory)?;
+        let (text, ends) = string(pointer, memory)?;
         if index == 0 && find(text, b'=') == text.len() {
             continue;
         }
@@ -131,14 +135,29 @@ fn join<const BIG: bool, M: Memory>(argc: u32, argv: u32, memory: &M, line: &mut
     (argc != 0).then_some(true)
 }
 
+/// Takes the next pointer of a list.
+fn next<const BIG: bool>(pointers: &mut &[u8]) -> Option<u32> {
+    let (pointer, rest) = pointers.split_first_chunk()?;
+    *pointers = rest;
+    Some(if BIG { u32::from_be_bytes(*pointer) } else { u32::from_le_bytes(*pointer) })
+}
+
 /// The text at `pointer` up to its NUL, and whether it has one before it is longer than any line.
 #[inline(never)]
 fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
     let bytes = memory.from(physical(pointer)?)?;
-    let bytes = bytes.get(..=MAX_LINE).unwrap_or(bytes);
-    let length = find(bytes, 0);
-    let text = bytes.get(..length)?;
-    is_text(text).then_some((text, length != bytes.len()))
+    let (mut length, mut ends) = (0usize, false);
+    for byte in bytes.iter().take(MAX_LINE + 1) {
+        ends = *byte == 0;
+        if ends {
+            break;
+        }
+        if !is_text(&[*byte]) {
+            return None;
+        }
+        length = length.wrapping_add(1);
+    }
+    Some((bytes.get(..length)?, ends))
 }
 
 /// Whether `list` points to pointers to strings up to a NULL, as the kernel's fw_getenv (arch/mips/fw/lib/cmdline.c) will
@@ -146,12 +165,10 @@ fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
 fn environment<const BIG: bool, M: Memory>(list: u32, memory: &M) -> Option<()> {
     let mut pointers = memory.from(physical(list)?).filter(|_| list & 3 == 0)?;
     loop {
-        let mut pointer = [0];
-        words(&mut pointer, pointers, BIG)?;
-        pointers = pointers.get(4..)?;
-        if pointer == [0] {
+        let pointer = next::<BIG>(&mut pointers)?;
+        if pointer == 0 {
             return Some(());
         }
-        string(pointer[0], memory)?;
+        string(pointer, memory)?;
     }
 }

@@ -59,17 +59,16 @@ impl Name {
 /// The word with that number; the last one's successor is empty.
 #[inline(never)]
 pub fn spelled(number: u8) -> &'static [u8] {
-    let mut rest = SPELLED;
-    let mut left = number;
-    loop {
-        let length = crate::bytes::find(rest, 0);
-        if left == 0 {
-            return rest.get(..length).unwrap_or(rest);
+    let (mut left, mut start, mut at) = (number, 0usize, 0usize);
+    for byte in SPELLED {
+        if *byte == 0 {
+            if left == 0 {
+                return SPELLED.get(start..at).unwrap_or(&[]);
+            }
+            left = left.wrapping_sub(1);
+            start = at.wrapping_add(1);
         }
-        left = left.wrapping_sub(1);
-        rest = rest.get(length.wrapping_add(1)..).unwrap_or(&[]);
-        if rest.is_empty() {
-            return rest;
-        }
+        at = at.wrapping_add(1);
     }
+    &[]
 }

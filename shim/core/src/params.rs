@@ -10,11 +10,12 @@
 //! | 6, 8 | memory-mapped flash: start, size (size 0: none) |
 //! | 10 | UART registers |
 //! | 12 | UART kind, register shift, access width in bytes, cookie rule (a byte each, high one first) |
-//! | 13 | policy, number of slots, length of the cookie, length of the kept keys |
+//! | 13 | policy, number of slots, a byte each from the high end |
 //! | 14, 16 | reset register, value to write |
 //! | 17, 18, 20 | LED bit mask (0: no LED), set register, clear register |
-//! | 22… | slots, three words each: name, flags (bit 16: relative to the image), address |
-//! | then | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
+//! | 22 | where the cookie ends (16 bits), where the kept keys end (16 bits): bytes from the front of the block |
+//! | 23… | four slots, three words each: name, flags (bit 16: relative to the image), address |
+//! | 35… | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
 
 use crate::block;
 use crate::bytes::{put, wide};
@@ -24,14 +25,16 @@ use crate::{Code, Error, Region, Result, Subject};
 /// `STPP`.
 pub const MAGIC: u32 = 0x5354_5050;
 /// This layout.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The block's largest size in bytes; the shim keeps this much room behind itself.
 pub const MAX_SIZE: usize = 512;
 /// Most slots of one image.
 pub const MAX_SLOTS: usize = 4;
 
-const FIXED: usize = 22;
+const ENDS: usize = 22;
+const FIXED: usize = 23;
 const SLOT: usize = 3;
+const STRINGS: usize = (FIXED + SLOT * MAX_SLOTS) * 4;
 
 /// The console's UART.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -203,21 +206,18 @@ impl<'a> Params<'a> {
         (index < usize::from(self.byte(13, 1))).then_some(slot)
     }
 
-    /// Cookie and, behind it, the kept keys.
-    fn strings(&self) -> &'a [u8] {
-        let slots = usize::from(self.byte(13, 1)).wrapping_mul(SLOT);
-        self.bytes.get(FIXED.wrapping_add(slots).wrapping_mul(4)..).unwrap_or(&[])
-    }
-
     /// Not empty unless the rule is off.
     pub fn cookie(&self) -> &'a [u8] {
-        self.strings().get(..usize::from(self.byte(13, 2))).unwrap_or(&[])
+        self.bytes.get(STRINGS..self.cookie_end()).unwrap_or(&[])
     }
 
     /// Keys that pass even without the cookie, each ending with NUL.
     pub fn keep(&self) -> &'a [u8] {
-        let behind = self.strings().get(usize::from(self.byte(13, 2))..).unwrap_or(&[]);
-        behind.get(..usize::from(self.byte(13, 3))).unwrap_or(&[])
+        self.bytes.get(self.cookie_end()..(self.words[ENDS] & 0xffff) as usize).unwrap_or(&[])
+    }
+
+    fn cookie_end(&self) -> usize {
+        (self.words[ENDS] >> 16) as usize
     }
 }
 
@@ -250,8 +250,11 @@ impl Settings<'_> {
     /// Writes the block to the front of `out` and returns its length in bytes; `None` when it does not fit `out`,
     /// [`MAX_SIZE`] or a field.
     pub fn encode(&self, out: &mut [u8], big_endian: bool, crc: &Crc32) -> Option<usize> {
-        let strings = (FIXED + SLOT * self.slots.len()) * 4;
-        let length = (strings + self.cookie.len() + self.keep.len()).next_multiple_of(4) + 4;
+        // Without a rule anything counts, which is what an empty cookie means.
+        let cookie = if self.cookie_rule == CookieRule::Off { &[] } else { self.cookie };
+        let cookie_end = STRINGS + cookie.len();
+        let keep_end = cookie_end + self.keep.len();
+        let length = keep_end.next_multiple_of(4) + 4;
         if length > MAX_SIZE || self.slots.len() > MAX_SLOTS {
             return None;
         }
@@ -259,7 +262,6 @@ impl Settings<'_> {
         out.fill(0);
         let high = |value: usize| (value as u64 >> 32) as u32;
         let bytes = |bytes: [u8; 4]| u32::from_be_bytes(bytes);
-        let small = |value: usize| u8::try_from(value).ok();
         let mut fixed = [0; FIXED];
         fixed[..2].copy_from_slice(&[MAGIC, u32::from(VERSION) << 16 | length as u32]);
         let addresses = [
@@ -277,8 +279,9 @@ impl Settings<'_> {
             fixed[word + 1] = address as u32;
         }
         fixed[12] = bytes([self.uart.kind as u8, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
-        let (slots, cookie, keep) = (small(self.slots.len())?, small(self.cookie.len())?, small(self.keep.len())?);
-        fixed[13] = bytes([self.policy as u8, slots, cookie, keep]);
+        fixed[13] = bytes([self.policy as u8, self.slots.len() as u8, 0, 0]);
+        // Below MAX_SIZE.
+        fixed[ENDS] = (cookie_end << 16 | keep_end) as u32;
         fixed[16] = self.reset.1;
         fixed[17] = self.led.mask;
         let slots = self.slots.iter().flat_map(|slot| {
@@ -289,8 +292,8 @@ impl Settings<'_> {
             put(field, word, big_endian);
         }
         let (block, sum) = out.split_at_mut(length - 4);
-        block[strings..][..self.cookie.len()].copy_from_slice(self.cookie);
-        block[strings + self.cookie.len()..][..self.keep.len()].copy_from_slice(self.keep);
+        block[STRINGS..cookie_end].copy_from_slice(cookie);
+        block[cookie_end..keep_end].copy_from_slice(self.keep);
         put(sum, crc.of(block), big_endian);
         Some(length)
     }

@@ -3,7 +3,6 @@
 
 use crate::abi::Abi;
 use crate::bootargs::{Entry, Line};
-use crate::bytes::put;
 use crate::codec::{Codec, Tables};
 use crate::cookie::judge;
 use crate::crc32::Crc32;
@@ -203,11 +202,11 @@ fn write_tree<A: Abi, M: Memory>(
 /// of every image have the report.
 #[inline(always)] // One caller, and so 40 bytes smaller.
 pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
-    let [entry, now] = counts;
-    if let Some(report) = memory.write(Region::stated(handoff.slot_at, COUNT_HANDOFF + 4))
-        && let Some((report, handoff)) = report.split_at_mut_checked(COUNT_HANDOFF)
+    const SIZE: usize = COUNT_HANDOFF + 4;
+    if let Some(report) = memory.write(Region::stated(handoff.slot_at, SIZE))
+        && let Some(report) = report.first_chunk_mut::<SIZE>()
     {
-        put(handoff, now, true);
-        put(report.get_mut(COUNT_ENTRY..).unwrap_or(&mut []), entry, true);
+        report[COUNT_ENTRY..COUNT_ENTRY + 4].copy_from_slice(&counts[0].to_be_bytes());
+        report[COUNT_HANDOFF..].copy_from_slice(&counts[1].to_be_bytes());
     }
 }

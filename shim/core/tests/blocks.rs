@@ -41,8 +41,8 @@ fn params_of_the_largest_size_come_back() {
     settings.slots = &slots;
     let mut room = [0; MAX_SIZE];
     let crc = Crc32::new();
-    // 22 + 4 * 3 words, the CRC, and what is left for strings.
-    let left = MAX_SIZE - (22 + 12 + 1) * 4;
+    // 23 + 4 * 3 words, the CRC, and what is left for strings.
+    let left = MAX_SIZE - (23 + 12 + 1) * 4;
     let cookie = vec![b'c'; left - 255];
     settings.cookie = &cookie;
     assert_eq!(settings.encode(&mut room, true, &crc), Some(MAX_SIZE));

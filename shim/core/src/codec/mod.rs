@@ -34,9 +34,6 @@ impl Codec {
     }
 }
 
-/// This build has a decoder.
-pub const DECODES: bool = cfg!(any(feature = "lz4", feature = "lzma"));
-
 /// The decoders' scratch memory, of no meaning between two calls.
 pub struct Tables {
     #[cfg(feature = "lzma")]
@@ -44,6 +41,9 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// This build has a decoder at all.
+    pub const ANY: bool = cfg!(any(feature = "lz4", feature = "lzma"));
+
     /// All zero, so that a static costs no bytes in the image.
     #[allow(clippy::new_without_default, reason = "28 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {

@@ -50,7 +50,7 @@ pub struct Frame {
 impl Frame {
     /// Physical address of the image's first byte.
     pub fn image(&self) -> usize {
-        mips::physical(self.image).unwrap_or(0)
+        mips::unmapped(self.image)
     }
 }
 
@@ -73,7 +73,7 @@ pub fn pointer(physical: usize) -> *mut u8 {
 
 /// The physical address behind one of our own pointers.
 pub fn physical(pointer: usize) -> usize {
-    mips::physical(pointer as u32).unwrap_or(0)
+    mips::unmapped(pointer as u32)
 }
 
 /// The uncached pointer to a device's register.

@@ -23,7 +23,7 @@ _start:
     move  $k1, $ra                # survives: interrupts are off
     bal   1f
     ehb
-1:  addiu $at, $ra, -(1b - _start) # where the image is
+1:  addiu $t7, $ra, -(1b - _start) # where the image is
 
     # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
     # never have been initialised.
@@ -39,54 +39,51 @@ _start:
     bal   sync_caches
     ehb
 
-    # Where the frame will be: what `main` sees as `Frame`, and behind it what the bootloader wants back. What the
-    # unpacking needs registers for goes there now.
+    # The frame: what `main` sees as `Frame`, and behind it what the bootloader wants back. s0..s7 and fp are safe: nothing
+    # here uses them, and `main` gives them back.
     lui   $t0, %hi(__stack_top)
     addiu $t0, $t0, %lo(__stack_top)
     sw    $sp, -4($t0)
-    addiu $sp, $t0, -96
+    addiu $sp, $t0, -64
     sw    $a0, 16($sp)
     sw    $a1, 20($sp)
     sw    $a2, 24($sp)
     sw    $a3, 28($sp)
     sw    $t8, 32($sp)
-    sw    $at, 36($sp)
+    sw    $t7, 36($sp)
     sw    $k1, 40($sp)
     sw    $t9, 44($sp)
-    sw    $gp, 80($sp)
+    sw    $gp, 48($sp)
 
     # The front goes to the run address as it is, the rest unpacked behind it: stoop_core::squeeze has the model, squeeze.rs
-    # of the host tool the stream. t0 source, t1 destination, t2 its end and the first weight.
-    lui   $t1, %hi(_start)
-    addiu $t1, $t1, %lo(_start)
-    addiu $t2, $t1, front_end - _start
-    move  $t0, $at
-3:  lw    $t3, 0($t0)
-    addiu $t0, $t0, 4
-    addiu $t1, $t1, 4
+    # of the host tool the stream. t7 source; t1 destination and one word more, since the stream's first word is copied
+    # along; t2 the end of that and the first weight. The run address is a multiple of 64 KiB.
+    lui   $t1, %hi(front_end)     # the same as of _start
+    addiu $t2, $t1, %lo(front_end)
+3:  lw    $t4, 0($t7)
+    addiu $t7, $t7, 4
+    sw    $t4, 0($t1)
     bne   $t1, $t2, 3b
-    sw    $t3, -4($t1)
-    lui   $t2, %hi(__move_end)
-    addiu $t2, $t2, %lo(__move_end)
+    addiu $t1, $t1, 4
+    lui   $t2, %hi(__move_end + 4)
+    addiu $t2, $t2, %lo(__move_end + 4)
     ori   $a0, $zero, {WEIGHTS}
     addu  $at, $t2, $a0
 4:  addiu $at, $at, -1
     bne   $at, $t2, 4b
     sb    $zero, 0($at)
-    # t3 range, t4 code, t5 ring, t6 its next bit, t7 the field's bits so far, a1 spread, ra masks.
-    lw    $t4, 0($t0)
-    addiu $t0, $t0, 4
+    # t3 range, t4 code, t5 ring, t6 its next bit, t0 the field's bits so far, a1 spread, ra masks.
     li    $t3, -1
     lui   $a1, {SPREAD} >> 16
     ori   $a1, $a1, {SPREAD} & 0xffff
     move  $t5, $zero
     lui   $t6, 0x8000
     bal   bit
-    move  $t7, $zero
+    move  $t0, $zero
     .word {MASK0}, {MASK1}, {MASK2}, {MASK3}, {MASK4}, {MASK5}
 more:
-    lbu   $at, 0($t0)
-    addiu $t0, $t0, 1
+    lbu   $at, 0($t7)
+    addiu $t7, $t7, 1
     sll   $t3, $t3, 8
     sll   $t4, $t4, 8
     or    $t4, $t4, $at
@@ -94,7 +91,7 @@ bit:
     srl   $at, $t3, 24
     beqz  $at, more
     mul   $t8, $t6, $a1
-    addu  $t8, $t8, $t7
+    addu  $t8, $t8, $t0
     move  $v1, $zero
     # Once to sum the weights, once more if they are to move by v1.
 pass:
@@ -129,8 +126,7 @@ pass:
     addu  $v0, $v0, $at
     lui   $at, {SCALE}
     divu  $zero, $at, $v0
-    mflo  $v0
-    addiu $v0, $v0, 1
+    mflo  $v0                     # how likely the unlikely bit is
     srl   $at, $t3, 12
     mul   $at, $at, $v0
     sltu  $k1, $t4, $at           # k1: the unlikely bit
@@ -151,25 +147,23 @@ moved:
     or    $t5, $t5, $t6
     xor   $at, $t5, $t6
     movz  $t5, $at, $a2
-    sll   $t7, $t7, 1
-    or    $t7, $t7, $a2
+    sll   $t0, $t0, 1
+    or    $t0, $t0, $a2
     lui   $at, {FIELDS} >> 16
     ori   $at, $at, {FIELDS} & 0xffff
     and   $at, $at, $t6
-    movn  $t7, $zero, $at
     srl   $t6, $t6, 1
     bnez  $t6, bit
-    nop
-    sw    $t5, 0($t1)
+    movn  $t0, $zero, $at
+    sw    $t5, -4($t1)
     addiu $t1, $t1, 4
     bne   $t1, $t2, bit
     lui   $t6, 0x8000
 
-    bal   sync_caches
-    lui   $t6, %hi(at_run_address)
-    addiu $t6, $t6, %lo(at_run_address)
-    jr.hb $t6
-    nop
+    # Returns to the rest.
+    lui   $ra, %hi(at_run_address)
+    b     sync_caches
+    addiu $ra, $ra, %lo(at_run_address)
 
 # Writes back and invalidates the whole data cache and L2, then invalidates the instruction cache, by index; geometry
 # from Config1 and Config2 (MIPS32 PRA volume III; arch/mips/mm/c-r4k.c: probe_pcache, sc-mips.c). Uses t0..t5 and v1, no
@@ -245,32 +239,14 @@ at_run_address:
     bne   $t0, $t1, 5b
     sw    $zero, -4($t0)
 
-    sw    $s0, 48($sp)
-    sw    $s1, 52($sp)
-    sw    $s2, 56($sp)
-    sw    $s3, 60($sp)
-    sw    $s4, 64($sp)
-    sw    $s5, 68($sp)
-    sw    $s6, 72($sp)
-    sw    $s7, 76($sp)
-    sw    $fp, 84($sp)
     jal   main
     addiu $a0, $sp, 16
 
     # Back to the bootloader's `go`, with the error's number in v0.
     lw    $ra, 40($sp)
     lw    $t9, 44($sp)
-    lw    $s0, 48($sp)
-    lw    $s1, 52($sp)
-    lw    $s2, 56($sp)
-    lw    $s3, 60($sp)
-    lw    $s4, 64($sp)
-    lw    $s5, 68($sp)
-    lw    $s6, 72($sp)
-    lw    $s7, 76($sp)
-    lw    $gp, 80($sp)
-    lw    $fp, 84($sp)
-    lw    $sp, 92($sp)
+    lw    $gp, 48($sp)
+    lw    $sp, 60($sp)
     mtc0  $t9, $12
     jr.hb $ra
     nop
