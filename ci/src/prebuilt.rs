@@ -157,7 +157,8 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
         // The decoder of LZMA gets slower by that: 81 instructions a byte instead of 77.
         let decoder = package == "stoop-core" && build == Build::Shim(Variant::Full);
         let copies = if decoder { None } else { Some(FEWER_COPIES) };
-        let flags: Vec<_> = copies.into_iter().chain(SHIM_FLAGS).chain(own.iter().copied()).map(|flag| format!("'{flag}'")).collect();
+        let flags: Vec<_> =
+            copies.into_iter().chain(SHIM_FLAGS).chain(own.iter().copied()).map(|flag| format!("'{flag}'")).collect();
         cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{}]", flags.join(", ")));
     }
     if machine == Machine::Arm64 {
