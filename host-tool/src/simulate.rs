@@ -2,6 +2,8 @@
 
 mod memory;
 
+use std::borrow::Cow;
+
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::bytes::words;
@@ -132,12 +134,13 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
         Err(error) => return Ok(Outcome { result: Err(error), failed: Vec::new(), warnings: Vec::new() }),
     };
     let window = params.flash();
-    let mut content = flash.unwrap_or_default().to_vec();
-    content.resize(window.size(), 0xff);
+    let mut content = Cow::Borrowed(flash.unwrap_or_default());
     // Of an image for flash, all but its front lie there.
     let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
-        content[at - window.start()..][..bytes.len()].copy_from_slice(bytes);
+        let (content, at) = (content.to_mut(), at - window.start());
+        content.resize(window.size(), 0xff);
+        content[at..][..bytes.len()].copy_from_slice(bytes);
     }
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
     // On MIPS the shim moves to its run address, on arm64 it runs where it is.
@@ -183,7 +186,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
 }
 
 /// Puts what the bootloader passes into memory, and gives its registers.
-fn enter<A: Abi>(board: &mut Board, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
+fn enter<A: Abi>(board: &mut Board<'_>, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
     let room = |size: usize| {
         let size = size.next_multiple_of(BOOTLOADER_GRAIN) + BOOTLOADER_GRAIN;
         let taken = image.pieces.iter().filter_map(|(at, bytes)| Region::new(*at, bytes.len()));
@@ -251,7 +254,7 @@ fn with_bootargs(line: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn booted<A: Abi>(
-    board: &Board,
+    board: &Board<'_>,
     loader: &Loader,
     slots: &[stoop_core::params::SlotAt],
     handoff: &Handoff,
@@ -302,7 +305,7 @@ fn booted<A: Abi>(
 }
 
 /// The strings of a list of pointers that ends with NULL, as the kernel reads them.
-fn strings(board: &Board, list: usize, big_endian: bool) -> Option<Vec<Vec<u8>>> {
+fn strings(board: &Board<'_>, list: usize, big_endian: bool) -> Option<Vec<Vec<u8>>> {
     let mut pointers = board.from(physical(list as u32)?)?.chunks_exact(4);
     let mut strings = Vec::new();
     loop {

@@ -1,21 +1,25 @@
 //! A board's memory made of vectors, with the same refusals as the shim's own (shim/src/memory.rs).
 
+use std::borrow::Cow;
+
 use stoop_core::Region;
 use stoop_core::memory::Memory;
 
 /// RAM, flash, and the loader's own region, which nobody gets.
-pub(super) struct Board {
+pub(super) struct Board<'a> {
     ram: Region,
     flash: Region,
     run: Region,
     ram_bytes: Vec<u8>,
-    flash_bytes: Vec<u8>,
+    flash_bytes: Cow<'a, [u8]>,
 }
 
-impl Board {
+impl<'a> Board<'a> {
     /// RAM of zeros, flash as given; what is missing of it is erased.
-    pub(super) fn new(ram: Region, flash: Region, run: Region, mut flash_bytes: Vec<u8>) -> Board {
-        flash_bytes.resize(flash.size(), 0xff);
+    pub(super) fn new(ram: Region, flash: Region, run: Region, mut flash_bytes: Cow<'a, [u8]>) -> Board<'a> {
+        if flash_bytes.len() != flash.size() {
+            flash_bytes.to_mut().resize(flash.size(), 0xff);
+        }
         Board { ram, flash, run, ram_bytes: vec![0; ram.size()], flash_bytes }
     }
 
@@ -52,12 +56,12 @@ impl Board {
     }
 }
 
-impl Memory for Board {
+impl Memory for Board<'_> {
     fn from(&self, start: usize) -> Option<&[u8]> {
         let end = self.readable_end(start)?;
         let (base, bytes) = match self.flash.contains(&Region::between(start, end)?) && !self.flash.is_empty() {
-            true => (self.flash.start(), &self.flash_bytes),
-            false => (self.ram.start(), &self.ram_bytes),
+            true => (self.flash.start(), &self.flash_bytes[..]),
+            false => (self.ram.start(), &self.ram_bytes[..]),
         };
         bytes.get(start - base..end - base)
     }
@@ -114,8 +118,9 @@ mod tests {
         Region::new(start, size).unwrap()
     }
 
-    fn board() -> Board {
-        let mut board = Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), vec![7; 16]);
+    fn board() -> Board<'static> {
+        let mut board =
+            Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), Cow::Owned(vec![7; 16]));
         board.put(0x1000, b"abcdef").unwrap();
         board
     }
