@@ -1,6 +1,6 @@
 //! Puts payloads where they belong: moved or decoded, the rest of their memory zeroed.
 
-use crate::codec::{Codec, DECODES, Tables};
+use crate::codec::{Codec, Tables};
 use crate::manifest::Payload;
 use crate::memory::Memory;
 use crate::{Code, Error, Region, Result, Subject};
@@ -14,11 +14,8 @@ pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, t
     let not_ram = Error::new(Code::NotRam, subject, to.start());
     let mut length = from.size();
     if payload.codec != Codec::Store as u8 {
-        let unknown = Error::new(Code::Codec, subject, usize::from(payload.codec));
-        if !DECODES {
-            return Err(unknown);
-        }
         let (stored, out) = memory.pair(from, to).ok_or(not_ram)?;
+        let unknown = Error::new(Code::Codec, subject, usize::from(payload.codec));
         let decoded = tables.decode(payload.codec, stored, out).ok_or(unknown)?;
         length = decoded.map_err(|produced| Error::new(Code::Decode, subject, produced))?;
     } else if from.start() != to.start() {

@@ -34,9 +34,6 @@ impl Codec {
     }
 }
 
-/// This build has a decoder.
-pub const DECODES: bool = cfg!(any(feature = "lz4", feature = "lzma"));
-
 /// The decoders' scratch memory, of no meaning between two calls.
 pub struct Tables {
     #[cfg(feature = "lzma")]
