@@ -69,7 +69,7 @@ impl<'a, 'o> Merge<'a, 'o> {
     /// beyond the block, behind a child node or without a name, nodes that do not pair up, and a missing end;
     /// [`Code::TreeCells`] (value: the count found) where `base` has other #address-cells or #size-cells than the additions;
     /// [`Code::TreeRoom`] (value: bytes of `out`).
-    #[inline(never)]
+    #[inline(always)] // One caller, and so 30 bytes smaller.
     pub fn write(&mut self, texts: &'o [&'o [u8]]) -> Result<()> {
         self.texts = texts;
         self.open[0] = self.additions.header[STRUCTURE];
