@@ -44,16 +44,16 @@ impl Default for Encoder {
 
 impl Encoder {
     fn encode(&mut self, likely: bool, unlikely: u32) {
+        while self.range < TOP {
+            self.byte();
+            self.range <<= 8;
+        }
         let bound = (self.range >> BITS) * unlikely;
         if likely {
             self.low += u64::from(bound);
             self.range -= bound;
         } else {
             self.range = bound;
-        }
-        while self.range < TOP {
-            self.byte();
-            self.range <<= 8;
         }
     }
 

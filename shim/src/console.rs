@@ -10,6 +10,9 @@ use crate::mmio;
 /// Characters of the bootloader's line that are shown.
 const SHOWN: usize = 56;
 
+/// No name has this number.
+const NO_NAME: usize = 0xff;
+
 /// A transmitter; silent once it has not answered.
 pub struct Console {
     uart: Uart,
@@ -30,7 +33,8 @@ impl Console {
         }
     }
 
-    /// Text in which a control character stands for the next value: 1 a name's number, 2 a character, 3 eight
+    /// Text in which a control character stands for the next value: 1 a blank and the name of that number, nothing at all
+    /// when no name has it, 2 a character, 3 eight
     /// hexadecimal digits, 4 two decimal ones.
     fn say(&mut self, text: &[u8], values: &[usize]) {
         let mut values = values.iter();
@@ -41,7 +45,13 @@ impl Console {
             }
             let value = values.next().copied().unwrap_or(0);
             match *byte {
-                1 => spelled(value as u8).iter().for_each(|byte| self.put(*byte)),
+                1 => {
+                    let word = spelled(value as u8);
+                    if !word.is_empty() {
+                        self.put(b' ');
+                        word.iter().for_each(|byte| self.put(*byte));
+                    }
+                }
                 2 => self.put(value as u8),
                 3 => self.digits(value, 28),
                 _ => self.digits(((value / 10) << 4) | (value % 10), 4),
@@ -62,24 +72,26 @@ impl Console {
 
     /// `stoop: E12 kernel crc 0x…, slot a`.
     pub fn error(&mut self, slot: u8, error: &Error) {
-        let [number, subject, name, other] =
-            [error.number(), error.subject(), error.name(), error.other()].map(usize::from);
-        self.say(b"stoop: E\x04 \x01 \x01", &[number, subject, name]);
-        if other != subject {
-            self.say(b" \x01", &[other]);
+        let (subject, mut other) = (usize::from(error.subject()), usize::from(error.other()));
+        if other == subject {
+            other = NO_NAME;
         }
-        self.say(b" 0x\x03, slot \x02\r\n", &[error.value, usize::from(slot)]);
+        let (number, name) = (usize::from(error.number()), usize::from(error.name()));
+        self.say(
+            b"stoop: E\x04\x01\x01\x01 0x\x03, slot \x02\r\n",
+            &[number, subject, name, other, error.value, usize::from(slot)],
+        );
     }
 
     /// What was decided, and the line it was decided about.
     pub fn report(&mut self, report: &Report, line: &[u8]) {
         let (entry, verdict) = (report.entry as usize, report.verdict as usize);
         self.say(
-            concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry \x01, slot \x02, bootargs \x01\r\n").as_bytes(),
+            concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry\x01, slot \x02, bootargs\x01\r\n").as_bytes(),
             &[entry, usize::from(report.slot), verdict],
         );
         if !line.is_empty() {
-            self.say(b"stoop: \x01: ", &[verdict]);
+            self.say(b"stoop:\x01: ", &[verdict]);
             line.iter().take(SHOWN).for_each(|byte| self.put(*byte));
             self.say(if line.len() > SHOWN { b"...\r\n" } else { b"\r\n" }, &[]);
         }
