@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stoop::Result;
 use stoop_ci::lab::{self, Endian};
-use stoop_ci::prebuilt::{self, Program};
+use stoop_ci::prebuilt::{self, Machine, Program};
 use stoop_ci::{bench, cache, sizes, test};
 
 /// What developers and CI call.
@@ -45,9 +45,22 @@ enum Verb {
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
     DemoParts {
+        /// Of which architecture
+        #[arg(long, value_enum, default_value_t)]
+        arch: DemoArch,
         /// The folder, made when it is missing
         folder: PathBuf,
     },
+}
+
+/// What the demo shows.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum DemoArch {
+    /// Debian's generic little-endian kernel
+    #[default]
+    Mips,
+    /// Debian's newest arm64 kernel
+    Arm64,
 }
 
 fn main() -> ExitCode {
@@ -60,7 +73,7 @@ fn main() -> ExitCode {
         Verb::Sizes => sizes::print(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Test => test::everything(),
-        Verb::DemoParts { folder } => demo_parts(&folder),
+        Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,9 +84,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn demo_parts(folder: &Path) -> Result<()> {
-    let kernel = lab::debian()?;
+fn demo_parts(arch: DemoArch, folder: &Path) -> Result<()> {
+    let (kernel, machine) = match arch {
+        DemoArch::Mips => (lab::debian()?, Machine::Mips(Endian::Little)),
+        DemoArch::Arm64 => (lab::arm64::newest_debian()?, Machine::Arm64),
+    };
     cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;
-    let init = cache::read(&prebuilt::init(Endian::Little))?;
+    let init = cache::read(&prebuilt::init(machine))?;
     cache::write(&folder.join("initramfs.cpio.gz"), &lab::initramfs(&init)?)
 }
