@@ -102,7 +102,7 @@ impl Slots {
 
 /// Its first word in the manifest.
 fn payload(kind: Kind) -> usize {
-    14 + 12 * kind as usize
+    10 + 12 * kind as usize
 }
 
 #[test]
