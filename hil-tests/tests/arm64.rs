@@ -150,7 +150,7 @@ fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
         "-display",
         "none",
     ]);
-    qemu.args(["-bios", &uboot]).args(emulator).stderr(std::process::Stdio::null());
+    qemu.args(["-nic", "none", "-bios", &uboot]).args(emulator).stderr(std::process::Stdio::null());
     let status = qemu.status().map_err(|error| stoop::Failure::new(format!("cannot start QEMU: {error}")))?;
     assert!(status.success(), "{status}");
     std::fs::read(&file).map_err(|error| stoop::Failure::io(&file, &error))
