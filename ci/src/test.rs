@@ -6,7 +6,7 @@ use std::time::Instant;
 use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{lab, repository, run, sizes, toolchain};
+use crate::{bench, lab, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -36,6 +36,7 @@ pub fn everything() -> Result<()> {
     part("sizes of the shim", &mut sizes::print)?;
     part("lab", &mut || lab::build().map(|_| ()))?;
     part("tests, Debian's modules", &mut debians_modules)?;
+    part("instruction counts", &mut || bench::run(None, None))?;
     part("tests, lab", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
@@ -43,7 +44,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 11;
+const PARTS: usize = 13;
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");

@@ -83,12 +83,14 @@ pub fn endian(endian: Endian, payload: &Payload) -> Result<EndianFigures> {
     let small = bench.boot(SMALL, CodecWish::Store)?.0;
     let large = bench.boot(whole, CodecWish::Store)?.0;
     let crc = (large.to_report() - small.to_report()) * 1000 / (whole - SMALL) as u64;
+    let mut full = 0;
     let mut decode = Vec::new();
     for (codec, wish) in [("lz4", CodecWish::Lz4), ("lzma", CodecWish::Lzma)] {
         // The same shim with next to nothing to decode.
         let empty = bench.boot(LEAST, wish)?.0;
         for size in [SMALL, whole] {
             let (counts, built) = bench.boot(size, wish)?;
+            full = built.shim;
             let stored = built.payloads[0].stored;
             let spent = counts.to_report() - empty.to_report() - crc * stored as u64 / 1000;
             decode.push(Decode { codec, stored, decoded: size, milli: spent * 1000 / size as u64 });
@@ -96,8 +98,8 @@ pub fn endian(endian: Endian, payload: &Payload) -> Result<EndianFigures> {
     }
     Ok(EndianFigures {
         endian: endian.tag(),
-        shim_bytes: built.shim,
-        unpack: bench.unpack()?,
+        shim_bytes: [built.shim, full],
+        unpack: [bench.unpack(Variant::Store)?, bench.unpack(Variant::Full)?],
         entry_to_report: empty.to_report(),
         report_to_kernel: u64::from(empty.kernel.wrapping_sub(empty.report)) * PER_TICK,
         crc_milli: crc,
@@ -169,8 +171,8 @@ impl Bench {
     }
 
     /// Instructions by which a shim with blank params has moved and unpacked itself.
-    fn unpack(&self) -> Result<u64> {
-        let elf = cache::read(&prebuilt::shim(Variant::Full, self.endian))?;
+    fn unpack(&self, variant: Variant) -> Result<u64> {
+        let elf = cache::read(&prebuilt::shim(variant, self.endian))?;
         let blank = self.path("blank.bin");
         cache::write(&blank, &shim_image::front(&elf, RUN, &[])?.bytes)?;
         self.assemble("call.S", &[format!("-DIMAGE={IMAGE:#x}")])?;

@@ -198,7 +198,7 @@ fn sizes_places_and_codecs_that_lie_have_a_code_and_the_next_slot_boots() {
         (kernel + 6, 1, "E16 kernel not ram"),
         (kernel + 7, 0x1e09_0000, "E1"),
         (5, 0x1000_0000, "E1"),
-        (payload(Kind::Rootfs) + 7, 0x0fdf_0000, "E17 rootfs overlaps shim"),
+        (payload(Kind::Rootfs) + 7, 0x0fdf_0000, "E16 rootfs not ram"),
     ] {
         let mut slots = Slots::new(CodecWish::Store);
         slots.set(word, value);
