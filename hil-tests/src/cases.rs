@@ -21,10 +21,26 @@ pub const VENDOR: &str = "console=ttyS1,57600 root=31:03 rootfstype=jffs2 init=/
 pub struct Cases<'a> {
     /// The board.
     pub rig: &'a mut dyn Rig,
+    /// How images are started when a case does not say.
+    usual: Via,
     wrong: Vec<String>,
 }
 
-impl Cases<'_> {
+impl<'a> Cases<'a> {
+    /// Runs `cases` on that board, and fails with all that was wrong.
+    ///
+    /// # Errors
+    /// A case did not boot.
+    ///
+    /// # Panics
+    /// With everything that was not as expected.
+    pub fn collect(rig: &'a mut dyn Rig, usual: Via, cases: impl FnOnce(&mut Cases<'a>) -> Result<()>) -> Result<()> {
+        let mut all = Cases { rig, usual, wrong: Vec::new() };
+        cases(&mut all)?;
+        assert!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
+        Ok(())
+    }
+
     /// The image gets these bootargs and comes to this verdict; behind its own line, the kernel sees `passed`.
     ///
     /// # Errors
@@ -37,7 +53,7 @@ impl Cases<'_> {
         verdict: &str,
         passed: &str,
     ) -> Result<()> {
-        self.boot_via(name, packed, bootargs, Via::Bootm, verdict, passed)
+        self.boot_via(name, packed, bootargs, self.usual.clone(), verdict, passed)
     }
 
     /// As [`Cases::boot`], started another way.
@@ -57,7 +73,7 @@ impl Cases<'_> {
         let mut wrong = booting.differences(packed);
         let seen = &booting.seen;
         let own = String::from_utf8_lossy(&packed.built.line);
-        let line = if passed.is_empty() { own.into_owned() } else { format!("{own} {passed}") };
+        let line = [&own, passed].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         // What the shim says of itself is compared with `simulate`, which is to be as expected.
         if (seen.cmdline(), booting.simulated.verdict) != (line.clone(), verdict) {
             wrong.push(format!("seen {} {:?}, not {verdict} {line:?}", booting.simulated.verdict, seen.cmdline()));
@@ -82,8 +98,5 @@ impl Cases<'_> {
 pub fn on(endian: Endian, caps: &[Cap], cases: fn(&mut Cases<'_>, &Lab, Endian) -> Result<()>) -> Result<()> {
     let Some(mut rig) = rig::open(board(endian), &Wish { caps, ..Wish::default() })? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
-    let mut all = Cases { rig: rig.as_mut(), wrong: Vec::new() };
-    cases(&mut all, &lab, endian)?;
-    assert!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
-    Ok(())
+    Cases::collect(rig.as_mut(), Via::Bootm, |all| cases(all, &lab, endian))
 }

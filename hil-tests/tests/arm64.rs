@@ -1,4 +1,4 @@
-//! The same on arm64: packed images behind U-Boot's booti and bootm, by QEMU itself and by kexec, at EL1 and EL2, with one CPU
+//! The same on arm64: packed images behind U-Boot's booti and bootm, by QEMU itself, at EL1 and EL2, with one CPU
 //! and more, with little RAM and much. The kernel sees exactly what `simulate` says.
 
 use std::time::Duration;
@@ -8,57 +8,15 @@ use stoop::image::longest_line;
 use stoop::input::Arch;
 use stoop::plan::{CodecWish, CookieMatch, Format, Request};
 use stoop_ci::lab::arm64::Arm64;
-use stoop_ci::lab::{BIG_CRC, BIG_SIZE};
 use stoop_core::Region;
-use stoop_hil_tests::packed::Booting;
+use stoop_hil_tests::cases::Cases;
 use stoop_hil_tests::rig::{self, Wish};
-use stoop_hil_tests::seen::Sum;
-use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle};
+use stoop_hil_tests::{Cap, Packed, Via, oracle};
 
 const BOARD: &str = "qemu-virt-arm64";
 const PATIENCE: Duration = Duration::from_secs(600);
 const VENDOR: &str =
     "console=ttyS0,115200n1 root=/dev/mmcblk0p65 rootwait earlycon=uart8250,mmio32,0x11002000 ubi.mtd=ubi";
-
-/// Boots and collects what is not as it should be, case by case, so that one does not hide the others.
-struct Cases<'a> {
-    rig: &'a mut dyn Rig,
-    wrong: Vec<String>,
-}
-
-impl Cases<'_> {
-    /// The image gets these bootargs and comes to this verdict; behind its own line, the kernel sees `passed`.
-    fn boot(&mut self, name: &str, packed: &Packed, bootargs: Option<&str>, verdict: &str, passed: &str) -> Result<()> {
-        self.boot_via(name, packed, bootargs, Via::Booti, verdict, passed)
-    }
-
-    fn boot_via(
-        &mut self,
-        name: &str,
-        packed: &Packed,
-        bootargs: Option<&str>,
-        via: Via,
-        verdict: &str,
-        passed: &str,
-    ) -> Result<()> {
-        let booting = Booting::of(self.rig, packed, bootargs, via, PATIENCE).map_err(|failure| failure.within(name))?;
-        let mut wrong = booting.differences(packed);
-        let seen = &booting.seen;
-        let own = String::from_utf8_lossy(&packed.built.line);
-        let line = [&own, passed].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-        if (seen.cmdline(), seen.text("chosen/stoop/verdict")) != (line.clone(), verdict.into()) {
-            let (seen, verdict_seen) = (seen.cmdline(), seen.text("chosen/stoop/verdict"));
-            wrong.push(format!("seen {verdict_seen} {seen:?}, not {verdict} {line:?}"));
-        }
-        let big = Sum { size: BIG_SIZE as u32, crc: BIG_CRC };
-        if packed.plan.rootfs.is_some() && (seen.sum("big"), seen.text("root")) != (Some(big), "31:99".into()) {
-            wrong.push(format!("seen root {}, /big {:x?}", seen.text("root"), seen.sum("big")));
-        }
-        println!("{name}: {}", if wrong.is_empty() { "as simulated" } else { "WRONG" });
-        self.wrong.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
-        Ok(())
-    }
-}
 
 /// Runs `cases` on the board with these options for QEMU, and fails with all that was wrong.
 fn on(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
@@ -68,10 +26,7 @@ fn on(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()
         Ok(lab) => lab,
         Err(failure) => return stoop_hil_tests::skip(&failure.to_string()),
     };
-    let mut all = Cases { rig: rig.as_mut(), wrong: Vec::new() };
-    cases(&mut all, &lab)?;
-    assert!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
-    Ok(())
+    Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))
 }
 
 /// The lab's kernel with its root in RAM.
