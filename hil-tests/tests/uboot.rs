@@ -186,7 +186,7 @@ fn what_is_flashed_from_outside_is_what_the_guest_reads(rig: &mut dyn Rig) -> Re
 fn power_is_cut_at_a_line(rig: &mut dyn Rig) -> Result<()> {
     commands(rig, &[])?;
     rig.console()?.send(b"echo first; echo second; sleep 600; echo third\n")?;
-    let said = rig.power_off_at("^second$", PATIENCE)?;
+    let said = rig.power_off_at("^second\n", PATIENCE)?;
     assert!(said.contains("\nfirst\nsecond\n") && !said.contains("\nthird"), "{said}");
     assert!(rig.console().is_err(), "power is off");
     assert_eq!(rig.power_off()?, "", "and stays off");
