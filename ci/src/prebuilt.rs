@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
-use stoop::shim_image::Variant;
+use stoop::shim_image::{self, Variant};
 use stoop::{Failure, Result};
 
 use crate::lab::Endian;
@@ -203,6 +203,10 @@ pub fn clippy() -> Result<()> {
     Ok(())
 }
 
+fn squeeze(bytes: &[u8]) -> Vec<u8> {
+    zx0::Compressor::new().compress(bytes).output
+}
+
 /// Builds the programs and returns their files' names and bytes.
 fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
     let folder = folder();
@@ -214,9 +218,10 @@ fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
             let title = format!("shim: building {package} for {} {}", machine.name(), build.features().join(" "));
             run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
             let bytes = cache::read(&folder.join(machine.target()).join("shim").join(package))?;
-            let bytes = match build {
-                Build::Shim(_) => bytes,
-                Build::Init => elf::loadable(&bytes)?,
+            let bytes = match (build, machine) {
+                (Build::Shim(_), Machine::Arm64) => shim_image::squeezed(&bytes, squeeze)?,
+                (Build::Shim(_), Machine::Mips(_)) => bytes,
+                (Build::Init, _) => elf::loadable(&bytes)?,
             };
             built.push((build, machine, bytes));
         }

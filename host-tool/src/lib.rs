@@ -22,5 +22,6 @@ pub mod shim_image;
 pub mod simulate;
 pub mod squeeze;
 pub mod ui;
+pub mod zx0;
 
 pub use error::{Failure, Result};

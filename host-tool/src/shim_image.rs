@@ -1,10 +1,14 @@
 //! From the prebuilt shim to the front of an image: moved to its run address, the params in their place, squeezed.
 
-use object::read::elf::{ElfFile32, ElfFile64};
+mod arm64;
+
+use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
 use stoop_core::codec::Codec;
 use stoop_core::manifest::Machine;
 use stoop_core::params;
+
+pub use arm64::{image_front, squeezed};
 
 use crate::input::Arch;
 use crate::squeeze::{squeeze, unsqueeze};
@@ -88,12 +92,7 @@ pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront
             .next("report this: the shim in this copy of stoop is broken")
     };
     let mut moved = Moved::of(shim, run_address).map_err(broken)?;
-    let room = moved.bytes.len() - moved.params;
-    let Some(block) = moved.bytes[moved.params..].get_mut(..params.len()) else {
-        return Err(Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{room:x}", params.len()))
-            .next("give a shorter cookie or fewer kept keys"));
-    };
-    block.copy_from_slice(params);
+    put_params(&mut moved.bytes[moved.params..], params)?;
     let (front, rest) = moved.bytes.split_at(moved.front);
     let bytes = [front, &squeeze(&words(rest, moved.big_endian), moved.big_endian)].concat();
     if unpack(&bytes, moved.bytes.len()).as_ref() != Some(&moved.bytes) {
@@ -102,110 +101,44 @@ pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront
     Ok(ShimFront { bytes, unpacked: moved.bytes.len(), run_size: moved.run_size })
 }
 
+fn put_params(room: &mut [u8], params: &[u8]) -> Result<()> {
+    let size = room.len();
+    let block = room.get_mut(..params.len()).ok_or_else(|| {
+        Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{size:x}", params.len()))
+            .next("give a shorter cookie or fewer kept keys")
+    })?;
+    block.copy_from_slice(params);
+    Ok(())
+}
+
 /// RAM that the shim needs wherever it runs, in bytes.
 ///
 /// # Errors
 /// The file is no shim.
 pub fn run_size(shim: &[u8]) -> Result<usize> {
-    let size = match is_arm64(shim) {
-        true => Linked::of(shim).map(|linked| linked.run_size),
+    let size = match arm64::is_shim(shim) {
+        true => arm64::Linked::of(shim).map(|linked| linked.run_size),
         false => Moved::of(shim, LINKED_AT).map(|moved| moved.run_size),
     };
     size.map_err(|fact| Failure::new(format!("the shim is broken: {fact}")).next("report this"))
 }
 
-/// The front of an arm64 image: the shim as it was linked, for it runs anywhere; params in their place, and in the header what
-/// the loader is asked for.
-///
-/// # Errors
-/// As for [`front`].
-pub fn image_front(shim: &[u8], params: &[u8], text_offset: usize, image_size: usize) -> Result<ShimFront> {
-    let broken = |fact: String| {
-        Failure::new(format!("the arm64 shim is broken: {fact}")).next("report this: this copy of stoop is broken")
-    };
-    let mut linked = Linked::of(shim).map_err(broken)?;
-    let room = linked.bytes.len() - linked.params;
-    let Some(block) = linked.bytes[linked.params..].get_mut(..params.len()) else {
-        return Err(Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{room:x}", params.len()))
-            .next("give a shorter cookie or fewer kept keys"));
-    };
-    block.copy_from_slice(params);
-    for (at, value) in [(TEXT_OFFSET, text_offset), (IMAGE_SIZE, image_size)] {
-        linked.bytes[at..at + 8].copy_from_slice(&(value as u64).to_le_bytes());
-    }
-    Ok(ShimFront { unpacked: linked.bytes.len(), bytes: linked.bytes, run_size: linked.run_size })
-}
-
-/// In the header of an arm64 Image: text_offset and image_size, 64 bits each, and the magic.
-const TEXT_OFFSET: usize = 8;
-const IMAGE_SIZE: usize = 16;
-const IMAGE_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
-/// There the mark is in the second word.
-const IMAGE_MARK_AT: usize = 4;
-
 /// The machine of the shim that these bytes begin with.
 pub fn machine(image: &[u8]) -> Option<Machine> {
-    let arm64 = image.get(IMAGE_MAGIC.0..).is_some_and(|rest| rest.starts_with(IMAGE_MAGIC.1));
-    if arm64 && crate::input::le32(image, IMAGE_MARK_AT) == Some(MARK) {
+    if arm64::is_marked(image) {
         return Some(Machine::Arm64);
     }
     mark(image).map(|(big_endian, _)| if big_endian { Machine::MipsBe } else { Machine::MipsLe })
 }
 
-fn is_arm64(shim: &[u8]) -> bool {
-    object::File::parse(shim).is_ok_and(|file| file.architecture() == object::Architecture::Aarch64)
-}
-
-/// The arm64 shim as it was linked.
-struct Linked {
-    /// With room for the params at the end.
-    bytes: Vec<u8>,
-    /// Where they go.
-    params: usize,
-    run_size: usize,
-}
-
-impl Linked {
-    fn of(shim: &[u8]) -> Fact<Linked> {
-        let file = ElfFile64::<Endianness>::parse(shim).map_err(|error| error.to_string())?;
-        let symbol = |name: &str| {
-            let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
-            found.map(|symbol| symbol.address() as usize).ok_or(format!("no symbol {name}"))
-        };
-        let (params, end, run_size) = (symbol("__params")?, symbol("__move_end")?, symbol("__run_end")?);
-        let mut bytes = vec![0; end];
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-            let data = section.data().map_err(|error| error.to_string())?;
-            if sh_flags.0 & elf::SHF_ALLOC.0 == 0 || data.is_empty() {
-                continue;
-            }
-            // Whatever is wider than what an instruction holds is an address; it would be wrong anywhere but at 0.
-            let absolute = section.relocations().find(|(_, relocation)| {
-                matches!(
-                    relocation.flags(),
-                    RelocationFlags::Elf { r_type: elf::R_AARCH64_ABS64 | elf::R_AARCH64_ABS32 | elf::R_AARCH64_ABS16 }
-                )
-            });
-            if let Some((at, _)) = absolute {
-                return Err(format!("an absolute address at 0x{at:x}"));
-            }
-            let at = section.address() as usize;
-            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind it")?;
-            room.copy_from_slice(data);
-        }
-        if machine(&bytes) != Some(Machine::Arm64) || run_size < end {
-            return Err("no header".into());
-        }
-        Ok(Linked { bytes, params, run_size })
-    }
-}
-
 /// Where linker/mips.ld puts the shim.
 const LINKED_AT: usize = 0x8000_0000;
 
-/// What the front of an image becomes at its run address; `None` when it is no shim or damaged.
+/// What the front of an image becomes where it runs, the params at the end; `None` when it is no shim or damaged.
 pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
+    if arm64::is_marked(image) {
+        return arm64::unpack(image, size);
+    }
     let (big_endian, front) = mark(image)?;
     let (front, stream) = image.split_at_checked(front)?;
     let rest = size.checked_sub(front.len()).filter(|size| size.is_multiple_of(4))?;

@@ -1,5 +1,4 @@
-//! The arm64 image: the shim as it was linked, its header filled in, and everything else behind it by distances from its first
-//! byte.
+//! The arm64 image: the shim, its header filled in, and everything else behind it by distances from its first byte.
 
 use super::*;
 use crate::input::ARM64_ALIGNMENT;
@@ -69,6 +68,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     }
     let note =
         Note { big_endian: false, run: places.run, load, unpacked: front.unpacked, manifest: manifest_at, variant };
+    let shim = front.bytes.len();
     let mut head = front.bytes;
     head.resize(manifest_at, 0);
     head.extend_from_slice(&listing.encode(&crc));
@@ -77,7 +77,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let image = pieces[0].1.len();
     let payloads = parts.iter().map(Part::packed).collect();
     let file = container::wrap(plan, places.head, pieces)?;
-    Ok(Built { file, shim: front.unpacked, image, payloads, line, entry_point, places, flash: None })
+    Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None })
 }
 
 fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree: usize) -> Relative {

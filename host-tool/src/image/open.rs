@@ -40,7 +40,7 @@ pub struct Opened<'a> {
     pub note: Note,
     /// Bytes that the shim's front takes in the image, at most.
     pub shim: usize,
-    /// The shim at its run address, with the params at its end.
+    /// The shim as it runs, with the params at its end.
     pub unpacked: Vec<u8>,
     /// The container's checksums.
     pub container: Vec<Check>,
@@ -129,11 +129,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
-    let unpacked = match machine {
-        Machine::Arm64 => image.get(..note.unpacked).map(<[u8]>::to_vec),
-        _ => shim_image::unpack(image, note.unpacked),
-    };
-    let unpacked = unpacked.ok_or_else(|| damaged("its shim does not unpack"))?;
+    let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
     let format = if format == Format::Raw && machine == Machine::Arm64 { Format::Image } else { format };
     let load = load.unwrap_or(note.load);
     let pieces = if matches!(format, Format::Raw | Format::Image) { vec![(load, file)] } else { pieces };

@@ -1,7 +1,8 @@
 // The first instructions, behind the header of an arm64 Image (Documentation/arch/arm64/booting.rst), so that booti, kexec and
-// QEMU place it. They run wherever a loader put them, at EL1 or EL2. Everything reaches code and data by adr and adrp: there
-// is nothing to relocate (the host tool refuses a shim with an absolute address in it). No unaligned access anywhere: until
-// the caches are on, all memory is device memory, which faults on one.
+// QEMU place it. They run wherever a loader put them, at EL1 or EL2. Everything reaches code and data by adr: there is nothing
+// to relocate (the host tool refuses a shim with an absolute address in it). No unaligned access anywhere: until the caches are
+// on, all memory is device memory, which faults on one. The front (.text.start) is stored as it is, with the params behind it;
+// everything else is squeezed behind those.
 
 // Branches when this is EL2 with registers of its own; else the names _el1 are right: at EL1, and at EL2 with HCR_EL2.E2H,
 // where they are redirected (Arm ARM, D1.3.3).
@@ -24,6 +25,7 @@ _start:
     .quad 0, 0, 0
     .ascii "ARM\x64"
     .word 0                       // no EFI
+    .word front_end - _start      // how tools find the params
 1:
     msr   daifset, #15            // all of them: U-Boot leaves SError unmasked
     mrs   x9, cntvct_el0          // for the report
@@ -32,17 +34,128 @@ _start:
     bl    clean_image
     bl    caches_off
 
-    adrp  x10, __bss_start
-    add   x10, x10, :lo12:__bss_start
-    adrp  x11, __bss_end
-    add   x11, x11, :lo12:__bss_end
+    // The rest is unpacked to where it was linked, by ZX0, version 2 (host-tool/src/zx0.rs has the format). x10 source, x11
+    // destination, w12 the bits to come with a 1 behind the last one, x13 minus the distance, x14 a number; uses x15 to x17.
+    adr   x10, __squeezed
+    adr   x11, __rest
+    mov   w12, #1 << 31
+literals:
+    bl    one_and_gamma
+1:  ldrb  w15, [x10], #1
+    strb  w15, [x11], #1
+    subs  x14, x14, #1
+    b.ne  1b
+    bl    bit
+    b.cs  match
+    bl    one_and_gamma
+copy:
+    ldrb  w15, [x11, x13]
+    strb  w15, [x11], #1
+    subs  x14, x14, #1
+    b.ne  copy
+    bl    bit
+    b.cc  literals
+match:
+    mov   x14, #-2                // stored inverted, so that this counts down
+    bl    gamma
+    cmn   x14, #257
+    b.eq  unpacked
+    add   x14, x14, #1
+    ldrb  w15, [x10], #1
+    lsr   x16, x15, #1
+    add   x13, x16, x14, lsl #7
+    mov   x14, #1
+    tbnz  w15, #0, 1f             // the length's first bit
+    bl    digit
+1:  add   x14, x14, #1
+    b     copy
+
+// x14: a number in interlaced Elias gamma code, from 1 on; from what is in it; and behind its first bit.
+one_and_gamma:
+    mov   x14, #1
+gamma:
+    mov   x17, x30
+1:  bl    bit
+    b.cs  2f
+3:  bl    bit
+    adc   x14, x14, x14
+    b     1b
+2:  ret   x17
+digit:
+    mov   x17, x30
+    b     3b
+
+// Carry: the next bit.
+bit:
+    adds  w12, w12, w12
+    b.ne  1f
+    ldrb  w12, [x10], #1
+    lsl   w12, w12, #24
+    orr   w12, w12, #1 << 23
+    adds  w12, w12, w12
+1:  ret
+
+unpacked:
+    adr   x30, at_rest
+    b     code_written
+
+// Writes back and invalidates the data cache over image_size bytes from our first one, to the point of coherency; then
+// invalidates the instruction cache. By address: by set and way is not enough with other cores or a system cache. Uses x10 to
+// x14.
+clean_image:
+    adr   x10, _start
+    ldr   x11, [x10, #16]
+    add   x11, x11, x10
+    mrs   x12, ctr_el0
+    ubfx  x12, x12, #16, #4       // DminLine: log2 of the words in the smallest line
+    mov   x13, #4
+    lsl   x12, x13, x12
+    sub   x13, x12, #1
+    bic   x10, x10, x13
+1:  dc    civac, x10
+    add   x10, x10, x12
+    cmp   x10, x11
+    b.lo  1b
+code_written:
+    dsb   sy
+    ic    iallu
+    dsb   sy
+    isb
+    ret
+
+// MMU, data and instruction cache off, as the kernel wants them. A loader that leaves them on (U-Boot's `go`) maps RAM at its
+// own addresses. Uses x10 and x11.
+caches_off:
+    mov   x10, #0x1005            // SCTLR: I, C, M
+    at_plain_el2 1f, x11
+    mrs   x11, sctlr_el1
+    bic   x11, x11, x10
+    msr   sctlr_el1, x11
+    isb
+    tlbi  vmalle1
+    b     2f
+1:  mrs   x11, sctlr_el2
+    bic   x11, x11, x10
+    msr   sctlr_el2, x11
+    isb
+    tlbi  alle2
+2:  dsb   sy
+    isb
+    ret
+
+front_end:
+
+// From here on where the rest was unpacked to.
+    .section .text.run, "ax"
+at_rest:
+    adr   x10, __bss_start
+    adr   x11, __bss_end
 2:  str   xzr, [x10], #8
     cmp   x10, x11
     b.ne  2b
 
     // The frame is what `main` sees as `Frame`.
-    adrp  x10, __stack_top
-    add   x10, x10, :lo12:__stack_top
+    adr   x10, __stack_top
     sub   sp, x10, #48
     stp   x0, x1, [sp]
     stp   x2, x3, [sp, #16]
@@ -69,49 +182,6 @@ leave:
     mov   x2, x6
     mov   x3, x7
     br    x8
-
-// Writes back and invalidates the data cache over image_size bytes from our first one, to the point of coherency; then
-// invalidates the instruction cache. By address: by set and way is not enough with other cores or a system cache. Uses x10 to
-// x14.
-clean_image:
-    adr   x10, _start
-    ldr   x11, [x10, #16]
-    add   x11, x11, x10
-    mrs   x12, ctr_el0
-    ubfx  x12, x12, #16, #4       // DminLine: log2 of the words in the smallest line
-    mov   x13, #4
-    lsl   x12, x13, x12
-    sub   x13, x12, #1
-    bic   x10, x10, x13
-1:  dc    civac, x10
-    add   x10, x10, x12
-    cmp   x10, x11
-    b.lo  1b
-    dsb   sy
-    ic    iallu
-    dsb   sy
-    isb
-    ret
-
-// MMU, data and instruction cache off, as the kernel wants them. A loader that leaves them on (U-Boot's `go`) maps RAM at its
-// own addresses. Uses x10 and x11.
-caches_off:
-    mov   x10, #0x1005            // SCTLR: I, C, M
-    at_plain_el2 1f, x11
-    mrs   x11, sctlr_el1
-    bic   x11, x11, x10
-    msr   sctlr_el1, x11
-    isb
-    tlbi  vmalle1
-    b     2f
-1:  mrs   x11, sctlr_el2
-    bic   x11, x11, x10
-    msr   sctlr_el2, x11
-    isb
-    tlbi  alle2
-2:  dsb   sy
-    isb
-    ret
 
 // MMU and caches on, with the first table at x0 (level 1, 16 entries). Out of the caches first: what was written past
 // them is what counts. Uses x10 to x14.
