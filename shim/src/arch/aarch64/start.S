@@ -39,6 +39,7 @@ _start:
     adr   x10, __squeezed
     adr   x11, __rest
     mov   w12, #1 << 31
+    mov   x13, #-1
 literals:
     bl    one_and_gamma
 1:  ldrb  w15, [x10], #1
