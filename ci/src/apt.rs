@@ -81,6 +81,25 @@ impl Apt {
         Ok(to)
     }
 
+    /// These packages and all that they depend on, downloaded into `folder`.
+    ///
+    /// # Errors
+    /// When there is one missing, or the download fails.
+    pub fn packages(&self, names: &[&str], folder: &Path) -> Result<()> {
+        // The empty status has nothing installed, so nothing of what they depend on is left out.
+        let mut install = self.command("apt-get");
+        install.args(["-q", "-y", "--download-only", "--no-install-recommends", "install"]).args(names);
+        run::logged(&mut install, &self.path("log"))?;
+        let archives = self.path("cache/archives");
+        cache::folder(folder, |draft| {
+            for file in files(&archives, ".deb")? {
+                let to = draft.join(file.file_name().unwrap_or_default());
+                std::fs::rename(&file, &to).map_err(|error| Failure::io(&to, &error))?;
+            }
+            Ok(())
+        })
+    }
+
     /// The files of a source package, downloaded into `folder`.
     ///
     /// # Errors
@@ -107,10 +126,20 @@ impl Apt {
 /// # Errors
 /// When there is none.
 pub fn only_file(folder: &Path, ending: &str) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder).map_err(|error| Failure::io(folder, &error))?;
-    let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let found = files.find(|path| path.to_string_lossy().ends_with(ending));
+    let found = files(folder, ending)?.into_iter().next();
     found.ok_or_else(|| Failure::new(format!("{} has no file *{ending}", folder.display())))
+}
+
+/// The files of a folder with that ending, by name.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| Failure::io(folder, &error))?;
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// Lines for binaries and sources of the release, from lines `SITE RELEASE COMPONENT` of the system's own.

@@ -1,8 +1,8 @@
-//! Makes a linked program no larger than it has to be.
+//! Makes a linked program no larger than it has to be, and says what one needs beside itself.
 
 use std::ops::Range;
 
-use object::elf::{FileHeader32, FileHeader64};
+use object::elf::{DT_NEEDED, FileHeader32, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
 use stoop::{Failure, Result};
@@ -37,6 +37,33 @@ fn without_sections<H: FileHeader>(elf: &[u8], sections: [Range<usize>; 2]) -> R
     Ok(kept)
 }
 
+/// The names of the files that a program or library is loaded with: its loader and its libraries, not theirs.
+///
+/// # Errors
+/// When it is no ELF.
+pub fn needed(elf: &[u8]) -> Result<Vec<String>> {
+    match FileKind::parse(elf) {
+        Ok(FileKind::Elf64) => named_in::<FileHeader64<Endianness>>(elf),
+        _ => named_in::<FileHeader32<Endianness>>(elf),
+    }
+}
+
+fn named_in<H: FileHeader>(elf: &[u8]) -> Result<Vec<String>> {
+    let broken = |error| Failure::new(format!("a program: {error}"));
+    let file: ElfFile<'_, H> = ElfFile::parse(elf).map_err(broken)?;
+    let mut names = Vec::new();
+    for header in file.elf_program_headers() {
+        if let Some(path) = header.interpreter(file.endian(), elf).map_err(broken)? {
+            names.extend(path.rsplit(|byte| *byte == b'/').next());
+        }
+    }
+    let table = file.elf_dynamic_table().map_err(broken)?;
+    for entry in table.iter().filter(|entry| entry.tag == DT_NEEDED) {
+        names.push(table.string(entry).map_err(broken)?);
+    }
+    Ok(names.into_iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +86,17 @@ mod tests {
     }
 
     #[test]
+    fn a_program_needs_its_loader_and_its_libraries_and_a_static_one_nothing() {
+        let own = cache::read(&std::env::current_exe().unwrap()).unwrap();
+        let names = needed(&own).unwrap();
+        assert!(names.iter().any(|name| name.starts_with("libc.so")), "{names:?}");
+        assert!(names.iter().any(|name| name.starts_with("ld-linux")), "{names:?}");
+        assert!(needed(&cache::read(&init(Endian::Big)).unwrap()).unwrap().is_empty());
+    }
+
+    #[test]
     fn what_is_no_elf_is_refused() {
         assert!(loadable(b"no").is_err());
+        assert!(needed(b"no").is_err());
     }
 }

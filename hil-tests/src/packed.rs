@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use stoop::image::{self, Built};
@@ -11,6 +12,7 @@ use stoop::plan::{Plan, Request};
 use stoop::simulate::{self, Booted, Entry, Input, Outcome};
 use stoop::ui::Quiet;
 use stoop::{Failure, Result};
+use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_core::crc32::Crc32;
 use tempfile::NamedTempFile;
@@ -70,8 +72,8 @@ pub struct Booting {
     pub seen: Seen,
     /// What `simulate` says.
     pub simulated: Booted,
-    /// No bootloader was there to put it where it was laid out for.
-    pub direct: bool,
+    /// How it was started.
+    pub via: Via,
 }
 
 impl Booting {
@@ -87,13 +89,16 @@ impl Booting {
         patience: Duration,
     ) -> Result<Booting> {
         let simulated = packed.simulate(entry(rig, packed, &via, bootargs)?)?;
-        let direct = via == Via::Direct;
         let what = Boot { image: packed.path(), bootargs, files: &[], via };
-        let console = boot(rig, &what, &format!("{END}[\r\n]"), patience)?;
+        let mut console = boot(rig, &what, &format!("{END}[\r\n]"), patience)?;
+        let Boot { via, .. } = what;
+        if let (Via::Kexec(_), Some((_, behind))) = (&via, console.rsplit_once("Starting new kernel")) {
+            console = behind.to_owned();
+        }
         rig.power_off()?;
         let seen = Seen::read(&console)
             .map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))?;
-        Ok(Booting { console, seen, simulated, direct })
+        Ok(Booting { console, seen, simulated, via })
     }
 
     /// In what the kernel saw and what `simulate` says differ; empty when they agree.
@@ -137,13 +142,7 @@ impl Booting {
                 bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
                 let sum = Sum { size: bytes.len() as u32, crc: Crc32::new().of(&bytes) };
                 differences.unless_equal("the root device's bytes", &seen.sum("root/data"), &Some(sum));
-                // QEMU itself puts an arm64 image at the first place in RAM that its header allows, from 2 MiB on if that is
-                // below its own start code (hw/arm/boot.c: load_aarch64_image); U-Boot leaves it where it was laid out for.
-                let moved = match self.direct && arm64 {
-                    true => (packed.built.places.head.start() & !0x1f_ffff) - packed.plan.board.ram.start(),
-                    false => 0,
-                };
-                let start = start - moved;
+                let start = start.wrapping_add(if arm64 { self.moved(packed) } else { 0 });
                 let digits = if arm64 { 16 } else { 8 };
                 let reserved = format!("reserved mem: 0x{start:0digits$x}..0x{:0digits$x}", start + size - 1);
                 differences.unless_equal("the kernel's line on the console", &self.line(&reserved), &reserved);
@@ -153,6 +152,26 @@ impl Booting {
             (None, Some(_)) => differences.0.push("simulate invents a phram".into()),
         }
         differences.0
+    }
+
+    /// How far an arm64 image lay from where it was laid out for, modulo the address space.
+    fn moved(&self, packed: &Packed) -> usize {
+        match &self.via {
+            // QEMU itself takes the first place in RAM that the header allows, from 2 MiB on if that is below its own start
+            // code (hw/arm/boot.c: load_aarch64_image).
+            Via::Direct => packed.plan.board.ram.start().wrapping_sub(packed.built.places.head.start() & !0x1f_ffff),
+            // kexec finds one in the running kernel's memory. The new kernel's code begins with its Image
+            // (arch/arm64/kernel/setup.c: request_standard_resources).
+            Via::Kexec(_) => {
+                let iomem = self.seen.text("iomem");
+                let range = iomem.lines().find_map(|line| line.trim_start().strip_suffix(" : Kernel code"));
+                let code = range.and_then(|range| usize::from_str_radix(range.split('-').next()?, 16).ok());
+                let kernel = self.simulated.regions.iter().find(|(name, _)| *name == "kernel");
+                code.unwrap_or_default().wrapping_sub(kernel.map_or(0, |(_, region)| region.start()))
+            }
+            // U-Boot leaves it where it was laid out for.
+            _ => 0,
+        }
     }
 
     /// `text` when the console has it, else what the console has in its place: nothing.
@@ -181,7 +200,8 @@ impl Differences {
 fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> Result<Entry> {
     let line = bootargs.unwrap_or_default();
     Ok(match via {
-        Via::Kexec(_) => {
+        // On arm64 kexec puts the bootargs into the tree as they are.
+        Via::Kexec(_) if packed.plan.arch() != Arch::Arm64 => {
             let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
             let words = router::words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
@@ -204,6 +224,44 @@ pub fn board(endian: Endian) -> &'static str {
     match endian {
         Endian::Little => "qemu-malta-le",
         Endian::Big => "qemu-malta-be",
+    }
+}
+
+/// The board that boots arm64.
+pub const ARM64_BOARD: &str = "qemu-virt-arm64";
+
+/// The lab's kernel with its root in RAM.
+pub fn arm64_request(lab: &Arm64) -> Request {
+    Request { board: ARM64_BOARD.into(), kernel: lab.image(), rootfs: Some(lab.squashfs()), ..Request::default() }
+}
+
+/// The tree that QEMU makes for [`ARM64_BOARD`] with these options; without firmware it would name a device that is not there
+/// with it.
+///
+/// # Errors
+/// QEMU is missing or fails.
+pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
+    let uboot = stoop::board::load(ARM64_BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
+    let place = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    let file = place.path().join("virt.dtb");
+    let mut qemu = Command::new("qemu-system-aarch64");
+    qemu.arg("-M").arg(format!("virt,dumpdtb={}", file.display()));
+    qemu.args(["-cpu", "cortex-a57", "-m", "512", "-display", "none", "-nic", "none", "-bios", &uboot]);
+    let output = qemu.args(emulator).output().map_err(|error| Failure::new(format!("cannot start QEMU: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr))));
+    }
+    std::fs::read(&file).map_err(|error| Failure::io(&file, &error))
+}
+
+/// As [`lab`], for arm64.
+///
+/// # Errors
+/// As for [`crate::skip`].
+pub fn arm64_lab() -> Result<Option<Arm64>> {
+    match Arm64::open() {
+        Ok(lab) => Ok(Some(lab)),
+        Err(failure) => crate::skip(&failure.to_string()).map(|()| None),
     }
 }
 

@@ -7,37 +7,20 @@ use stoop::Result;
 use stoop::image::longest_line;
 use stoop::input::Arch;
 use stoop::plan::{CodecWish, CookieMatch, Format, Request};
-use stoop_ci::lab::arm64::Arm64;
 use stoop_core::Region;
-use stoop_hil_tests::cases::Cases;
-use stoop_hil_tests::rig::{self, Wish};
-use stoop_hil_tests::{Cap, Packed, Via, oracle};
+use stoop_hil_tests::cases::on_arm64;
+use stoop_hil_tests::packed::{ARM64_BOARD, arm64_request, machine_tree};
+use stoop_hil_tests::router::{self, Host};
+use stoop_hil_tests::{Packed, Via, oracle};
 
-const BOARD: &str = "qemu-virt-arm64";
 const PATIENCE: Duration = Duration::from_secs(600);
 const VENDOR: &str =
     "console=ttyS0,115200n1 root=/dev/mmcblk0p65 rootwait earlycon=uart8250,mmio32,0x11002000 ubi.mtd=ubi";
 
-/// Runs `cases` on the board with these options for QEMU, and fails with all that was wrong.
-fn on(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot, Cap::Direct], emulator };
-    let Some(mut rig) = rig::open(BOARD, &wish)? else { return Ok(()) };
-    let lab = match Arm64::open() {
-        Ok(lab) => lab,
-        Err(failure) => return stoop_hil_tests::skip(&failure.to_string()),
-    };
-    Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))
-}
-
-/// The lab's kernel with its root in RAM.
-fn lab_request(lab: &Arm64) -> Request {
-    Request { board: BOARD.into(), kernel: lab.image(), rootfs: Some(lab.squashfs()), ..Request::default() }
-}
-
 #[test]
 fn the_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()> {
-    on(&[], |cases, lab| {
-        let contains = Packed::of(&lab_request(lab))?;
+    on_arm64(&[], |cases, lab| {
+        let contains = Packed::of(&arm64_request(lab))?;
         cases.boot("no bootargs", &contains, None, "none", "")?;
         cases.boot("no cookie", &contains, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &contains, Some("x.y=1 liminix z.z"), "accepted", "x.y=1 liminix z.z")?;
@@ -48,27 +31,27 @@ fn the_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()>
         let word = Packed::of(&Request {
             cookie_match: CookieMatch::Word,
             keep: vec!["bootImage".into()],
-            ..lab_request(lab)
+            ..arm64_request(lab)
         })?;
         cases.boot("no word", &word, Some("a.notliminix=1"), "ignored", "")?;
         cases.boot("a kept key", &word, Some("root=31:03 bootImage=1"), "kept", "bootImage=1")?;
-        let off = Packed::of(&Request { no_cookie: true, ..lab_request(lab) })?;
+        let off = Packed::of(&Request { no_cookie: true, ..arm64_request(lab) })?;
         cases.boot("no cookie wanted", &off, Some("x.y=2"), "accepted", "x.y=2")
     })
 }
 
 #[test]
 fn the_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         let accepted = "x.y=1 liminix z.z";
-        let packed = |format| Packed::of(&Request { format: Some(format), ..lab_request(lab) });
+        let packed = |format| Packed::of(&Request { format: Some(format), ..arm64_request(lab) });
         let (image, uimage, fit) = (packed(Format::Image)?, packed(Format::Uimage)?, packed(Format::Fit)?);
         cases.boot_via("bootm, uImage", &uimage, Some(accepted), Via::Bootm, "accepted", accepted)?;
         cases.boot_via("bootm, FIT", &fit, Some(accepted), Via::Bootm, "accepted", accepted)?;
         cases.boot_via("no bootloader", &image, Some(accepted), Via::Direct, "accepted", accepted)?;
         cases.boot_via("no bootloader, no bootargs", &image, None, Via::Direct, "none", "")?;
         for codec in [CodecWish::Lzma, CodecWish::Lz4] {
-            let compressed = Packed::of(&Request { codec, ..lab_request(lab) })?;
+            let compressed = Packed::of(&Request { codec, ..arm64_request(lab) })?;
             cases.boot(&format!("{codec:?}"), &compressed, Some(VENDOR), "ignored", "")?;
         }
         Ok(())
@@ -77,10 +60,10 @@ fn the_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
 
 #[test]
 fn a_packed_tree_is_extended_and_the_bootloaders_is_only_asked_for_its_bootargs() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         let tree = machine_tree(&[])?;
         let file = stoop_hil_tests::packed::file(&oracle::with_bootargs(&tree, Some("own.word=1"))?)?;
-        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..lab_request(lab) })?;
+        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
         cases.boot("no cookie", &packed, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
         let other = oracle::with_bootargs(&tree, Some("liminix from.the=tree"))?;
@@ -89,34 +72,12 @@ fn a_packed_tree_is_extended_and_the_bootloaders_is_only_asked_for_its_bootargs(
     })
 }
 
-/// The tree that QEMU makes for the machine with firmware; without `-bios` it names a device that the firmware's machine has not.
-fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
-    let place = tempfile::tempdir().map_err(|error| stoop::Failure::new(error.to_string()))?;
-    let file = place.path().join("virt.dtb");
-    let uboot = stoop::board::load(BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
-    let mut qemu = std::process::Command::new("qemu-system-aarch64");
-    qemu.args([
-        "-M",
-        &format!("virt,dumpdtb={}", file.display()),
-        "-cpu",
-        "cortex-a57",
-        "-m",
-        "512",
-        "-display",
-        "none",
-    ]);
-    qemu.args(["-nic", "none", "-bios", &uboot]).args(emulator).stderr(std::process::Stdio::null());
-    let status = qemu.status().map_err(|error| stoop::Failure::new(format!("cannot start QEMU: {error}")))?;
-    assert!(status.success(), "{status}");
-    std::fs::read(&file).map_err(|error| stoop::Failure::io(&file, &error))
-}
-
 #[test]
 fn debians_stock_kernels_see_what_simulate_says() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         for kernel in lab.debian_kernels()? {
             let packed = Packed::of(&Request {
-                board: BOARD.into(),
+                board: ARM64_BOARD.into(),
                 kernel,
                 initrd: Some(lab.initramfs()),
                 ..Request::default()
@@ -142,8 +103,8 @@ fn at_el2_and_with_four_cpus_the_kernel_sees_the_same() -> Result<()> {
         ("EL1, 4 CPUs", &["-smp", "4"][..]),
         ("EL2, 4 CPUs, GICv3", &["-machine", "virtualization=on,gic-version=3", "-smp", "4"][..]),
     ] {
-        on(emulator, |cases, lab| {
-            let packed = Packed::of(&lab_request(lab))?;
+        on_arm64(emulator, |cases, lab| {
+            let packed = Packed::of(&arm64_request(lab))?;
             cases.boot(name, &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
             cases.boot_via(&format!("{name}, no bootloader"), &packed, Some("x.y=1"), Via::Direct, "ignored", "")
         })?;
@@ -154,9 +115,9 @@ fn at_el2_and_with_four_cpus_the_kernel_sees_the_same() -> Result<()> {
 #[test]
 fn little_ram_and_much_are_the_same() -> Result<()> {
     for mib in [128, 1024, 4096] {
-        on(&["-m", &mib.to_string()], |cases, lab| {
+        on_arm64(&["-m", &mib.to_string()], |cases, lab| {
             let ram = Region::new(0x4000_0000, mib << 20).unwrap_or(Region::EMPTY);
-            let packed = Packed::with(&lab_request(lab), |plan| plan.board.ram = ram)?;
+            let packed = Packed::with(&arm64_request(lab), |plan| plan.board.ram = ram)?;
             cases.boot(&format!("{mib} MiB"), &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")
         })?;
     }
@@ -165,8 +126,8 @@ fn little_ram_and_much_are_the_same() -> Result<()> {
 
 #[test]
 fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
-    on(&[], |cases, lab| {
-        let packed = Packed::of(&lab_request(lab))?;
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
         let tree = oracle::with_bootargs(&machine_tree(&[])?, Some("liminix x.y=1"))?;
         let facts = cases.rig.bootloader().clone();
         let image = std::fs::read(packed.path()).map_err(|error| stoop::Failure::io(packed.path(), &error))?;
@@ -184,5 +145,125 @@ fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
         assert!(said.contains("bootargs accepted"), "{said}");
         assert!(said.contains("liminix x.y=1"), "{said}");
         Ok(())
+    })
+}
+
+/// Bootargs that count.
+const ACCEPTED: &str = "x.y=1 liminix z.z";
+
+#[test]
+fn kexec_by_either_system_call_starts_one_file_with_its_root_in_ram() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        for (options, bootargs, verdict, passed) in [
+            ("-s -l", None, "none", ""),
+            ("-s -l", Some(VENDOR), "ignored", ""),
+            ("-s -l", Some(ACCEPTED), "accepted", ACCEPTED),
+            ("-l", Some(VENDOR), "ignored", ""),
+            ("-l", Some(ACCEPTED), "accepted", ACCEPTED),
+        ] {
+            let running = router::router(lab, &packed, &router::start_by_hand(options, bootargs))?;
+            let via = Via::Kexec(running.path().into());
+            cases.boot_via(&format!("kexec {options} {bootargs:?}"), &packed, bootargs, via, verdict, passed)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn kexec_without_append_hands_on_the_running_systems_bootargs_which_count_as_others_do() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        let commands = router::start_by_hand("-l", None);
+        for (append, verdict) in [(router::OLD_ROOT, "ignored"), (ACCEPTED, "accepted")] {
+            let request = Request { append: Some(append.into()), ..lab.request() };
+            let running = router::router_of(lab, request, &packed, &commands)?;
+            let inherited = String::from_utf8_lossy(&running.built.line).into_owned();
+            assert!(inherited.ends_with(append), "{inherited}");
+            let passed = if verdict == "accepted" { &inherited } else { "" };
+            let via = Via::Kexec(running.path().into());
+            cases.boot_via(append, &packed, Some(&inherited), via, verdict, passed)?;
+        }
+        Ok(())
+    })
+}
+
+/// What the script of `stoop kexec` passes to kexec-tools when it has no bootargs: with nothing they would inherit some. The
+/// kernel's own loader gets none.
+const NO_BOOTARGS: Option<&str> = Some(" ");
+
+#[test]
+fn the_script_starts_it_from_the_labs_kernel_and_from_debians() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        let running = router::router(lab, &packed, &router::start(None))?;
+        let via = Via::Kexec(running.path().into());
+        cases.boot_via("the lab's, no bootargs", &packed, None, via, "none", "")?;
+        for kernel in lab.debian_kernels()? {
+            // They have no kexec_file_load, and the cookie in their own line, which must not count.
+            for (bootargs, passed_on, verdict, passed) in
+                [(None, NO_BOOTARGS, "ignored", ""), (Some(ACCEPTED), Some(ACCEPTED), "accepted", ACCEPTED)]
+            {
+                let append = Some(format!("liminix {}", router::OLD_ROOT));
+                let request = Request { kernel: kernel.clone(), append, ..lab.request() };
+                let running = router::router_of(lab, request, &packed, &router::start(bootargs))?;
+                let name = format!("{:?}, {bootargs:?}", running.plan.kernel.version);
+                let via = Via::Kexec(running.path().into());
+                cases.boot_via(&name, &packed, passed_on, via, verdict, passed)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn kexec_at_el2_and_with_four_cpus_comes_to_the_same() -> Result<()> {
+    on_arm64(&["-machine", "virtualization=on,gic-version=3", "-smp", "4"], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        for options in ["-s -l", "-l"] {
+            let running = router::router(lab, &packed, &router::start_by_hand(options, Some(ACCEPTED)))?;
+            let via = Via::Kexec(running.path().into());
+            cases.boot_via(options, &packed, Some(ACCEPTED), via, "accepted", ACCEPTED)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_packed_tree_and_a_routers_own_root_in_ram_do_not_mix_under_kexec() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let file = stoop_hil_tests::packed::file(&oracle::with_bootargs(&machine_tree(&[])?, Some("own.word=1"))?)?;
+        let with_tree = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
+        let without = Packed::of(&arm64_request(lab))?;
+        for (name, packed) in [("a packed tree", &with_tree), ("the running system's tree", &without)] {
+            for options in ["-s -l", "-l"] {
+                // It was started by stoop as well: its tree has a phram, its alias and a report.
+                let request = Request { rootfs: Some(lab.squashfs()), ..lab.request() };
+                let commands = router::start_by_hand(options, Some(ACCEPTED));
+                let running = router::router_of(lab, request, packed, &commands)?;
+                let via = Via::Kexec(running.path().into());
+                let name = format!("{name}, kexec {options}");
+                cases.boot_via(&name, packed, Some(ACCEPTED), via, "accepted", ACCEPTED)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The kernel's own loader would put the device tree behind the RAM that the image was packed for, and kexec-tools want a
+/// kaslr-seed of zeros.
+#[test]
+fn the_script_finds_the_way_when_there_is_more_ram_and_a_kaslr_seed_is_left() -> Result<()> {
+    on_arm64(&["-m", "1024"], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        let append = Some(format!("nokaslr {}", router::OLD_ROOT));
+        let running = router::router_of(lab, Request { append, ..lab.request() }, &packed, &router::start(None))?;
+        let via = Via::Kexec(running.path().into());
+        cases.boot_via("packed for 512 MiB", &packed, NO_BOOTARGS, via, "ignored", "")?;
+        let ram = Region::new(0x4000_0000, 1 << 30).unwrap_or(Region::EMPTY);
+        let packed = Packed::with(&arm64_request(lab), |plan| plan.board.ram = ram)?;
+        let running = router::router(lab, &packed, &router::start(None))?;
+        let via = Via::Kexec(running.path().into());
+        cases.boot_via("packed for 1024 MiB", &packed, None, via, "none", "")
     })
 }

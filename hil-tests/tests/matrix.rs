@@ -73,7 +73,7 @@ fn every_way(cases: &mut Cases<'_>, lab: &Lab, request: &Request, rows: &[Row]) 
             Path::Bootelf => Via::Bootelf,
             Path::Direct => Via::Direct,
             Path::Kexec => {
-                running = router::router(lab, None, &packed, &router::start(*bootargs))?;
+                running = router::router(lab, &packed, &router::start(*bootargs))?;
                 Via::Kexec(running.path().into())
             }
         };

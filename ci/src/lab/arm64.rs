@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use stoop::kernel_build::build::{self, Request};
 use stoop::{Failure, Result};
 
-use super::{kernel, lock, missing, recipe, recipe_path, roots};
+use super::{kernel, lock, missing, recipe, recipe_path, roots, router};
 use crate::apt::{Apt, only_file};
 use crate::prebuilt::{self, Machine};
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.
 const RECIPE: &[u8] = b"1";
+
+/// Debian's architecture.
+const ARM64: &str = "arm64";
 
 /// The kernel's configuration, in `hil-tests/lab`.
 const CONFIG: &str = "arm64.config";
@@ -32,6 +35,7 @@ pub struct Arm64 {
     place: PathBuf,
     kernel: PathBuf,
     root: PathBuf,
+    router: PathBuf,
 }
 
 impl Arm64 {
@@ -48,7 +52,8 @@ impl Arm64 {
         for (name, _) in DEBIAN {
             debian(&place, name)?;
         }
-        Ok(Arm64 { place, kernel, root })
+        let router = router::open(&place, ARM64)?;
+        Ok(Arm64 { place, kernel, root, router })
     }
 
     /// The lab's kernel: phram, squashfs and kexec built in.
@@ -66,6 +71,14 @@ impl Arm64 {
         self.root.join("initramfs.cpio.gz")
     }
 
+    /// As [`super::Lab::router`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn router(&self, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+        router::with_files(&self.router, files)
+    }
+
     /// Debian's packages, oldest first.
     ///
     /// # Errors
@@ -80,9 +93,10 @@ pub(super) fn build(place: &Path) -> Result<()> {
     if !Path::new(UBOOT).exists() {
         return Err(Failure::new(format!("{UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
     }
-    fetch(place, &DEBIAN)?;
+    fetch(place, &DEBIAN, true)?;
+    router::build(place, ARM64)?;
     let init = cache::read(&prebuilt::init(Machine::Arm64))?;
-    roots::build_in(place, &root_folder(place)?, "arm64", &init)?;
+    roots::build_in(place, &root_folder(place)?, ARM64, &init)?;
     let folder = kernel_folder(place)?;
     if folder.exists() {
         return Ok(());
@@ -90,7 +104,7 @@ pub(super) fn build(place: &Path) -> Result<()> {
     let hash = kernel::source_hash(place)?;
     let request = Request {
         source: place.join(format!("build/linux-arm64-tree-{}", &hash[..12])),
-        architecture: "arm64".to_owned(),
+        architecture: ARM64.to_owned(),
         is_big: false,
         fragments: vec![recipe_path(CONFIG)],
         base: "allnoconfig".to_owned(),
@@ -115,20 +129,25 @@ pub fn newest_debian() -> Result<PathBuf> {
     let place = cache::root()?.join("lab");
     let _lock = lock(&place)?;
     let [_, newest] = DEBIAN;
-    fetch(&place, &[newest])?;
+    fetch(&place, &[newest], false)?;
     debian(&place, newest.0)
 }
 
-fn fetch(place: &Path, kernels: &[(&str, &str)]) -> Result<()> {
+/// Those of the kernels that are missing and, when `all` is wanted, the router's packages.
+fn fetch(place: &Path, kernels: &[(&str, &str)], all: bool) -> Result<()> {
     let missing: Vec<_> = kernels.iter().filter(|(name, _)| debian(place, name).is_err()).collect();
-    if missing.is_empty() {
+    let router = all && !router::is_fetched(place, ARM64);
+    if missing.is_empty() && !router {
         return Ok(());
     }
-    let apt = run::step("lab: fetching Debian's package lists for arm64", || Apt::with_backports("arm64", place))?;
+    let apt = run::step("lab: fetching Debian's package lists for arm64", || Apt::with_backports(ARM64, place))?;
     for (name, pattern) in missing {
         run::step(&format!("lab: downloading Debian's kernel {name}"), || {
             apt.package(pattern, &place.join("debian").join(name)).map(|_| ())
         })?;
+    }
+    if router {
+        router::fetch(&apt, place, ARM64)?;
     }
     Ok(())
 }

@@ -88,6 +88,9 @@ impl Flavour {
     }
 }
 
+/// Debian's architecture for 32-bit little-endian MIPS; there is none for big endian.
+const MIPSEL: &str = "mipsel";
+
 /// Debian's own kernels, by the last part of their package names; all little endian.
 pub const DEBIAN_KERNELS: [&str; 2] = ["mips32r2el", "4kc-malta"];
 
@@ -124,8 +127,7 @@ impl Lab {
             roots.push((endian, there(path, &format!("root file system {}", endian.tag()))?));
         }
         let uboot = uboot::folder(&place).map_err(|_| missing("U-Boot source"))?;
-        let router = router::folder(&place).map_err(|_| missing("Debian kexec-tools"))?;
-        let router = there(router, "router with kexec-tools")?;
+        let router = router::open(&place, MIPSEL)?;
         let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, router, place };
         for name in DEBIAN_KERNELS {
             lab.debian_kernel(name)?;
@@ -262,7 +264,7 @@ pub fn build() -> Result<Lab> {
     for endian in Endian::ALL {
         roots::build(&place, endian)?;
     }
-    router::build(&place)?;
+    router::build(&place, MIPSEL)?;
     uboot::build(&place)?;
     for endian in Endian::ALL {
         kernel::build(&place, endian)?;
@@ -289,11 +291,11 @@ fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
     let is_fetched = |name: &str| if all { stock::is_fetched(place, name) } else { debian_kernel(place, name).is_ok() };
     let missing: Vec<_> = kernels.iter().filter(|name| !is_fetched(name)).collect();
     let uboot = all && !uboot::source(place).exists();
-    let router = all && !router::is_fetched(place);
+    let router = all && !router::is_fetched(place, MIPSEL);
     if missing.is_empty() && !uboot && !router {
         return Ok(());
     }
-    let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of("mipsel", place))?;
+    let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of(MIPSEL, place))?;
     for name in missing {
         run::step(&format!("lab: downloading Debian's kernel {name}"), || {
             let folder = place.join("debian").join(name);
@@ -306,7 +308,7 @@ fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
         })?;
     }
     if router {
-        run::step("lab: downloading Debian's kexec-tools, busybox and their libraries", || router::fetch(&apt, place))?;
+        router::fetch(&apt, place, MIPSEL)?;
     }
     if uboot {
         run::step("lab: downloading Debian's U-Boot source", || uboot::fetch(&apt, place))?;

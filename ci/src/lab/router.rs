@@ -1,27 +1,24 @@
-//! A router that runs: Debian's own kexec-tools and shell for mipsel, taken out of their packages into an initramfs. A test
-//! adds what it wants to run.
+//! A router that runs: Debian's own kexec-tools and shell, taken out of their packages into an initramfs. A test adds what
+//! it wants to run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use stoop::{Failure, Result};
 
+use super::missing;
 use super::roots::{Cpio, gzipped};
-use crate::apt::{Apt, only_file};
-use crate::{cache, run};
+use crate::apt::{Apt, files};
+use crate::{cache, elf, run};
 
 /// Raised when the way of building changes what comes out.
-const RECIPE: &[u8] = b"1";
+const RECIPE: &[u8] = b"2";
 
-/// Debian's packages, all of mipsel.
-const PACKAGES: [&str; 3] = ["busybox-static", "kexec-tools", "libc6"];
+/// Debian's packages. What they depend on comes along: kexec-tools for arm64 are linked to Xen's libraries.
+const PACKAGES: [&str; 2] = ["busybox-static", "kexec-tools"];
 
-/// What is taken of them, and where it goes: kexec with what its dynamic section names.
-const FILES: [(&str, &str); 4] = [
-    ("bin/busybox", "bin/busybox"),
-    ("sbin/kexec", "sbin/kexec"),
-    ("lib/mipsel-linux-gnu/ld.so.1", "lib/ld.so.1"),
-    ("lib/mipsel-linux-gnu/libc.so.6", "lib/libc.so.6"),
-];
+/// What is taken of them, with the libraries that it is linked to.
+const PROGRAMS: [&str; 2] = ["bin/busybox", "sbin/kexec"];
 
 /// Runs `/router.sh`, which a test adds, and stays: switching off would cut what the console has not sent yet.
 const INIT: &str = "#!/bin/sh\n\
@@ -32,45 +29,51 @@ const INIT: &str = "#!/bin/sh\n\
     sh /router.sh\n\
     exec tail -f /dev/null\n";
 
-fn package(place: &Path, name: &str) -> Result<PathBuf> {
-    only_file(&place.join("debian").join(name), ".deb")
+/// The packages of one of Debian's architectures.
+fn packages(place: &Path, architecture: &str) -> PathBuf {
+    place.join("debian").join(format!("router-{architecture}"))
 }
 
 /// Whether every package is there.
-pub(super) fn is_fetched(place: &Path) -> bool {
-    PACKAGES.iter().all(|name| package(place, name).is_ok())
+pub(super) fn is_fetched(place: &Path, architecture: &str) -> bool {
+    packages(place, architecture).exists()
 }
 
-/// Downloads the packages that are missing.
-pub(super) fn fetch(apt: &Apt, place: &Path) -> Result<()> {
-    for name in PACKAGES.iter().filter(|name| package(place, name).is_err()) {
-        apt.package(&format!("^{name}$"), &place.join("debian").join(name))?;
-    }
-    Ok(())
+/// Downloads the packages; `apt` is one of that architecture.
+pub(super) fn fetch(apt: &Apt, place: &Path, architecture: &str) -> Result<()> {
+    run::step(&format!("lab: downloading Debian's kexec-tools and busybox for {architecture}"), || {
+        apt.packages(&PACKAGES, &packages(place, architecture))
+    })
 }
 
-/// Where the result belongs.
-pub(super) fn folder(place: &Path) -> Result<PathBuf> {
+/// Where the result is, when it is there.
+pub(super) fn open(place: &Path, architecture: &str) -> Result<PathBuf> {
+    let lacks = || missing(&format!("router with kexec-tools for {architecture}"));
+    let folder = folder(place, architecture).map_err(|_| lacks())?;
+    if folder.exists() { Ok(folder) } else { Err(lacks()) }
+}
+
+fn folder(place: &Path, architecture: &str) -> Result<PathBuf> {
     let mut parts = vec![RECIPE.to_vec(), INIT.into()];
-    for name in PACKAGES {
+    for package in files(&packages(place, architecture), ".deb")? {
         // The version is in the file's name.
-        parts.push(package(place, name)?.file_name().unwrap_or_default().as_encoded_bytes().to_vec());
+        parts.push(package.file_name().unwrap_or_default().as_encoded_bytes().to_vec());
     }
     let key = cache::key(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    Ok(place.join(format!("router-le-{key}")))
+    Ok(place.join(format!("router-{architecture}-{key}")))
 }
 
 /// Builds it when it is missing.
-pub(super) fn build(place: &Path) -> Result<()> {
-    let folder = folder(place)?;
+pub(super) fn build(place: &Path, architecture: &str) -> Result<()> {
+    let folder = folder(place, architecture)?;
     if folder.exists() {
         return Ok(());
     }
-    run::step("lab: a router with Debian's kexec-tools", || {
+    run::step(&format!("lab: a router with Debian's kexec-tools for {architecture}"), || {
         let tree = tempfile::tempdir_in(place).map_err(|error| Failure::io(place, &error))?;
-        for name in PACKAGES {
+        for package in files(&packages(place, architecture), ".deb")? {
             let mut unpack = run::command("dpkg-deb");
-            unpack.arg("-x").arg(package(place, name)?).arg(tree.path());
+            unpack.arg("-x").arg(package).arg(tree.path());
             run::logged(&mut unpack, &place.join("log/router-unpack"))?;
         }
         let mut archive = Cpio::default();
@@ -82,12 +85,43 @@ pub(super) fn build(place: &Path) -> Result<()> {
         archive.entry("dev/null", 0o020_666, (1, 3), &[]);
         archive.entry("bin/sh", 0o120_777, (0, 0), b"busybox");
         archive.entry("init", 0o100_755, (0, 0), INIT.as_bytes());
-        for (from, to) in FILES {
-            archive.entry(to, 0o100_755, (0, 0), &cache::read(&tree.path().join(from))?);
+        let mut libraries = BTreeMap::new();
+        for name in PROGRAMS {
+            let program = cache::read(&tree.path().join(name))?;
+            collect(tree.path(), &program, &mut libraries)?;
+            archive.entry(name, 0o100_755, (0, 0), &program);
+        }
+        for (name, bytes) in libraries {
+            archive.entry(&format!("lib/{name}"), 0o100_755, (0, 0), &bytes);
         }
         let image = gzipped(&archive.finish())?;
         cache::folder(&folder, |draft| cache::write(&draft.join("initramfs.cpio.gz"), &image))
     })
+}
+
+/// What a program needs, and what that needs, by name; all of it belongs in `/lib`, where every loader of Debian's looks.
+fn collect(tree: &Path, program: &[u8], libraries: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    for name in elf::needed(program)? {
+        if !libraries.contains_key(&name) {
+            let path = ["lib", "usr/lib"].iter().find_map(|folder| find(&tree.join(folder), &name));
+            let bytes = cache::read(&path.ok_or_else(|| Failure::new(format!("no package has {name}")))?)?;
+            libraries.insert(name, bytes.clone());
+            collect(tree, &bytes, libraries)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file with that name in a folder or below it.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let here = folder.join(name);
+    if here.is_file() {
+        return Some(here);
+    }
+    let folders = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut folders: Vec<_> = folders.filter(|path| path.is_dir() && !path.is_symlink()).collect();
+    folders.sort();
+    folders.iter().find_map(|folder| find(folder, name))
 }
 
 /// The router's initramfs with more files, executable: a kernel unpacks archives one behind the other

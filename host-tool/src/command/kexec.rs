@@ -11,7 +11,7 @@ use crate::kexec::Loadable;
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The image, packed with --format elf
+    /// The image: for MIPS packed with --format elf, for arm64 with --format image
     image: PathBuf,
     /// Where to write the script [default: stdout]
     #[arg(short, long, value_name = "FILE")]
@@ -31,9 +31,9 @@ pub fn run(args: &Args) -> Result<()> {
     files::replace(path, script.as_bytes())?;
     let script = path.file_name().unwrap_or_default().to_string_lossy();
     put(&format!(
-        "{}: for {name}, {} segments, {} KiB\n\non the router, with both files there\n  sh {script} -n {name}\n  sh {script} {name}\n",
+        "{}: for {name}, {}, {} KiB\n\non the router, with both files there\n  sh {script} -n {name}\n  sh {script} {name}\n",
         path.display(),
-        loadable.segments.len(),
+        loadable.summary(),
         loadable.loaded_kib()
     ))
 }

@@ -17,6 +17,39 @@ pub(crate) const ALIGNMENT: u64 = 0x20_0000;
 const BIG_ENDIAN: u64 = 1;
 const ANYWHERE: u64 = 1 << 3;
 
+/// What a header asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    /// Of the first byte from a multiple of [`ALIGNMENT`], in bytes.
+    pub(crate) text_offset: u64,
+    /// RAM from the first byte on, in bytes; 0 before Linux 3.17.
+    pub(crate) image_size: u64,
+    /// As they are there.
+    pub(crate) flags: u64,
+}
+
+impl Header {
+    /// The header of an Image; `None` when it is cut.
+    pub(crate) fn of(image: &[u8]) -> Option<Header> {
+        let field = |at: usize| image.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+        Some(Header { text_offset: field(8)?, image_size: field(16)?, flags: field(24)? })
+    }
+
+    /// Its kernel's code and data are.
+    pub(crate) fn is_big_endian(self) -> bool {
+        self.flags & BIG_ENDIAN != 0
+    }
+
+    /// The size of its kernel's pages when that is not 4 KiB, nor unsaid.
+    pub(crate) fn foreign_pages(self) -> Option<&'static str> {
+        match self.flags >> 1 & 3 {
+            2 => Some("16 KiB"),
+            3 => Some("64 KiB"),
+            _ => None,
+        }
+    }
+}
+
 /// Whether the bytes are one, or begin as one.
 pub(super) fn is_image(bytes: &[u8]) -> bool {
     bytes.get(MAGIC.0..).is_some_and(|rest| rest.starts_with(MAGIC.1))
@@ -27,24 +60,19 @@ pub(super) fn is_image(bytes: &[u8]) -> bool {
 /// # Errors
 /// Kernels that could not run where stoop puts them, and files that are none.
 pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
-    let field = |at: usize| image.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-    let (Some(text_offset), Some(image_size), Some(flags)) = (field(8), field(16), field(24)) else {
+    let Some(header) = Header::of(&image) else {
         return Err(Failure::new(format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()))
             .next("build or download it again"));
     };
+    let Header { text_offset, image_size, flags } = header;
     if crate::shim_image::machine(&image).is_some() {
         return Err(Failure::new("this is a stoop image, not a kernel").next("give the kernel that it was packed from"));
     }
     let refused = |fact: &str, next: &str| Err(Failure::new(format!("the arm64 Image {fact}")).next(next));
-    if flags & BIG_ENDIAN != 0 {
+    if header.is_big_endian() {
         return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
     }
-    let pages = match flags >> 1 & 3 {
-        2 => Some("16 KiB"),
-        3 => Some("64 KiB"),
-        _ => None,
-    };
-    if let Some(pages) = pages {
+    if let Some(pages) = header.foreign_pages() {
         return Err(Failure::new(format!(
             "the arm64 kernel has pages of {pages}: the root filesystem in RAM would begin within one, and small cores lack them"
         ))

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use crate::{Failure, Result};
 
-pub(crate) use arm64::ALIGNMENT as ARM64_ALIGNMENT;
+pub(crate) use arm64::{ALIGNMENT as ARM64_ALIGNMENT, Header as Arm64Header};
 pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;

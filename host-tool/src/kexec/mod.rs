@@ -1,165 +1,123 @@
 //! What stock kexec-tools and a running kernel ask of an image, checked on the finished file, and the script that checks
 //! the rest on the router.
 //!
-//! Facts: kexec-tools' kexec/arch/mips/kexec-elf-mips.c and kexec/kexec-elf-exec.c; Linux' kernel/kexec_core.c
-//! (sanity_check_segment_list) and arch/mips/kernel/machine_kexec.c.
+//! `script.sh` has what is the same for all machines; `mips.sh` and `arm64.sh` have its functions `machine`, `memory`, `load`.
 
-use object::Endianness;
-use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
+mod arm64;
+mod mips;
+
 use stoop_core::Region;
+use stoop_core::manifest::Machine;
 
 use crate::image::{self, Opened};
-use crate::layout::GRAIN;
 use crate::plan::Format;
 use crate::simulate::{self, Entry, Input};
 use crate::{Failure, Result};
 
-/// Segments that the kernel takes (include/linux/kexec.h: KEXEC_SEGMENT_MAX).
-const SEGMENTS: usize = 16;
-/// Of these kexec-tools adds two: a page with the command line, and the device tree.
-const ADDED: usize = 2;
-/// kexec-tools puts its device tree behind the last segment and below this (kexec-elf-mips.c: elf_mips_load).
-const TREE_LIMIT: usize = 0x1000_0000;
+pub use arm64::Image;
+pub use mips::{BEHIND_SHIM, Elf};
+
 /// More than any device tree of a router, in whole pages of every size.
 const TREE_ROOM: usize = 0x2_0000;
-/// As much data must be copied behind the shim's first instruction: the kernel copies segments by rising addresses through
-/// the cache and flushes nothing behind itself, so what comes later has to push the shim out.
-pub const BEHIND_SHIM: usize = 0x2_0000;
-/// The magic of a device tree: a segment that begins with it would be handed over as *the* tree (uhi_machine_kexec_prepare).
-const FDT_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
 /// An image that kexec can load.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loadable {
-    /// Physical, by address, in whole [`GRAIN`]s.
-    pub segments: Vec<Region>,
     /// Bytes of the file.
     pub size: usize,
-    /// Of the machine.
-    pub big_endian: bool,
-    /// The value of root= on the image's own command line; the last one counts.
-    pub root: Option<String>,
+    /// By machine.
+    pub what: What,
+}
+
+/// What is loaded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// On MIPS.
+    Elf(Elf),
+    /// On arm64.
+    Image(Image),
 }
 
 impl Loadable {
     /// Looks at an image.
     ///
     /// # Errors
-    /// No image, a damaged one, not an ELF, or one that breaks a rule of kexec; the rule and the numbers.
+    /// No image, a damaged one, in another format than kexec takes, or one that breaks a rule of kexec; the rule and the
+    /// numbers.
     pub fn of(file: &[u8]) -> Result<Loadable> {
         let opened = image::open(file)?;
-        if opened.format != Format::Elf {
-            let fact = format!("the image is a {}, and kexec-tools for MIPS load only ELF", opened.format.name());
-            return Err(Failure::new(fact).next("pack it with --format elf"));
+        let is_arm64 = opened.machine == Machine::Arm64;
+        let wanted = if is_arm64 { Format::Image } else { Format::Elf };
+        if opened.format != wanted {
+            let takes =
+                if is_arm64 { "kexec on arm64 takes an arm64 Image" } else { "kexec-tools for MIPS load only ELF" };
+            let fact = format!("the image is a {}, and {takes}", opened.format.name());
+            return Err(Failure::new(fact).next(format!("pack it with --format {}", wanted.name())));
         }
         if let Some(damaged) = opened.checks().into_iter().find_map(|check| Some((check.of, check.wrong?))) {
             return Err(Failure::new(format!("the image is damaged: {}: {}", damaged.0, damaged.1))
                 .next("pack or download it again"));
         }
-        let outcome = simulate::run(file, &Input { entry: Entry::None, load: None })?;
+        // On arm64 there is always a device tree, without bootargs if none are given.
+        let entry = if is_arm64 { Entry::Argv(Vec::new()) } else { Entry::None };
+        let outcome = simulate::run(file, &Input { entry, load: None })?;
         let booted = outcome.result.map_err(|error| {
             let fact = format!("the shim gives up when it is entered without arguments, as by kexec: {error}");
             Failure::new(fact).next("pack it with a device tree: --dtb FILE")
         })?;
-        let line = String::from_utf8_lossy(&booted.cmdline).into_owned();
-        let root = line.split(' ').filter_map(|word| word.strip_prefix("root=")).next_back();
-        let segments = segments(file)?;
-        rules(&opened, &segments)?;
-        Ok(Loadable {
-            segments: segments.into_iter().map(|segment| segment.memory).collect(),
-            size: file.len(),
-            big_endian: opened.note.big_endian,
-            root: root.map(str::to_owned),
-        })
+        let what = match is_arm64 {
+            true => What::Image(Image::of(file, &opened, &booted)?),
+            false => What::Elf(Elf::of(file, &opened, &booted)?),
+        };
+        Ok(Loadable { size: file.len(), what })
     }
 
     /// What the kernel has to keep until it starts the image, in KiB.
     pub fn loaded_kib(&self) -> usize {
-        (self.segments.iter().map(Region::size).sum::<usize>() + TREE_ROOM).div_ceil(1024)
+        let image = match &self.what {
+            What::Elf(elf) => elf.segments.iter().map(Region::size).sum(),
+            What::Image(image) => image.memory,
+        };
+        (image + TREE_ROOM).div_ceil(1024)
+    }
+
+    /// What is loaded, for people.
+    pub fn summary(&self) -> String {
+        match &self.what {
+            What::Elf(elf) => format!("{} segments", elf.segments.len()),
+            What::Image(image) => {
+                format!("0x{:x} bytes of RAM from a multiple of 2 MiB + 0x{:x} on", image.memory, image.offset)
+            }
+        }
     }
 
     /// A POSIX shell script for the running router; `name` is the image's file name.
     pub fn script(&self, name: &str) -> String {
-        let quoted = |text: &str| text.replace('\'', "'\\''");
-        let segments = self.segments.iter().map(|at| format!("0x{:08x}-0x{:08x}", at.start(), at.end()));
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-        let values = [
+        let (functions, own) = match &self.what {
+            What::Elf(elf) => (include_str!("mips.sh"), elf.values()),
+            What::Image(image) => (include_str!("arm64.sh"), image.values()),
+        };
+        let mut values = vec![
+            ("@FUNCTIONS@\n", functions.to_owned()),
             ("@VERSION@", env!("CARGO_PKG_VERSION").to_owned()),
             ("@NAME@", name),
             ("@SIZE@", self.size.to_string()),
-            ("@SEGMENTS@", segments.collect::<Vec<_>>().join(" ")),
             ("@LOADED@", self.loaded_kib().to_string()),
             ("@FILE@", self.size.div_ceil(1024).to_string()),
-            ("@ROOT@", quoted(self.root.as_deref().unwrap_or(""))),
-            ("@ORDER@", if self.big_endian { "2" } else { "1" }.to_owned()),
-            ("@ENDIAN@", if self.big_endian { "big-endian" } else { "little-endian" }.to_owned()),
         ];
+        values.extend(own);
         values.iter().fold(include_str!("script.sh").to_owned(), |text, (from, to)| text.replace(from, to))
     }
 }
 
-/// A PT_LOAD.
-struct Segment<'a> {
-    memory: Region,
-    bytes: &'a [u8],
+/// A range for people.
+fn show(at: &Region) -> String {
+    format!("[0x{:08x}, 0x{:08x})", at.start(), at.end())
 }
 
-fn segments(file: &[u8]) -> Result<Vec<Segment<'_>>> {
-    let broken = || Failure::new("the ELF file is broken").next("pack or download it again");
-    let elf = ElfFile32::<Endianness>::parse(file).map_err(|_| broken())?;
-    let endian = elf.endian();
-    let headers = elf.elf_header().program_headers(endian, file).map_err(|_| broken())?;
-    let loaded = headers.iter().filter(|header| header.p_type(endian) == object::elf::PT_LOAD);
-    let segment = |header: &object::elf::ProgramHeader32<Endianness>| {
-        let start = stoop_core::mips::physical(header.p_paddr(endian))?;
-        // The tools round up to the running kernel's page size, which is at most this.
-        let size = (header.p_memsz(endian) as usize).next_multiple_of(GRAIN);
-        Some(Segment { memory: Region::new(start, size)?, bytes: header.data(endian, file).ok()? })
-    };
-    loaded.map(|header| segment(header).ok_or_else(broken)).collect()
-}
-
-fn rules(opened: &Opened<'_>, segments: &[Segment<'_>]) -> Result<()> {
-    let again = "pack it again with --format elf by this version of stoop";
-    if segments.len() + ADDED > SEGMENTS {
-        let fact = format!("{} segments, kexec takes {}", segments.len(), SEGMENTS - ADDED);
-        return Err(Failure::new(fact).next(again));
-    }
-    let show = |at: &Region| format!("[0x{:08x}, 0x{:08x})", at.start(), at.end());
-    for (index, segment) in segments.iter().enumerate() {
-        let at = &segment.memory;
-        let refused = |why: String| Err(Failure::new(format!("the segment {} {why}", show(at))).next(again));
-        if !at.start().is_multiple_of(GRAIN) {
-            return refused(format!("does not begin at a multiple of 0x{GRAIN:x}"));
-        }
-        if segment.bytes.starts_with(&FDT_MAGIC) {
-            return refused("begins like a device tree, and kexec would hand it over as that".into());
-        }
-        if let Some(next) = segments.get(index + 1)
-            && next.memory.start() < at.end()
-        {
-            return refused(format!("touches {}, with which it must not share a page", show(&next.memory)));
-        }
-    }
-    let end = segments.last().map_or(0, |last| last.memory.end());
-    if end + TREE_ROOM > TREE_LIMIT {
-        let fact = format!("the image ends at 0x{end:08x} and leaves no room for kexec-tools' device tree");
-        return Err(Failure::new(format!("{fact}, which must be below 0x{TREE_LIMIT:08x}"))
-            .next("make the root filesystem smaller"));
-    }
-    // The shim moves itself there before it has read the tree.
-    if opened.note.run.end() > end {
-        let fact = format!("the shim would run at {}, where kexec-tools puts its device tree", show(&opened.note.run));
-        return Err(Failure::new(fact).next(again));
-    }
-    let behind: usize = segments
-        .iter()
-        .map(|segment| segment.memory.end().saturating_sub(segment.memory.start().max(opened.load)))
-        .sum();
-    if behind < BEHIND_SHIM {
-        let fact = format!("only 0x{behind:x} bytes are copied behind the shim, which may stay in the data cache");
-        return Err(Failure::new(fact).next(again));
-    }
-    Ok(())
+/// What to do about an image that breaks a rule which pack keeps.
+fn again(opened: &Opened<'_>) -> String {
+    format!("pack it again with --format {} by this version of stoop", opened.format.name())
 }

@@ -6,8 +6,8 @@
 #   -n  check only: nothing is loaded
 #   -l  load, do not start: `kexec -e` starts it
 #
-# IMAGE is the file that this script was made for, @SIZE@ bytes. BOOTARGS are one argument, judged by the image's cookie rule;
-# kernels without CONFIG_UHI_BOOT do not pass them on. Nothing is written but the kernel's own memory.
+# IMAGE is the file that this script was made for, @SIZE@ bytes. BOOTARGS are one argument, judged by the image's cookie rule.
+# Nothing is written but the kernel's own memory.
 
 fail() {
     echo "stoop: $1" >&2
@@ -15,13 +15,26 @@ fail() {
     exit 1
 }
 
-# Start and end of each segment, physical; all lie on 64 KiB.
-segments='@SEGMENTS@'
-# KiB that the kernel needs to keep them, and that kexec-tools needs to read the file.
+# KiB that the kernel needs to keep the image, and that kexec-tools needs to read the file.
 loaded=@LOADED@
 file=@FILE@
-# Without a root= kexec-tools would add the running system's.
-root='@ROOT@'
+bootloader="start the image from the bootloader"
+
+locked_down() {
+    fail "the running kernel is locked down and loads only what is signed: $1" \
+        "boot it without lockdown= and without Secure Boot, or $bootloader"
+}
+
+@FUNCTIONS@
+
+kib() {
+    while read -r key value unit; do
+        if [ "$key" = "$1:" ]; then
+            echo "$value"
+            return
+        fi
+    done < /proc/meminfo
+}
 
 check_only= load_only=
 while getopts nl option; do
@@ -44,57 +57,33 @@ size=$(wc -c < "$image")
 [ "$((size))" -eq @SIZE@ ] || fail "$image has $((size)) bytes, the packed image @SIZE@" \
     "copy it again, or make the script again with \`stoop kexec\`"
 
-# The machine. Byte 5 of an ELF file is its byte order: 1 little, 2 big.
-order=$(dd if=/proc/self/exe bs=1 skip=5 count=1 2>/dev/null)
-[ "$order" = "$(printf '\00@ORDER@')" ] || fail "the image is @ENDIAN@, this machine is not" \
-    "pack the image for this router's board"
-case $(uname -m) in
-mips | mips64) ;;
-*) fail "this machine is $(uname -m), the image is for mips" "run this on the router" ;;
-esac
+machine
 
 # The running kernel.
 [ "$(id -u)" -eq 0 ] || fail "only root may load a kernel" "run this as root"
 command -v kexec > /dev/null || fail "kexec is not installed" "install kexec-tools (OpenWrt, Debian: package kexec-tools)"
 [ -d /sys/kernel ] || fail "/sys is not mounted" "mount -t sysfs sysfs /sys"
-[ -e /sys/kernel/kexec_loaded ] || fail "the running kernel $(uname -r) is built without CONFIG_KEXEC" \
-    "start the image from the bootloader, or run a kernel with CONFIG_KEXEC=y"
+[ -e /sys/kernel/kexec_loaded ] || fail "the running kernel $(uname -r) is built without $option" \
+    "$bootloader, or run a kernel with CONFIG_KEXEC=y"
 if [ "$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null)" = 1 ]; then
     fail "kernel.kexec_load_disabled is set, until the next boot" "find what sets it (sysctl.conf), and reboot without"
 fi
-[ -d /proc/device-tree ] || fail "the running kernel has no device tree, which kexec-tools reads from /proc/device-tree" \
-    "start the image from the bootloader"
+if [ "$(cat /proc/sys/kernel/kexec_load_limit_reboot 2>/dev/null)" = 0 ]; then
+    fail "kernel.kexec_load_limit_reboot is 0, until the next boot: no image may be loaded any more" \
+        "find what sets it (sysctl.conf), and reboot without"
+fi
+lockdown=$(cat /sys/kernel/security/lockdown 2>/dev/null)
+case $lockdown in
+'' | *'[none]'*) ;;
+*) locked_down "$lockdown" ;;
+esac
+[ -d /proc/device-tree ] || fail "the running kernel has no device tree, which kexec hands on" "$bootloader"
 
-# Its memory: every segment inside one range of System RAM.
-system_ram() {
-    while IFS= read -r line; do
-        case $line in
-        ' '*) continue ;;
-        *' : System RAM') ;;
-        *) continue ;;
-        esac
-        range=${line%% *}
-        if [ $((0x${range%-*})) -le $(($1)) ] && [ $((0x${range#*-} + 1)) -ge $(($2)) ]; then
-            return 0
-        fi
-    done < /proc/iomem
-    return 1
-}
-for segment in $segments; do
-    system_ram "${segment%-*}" "${segment#*-}" || fail "[${segment%-*}, ${segment#*-}) is not System RAM in /proc/iomem" \
-        "pack for a board with this router's memory, or free that range: a no-map reservation, mem= or memmap= takes it away"
-done
-kib() {
-    while read -r key value unit; do
-        if [ "$key" = "$1:" ]; then
-            echo "$value"
-            return
-        fi
-    done < /proc/meminfo
-}
+# Its memory.
+memory
 total=$(kib MemTotal)
 [ "$loaded" -le $((total / 2)) ] || fail "the image takes $loaded KiB, the kernel takes at most half of its $total KiB" \
-    "make the root filesystem smaller, or start the image from the bootloader"
+    "make the root filesystem smaller, or $bootloader"
 available=$(kib MemAvailable)
 if [ -n "$available" ] && [ $((loaded + file)) -gt "$available" ]; then
     fail "loading takes $((loaded + file)) KiB, $available KiB are available" "stop services, or remove files from /tmp"
@@ -104,24 +93,11 @@ if [ -n "$check_only" ]; then
     exit 0
 fi
 
-# kexec-tools merges these words into the device tree that it hands over.
-words=$bootargs
-case " $words " in
-*' root='*) ;;
-*) [ -z "$root" ] || words="${words:+$words }root=$root" ;;
-esac
-if said=$(kexec -l "$image" --append="$words" 2>&1); then
+if load; then
     echo "stoop: $image is loaded"
 else
     case $said in
-    *'Invalid argument'*)
-        case $(uname -v) in
-        *SMP*) fail "the running kernel $(uname -r) is built for more than one CPU and has no way to stop the others here, so kexec_load fails (EINVAL)" \
-            "run a kernel without CONFIG_SMP, or one with CONFIG_MIPS_CPS on a CPU that has it; or start the image from the bootloader" ;;
-        esac
-        fail "the running kernel does not take the image's segments (EINVAL): $said" "compare them with /proc/iomem: $segments"
-        ;;
-    *'Operation not permitted'*) fail "the running kernel is locked down: $said" "boot it without lockdown, or use the bootloader" ;;
+    *'Operation not permitted'*) locked_down "$said" ;;
     *'Cannot allocate memory'*) fail "the running kernel has no memory for $loaded KiB" "stop services, or remove files from /tmp" ;;
     *) fail "kexec -l failed: $said" "see kexec(8)" ;;
     esac

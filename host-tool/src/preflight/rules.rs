@@ -2,6 +2,7 @@
 
 use super::special;
 use super::{Context, Finding, Level};
+use crate::input::Arch;
 use crate::kconfig::Value;
 
 /// What a kernel can be asked for, by the name that `--for` takes.
@@ -127,15 +128,16 @@ pub static SETS: &[Set] = &[
         name: "kexec",
         about: "start the next image from this kernel",
         rules: &[
-            Yes(&["KEXEC"], Never, "kexec_load"),
+            Special(|context| {
+                let (any, what): (&'static [_], _) = match context.kernel.arch {
+                    Arch::Arm64 => (&["KEXEC", "KEXEC_FILE"], "kexec_load or kexec_file_load"),
+                    Arch::MipsBe | Arch::MipsLe => (&["KEXEC"], "kexec_load"),
+                };
+                Yes(any, Never, what).apply(context)
+            }),
             Yes(&["PROC_FS"], Never, "/proc/iomem, which kexec-tools reads"),
             Special(special::kexec_smp),
-            Better(
-                "UHI_BOOT",
-                "tells the next image its command line and device tree",
-                "without it the next image gets neither arguments nor device tree",
-                "build the kernel for CONFIG_MIPS_GENERIC_KERNEL, or rely on what is packed into the next image",
-            ),
+            Special(|context| if context.kernel.arch == Arch::Arm64 { Vec::new() } else { UHI_BOOT.apply(context) }),
         ],
     },
     Set {
@@ -154,6 +156,12 @@ pub static SETS: &[Set] = &[
     },
 ];
 
+const UHI_BOOT: Rule = Better(
+    "UHI_BOOT",
+    "tells the next image its command line and device tree",
+    "without it the next image gets neither arguments nor device tree",
+    "build the kernel for CONFIG_MIPS_GENERIC_KERNEL, or rely on what is packed into the next image",
+);
 const SQUASHFS: Rule = Yes(&["SQUASHFS"], WithInitramfs, "squashfs");
 const ZLIB: Rule = Yes(&["SQUASHFS_ZLIB"], Never, "zlib in squashfs");
 const LZO: Rule = Yes(&["SQUASHFS_LZO"], Never, "lzo in squashfs");

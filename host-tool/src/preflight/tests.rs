@@ -176,6 +176,16 @@ fn kexec_on_smp_needs_a_way_to_stop_the_other_cpus() {
 }
 
 #[test]
+fn kexec_on_arm64_takes_either_system_call() {
+    let arm64 =
+        |config: &str| Kernel { arch: Arch::Arm64, ..kernel(&format!("CONFIG_SMP=y\nCONFIG_UHI_BOOT=n\n{config}")) };
+    assert_eq!(level(&arm64(""), "kexec", false), Level::Ok);
+    assert_eq!(level(&arm64("CONFIG_KEXEC=n\nCONFIG_KEXEC_FILE=y\n"), "kexec", false), Level::Ok);
+    assert_eq!(level(&arm64("CONFIG_KEXEC=n\n"), "kexec", false), Level::No);
+    assert_eq!(level(&kernel("CONFIG_KEXEC=n\nCONFIG_KEXEC_FILE=y\n"), "kexec", false), Level::No, "not on MIPS");
+}
+
+#[test]
 fn without_a_configuration_nothing_is_guessed() {
     let mut unknown = kernel("");
     unknown.config = None;

@@ -47,6 +47,18 @@ impl Kernel {
         bytes
     }
 
+    /// An arm64 Image (Documentation/arch/arm64/booting.rst): its header in front of the bytes, and all of the bss.
+    pub fn image(&self) -> Vec<u8> {
+        let mut image = vec![0; 64];
+        image.extend(self.bytes());
+        let size = (image.len() as u64 + u64::from(self.bss)).next_multiple_of(0x1000);
+        for (at, field) in [(16, size), (24, 0xa)] {
+            image[at..at + 8].copy_from_slice(&field.to_le_bytes());
+        }
+        image[56..60].copy_from_slice(b"ARM\x64");
+        image
+    }
+
     /// An ELF file with one segment (System V ABI, ELF header and program header).
     pub fn elf(&self) -> Vec<u8> {
         let bytes = self.bytes();
@@ -130,6 +142,12 @@ impl Bench {
             initrd: Some(self.put("initrd", b"070701 is what a cpio archive begins with")),
             ..Request::default()
         }
+    }
+
+    /// For QEMU's arm64 board, everything in it.
+    pub fn arm64(&self) -> Request {
+        let kernel = Kernel { config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) };
+        Request { board: "qemu-virt-arm64".into(), kernel: self.put("Image", &kernel.image()), ..self.full() }
     }
 
     /// `stoop` with these words, in this folder.

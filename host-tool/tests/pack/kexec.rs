@@ -1,9 +1,9 @@
-//! ELF images keep the rules of kexec whatever is in them, and what is no such image is refused with the rule.
+//! Images in kexec's format keep the rules of kexec whatever is in them, and what is no such image is refused with the rule.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use stoop::kexec::{BEHIND_SHIM, Loadable};
+use stoop::kexec::{BEHIND_SHIM, Elf, Image, Loadable, What};
 use stoop::plan::{CodecWish, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed};
@@ -36,10 +36,68 @@ fn every_elf_image_keeps_kexecs_rules() {
     for request in requests {
         let said = format!("{request:?}");
         let loadable = Loadable::of(&elf(request)).unwrap_or_else(|failure| panic!("{failure}: {said}"));
-        assert!(!loadable.big_endian && loadable.segments.iter().all(|at| at.start() % 0x1_0000 == 0), "{said}");
-        let size: usize = loadable.segments.iter().map(|at| at.size()).sum();
+        let What::Elf(Elf { segments, big_endian, .. }) = &loadable.what else { panic!("{said}") };
+        assert!(!big_endian && segments.iter().all(|at| at.start() % 0x1_0000 == 0), "{said}");
+        let size: usize = segments.iter().map(|at| at.size()).sum();
         assert!(size >= BEHIND_SHIM && loadable.loaded_kib() * 1024 > size, "{said}");
     }
+}
+
+#[test]
+fn every_arm64_image_keeps_kexecs_rules() {
+    let bench = Bench::new();
+    let mut tree = vm_fdt::FdtWriter::new().unwrap();
+    let root = tree.begin_node("").unwrap();
+    tree.property_u32("#address-cells", 2).unwrap();
+    tree.property_u32("#size-cells", 2).unwrap();
+    tree.end_node(root).unwrap();
+    let tree = bench.put("virt.dtb", &tree.finish().unwrap());
+    let requests = [
+        bench.arm64(),
+        Request { rootfs: None, initrd: None, ..bench.arm64() },
+        Request { codec: CodecWish::Lzma, ..bench.arm64() },
+        Request { dtb: Some(tree), ..bench.arm64() },
+    ];
+    for request in requests {
+        let said = format!("{request:?}");
+        let (plan, built) = packed(&request);
+        let loadable = Loadable::of(&built.file).unwrap_or_else(|failure| panic!("{failure}: {said}"));
+        let What::Image(Image { offset, memory, ram }) = loadable.what else { panic!("{said}") };
+        assert_eq!((offset, ram), (built.places.head.start() % 0x20_0000, plan.board.ram), "{said}");
+        assert!(memory > built.file.len() && loadable.loaded_kib() * 1024 > memory, "{said}");
+    }
+}
+
+#[test]
+fn an_arm64_image_with_a_wrong_header_is_refused_with_the_rule() {
+    let bench = Bench::new();
+    let built = packed(&bench.arm64()).1;
+    let field = |at: usize| u64::from_le_bytes(built.file[at..at + 8].try_into().unwrap());
+    let (text_offset, image_size) = (field(8), field(16));
+    assert!(Loadable::of(&built.file).is_ok(), "else nothing of this means anything");
+    for (at, value, rule) in [
+        (24, 0xb, "has the flags 0xb, not those of a little-endian kernel with 4 KiB pages"),
+        (24, 0xe, "has the flags 0xe"),
+        (8, text_offset ^ 0x1000, "puts the kernel 0x1000 bytes beside where it was packed for"),
+        (8, text_offset + 0x20_0000, "beside where it was packed for"),
+        (16, 0, "asks for 0x0 bytes of RAM"),
+        (16, image_size - 1, "no multiple of 0x1000"),
+        (16, image_size / 2 & !0xfff, "or less than the file's"),
+        (16, image_size - 0x1000, "where kexec-tools put their device tree"),
+    ] {
+        let mut wrong = built.file.clone();
+        wrong[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        let failure = Loadable::of(&wrong).unwrap_err();
+        assert!(failure.fact().contains(rule), "{failure}");
+        assert_eq!(failure.next_step(), Some("pack it again with --format image by this version of stoop"));
+    }
+    let uimage = packed(&Request { format: Some(Format::Uimage), ..bench.arm64() }).1.file;
+    let failure = Loadable::of(&uimage).unwrap_err();
+    assert!(failure.fact().contains("kexec on arm64 takes an arm64 Image"), "{failure}");
+    assert_eq!(failure.next_step(), Some("pack it with --format image"));
+    let mut damaged = built.file.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert!(Loadable::of(&damaged).unwrap_err().fact().contains("the image is damaged"));
 }
 
 #[test]
@@ -77,9 +135,13 @@ fn the_script_is_posix_shell_with_the_images_numbers() {
     assert!(script.contains("sh router_image__reboot_.elf.sh [-n]"), "{script}");
     assert!(script.contains(&format!("[ \"$((size))\" -eq {} ]", file.len())));
     assert!(script.contains("root='/dev/it'\\''s'\n"));
-    let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
-    sh.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    assert!(sh.wait().unwrap().success());
+    let arm64 = Loadable::of(&packed(&bench.arm64()).1.file).unwrap().script("image");
+    assert!(!arm64.contains('@'), "a value was not filled in");
+    for script in [script, arm64] {
+        let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        sh.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        assert!(sh.wait().unwrap().success());
+    }
 }
 
 #[test]
