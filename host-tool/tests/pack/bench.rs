@@ -8,6 +8,7 @@ use stoop::image::{Built, build};
 use stoop::plan::{Plan, Request};
 use stoop::ui::Quiet;
 use stoop_core::fdt::{Additions, Merge};
+use vm_fdt::FdtWriter;
 
 /// A generic kernel that takes everything.
 pub const CONFIG: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
@@ -72,7 +73,28 @@ impl Kernel {
         file.extend(bytes);
         file
     }
+
+    /// A small one for arm64.
+    pub fn arm64() -> Kernel {
+        Kernel { config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) }
+    }
+
+    /// An arm64 Image with these flags (Documentation/arch/arm64/booting.rst): its header, then everything; bss behind it.
+    pub fn image(&self, flags: u64) -> Vec<u8> {
+        let bytes = self.bytes();
+        let mut file = vec![0; 64];
+        let size = (file.len() + bytes.len()) as u64 + u64::from(self.bss);
+        for (at, value) in [(16, size), (24, flags)] {
+            file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        file[56..60].copy_from_slice(b"ARM\x64");
+        file.extend(bytes);
+        file
+    }
 }
+
+/// Flags of an Image: little-endian, pages of 4 KiB, anywhere in RAM.
+pub const USUAL: u64 = 0xa;
 
 /// A squashfs superblock, and noise.
 pub fn squashfs(size: usize) -> Vec<u8> {
@@ -102,6 +124,23 @@ pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
     out
 }
 
+/// As arm64 has them: two cells each for addresses and sizes, these bootargs, and so many bytes that mean nothing.
+pub fn tree_arm64(bootargs: &str, filler: usize) -> Vec<u8> {
+    let write = || -> Result<Vec<u8>, vm_fdt::Error> {
+        let mut tree = FdtWriter::new()?;
+        let root = tree.begin_node("")?;
+        tree.property_u32("#address-cells", 2)?;
+        tree.property_u32("#size-cells", 2)?;
+        tree.property("filler", &vec![0x5a; filler])?;
+        let chosen = tree.begin_node("chosen")?;
+        tree.property_string("bootargs", bootargs)?;
+        tree.end_node(chosen)?;
+        tree.end_node(root)?;
+        tree.finish()
+    };
+    write().unwrap()
+}
+
 /// A folder that goes away.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -129,6 +168,16 @@ impl Bench {
             rootfs: Some(self.put("root.squashfs", &squashfs(0x1_2345))),
             initrd: Some(self.put("initrd", b"070701 is what a cpio archive begins with")),
             ..Request::default()
+        }
+    }
+
+    /// For QEMU's arm64 board, everything in it and a device tree.
+    pub fn full_arm64(&self) -> Request {
+        Request {
+            board: "qemu-virt-arm64".into(),
+            kernel: self.put("Image", &Kernel::arm64().image(USUAL)),
+            dtb: Some(self.put("virt.dtb", &tree_arm64("console=ttyAMA0", 0))),
+            ..self.full()
         }
     }
 
