@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use stoop::Result;
+use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Lab};
 
-use crate::packed::{Booting, board, lab};
+use crate::packed::{ARM64_BOARD, Booting, arm64_lab, board, lab};
 use crate::rig::{self, Wish};
 use crate::seen::Sum;
 use crate::{Cap, Packed, Rig, Via};
@@ -99,4 +100,18 @@ pub fn on(endian: Endian, caps: &[Cap], cases: fn(&mut Cases<'_>, &Lab, Endian) 
     let Some(mut rig) = rig::open(board(endian), &Wish { caps, ..Wish::default() })? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     Cases::collect(rig.as_mut(), Via::Bootm, |all| cases(all, &lab, endian))
+}
+
+/// As [`on`], on arm64 and with these options for QEMU.
+///
+/// # Errors
+/// As for [`on`].
+///
+/// # Panics
+/// As for [`on`].
+pub fn on_arm64(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
+    let wish = Wish { caps: &[Cap::Uboot, Cap::Direct], emulator };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let Some(lab) = arm64_lab()? else { return Ok(()) };
+    Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))
 }

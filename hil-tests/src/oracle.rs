@@ -54,7 +54,10 @@ fn with_initrd(tree: &[u8], size: usize) -> Result<Vec<u8>> {
 }
 
 /// Runs fdtput with each list of words, where `TREE` stands for the file.
-fn fdtput(tree: &[u8], edits: &[&[&str]]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// fdtput is missing or fails.
+pub fn fdtput(tree: &[u8], edits: &[&[&str]]) -> Result<Vec<u8>> {
     let file = tempfile::NamedTempFile::new().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     std::fs::write(file.path(), tree).map_err(|error| Failure::io(file.path(), &error))?;
     for words in edits {

@@ -6,7 +6,7 @@ use stoop::plan::Request;
 use stoop::simulate::{self, Entry, Input};
 use stoop_core::Code;
 
-use crate::bench::{Bench, Kernel, USUAL, packed, squashfs, tree_arm64};
+use crate::bench::{Bench, Kernel, packed, tree_arm64};
 use crate::refusals::{has, refused};
 
 /// Packs the kernel in `Image` with these words as well, and expects a refusal.
@@ -14,10 +14,10 @@ fn image_refused(bench: &Bench, code: i32, more: &[&str]) -> String {
     refused(bench, code, &[&["--board", "qemu-virt-arm64", "--kernel", "Image"], more].concat())
 }
 
+/// With an `Image` and a `root.squashfs` in it.
 fn bench() -> Bench {
     let bench = Bench::new();
-    bench.put("Image", &Kernel::arm64().image(USUAL));
-    bench.put("root.squashfs", &squashfs(0x1_2345));
+    bench.arm64();
     bench
 }
 
@@ -25,12 +25,13 @@ fn bench() -> Bench {
 fn kernels_that_could_not_run_are_refused_as_an_image_and_compressed() {
     let bench = bench();
     for (flags, says) in [
-        (USUAL | 1, ["is big-endian", "CONFIG_CPU_LITTLE_ENDIAN=y"]),
+        (0xb, ["is big-endian", "CONFIG_CPU_LITTLE_ENDIAN=y"]),
         (0xc, ["has pages of 16 KiB", "CONFIG_ARM64_4K_PAGES=y"]),
         (0xe, ["has pages of 64 KiB", "CONFIG_ARM64_4K_PAGES=y"]),
         (0x2, ["must lie at the start of RAM", "newer kernel"]),
     ] {
-        let image = Kernel::arm64().image(flags);
+        let mut image = Kernel::new(false).image();
+        image[24] = flags;
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&image).unwrap();
         for bytes in [image, gzip.finish().unwrap()] {
@@ -55,7 +56,7 @@ fn an_efi_zboot_kernel_is_refused_by_what_to_give_instead() {
 fn too_little_ram_names_the_image_and_both_sizes() {
     let bench = bench();
     // All of the board's 512 MiB.
-    bench.put("Image", &Kernel { bss: 0x2000_0000, ..Kernel::arm64() }.image(USUAL));
+    bench.put("Image", &Kernel { bss: 0x2000_0000, config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) }.image());
     let text = image_refused(&bench, 1, &[]);
     has(&text, &["too little RAM: no room for the image, 0x20", "[0x40000000, 0x60000000)", "smaller kernel"]);
 }
@@ -68,7 +69,7 @@ fn a_packed_tree_that_arm64_does_not_map_is_refused_and_one_just_below_is_taken(
     let text = image_refused(&bench, 1, &["--dtb", "large.dtb"]);
     has(&text, &["the device tree needs 0x20", "arm64 kernels take 0x200000", "__symbols__"]);
     // What the shim adds is a few KiB.
-    let request = Request { dtb: Some(with(0x1f_0000)), ..bench.full_arm64() };
+    let request = Request { dtb: Some(with(0x1f_0000)), ..bench.arm64() };
     let (plan, built) = packed(&request);
     assert!(built.places.tree.size() <= 0x20_0000 && plan.dtb.unwrap().value.len() > 0x1f_0000);
 }
@@ -76,7 +77,7 @@ fn a_packed_tree_that_arm64_does_not_map_is_refused_and_one_just_below_is_taken(
 #[test]
 fn a_bootloaders_tree_that_does_not_fit_gives_e23_and_one_that_does_boots() {
     let bench = bench();
-    let (_, built) = packed(&Request { dtb: None, ..bench.full_arm64() });
+    let (_, built) = packed(&Request { dtb: None, ..bench.arm64() });
     let start = |tree: Vec<u8>| {
         let outcome = simulate::run(&built.file, &Input { entry: Entry::Uhi(tree), load: None }).unwrap();
         outcome.result.map(|booted| booted.verdict)

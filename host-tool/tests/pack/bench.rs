@@ -48,6 +48,18 @@ impl Kernel {
         bytes
     }
 
+    /// An arm64 Image (Documentation/arch/arm64/booting.rst): its header in front of the bytes, and all of the bss.
+    pub fn image(&self) -> Vec<u8> {
+        let mut image = vec![0; 64];
+        image.extend(self.bytes());
+        let size = (image.len() as u64 + u64::from(self.bss)).next_multiple_of(0x1000);
+        for (at, field) in [(16, size), (24, 0xa)] {
+            image[at..at + 8].copy_from_slice(&field.to_le_bytes());
+        }
+        image[56..60].copy_from_slice(b"ARM\x64");
+        image
+    }
+
     /// An ELF file with one segment (System V ABI, ELF header and program header).
     pub fn elf(&self) -> Vec<u8> {
         let bytes = self.bytes();
@@ -73,28 +85,7 @@ impl Kernel {
         file.extend(bytes);
         file
     }
-
-    /// A small one for arm64.
-    pub fn arm64() -> Kernel {
-        Kernel { config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) }
-    }
-
-    /// An arm64 Image with these flags (Documentation/arch/arm64/booting.rst): its header, then everything; bss behind it.
-    pub fn image(&self, flags: u64) -> Vec<u8> {
-        let bytes = self.bytes();
-        let mut file = vec![0; 64];
-        let size = (file.len() + bytes.len()) as u64 + u64::from(self.bss);
-        for (at, value) in [(16, size), (24, flags)] {
-            file[at..at + 8].copy_from_slice(&value.to_le_bytes());
-        }
-        file[56..60].copy_from_slice(b"ARM\x64");
-        file.extend(bytes);
-        file
-    }
 }
-
-/// Flags of an Image: little-endian, pages of 4 KiB, anywhere in RAM.
-pub const USUAL: u64 = 0xa;
 
 /// A squashfs superblock, and noise.
 pub fn squashfs(size: usize) -> Vec<u8> {
@@ -171,14 +162,10 @@ impl Bench {
         }
     }
 
-    /// For QEMU's arm64 board, everything in it and a device tree.
-    pub fn full_arm64(&self) -> Request {
-        Request {
-            board: "qemu-virt-arm64".into(),
-            kernel: self.put("Image", &Kernel::arm64().image(USUAL)),
-            dtb: Some(self.put("virt.dtb", &tree_arm64("console=ttyAMA0", 0))),
-            ..self.full()
-        }
+    /// For QEMU's arm64 board, everything in it.
+    pub fn arm64(&self) -> Request {
+        let kernel = Kernel { config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) };
+        Request { board: "qemu-virt-arm64".into(), kernel: self.put("Image", &kernel.image()), ..self.full() }
     }
 
     /// `stoop` with these words, in this folder.

@@ -5,17 +5,22 @@ use stoop::plan::{Format, Request};
 use stoop::simulate::{self, Input};
 use stoop_core::Code;
 
-use crate::bench::{Bench, packed};
+use crate::bench::{Bench, packed, tree_arm64};
 
 fn damage_of(file: &[u8]) -> Vec<String> {
     let opened = image::open(file).unwrap();
     opened.checks().into_iter().filter(|check| check.wrong.is_some()).map(|check| check.of).collect()
 }
 
+/// With a device tree, so that nothing that can be in an image is missing.
+fn arm64(bench: &Bench) -> Request {
+    Request { dtb: Some(bench.put("virt.dtb", &tree_arm64("console=ttyAMA0", 0))), ..bench.arm64() }
+}
+
 #[test]
 fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
     let bench = Bench::new();
-    for request in [bench.full(), bench.full_arm64()] {
+    for request in [bench.full(), arm64(&bench)] {
         let (_, built) = packed(&Request { format: Some(Format::Uimage), ..request });
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
@@ -41,7 +46,7 @@ fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
 #[test]
 fn a_flipped_bit_in_the_manifest_is_found() {
     let bench = Bench::new();
-    for (format, request) in [(Format::Raw, bench.full()), (Format::Image, bench.full_arm64())] {
+    for (format, request) in [(Format::Raw, bench.full()), (Format::Image, arm64(&bench))] {
         let (_, built) = packed(&Request { format: Some(format), ..request });
         let at = image::open(&built.file).unwrap().note.manifest;
         for offset in 0..stoop_core::manifest::SIZE {
@@ -74,7 +79,7 @@ fn flipped_bits_in_the_shim_never_go_unnoticed_as_params() {
 fn a_cut_image_is_refused_or_named_damaged() {
     let bench = Bench::new();
     let mips = [Format::Uimage, Format::Fit, Format::Elf, Format::Raw].map(|format| (format, bench.full()));
-    let arm64 = [Format::Uimage, Format::Fit, Format::Image].map(|format| (format, bench.full_arm64()));
+    let arm64 = [Format::Uimage, Format::Fit, Format::Image].map(|format| (format, arm64(&bench)));
     for (format, request) in mips.into_iter().chain(arm64) {
         let (_, built) = packed(&Request { format: Some(format), ..request });
         let whole = built.file.len();
