@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use stoop::image::{self, Built};
@@ -11,6 +12,7 @@ use stoop::plan::{Plan, Request};
 use stoop::simulate::{self, Booted, Entry, Input, Outcome};
 use stoop::ui::Quiet;
 use stoop::{Failure, Result};
+use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_core::crc32::Crc32;
 use tempfile::NamedTempFile;
@@ -204,6 +206,44 @@ pub fn board(endian: Endian) -> &'static str {
     match endian {
         Endian::Little => "qemu-malta-le",
         Endian::Big => "qemu-malta-be",
+    }
+}
+
+/// The board that boots arm64.
+pub const ARM64_BOARD: &str = "qemu-virt-arm64";
+
+/// The lab's kernel with its root in RAM.
+pub fn arm64_request(lab: &Arm64) -> Request {
+    Request { board: ARM64_BOARD.into(), kernel: lab.image(), rootfs: Some(lab.squashfs()), ..Request::default() }
+}
+
+/// The tree that QEMU makes for [`ARM64_BOARD`] with these options; without firmware it would name a device that is not there
+/// with it.
+///
+/// # Errors
+/// QEMU is missing or fails.
+pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
+    let uboot = stoop::board::load(ARM64_BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
+    let place = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    let file = place.path().join("virt.dtb");
+    let mut qemu = Command::new("qemu-system-aarch64");
+    qemu.arg("-M").arg(format!("virt,dumpdtb={}", file.display()));
+    qemu.args(["-cpu", "cortex-a57", "-m", "512", "-display", "none", "-nic", "none", "-bios", &uboot]);
+    let output = qemu.args(emulator).output().map_err(|error| Failure::new(format!("cannot start QEMU: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr))));
+    }
+    std::fs::read(&file).map_err(|error| Failure::io(&file, &error))
+}
+
+/// As [`lab`], for arm64.
+///
+/// # Errors
+/// As for [`crate::skip`].
+pub fn arm64_lab() -> Result<Option<Arm64>> {
+    match Arm64::open() {
+        Ok(lab) => Ok(Some(lab)),
+        Err(failure) => crate::skip(&failure.to_string()).map(|()| None),
     }
 }
 

@@ -1,43 +1,28 @@
 //! The same on arm64: packed images behind U-Boot's booti and bootm, by QEMU itself, at EL1 and EL2, with one CPU
 //! and more, with little RAM and much. The kernel sees exactly what `simulate` says.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use stoop::Result;
 use stoop::image::longest_line;
 use stoop::input::Arch;
 use stoop::plan::{CodecWish, CookieMatch, Format, Request};
-use stoop_ci::lab::arm64::Arm64;
+use stoop::simulate::Entry;
+use stoop::{Failure, Result};
 use stoop_core::Region;
-use stoop_hil_tests::cases::Cases;
-use stoop_hil_tests::rig::{self, Wish};
-use stoop_hil_tests::{Cap, Packed, Via, oracle};
+use stoop_hil_tests::cases::on_arm64;
+use stoop_hil_tests::packed::{ARM64_BOARD, Booting, arm64_request, file, machine_tree, outcome};
+use stoop_hil_tests::{Boot, Packed, Via, boot, oracle};
 
-const BOARD: &str = "qemu-virt-arm64";
 const PATIENCE: Duration = Duration::from_secs(600);
 const VENDOR: &str =
     "console=ttyS0,115200n1 root=/dev/mmcblk0p65 rootwait earlycon=uart8250,mmio32,0x11002000 ubi.mtd=ubi";
 
-/// Runs `cases` on the board with these options for QEMU, and fails with all that was wrong.
-fn on(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot, Cap::Direct], emulator };
-    let Some(mut rig) = rig::open(BOARD, &wish)? else { return Ok(()) };
-    let lab = match Arm64::open() {
-        Ok(lab) => lab,
-        Err(failure) => return stoop_hil_tests::skip(&failure.to_string()),
-    };
-    Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))
-}
-
-/// The lab's kernel with its root in RAM.
-fn lab_request(lab: &Arm64) -> Request {
-    Request { board: BOARD.into(), kernel: lab.image(), rootfs: Some(lab.squashfs()), ..Request::default() }
-}
-
 #[test]
 fn the_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()> {
-    on(&[], |cases, lab| {
-        let contains = Packed::of(&lab_request(lab))?;
+    on_arm64(&[], |cases, lab| {
+        let contains = Packed::of(&arm64_request(lab))?;
         cases.boot("no bootargs", &contains, None, "none", "")?;
         cases.boot("no cookie", &contains, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &contains, Some("x.y=1 liminix z.z"), "accepted", "x.y=1 liminix z.z")?;
@@ -48,39 +33,49 @@ fn the_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()>
         let word = Packed::of(&Request {
             cookie_match: CookieMatch::Word,
             keep: vec!["bootImage".into()],
-            ..lab_request(lab)
+            ..arm64_request(lab)
         })?;
         cases.boot("no word", &word, Some("a.notliminix=1"), "ignored", "")?;
         cases.boot("a kept key", &word, Some("root=31:03 bootImage=1"), "kept", "bootImage=1")?;
-        let off = Packed::of(&Request { no_cookie: true, ..lab_request(lab) })?;
+        let off = Packed::of(&Request { no_cookie: true, ..arm64_request(lab) })?;
         cases.boot("no cookie wanted", &off, Some("x.y=2"), "accepted", "x.y=2")
     })
 }
 
 #[test]
 fn the_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         let accepted = "x.y=1 liminix z.z";
-        let packed = |format| Packed::of(&Request { format: Some(format), ..lab_request(lab) });
+        let packed = |format| Packed::of(&Request { format: Some(format), ..arm64_request(lab) });
         let (image, uimage, fit) = (packed(Format::Image)?, packed(Format::Uimage)?, packed(Format::Fit)?);
         cases.boot_via("bootm, uImage", &uimage, Some(accepted), Via::Bootm, "accepted", accepted)?;
         cases.boot_via("bootm, FIT", &fit, Some(accepted), Via::Bootm, "accepted", accepted)?;
         cases.boot_via("no bootloader", &image, Some(accepted), Via::Direct, "accepted", accepted)?;
         cases.boot_via("no bootloader, no bootargs", &image, None, Via::Direct, "none", "")?;
         for codec in [CodecWish::Lzma, CodecWish::Lz4] {
-            let compressed = Packed::of(&Request { codec, ..lab_request(lab) })?;
+            let compressed = Packed::of(&Request { codec, ..arm64_request(lab) })?;
             cases.boot(&format!("{codec:?}"), &compressed, Some(VENDOR), "ignored", "")?;
         }
-        Ok(())
+        let gz = file(&gzip(&lab.image())?)?;
+        let packed = Packed::of(&Request { kernel: gz.path().into(), ..arm64_request(lab) })?;
+        cases.boot("Image.gz", &packed, Some(VENDOR), "ignored", "")
     })
+}
+
+/// The file as arch/arm64/boot/Makefile makes an Image.gz.
+fn gzip(image: &Path) -> Result<Vec<u8>> {
+    let output = Command::new("gzip").arg("-9nc").arg(image).output();
+    let output = output.map_err(|error| Failure::new(format!("cannot start gzip: {error}")))?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(output.stdout)
 }
 
 #[test]
 fn a_packed_tree_is_extended_and_the_bootloaders_is_only_asked_for_its_bootargs() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         let tree = machine_tree(&[])?;
-        let file = stoop_hil_tests::packed::file(&oracle::with_bootargs(&tree, Some("own.word=1"))?)?;
-        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..lab_request(lab) })?;
+        let file = file(&oracle::with_bootargs(&tree, Some("own.word=1"))?)?;
+        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
         cases.boot("no cookie", &packed, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
         let other = oracle::with_bootargs(&tree, Some("liminix from.the=tree"))?;
@@ -89,34 +84,12 @@ fn a_packed_tree_is_extended_and_the_bootloaders_is_only_asked_for_its_bootargs(
     })
 }
 
-/// The tree that QEMU makes for the machine with firmware; without `-bios` it names a device that the firmware's machine has not.
-fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
-    let place = tempfile::tempdir().map_err(|error| stoop::Failure::new(error.to_string()))?;
-    let file = place.path().join("virt.dtb");
-    let uboot = stoop::board::load(BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
-    let mut qemu = std::process::Command::new("qemu-system-aarch64");
-    qemu.args([
-        "-M",
-        &format!("virt,dumpdtb={}", file.display()),
-        "-cpu",
-        "cortex-a57",
-        "-m",
-        "512",
-        "-display",
-        "none",
-    ]);
-    qemu.args(["-nic", "none", "-bios", &uboot]).args(emulator).stderr(std::process::Stdio::null());
-    let status = qemu.status().map_err(|error| stoop::Failure::new(format!("cannot start QEMU: {error}")))?;
-    assert!(status.success(), "{status}");
-    std::fs::read(&file).map_err(|error| stoop::Failure::io(&file, &error))
-}
-
 #[test]
 fn debians_stock_kernels_see_what_simulate_says() -> Result<()> {
-    on(&[], |cases, lab| {
+    on_arm64(&[], |cases, lab| {
         for kernel in lab.debian_kernels()? {
             let packed = Packed::of(&Request {
-                board: BOARD.into(),
+                board: ARM64_BOARD.into(),
                 kernel,
                 initrd: Some(lab.initramfs()),
                 ..Request::default()
@@ -142,8 +115,8 @@ fn at_el2_and_with_four_cpus_the_kernel_sees_the_same() -> Result<()> {
         ("EL1, 4 CPUs", &["-smp", "4"][..]),
         ("EL2, 4 CPUs, GICv3", &["-machine", "virtualization=on,gic-version=3", "-smp", "4"][..]),
     ] {
-        on(emulator, |cases, lab| {
-            let packed = Packed::of(&lab_request(lab))?;
+        on_arm64(emulator, |cases, lab| {
+            let packed = Packed::of(&arm64_request(lab))?;
             cases.boot(name, &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
             cases.boot_via(&format!("{name}, no bootloader"), &packed, Some("x.y=1"), Via::Direct, "ignored", "")
         })?;
@@ -154,9 +127,9 @@ fn at_el2_and_with_four_cpus_the_kernel_sees_the_same() -> Result<()> {
 #[test]
 fn little_ram_and_much_are_the_same() -> Result<()> {
     for mib in [128, 1024, 4096] {
-        on(&["-m", &mib.to_string()], |cases, lab| {
+        on_arm64(&["-m", &mib.to_string()], |cases, lab| {
             let ram = Region::new(0x4000_0000, mib << 20).unwrap_or(Region::EMPTY);
-            let packed = Packed::with(&lab_request(lab), |plan| plan.board.ram = ram)?;
+            let packed = Packed::with(&arm64_request(lab), |plan| plan.board.ram = ram)?;
             cases.boot(&format!("{mib} MiB"), &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")
         })?;
     }
@@ -165,24 +138,101 @@ fn little_ram_and_much_are_the_same() -> Result<()> {
 
 #[test]
 fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
-    on(&[], |cases, lab| {
-        let packed = Packed::of(&lab_request(lab))?;
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
         let tree = oracle::with_bootargs(&machine_tree(&[])?, Some("liminix x.y=1"))?;
         let facts = cases.rig.bootloader().clone();
-        let image = std::fs::read(packed.path()).map_err(|error| stoop::Failure::io(packed.path(), &error))?;
+        let image = std::fs::read(packed.path()).map_err(|error| Failure::io(packed.path(), &error))?;
         let at = facts.image_address(&stoop::qemu::image::Image::of(&image)?, image.len())?;
         // With fdt_high of all ones U-Boot passes the tree where it is.
         let tree_at = 0x4a00_0004;
         let line = format!("setenv fdt_high 0xffffffffffffffff; booti {at:#x} - {tree_at:#x}");
-        let boot = stoop_hil_tests::Boot {
+        let what = Boot {
             image: packed.path(),
             bootargs: None,
             files: &[(at, &image), (tree_at, &tree)],
             via: Via::Command(line),
         };
-        let said = stoop_hil_tests::boot(cases.rig, &boot, "Kernel command line: .*\n", PATIENCE)?;
+        let said = boot(cases.rig, &what, "Kernel command line: .*\n", PATIENCE)?;
         assert!(said.contains("bootargs accepted"), "{said}");
         assert!(said.contains("liminix x.y=1"), "{said}");
+        Ok(())
+    })
+}
+
+/// The tree with a property in its root that has so many bytes, a multiple of 4, and means nothing.
+fn with_filler(tree: &[u8], size: u32) -> Vec<u8> {
+    let word = |at: usize| u32::from_be_bytes(*tree[at..].first_chunk().expect("a word of the header"));
+    // Devicetree Specification 5.2: totalsize, off_dt_struct, off_dt_strings, size_dt_struct. The strings come last.
+    let [total, structure, strings, structure_size] = [4, 8, 12, 36];
+    let mut bytes = tree.to_vec();
+    for field in [total, strings, structure_size] {
+        bytes[field..field + 4].copy_from_slice(&(word(field) + size + 12).to_be_bytes());
+    }
+    // FDT_PROP, its length, and a name: the first string without its first letter.
+    let mut property: Vec<u8> = [3, size, 1].into_iter().flat_map(u32::to_be_bytes).collect();
+    property.resize(12 + size as usize, 0x5a);
+    // Behind the root's FDT_BEGIN_NODE and its empty name.
+    let at = word(structure) as usize + 8;
+    bytes.splice(at..at, property);
+    bytes
+}
+
+#[test]
+fn a_bootloaders_tree_of_more_than_2_mib_is_refused_by_name_or_only_asked_for_its_bootargs() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let tree = machine_tree(&[])?;
+        let large = with_filler(&oracle::with_bootargs(&tree, Some("liminix x.y=1"))?, 0x20_0000);
+        let packed = Packed::of(&arm64_request(lab))?;
+        let foretold =
+            outcome(&packed.built.file, Entry::Uhi(large.clone()))?.result.expect_err("too large").to_string();
+        assert!(foretold.starts_with("E23 dtb room 0x"), "{foretold}");
+        let via = Via::BootiTree(large.clone());
+        let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
+        let said = boot(cases.rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE)?;
+        assert!(!said.contains("Linux version"), "{said}");
+
+        let file = file(&tree)?;
+        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
+        let accepted = "liminix x.y=1";
+        cases.boot_via("2 MiB, and a packed tree", &packed, None, Via::BootiTree(large), "accepted", accepted)
+    })
+}
+
+#[test]
+fn a_tree_with_a_huge_totalsize_and_little_in_it_becomes_a_small_one() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let tree = machine_tree(&[])?;
+        // QEMU passes 1 MiB whatever is in it (hw/arm/virt.c: create_fdt).
+        assert_eq!((tree.len(), &tree[4..8]), (0x10_0000, &[0, 0x10, 0, 0][..]));
+        let packed = Packed::of(&arm64_request(lab))?;
+        let booting = Booting::of(cases.rig, &packed, Some("liminix x.y=1"), Via::Direct, PATIENCE)?;
+        assert_eq!(booting.differences(&packed), [""; 0]);
+        let size = booting.seen.sum("fdt").map(|sum| sum.size);
+        assert!(size.is_some_and(|size| size < 0x4000), "{size:x?}");
+        Ok(())
+    })
+}
+
+/// phram has two ways to RAM (drivers/mtd/devices/phram.c: phram_map): memremap, cached, for a node without `no-map`, and
+/// ioremap otherwise. For RAM that the kernel itself uses arm64 refuses the latter, so a root on such RAM is a cached one.
+#[test]
+fn the_root_filesystem_in_ram_is_mapped_cached_by_an_unpatched_kernel() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        let booting = Booting::of(cases.rig, &packed, None, Via::Booti, PATIENCE)?;
+        assert_eq!(booting.differences(&packed), [""; 0]);
+        // The region is RAM to the kernel: reserved, and mapped like all of it (drivers/of/of_reserved_mem.c).
+        let phram = booting.simulated.phram.expect("a root in RAM").region;
+        let line = booting.console.lines().find(|line| line.contains(&format!("0x{:016x}..", phram.start())));
+        assert!(line.is_some_and(|line| line.contains(" map non-reusable phram")), "{line:?}");
+        assert!(!booting.console.contains("ioremap"), "{}", booting.console);
+
+        // The same kernel, and phram by its parameter, which takes the other way.
+        let parameter = format!("liminix phram.phram=other,0x{:x},0x1000", phram.start());
+        let what = Boot { image: packed.path(), bootargs: Some(&parameter), files: &[], via: Via::Booti };
+        let said = boot(cases.rig, &what, "phram: ioremap failed.*\n", PATIENCE)?;
+        assert!(said.contains("arch/arm64/mm/ioremap.c"), "{said}");
         Ok(())
     })
 }
