@@ -1,17 +1,20 @@
 //! The same on arm64: packed images behind U-Boot's booti and bootm, by QEMU itself, at EL1 and EL2, with one CPU
 //! and more, with little RAM and much. The kernel sees exactly what `simulate` says.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use stoop::Result;
 use stoop::image::longest_line;
 use stoop::input::Arch;
 use stoop::plan::{CodecWish, CookieMatch, Format, Request};
+use stoop::simulate::Entry;
+use stoop::{Failure, Result};
 use stoop_core::Region;
 use stoop_hil_tests::cases::on_arm64;
-use stoop_hil_tests::packed::{ARM64_BOARD, arm64_request, machine_tree};
+use stoop_hil_tests::packed::{ARM64_BOARD, Booting, arm64_request, file, machine_tree, outcome};
 use stoop_hil_tests::router::{self, Host};
-use stoop_hil_tests::{Packed, Via, oracle};
+use stoop_hil_tests::{Boot, Packed, Via, boot, oracle};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 const VENDOR: &str =
@@ -54,15 +57,25 @@ fn the_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
             let compressed = Packed::of(&Request { codec, ..arm64_request(lab) })?;
             cases.boot(&format!("{codec:?}"), &compressed, Some(VENDOR), "ignored", "")?;
         }
-        Ok(())
+        let gz = file(&gzip(&lab.image())?)?;
+        let packed = Packed::of(&Request { kernel: gz.path().into(), ..arm64_request(lab) })?;
+        cases.boot("Image.gz", &packed, Some(VENDOR), "ignored", "")
     })
+}
+
+/// The file as arch/arm64/boot/Makefile makes an Image.gz.
+fn gzip(image: &Path) -> Result<Vec<u8>> {
+    let output = Command::new("gzip").arg("-9nc").arg(image).output();
+    let output = output.map_err(|error| Failure::new(format!("cannot start gzip: {error}")))?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(output.stdout)
 }
 
 #[test]
 fn a_packed_tree_is_extended_and_the_bootloaders_is_only_asked_for_its_bootargs() -> Result<()> {
     on_arm64(&[], |cases, lab| {
         let tree = machine_tree(&[])?;
-        let file = stoop_hil_tests::packed::file(&oracle::with_bootargs(&tree, Some("own.word=1"))?)?;
+        let file = file(&oracle::with_bootargs(&tree, Some("own.word=1"))?)?;
         let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
         cases.boot("no cookie", &packed, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
@@ -130,18 +143,18 @@ fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
         let packed = Packed::of(&arm64_request(lab))?;
         let tree = oracle::with_bootargs(&machine_tree(&[])?, Some("liminix x.y=1"))?;
         let facts = cases.rig.bootloader().clone();
-        let image = std::fs::read(packed.path()).map_err(|error| stoop::Failure::io(packed.path(), &error))?;
+        let image = std::fs::read(packed.path()).map_err(|error| Failure::io(packed.path(), &error))?;
         let at = facts.image_address(&stoop::qemu::image::Image::of(&image)?, image.len())?;
         // With fdt_high of all ones U-Boot passes the tree where it is.
         let tree_at = 0x4a00_0004;
         let line = format!("setenv fdt_high 0xffffffffffffffff; booti {at:#x} - {tree_at:#x}");
-        let boot = stoop_hil_tests::Boot {
+        let what = Boot {
             image: packed.path(),
             bootargs: None,
             files: &[(at, &image), (tree_at, &tree)],
             via: Via::Command(line),
         };
-        let said = stoop_hil_tests::boot(cases.rig, &boot, "Kernel command line: .*\n", PATIENCE)?;
+        let said = boot(cases.rig, &what, "Kernel command line: .*\n", PATIENCE)?;
         assert!(said.contains("bootargs accepted"), "{said}");
         assert!(said.contains("liminix x.y=1"), "{said}");
         Ok(())
@@ -232,7 +245,7 @@ fn kexec_at_el2_and_with_four_cpus_comes_to_the_same() -> Result<()> {
 #[test]
 fn a_packed_tree_and_a_routers_own_root_in_ram_do_not_mix_under_kexec() -> Result<()> {
     on_arm64(&[], |cases, lab| {
-        let file = stoop_hil_tests::packed::file(&oracle::with_bootargs(&machine_tree(&[])?, Some("own.word=1"))?)?;
+        let file = file(&oracle::with_bootargs(&machine_tree(&[])?, Some("own.word=1"))?)?;
         let with_tree = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
         let without = Packed::of(&arm64_request(lab))?;
         for (name, packed) in [("a packed tree", &with_tree), ("the running system's tree", &without)] {
@@ -265,5 +278,82 @@ fn the_script_finds_the_way_when_there_is_more_ram_and_a_kaslr_seed_is_left() ->
         let running = router::router(lab, &packed, &router::start(None))?;
         let via = Via::Kexec(running.path().into());
         cases.boot_via("packed for 1024 MiB", &packed, None, via, "none", "")
+    })
+}
+
+/// The tree with a property in its root that has so many bytes, a multiple of 4, and means nothing.
+fn with_filler(tree: &[u8], size: u32) -> Vec<u8> {
+    let word = |at: usize| u32::from_be_bytes(*tree[at..].first_chunk().expect("a word of the header"));
+    // Devicetree Specification 5.2: totalsize, off_dt_struct, off_dt_strings, size_dt_struct. The strings come last.
+    let [total, structure, strings, structure_size] = [4, 8, 12, 36];
+    let mut bytes = tree.to_vec();
+    for field in [total, strings, structure_size] {
+        bytes[field..field + 4].copy_from_slice(&(word(field) + size + 12).to_be_bytes());
+    }
+    // FDT_PROP, its length, and a name: the first string without its first letter.
+    let mut property: Vec<u8> = [3, size, 1].into_iter().flat_map(u32::to_be_bytes).collect();
+    property.resize(12 + size as usize, 0x5a);
+    // Behind the root's FDT_BEGIN_NODE and its empty name.
+    let at = word(structure) as usize + 8;
+    bytes.splice(at..at, property);
+    bytes
+}
+
+#[test]
+fn a_bootloaders_tree_of_more_than_2_mib_is_refused_by_name_or_only_asked_for_its_bootargs() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let tree = machine_tree(&[])?;
+        let large = with_filler(&oracle::with_bootargs(&tree, Some("liminix x.y=1"))?, 0x20_0000);
+        let packed = Packed::of(&arm64_request(lab))?;
+        let foretold =
+            outcome(&packed.built.file, Entry::Uhi(large.clone()))?.result.expect_err("too large").to_string();
+        assert!(foretold.starts_with("E23 dtb room 0x"), "{foretold}");
+        let via = Via::BootiTree(large.clone());
+        let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
+        let said = boot(cases.rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE)?;
+        assert!(!said.contains("Linux version"), "{said}");
+
+        let file = file(&tree)?;
+        let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
+        let accepted = "liminix x.y=1";
+        cases.boot_via("2 MiB, and a packed tree", &packed, None, Via::BootiTree(large), "accepted", accepted)
+    })
+}
+
+#[test]
+fn a_tree_with_a_huge_totalsize_and_little_in_it_becomes_a_small_one() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let tree = machine_tree(&[])?;
+        // QEMU passes 1 MiB whatever is in it (hw/arm/virt.c: create_fdt).
+        assert_eq!((tree.len(), &tree[4..8]), (0x10_0000, &[0, 0x10, 0, 0][..]));
+        let packed = Packed::of(&arm64_request(lab))?;
+        let booting = Booting::of(cases.rig, &packed, Some("liminix x.y=1"), Via::Direct, PATIENCE)?;
+        assert_eq!(booting.differences(&packed), [""; 0]);
+        let size = booting.seen.sum("fdt").map(|sum| sum.size);
+        assert!(size.is_some_and(|size| size < 0x4000), "{size:x?}");
+        Ok(())
+    })
+}
+
+/// phram has two ways to RAM (drivers/mtd/devices/phram.c: phram_map): memremap, cached, for a node without `no-map`, and
+/// ioremap otherwise. For RAM that the kernel itself uses arm64 refuses the latter, so a root on such RAM is a cached one.
+#[test]
+fn the_root_filesystem_in_ram_is_mapped_cached_by_an_unpatched_kernel() -> Result<()> {
+    on_arm64(&[], |cases, lab| {
+        let packed = Packed::of(&arm64_request(lab))?;
+        let booting = Booting::of(cases.rig, &packed, None, Via::Booti, PATIENCE)?;
+        assert_eq!(booting.differences(&packed), [""; 0]);
+        // The region is RAM to the kernel: reserved, and mapped like all of it (drivers/of/of_reserved_mem.c).
+        let phram = booting.simulated.phram.expect("a root in RAM").region;
+        let line = booting.console.lines().find(|line| line.contains(&format!("0x{:016x}..", phram.start())));
+        assert!(line.is_some_and(|line| line.contains(" map non-reusable phram")), "{line:?}");
+        assert!(!booting.console.contains("ioremap"), "{}", booting.console);
+
+        // The same kernel, and phram by its parameter, which takes the other way.
+        let parameter = format!("liminix phram.phram=other,0x{:x},0x1000", phram.start());
+        let what = Boot { image: packed.path(), bootargs: Some(&parameter), files: &[], via: Via::Booti };
+        let said = boot(cases.rig, &what, "phram: ioremap failed.*\n", PATIENCE)?;
+        assert!(said.contains("arch/arm64/mm/ioremap.c"), "{said}");
+        Ok(())
     })
 }

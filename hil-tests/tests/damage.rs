@@ -12,7 +12,9 @@ use stoop_ci::lab::{Endian, Lab};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_core::params::Policy;
-use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
+use stoop_hil_tests::packed::{
+    ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree, outcome,
+};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
 
@@ -36,9 +38,8 @@ enum Part {
     Manifest(usize),
 }
 
-fn packed(lab: &Lab, endian: Endian, format: Format, policy: Policy) -> Result<Packed> {
-    let request = Request { format: Some(format), ..lab_request(lab, endian) };
-    Packed::with(&request, |plan| plan.board.defaults.policy = policy)
+fn packed(request: &Request, policy: Policy) -> Result<Packed> {
+    Packed::with(request, |plan| plan.board.defaults.policy = policy)
 }
 
 /// The file with one bit flipped, and a container that agrees.
@@ -73,7 +74,19 @@ fn fails_as_foretold(rig: &mut dyn Rig, packed: &Packed, via: Via, part: Part, w
     assert!(foretold.starts_with(&format!("{words} 0x")), "{part:?}: {foretold}");
     let image = file(&bytes)?;
     let what = Boot { image: image.path(), bootargs: Some(bootargs), files: &[], via };
-    boot(rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE).map(drop)
+    let said = boot(rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE)?;
+    assert!(!said.contains("Linux version"), "{part:?}: the kernel ran: {said}");
+    Ok(())
+}
+
+/// Nothing comes behind the error.
+fn stays_silent(rig: &mut dyn Rig) -> Result<()> {
+    // That nothing comes any more can only be seen for so long; a slow machine cannot make it fail.
+    let silence = rig.wait_end(Duration::from_secs(2)).expect_err("it halts");
+    assert_eq!(silence.exit_code(), 3, "{silence}");
+    let said = rig.power_off()?;
+    assert!(said.trim_end().ends_with(", slot -"), "nothing comes behind the error: {said}");
+    Ok(())
 }
 
 fn on(endian: Endian, test: fn(&mut dyn Rig, &Lab, Endian) -> Result<()>) -> Result<()> {
@@ -85,7 +98,7 @@ fn on(endian: Endian, test: fn(&mut dyn Rig, &Lab, Endian) -> Result<()>) -> Res
 }
 
 fn returns(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
-    let packed = packed(lab, endian, Format::Raw, Policy::Return)?;
+    let packed = packed(&Request { format: Some(Format::Raw), ..lab_request(lab, endian) }, Policy::Return)?;
     let facts = rig.bootloader().clone();
     for (part, words) in PARTS {
         fails_as_foretold(rig, &packed, Via::Go, part, words)?;
@@ -98,7 +111,7 @@ fn returns(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
 }
 
 fn resets(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
-    let packed = packed(lab, endian, Format::Uimage, Policy::Reset)?;
+    let packed = packed(&Request { format: Some(Format::Uimage), ..lab_request(lab, endian) }, Policy::Reset)?;
     for (part, words) in PARTS {
         fails_as_foretold(rig, &packed, Via::Bootm, part, words)?;
         rig.wait_end(PATIENCE)?;
@@ -109,15 +122,10 @@ fn resets(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
 }
 
 fn halts(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
-    let packed = packed(lab, endian, Format::Uimage, Policy::Halt)?;
+    let packed = packed(&Request { format: Some(Format::Uimage), ..lab_request(lab, endian) }, Policy::Halt)?;
     let [(part, words), ..] = PARTS;
     fails_as_foretold(rig, &packed, Via::Bootm, part, words)?;
-    // That nothing comes any more can only be seen for so long; a slow machine cannot make it fail.
-    let silence = rig.wait_end(Duration::from_secs(2)).expect_err("it halts");
-    assert_eq!(silence.exit_code(), 3, "{silence}");
-    let said = rig.power_off()?;
-    assert!(said.trim_end().ends_with(", slot -"), "nothing comes behind the error: {said}");
-    Ok(())
+    stays_silent(rig)
 }
 
 #[test]
@@ -144,4 +152,17 @@ fn a_big_endian_image_that_is_damaged_resets_the_board() -> Result<()> {
 fn a_damaged_image_halts_where_the_params_want_it() -> Result<()> {
     on(Endian::Little, halts)?;
     on(Endian::Big, halts)
+}
+
+#[test]
+fn an_arm64_image_that_is_damaged_says_so_and_halts() -> Result<()> {
+    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let Some(lab) = arm64_lab()? else { return Ok(()) };
+    let tree = file(&machine_tree(&[])?)?;
+    let packed = packed(&Request { dtb: Some(tree.path().into()), ..arm64_request(&lab) }, Policy::Halt)?;
+    for (part, words) in PARTS {
+        fails_as_foretold(rig.as_mut(), &packed, Via::Booti, part, words)?;
+    }
+    stays_silent(rig.as_mut())
 }

@@ -2,43 +2,73 @@
 
 use std::fmt::Write;
 
-use super::{Decode, EndianFigures, Figures, PER_TICK};
+use stoop::shim_image::Variant;
 
-/// The page.
-pub fn of(figures: &Figures) -> String {
+use super::measure::SMALL;
+use super::{BUDGET, Figures, Reported, ShimFigures};
+use crate::sizes;
+
+/// The page: a table for each family.
+pub fn of(all: &[Figures]) -> String {
     let mut page = String::new();
     // Writing to a String cannot fail.
-    let _ = write(&mut page, figures);
+    let _ = write(&mut page, all);
     page
 }
 
-fn write(page: &mut String, figures: &Figures) -> std::fmt::Result {
-    writeln!(page, "# What the shim costs\n")?;
+fn write(page: &mut String, all: &[Figures]) -> std::fmt::Result {
     writeln!(
         page,
-        "Written by `cargo ci bench`. Instructions in QEMU's Malta (24Kf, `-icount shift=0`, {PER_TICK} instructions per tick of\n\
-         CP0 Count), not times: QEMU has neither caches nor a pipeline. Payload: {}, also for\n\
-         the big-endian shim.\n",
-        figures.payload
+        "# What the shim costs\n\n\
+         Written by `cargo ci bench`. Instructions in QEMU (`-icount shift=0`), not times: QEMU has neither caches nor a\n\
+         pipeline. Machines in one table got the same payload, whatever their byte order. What is over its budget is bold."
     )?;
-    let columns: String = figures.endians.iter().map(|shim| format!(" {} |", shim.endian)).collect();
+    all.iter().try_for_each(|figures| table(page, figures))
+}
+
+fn table(page: &mut String, figures: &Figures) -> std::fmt::Result {
+    let (family, shims) = (figures.family, &figures.shims);
+    writeln!(
+        page,
+        "\n## {}\n\nQEMU's {}, {} instructions per tick of {}. Payload: {}.\n",
+        figures.name, family.emulated, family.per_tick, family.counter, figures.payload
+    )?;
+    let Some(first) = shims.first() else { return Ok(()) };
+    let columns: String = shims.iter().map(|shim| format!(" {} |", shim.shim)).collect();
     writeln!(page, "| |{columns} budget | peers |")?;
-    writeln!(page, "|---|{}---|---|", "---:|".repeat(figures.endians.len()))?;
-    let mut row = |name: &str, figure: &dyn Fn(&EndianFigures) -> String, budget: &str, peers: &str| {
-        let cells: String = figures.endians.iter().map(|shim| format!(" {} |", figure(shim))).collect();
-        writeln!(page, "| {name} |{cells} {budget} | {peers} |")
+    writeln!(page, "|---|{}---:|---|", "---:|".repeat(shims.len()))?;
+    let mut row = |name: &str, show: fn(u64) -> String, figure: &dyn Fn(&ShimFigures) -> u64, budget, peers: &str| {
+        let cell = |figure: u64| match budget {
+            Some(budget) if figure > budget => format!("**{}**", show(figure)),
+            _ => show(figure),
+        };
+        let cells: String = shims.iter().map(|shim| format!(" {} |", cell(figure(shim)))).collect();
+        let budget = budget.map(show).unwrap_or_default();
+        writeln!(page, "| {name} |{cells} {} | {peers} |", budget.trim_end_matches(".00"))
     };
-    let loaders = "OpenWrt 5,724 to 5,884; rt-loader 12,263";
-    row("shim and params in an image, without decoders", &|shim| thousands(shim.shim_bytes[0] as u64), "6,144", "")?;
-    row("with LZ4 and LZMA", &|shim| thousands(shim.shim_bytes[1] as u64), "8,192", loaders)?;
-    row("unpacking itself, without decoders", &|shim| thousands(shim.unpack[0]), "", "")?;
-    row("unpacking itself, with decoders", &|shim| thousands(shim.unpack[1]), "", "")?;
-    row("entry to report, no payload to speak of", &|shim| thousands(shim.entry_to_report), "", "")?;
-    let rest = |shim: &EndianFigures| thousands(shim.entry_to_report.saturating_sub(shim.unpack[0]));
-    row("the same without unpacking", &rest, "300,000", "")?;
-    row("report to kernel (caches)", &|shim| thousands(shim.report_to_kernel), "", "")?;
-    row("CRC-32, per stored byte", &|shim| milli(shim.crc_milli), "16", "")?;
-    let Some(first) = figures.endians.first() else { return Ok(()) };
+    let size = |variant| Some(sizes::budget(variant, first.machine) as u64);
+    let [report, crc, lzma] = BUDGET.map(|(_, budget)| Some(budget));
+    let [loaders, lzma_peers @ ..] = family.peers;
+    let bytes = |variant: usize| move |shim: &ShimFigures| shim.shim_bytes[variant] as u64;
+    row("shim and params in an image, without decoders", thousands, &bytes(0), size(Variant::Store), "")?;
+    row("with LZ4 and LZMA", thousands, &bytes(1), size(Variant::Full), loaders)?;
+    let unpack = |variant: usize| move |shim: &ShimFigures| shim.unpack[variant];
+    row("entry to params (unpacking itself), without decoders", thousands, &unpack(0), None, "")?;
+    row("the same with decoders", thousands, &unpack(1), None, "")?;
+    row("entry to report, no payload to speak of", thousands, &|shim| shim.entry_to_report.instructions, None, "")?;
+    let to_report = |tree: Reported, whose| {
+        format!("params to report, {whose} device tree, finally {} bytes", thousands(tree.tree as u64))
+    };
+    let malta = |shim: &ShimFigures| shim.params_to_report(shim.entry_to_report);
+    row(&to_report(first.entry_to_report, "Malta's"), thousands, &malta, report, "")?;
+    if let Some(tree) = first.with_own_tree {
+        let own = |shim: &ShimFigures| shim.with_own_tree.map_or(0, |own| shim.params_to_report(own));
+        row(&to_report(tree, "QEMU's own"), thousands, &own, report, "")?;
+    }
+    let to_kernel = |payload: usize| move |shim: &ShimFigures| shim.report_to_kernel[payload];
+    row("report to kernel (caches)", thousands, &to_kernel(0), None, "")?;
+    row("the same with all of the payload", thousands, &to_kernel(1), None, "")?;
+    row("CRC-32, per stored byte", milli, &|shim| shim.crc_milli, crc, "")?;
     for (index, decode) in first.decode.iter().enumerate() {
         let name = format!(
             "{}, per byte of {} ({} stored)",
@@ -46,19 +76,14 @@ fn write(page: &mut String, figures: &Figures) -> std::fmt::Result {
             thousands(decode.decoded as u64),
             thousands(decode.stored as u64)
         );
-        let figure = |shim: &EndianFigures| shim.decode.get(index).map_or(String::new(), |decode| milli(decode.milli));
-        row(&name, &figure, if decode.codec == "lzma" { "79" } else { "" }, peers(decode))?;
+        let figure = |shim: &ShimFigures| shim.decode.get(index).map_or(0, |decode| decode.milli);
+        let (budget, peers) = match decode.codec {
+            "lzma" => (lzma, lzma_peers[usize::from(decode.decoded != SMALL)]),
+            _ => (None, ""),
+        };
+        row(&name, milli, &figure, budget, peers)?;
     }
     Ok(())
-}
-
-/// Measured in the same way on the same kernel's code; see docs/codecs.md.
-fn peers(decode: &Decode) -> &'static str {
-    match (decode.codec, decode.decoded == 8 << 20) {
-        ("lzma", true) => "OpenWrt 77.6",
-        ("lzma", false) => "OpenWrt 79.2; rt-loader 156.5",
-        _ => "",
-    }
 }
 
 fn milli(value: u64) -> String {
@@ -79,7 +104,9 @@ fn thousands(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Decode, machine::FAMILIES};
     use super::*;
+    use crate::prebuilt::Machine;
 
     #[test]
     fn figures_have_commas_and_two_places() {
@@ -89,20 +116,35 @@ mod tests {
         assert_eq!(milli(4_050), "4.05");
     }
 
-    #[test]
-    fn every_row_has_as_many_cells_as_the_head() {
-        let shim = |endian| EndianFigures {
-            endian,
+    fn figures(names: &[&'static str], milli: u64) -> Figures {
+        let [family, _] = &FAMILIES;
+        let shim = |shim: &&'static str| ShimFigures {
+            machine: Machine::Arm64,
+            shim,
             shim_bytes: [6000, 8000],
             unpack: [1, 2],
-            entry_to_report: 2,
-            report_to_kernel: 3,
+            entry_to_report: Reported { tree: 1, instructions: 2 },
+            with_own_tree: Some(Reported { tree: 3, instructions: 4 }),
+            report_to_kernel: [3; 2],
             crc_milli: 4,
-            decode: vec![Decode { codec: "lzma", stored: 1, decoded: 8 << 20, milli: 5 }],
+            decode: vec![Decode { codec: "lzma", stored: 1, decoded: SMALL, milli }],
         };
-        let page = of(&Figures { payload: "a kernel".into(), endians: vec![shim("le"), shim("be")] });
+        Figures { family, name: "x", payload: "a kernel".into(), shims: names.iter().map(shim).collect() }
+    }
+
+    #[test]
+    fn every_row_has_as_many_cells_as_the_head() {
+        let page = of(&[figures(&["le", "be"], 5)]);
         let rows: Vec<_> = page.lines().filter(|line| line.starts_with('|')).collect();
-        assert_eq!(rows.len(), 11, "{page}");
+        assert_eq!(rows.len(), 13, "{page}");
         assert!(rows.iter().all(|row| row.matches('|').count() == 6), "{page}");
+    }
+
+    #[test]
+    fn only_what_is_over_its_budget_is_bold() {
+        let [_, _, (_, lzma)] = BUDGET;
+        let page = of(&[figures(&["arm64"], lzma)]);
+        assert!(page.contains(" | 79.00 | 79 |") && !page.contains("**"), "{page}");
+        assert!(of(&[figures(&["arm64"], lzma + 10)]).contains(" | **79.01** | 79 |"));
     }
 }

@@ -8,6 +8,7 @@ use stoop::image::{Built, build};
 use stoop::plan::{Plan, Request};
 use stoop::ui::Quiet;
 use stoop_core::fdt::{Additions, Merge};
+use vm_fdt::FdtWriter;
 
 /// A generic kernel that takes everything.
 pub const CONFIG: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
@@ -112,6 +113,23 @@ pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
     let size = merge.size();
     out.truncate(size);
     out
+}
+
+/// As arm64 has them: two cells each for addresses and sizes, these bootargs, and so many bytes that mean nothing.
+pub fn tree_arm64(bootargs: &str, filler: usize) -> Vec<u8> {
+    let write = || -> Result<Vec<u8>, vm_fdt::Error> {
+        let mut tree = FdtWriter::new()?;
+        let root = tree.begin_node("")?;
+        tree.property_u32("#address-cells", 2)?;
+        tree.property_u32("#size-cells", 2)?;
+        tree.property("filler", &vec![0x5a; filler])?;
+        let chosen = tree.begin_node("chosen")?;
+        tree.property_string("bootargs", bootargs)?;
+        tree.end_node(chosen)?;
+        tree.end_node(root)?;
+        tree.finish()
+    };
+    write().unwrap()
 }
 
 /// A folder that goes away.

@@ -5,33 +5,40 @@ use stoop::plan::{Format, Request};
 use stoop::simulate::{self, Input};
 use stoop_core::Code;
 
-use crate::bench::{Bench, packed};
+use crate::bench::{Bench, packed, tree_arm64};
 
 fn damage_of(file: &[u8]) -> Vec<String> {
     let opened = image::open(file).unwrap();
     opened.checks().into_iter().filter(|check| check.wrong.is_some()).map(|check| check.of).collect()
 }
 
+/// With a device tree, so that nothing that can be in an image is missing.
+fn arm64(bench: &Bench) -> Request {
+    Request { dtb: Some(bench.put("virt.dtb", &tree_arm64("console=ttyAMA0", 0))), ..bench.arm64() }
+}
+
 #[test]
 fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
     let bench = Bench::new();
-    let (_, built) = packed(&Request { format: Some(Format::Uimage), ..bench.full() });
-    let opened = image::open(&built.file).unwrap();
-    let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
-    for kind in stoop_core::manifest::Kind::ALL {
-        let source = manifest.payload(kind as usize).source;
-        if source.is_empty() {
-            continue;
-        }
-        for at in [source.start(), source.end() - 1] {
-            let mut damaged = built.file.clone();
-            damaged[64 + at - opened.load] ^= 0x10;
-            let name = kind.subject().text();
-            assert_eq!(damage_of(&damaged), ["uImage data", name]);
-            let outcome = simulate::run(&damaged, &Input::default()).unwrap();
-            let error = outcome.result.unwrap_err();
-            assert_eq!((error.code(), outcome.failed.len()), (Code::Crc, 1));
-            assert!(error.to_string().starts_with(&format!("E12 {name} crc")), "{error}");
+    for request in [bench.full(), arm64(&bench)] {
+        let (_, built) = packed(&Request { format: Some(Format::Uimage), ..request });
+        let opened = image::open(&built.file).unwrap();
+        let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
+        for kind in stoop_core::manifest::Kind::ALL {
+            let source = manifest.payload(kind as usize).source;
+            if source.is_empty() {
+                continue;
+            }
+            for at in [source.start(), source.end() - 1] {
+                let mut damaged = built.file.clone();
+                damaged[64 + at - opened.load] ^= 0x10;
+                let name = kind.subject().text();
+                assert_eq!(damage_of(&damaged), ["uImage data", name]);
+                let outcome = simulate::run(&damaged, &Input::default()).unwrap();
+                let error = outcome.result.unwrap_err();
+                assert_eq!((error.code(), outcome.failed.len()), (Code::Crc, 1));
+                assert!(error.to_string().starts_with(&format!("E12 {name} crc")), "{error}");
+            }
         }
     }
 }
@@ -39,13 +46,15 @@ fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
 #[test]
 fn a_flipped_bit_in_the_manifest_is_found() {
     let bench = Bench::new();
-    let (_, built) = packed(&Request { format: Some(Format::Raw), ..bench.full() });
-    let at = image::open(&built.file).unwrap().note.manifest;
-    for offset in 0..stoop_core::manifest::SIZE {
-        let mut damaged = built.file.clone();
-        damaged[at + offset] ^= 1 << (offset % 8);
-        assert_eq!(damage_of(&damaged), ["manifest"], "offset {offset}");
-        assert!(simulate::run(&damaged, &Input::default()).unwrap().result.is_err());
+    for (format, request) in [(Format::Raw, bench.full()), (Format::Image, arm64(&bench))] {
+        let (_, built) = packed(&Request { format: Some(format), ..request });
+        let at = image::open(&built.file).unwrap().note.manifest;
+        for offset in 0..stoop_core::manifest::SIZE {
+            let mut damaged = built.file.clone();
+            damaged[at + offset] ^= 1 << (offset % 8);
+            assert_eq!(damage_of(&damaged), ["manifest"], "offset {offset}");
+            assert!(simulate::run(&damaged, &Input::default()).unwrap().result.is_err());
+        }
     }
 }
 
@@ -69,8 +78,10 @@ fn flipped_bits_in_the_shim_never_go_unnoticed_as_params() {
 #[test]
 fn a_cut_image_is_refused_or_named_damaged() {
     let bench = Bench::new();
-    for format in [Format::Uimage, Format::Fit, Format::Elf, Format::Raw] {
-        let (_, built) = packed(&Request { format: Some(format), ..bench.full() });
+    let mips = [Format::Uimage, Format::Fit, Format::Elf, Format::Raw].map(|format| (format, bench.full()));
+    let arm64 = [Format::Uimage, Format::Fit, Format::Image].map(|format| (format, arm64(&bench)));
+    for (format, request) in mips.into_iter().chain(arm64) {
+        let (_, built) = packed(&Request { format: Some(format), ..request });
         let whole = built.file.len();
         for length in [0, 1, 16, 63, 64, 100, 3000, whole / 2, whole - 0x2000] {
             let cut = &built.file[..length];

@@ -1,6 +1,7 @@
 //! Packing from end to end: synthetic kernels for every board and format, what the shim makes of the images, what bad input
 //! gets.
 
+mod arm64;
 mod bad;
 mod bench;
 mod check;

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, FROM_BOOTLOADER, Kernel, squashfs, tree};
 
 /// Runs `stoop pack` and expects it to fail; gives stderr.
-fn refused(bench: &Bench, code: i32, words: &[&str]) -> String {
+pub fn refused(bench: &Bench, code: i32, words: &[&str]) -> String {
     let before = bench.files();
     let output = bench.stoop(&[&["pack", "-o", "image"], words].concat());
     let text = String::from_utf8(output.stderr).unwrap();
@@ -13,7 +13,8 @@ fn refused(bench: &Bench, code: i32, words: &[&str]) -> String {
     text
 }
 
-fn has(text: &str, parts: &[&str]) {
+/// The text has these parts, and says what to do.
+pub fn has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in: {text}");
     }

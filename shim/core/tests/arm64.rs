@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Machinery, NO_PAYLOADS, entry, region};
+use common::{Machinery, NO_PAYLOADS, TREE_ROOM, entry, image, params_block, region, settings};
+use stoop_core::Code;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::bootargs::Line;
@@ -10,6 +11,8 @@ use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{Additions, Merge};
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
 use stoop_core::names::Name;
+use stoop_core::params::{CookieRule, Params};
+use stoop_core::prepare::{Loader, Scratch, prepare};
 
 /// A tree with bootargs, as the additions write one.
 fn tree(line: &[u8]) -> Vec<u8> {
@@ -48,6 +51,40 @@ fn a_tree_with_a_huge_size_and_little_in_it_is_read_and_one_that_passes_ram_is_n
     huge[4..8].copy_from_slice(&0x7fff_0000u32.to_be_bytes());
     board.put(0x2_0000, &huge);
     assert_eq!(enter(&board, 0x2_0000).0, Name::None);
+}
+
+#[test]
+fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
+    const IMAGE: usize = 0x10_0000;
+    let crc = Crc32::new();
+    let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
+    let params = Params::check(&block, false, &crc).expect("sound params");
+    let without_tree = image(&tree(b""), |listing| {
+        (listing.machine, listing.handoff) = (Machine::Arm64, HandoffKind::Arm64);
+        listing.payloads[Kind::Dtb as usize] = None;
+    });
+    // One that fits, and one of 2 MiB (arch/arm64/mm/fixmap.c: fixmap_remap_fdt) and a little.
+    for (size, code) in [(0x1000, None), (0x20_0000, Some((Code::TreeRoom, TREE_ROOM)))] {
+        let mut board = Machinery::new();
+        board.put(IMAGE, &without_tree);
+        board.put(0x18_0000, &blob(&vec![0x5a; size]));
+        let loader = Loader { image: IMAGE, run: board.run };
+        let mut scratch = Box::<Scratch>::default();
+        let registers = [0x18_0000, 0, 0, 0];
+        let booted = prepare::<Arm64, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |_, _| ());
+        assert_eq!(booted.err().map(|error| (error.code(), error.value)), code, "0x{size:x}");
+    }
+}
+
+/// A tree whose root has one property with this value.
+fn blob(value: &[u8]) -> Vec<u8> {
+    let strings = b"filler\0";
+    let nodes = [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3][..], &(value.len() as u32).to_be_bytes(), &[0; 4], value];
+    let nodes = [&nodes.concat()[..], &[0, 0, 0, 2, 0, 0, 0, 9]].concat();
+    let end = 56 + nodes.len();
+    let header = [0xd00d_feed, end + strings.len(), 56, end, 40, 17, 16, 0, strings.len(), nodes.len(), 0, 0, 0, 0];
+    let words = header.iter().flat_map(|word| (*word as u32).to_be_bytes());
+    words.chain(nodes).chain(*strings).collect()
 }
 
 #[test]

@@ -5,17 +5,22 @@ mod common;
 
 use common::{Machinery, image, params_block, region, settings};
 use proptest::prelude::*;
+use stoop_core::abi::Abi;
+use stoop_core::arm64::Arm64;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Tree;
+use stoop_core::manifest::HandoffKind;
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
 use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params};
-use stoop_core::prepare::{Loader, Scratch, prepare};
+use stoop_core::prepare::{Handoff, Loader, Scratch, prepare};
 
 const IMAGE: usize = 0x10_0000;
 const KSEG0: u32 = 0x8000_0000;
 const UHI: u32 = 0xffff_fffe;
+/// The first word of a device tree, as it is read here.
+const MAGIC: u32 = 0xd00d_feed_u32.swap_bytes();
 
 /// An empty tree with this line.
 fn dtb(line: &[u8]) -> Vec<u8> {
@@ -41,9 +46,9 @@ fn dtb(line: &[u8]) -> Vec<u8> {
     blob
 }
 
-/// Registers as they come: anything, small numbers, pointers into RAM, the image, uncached or nowhere, UHI's mark.
-fn register() -> impl Strategy<Value = u32> {
-    prop_oneof![
+/// Registers of MIPS as they come: anything, small numbers, pointers into RAM, the image, uncached or nowhere, UHI's mark.
+fn mips() -> impl Strategy<Value = usize> {
+    let any = prop_oneof![
         any::<u32>(),
         0u32..64,
         Just(UHI),
@@ -51,37 +56,70 @@ fn register() -> impl Strategy<Value = u32> {
         (0u32..0x40_0100).prop_map(|at| KSEG0 | at),
         (0x10_0000u32..0x10_2000).prop_map(|at| KSEG0 | at & !3),
         (0u32..0x40_0100).prop_map(|at| 0xa000_0000 | at & !3),
+    ];
+    any.prop_map(|register| register as usize)
+}
+
+/// The same for arm64, whose pointers are plain addresses of 64 bits.
+fn arm64() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        any::<usize>(),
+        0usize..64,
+        Just(usize::MAX - 7),
+        0usize..0x40_0100,
+        (0x10_0000usize..0x10_2000).prop_map(|at| at & !3),
+        any::<u32>().prop_map(|at| at as usize),
     ]
+}
+
+/// What lies where many of the pointers go.
+fn garbage(register: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![any::<usize>(), Just(0), Just(MAGIC as usize), register], 64)
+}
+
+/// Boots an image with a tree of its own; how the kernel is called when its line is its own.
+fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize]) -> Result<Handoff, TestCaseError> {
+    thread_local!(static SCRATCH: std::cell::RefCell<Box<Scratch>> = std::cell::RefCell::new(Box::default()));
+    let mut memory = Machinery::new();
+    let ours = image(&dtb(b"own=1"), |listing| (listing.machine, listing.handoff) = (A::MACHINE, handoff));
+    memory.put(IMAGE, &ours);
+    for (index, word) in garbage.iter().enumerate() {
+        memory.put(0x9_0000 + index * 4, &(*word as u32).to_le_bytes());
+    }
+    let crc = Crc32::new();
+    let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
+    let params = Params::check(&block, false, &crc).unwrap();
+    let loader = Loader { image: IMAGE, run: memory.run };
+    let booted = SCRATCH.with_borrow_mut(|scratch| {
+        let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
+        prepare::<A, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed)
+    });
+    let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    prop_assert!(matches!(report.verdict, Name::None | Name::Ignored | Name::Refused));
+    let mut tree = Tree::new(memory.read(handoff.tree).unwrap());
+    prop_assert!(tree.read().is_ok());
+    prop_assert_eq!(tree.bootargs(), b"own=1");
+    prop_assert!(region(0, 0x40_0000).contains(&handoff.tree));
+    Ok(handoff)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]
-    fn any_registers_end_in_a_boot_with_defaults(
-        registers in prop::array::uniform4(register()),
-        garbage in prop::collection::vec(prop_oneof![any::<u32>(), Just(0), register()], 64),
+    fn any_registers_of_mips_end_in_a_boot_with_defaults(
+        registers in prop::array::uniform4(mips()),
+        garbage in garbage(mips()),
     ) {
-        thread_local!(static SCRATCH: std::cell::RefCell<Box<Scratch>> = std::cell::RefCell::new(Box::default()));
-        let mut memory = Machinery::new();
-        memory.put(IMAGE, &image(&dtb(b"own=1"), |_| {}));
-        // Where many of the pointers go.
-        for (index, word) in garbage.iter().enumerate() {
-            memory.put(0x9_0000 + index * 4, &word.to_le_bytes());
-        }
-        let crc = Crc32::new();
-        let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
-        let params = Params::check(&block, false, &crc).unwrap();
-        let loader = Loader { image: IMAGE, run: memory.run };
-        let registers = registers.map(|register| register as usize);
-        let (handoff, report) = SCRATCH.with_borrow_mut(|scratch| {
-            let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
-            prepare::<Mips<false>, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed)
-        }).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        prop_assert!(matches!(report.verdict, Name::None | Name::Ignored | Name::Refused));
-        let mut tree = Tree::new(memory.read(handoff.tree).unwrap());
-        prop_assert!(tree.read().is_ok());
-        prop_assert_eq!(tree.bootargs(), b"own=1");
+        let handoff = boots::<Mips<false>>(HandoffKind::Uhi, registers, &garbage)?;
         prop_assert_eq!(handoff.registers[0] as u32, UHI);
-        prop_assert!(region(0, 0x40_0000).contains(&handoff.tree));
+    }
+
+    #[test]
+    fn any_registers_of_arm64_end_in_a_boot_with_defaults(
+        registers in prop::array::uniform4(arm64()),
+        garbage in garbage(arm64()),
+    ) {
+        let handoff = boots::<Arm64>(HandoffKind::Arm64, registers, &garbage)?;
+        prop_assert_eq!(handoff.registers, [handoff.tree.start(), 0, 0, 0]);
     }
 }
