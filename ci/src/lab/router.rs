@@ -102,12 +102,13 @@ pub(super) fn build(place: &Path, architecture: &str) -> Result<()> {
 /// What a program needs, and what that needs, by name; all of it belongs in `/lib`, where every loader of Debian's looks.
 fn collect(tree: &Path, program: &[u8], libraries: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
     for name in elf::needed(program)? {
-        if !libraries.contains_key(&name) {
-            let path = ["lib", "usr/lib"].iter().find_map(|folder| find(&tree.join(folder), &name));
-            let bytes = cache::read(&path.ok_or_else(|| Failure::new(format!("no package has {name}")))?)?;
-            libraries.insert(name, bytes.clone());
-            collect(tree, &bytes, libraries)?;
+        if libraries.contains_key(&name) {
+            continue;
         }
+        let path = ["lib", "usr/lib"].iter().find_map(|folder| find(&tree.join(folder), &name));
+        let bytes = cache::read(&path.ok_or_else(|| Failure::new(format!("no package has {name}")))?)?;
+        libraries.insert(name, bytes.clone());
+        collect(tree, &bytes, libraries)?;
     }
     Ok(())
 }
