@@ -118,8 +118,8 @@ fn ceiling(machine: Machine) -> [u64; 3] {
 
 /// QEMU's tree for virt is three times as large as Malta's.
 const CEILING_ARM64_REPORT: u64 = 400_000;
-/// Debian's arm64 kernel is denser than its MIPS kernel: 12 % more stored bytes for as many decoded ones.
-const CEILING_ARM64_LZMA: u64 = 85_000;
+/// Debian's arm64 kernel is denser than its MIPS kernel: 14 % more stored bytes for as many decoded ones.
+const CEILING_ARM64_LZMA: u64 = 86_000;
 
 impl ShimFigures {
     /// What is neither unpacking, CRC nor decoding.
