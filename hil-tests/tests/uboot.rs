@@ -155,7 +155,7 @@ fn go_and_bootelf_pass_what_is_typed(rig: &mut dyn Rig) -> Result<()> {
 const SCRATCH: usize = 0x10_0000;
 
 fn what_the_guest_programs_survives_power_cycles(rig: &mut dyn Rig) -> Result<()> {
-    // One word programmed by hand: U-Boot's own buffered writes do not end on the emulated chip.
+    // One word programmed by hand: of a block, Debian's U-Boot writes only the first 2 KiB on the emulated chip.
     let program = ["mw.l be100000 00400040", "mw.l be100000 51115eed", "mw.l be100000 00ff00ff", "md.l be100000 2"];
     let said = commands(rig, &program)?;
     assert!(said[3].starts_with("be100000: 51115eed ffffffff"), "{said:?}");

@@ -72,7 +72,7 @@ impl Format {
 /// How the kernel is stored; a ramdisk or root filesystem is used where it lies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
 pub enum CodecWish {
-    /// The smallest if the image then fits the flash, else the fastest
+    /// Of what fits the flash the fastest by the board's read speed and CPU clock; the smallest if its data lack them
     #[default]
     Auto,
     /// As they are: the fastest

@@ -99,7 +99,7 @@ pub const DEBIAN_KERNELS: [&str; 2] = ["mips32r2el", "4kc-malta"];
 pub struct Lab {
     place: PathBuf,
     kernels: Vec<(Endian, Flavour, PathBuf)>,
-    uboot: PathBuf,
+    uboots: Vec<(Endian, PathBuf)>,
     roots: Vec<(Endian, PathBuf)>,
     router: PathBuf,
 }
@@ -117,6 +117,7 @@ impl Lab {
         let source = kernel::source_hash(&place)?;
         let mut kernels = Vec::new();
         let mut roots = Vec::new();
+        let mut uboots = Vec::new();
         for endian in Endian::ALL {
             for flavour in Flavour::ALL {
                 let what = format!("kernel {}", kernel::name(endian, flavour));
@@ -125,10 +126,11 @@ impl Lab {
             }
             let path = roots::folder(&place, endian)?;
             roots.push((endian, there(path, &format!("root file system {}", endian.tag()))?));
+            let path = uboot::folder(&place, endian).map_err(|_| missing("U-Boot source"))?;
+            uboots.push((endian, there(path, &format!("U-Boot {}", endian.tag()))?));
         }
-        let uboot = uboot::folder(&place).map_err(|_| missing("U-Boot source"))?;
         let router = router::open(&place, MIPSEL)?;
-        let lab = Lab { kernels, roots, uboot: there(uboot, "big-endian U-Boot")?, router, place };
+        let lab = Lab { kernels, roots, uboots, router, place };
         for name in DEBIAN_KERNELS {
             lab.debian_kernel(name)?;
             lab.debian_tree(name)?;
@@ -175,8 +177,13 @@ impl Lab {
     pub fn uboot(&self, endian: Endian) -> PathBuf {
         match endian {
             Endian::Little => PathBuf::from(DEBIAN_UBOOT),
-            Endian::Big => self.uboot.join("u-boot.bin"),
+            Endian::Big => self.flashing_uboot(endian),
         }
+    }
+
+    /// U-Boot for Malta as [`Lab::uboot`]'s, of the lab's own build: the one that writes QEMU's flash.
+    pub fn flashing_uboot(&self, endian: Endian) -> PathBuf {
+        file_of(&self.uboots, endian, "u-boot.bin")
     }
 
     /// A squashfs with `/sbin/init`, which prints what it sees, and `/big` ([`BIG_SIZE`], [`BIG_CRC`]).
@@ -231,9 +238,14 @@ impl Lab {
     }
 
     fn root_file(&self, endian: Endian, name: &str) -> PathBuf {
-        let found = self.roots.iter().find(|root| root.0 == endian);
-        found.map(|root| root.1.join(name)).unwrap_or_default()
+        file_of(&self.roots, endian, name)
     }
+}
+
+/// A file of the folder that belongs to an endianness.
+fn file_of(folders: &[(Endian, PathBuf)], endian: Endian, name: &str) -> PathBuf {
+    let found = folders.iter().find(|folder| folder.0 == endian);
+    found.map(|folder| folder.1.join(name)).unwrap_or_default()
 }
 
 fn missing(what: &str) -> Failure {
@@ -265,8 +277,8 @@ pub fn build() -> Result<Lab> {
         roots::build(&place, endian)?;
     }
     router::build(&place, MIPSEL)?;
-    uboot::build(&place)?;
     for endian in Endian::ALL {
+        uboot::build(&place, endian)?;
         kernel::build(&place, endian)?;
     }
     arm64::build(&place)?;

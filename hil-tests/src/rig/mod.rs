@@ -16,6 +16,8 @@ pub enum Cap {
     Uboot,
     /// The flash may be written, past the bootloader.
     NorWrite,
+    /// The bootloader itself erases and writes the flash.
+    UbootNorWrite,
     /// Power can be cut at a line on the console.
     PowerLoss,
     /// An ELF file can be started without a bootloader.

@@ -27,10 +27,12 @@ pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::resul
         return Ok(Err(format!("{} is not installed", target.machine.binary)));
     }
     let mut caps = vec![Cap::NorWrite, Cap::PowerLoss, Cap::Direct];
-    match bootloader(&board, &target) {
+    let flashing = wish.caps.contains(&Cap::UbootNorWrite);
+    match bootloader(&board, &target, flashing) {
         Ok(path) => {
             target.machine.uboot = Some(path);
             caps.push(Cap::Uboot);
+            caps.extend(flashing.then_some(Cap::UbootNorWrite));
         }
         Err(failure) if wish.caps.contains(&Cap::Uboot) => return Ok(Err(failure.to_string())),
         Err(_) => target.machine.uboot = None,
@@ -40,14 +42,14 @@ pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::resul
     Ok(Ok(Box::new(Qemu { board, emulator, caps })))
 }
 
-/// The board's own bootloader, which a package installs, or the lab's.
-fn bootloader(board: &Board, target: &Target) -> Result<PathBuf> {
+/// The board's own bootloader, which a package installs, or the lab's: where there is none, and to write flash.
+fn bootloader(board: &Board, target: &Target, flashing: bool) -> Result<PathBuf> {
     match &target.machine.uboot {
-        Some(path) if path.exists() => Ok(path.clone()),
-        Some(path) => Err(Failure::new(format!("{} is not installed", path.display()))),
-        None => {
+        Some(path) if !flashing && path.exists() => Ok(path.clone()),
+        Some(path) if !flashing => Err(Failure::new(format!("{} is not installed", path.display()))),
+        _ => {
             let endian = if board.arch.is_big_endian() { Endian::Big } else { Endian::Little };
-            Ok(Lab::open()?.uboot(endian))
+            Ok(Lab::open()?.flashing_uboot(endian))
         }
     }
 }

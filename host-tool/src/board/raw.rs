@@ -20,6 +20,7 @@ pub(super) struct Board {
     pub(super) soc: String,
     pub(super) chip: String,
     pub(super) arch: Option<Arch>,
+    pub(super) cpu_clock: Option<usize>,
     pub(super) ram: Range,
     #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
@@ -45,6 +46,7 @@ pub(super) struct Board {
 pub(super) struct Soc {
     pub(super) title: String,
     pub(super) arch: Option<Arch>,
+    pub(super) cpu_clock: Option<usize>,
     #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
     pub(super) uart: Option<Uart>,
@@ -151,6 +153,7 @@ pub(super) struct Flash {
     pub(super) kind: FlashKind,
     pub(super) size: usize,
     pub(super) erase_size: usize,
+    pub(super) read_speed: Option<usize>,
     pub(super) partitions: Vec<Partition>,
 }
 

@@ -41,6 +41,7 @@ impl Rules<'_> {
         let arch = self.required("arch", form.arch.or(family.arch));
         let uart = self.required("uart", form.uart.or(family.uart));
         let reset = form.reset.or(family.reset);
+        let cpu_clock = form.cpu_clock.or(family.cpu_clock);
         let policy = form.defaults.policy.or(family.defaults.policy);
         let load_addresses: BTreeMap<_, _> =
             family.load_addresses.iter().chain(&form.load_addresses).map(|(k, v)| (k.clone(), *v)).collect();
@@ -61,6 +62,7 @@ impl Rules<'_> {
         self.tftp_address_is_free(arch, ram);
         self.staging_is_ram(ram, staging);
         self.limits_are_not_zero();
+        self.speeds_are_possible(cpu_clock);
         self.qemu_has_the_ram(ram);
         let registers = [
             ("uart", (uart.kind != raw::UartKind::None).then_some(uart.address)),
@@ -78,6 +80,7 @@ impl Rules<'_> {
             soc_title: family.title.clone(),
             chip: form.chip.clone(),
             arch,
+            cpu_clock,
             ram,
             load_addresses,
             uart: Uart {
@@ -280,6 +283,19 @@ impl Rules<'_> {
             if limit == Some(0) {
                 self.problem(key, "0 bytes", "leave the key out when there is no known limit");
             }
+        }
+    }
+
+    /// The least that is taken for hertz and for bytes in a second, not for MHz and MB/s.
+    fn speeds_are_possible(&mut self, cpu_clock: Option<usize>) {
+        if let Some(clock) = cpu_clock.filter(|clock| *clock < 1_000_000) {
+            let next = "give it in hertz, as 650_000_000; leave the key out when nobody knows";
+            self.problem("cpu-clock", format!("{clock} Hz"), next);
+        }
+        let speed = self.file.form.flash.as_ref().and_then(|flash| flash.read_speed);
+        if let Some(speed) = speed.filter(|speed| *speed < 10_000) {
+            let next = "give bytes in a second, as 3_125_000; leave the key out when nobody knows";
+            self.problem("flash.read-speed", format!("{speed} bytes in a second"), next);
         }
     }
 

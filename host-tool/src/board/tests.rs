@@ -138,6 +138,16 @@ fn each_mistake_has_its_own_message() {
             "t.toml:10: load-addresses.ath79: 0x60000 is in neither KSEG0 nor KSEG1 | write it as it is typed at the prompt, from 0x80000000 up\n",
         ),
         (
+            "chip = \"AR9344\"",
+            "chip = \"AR9344\"\ncpu-clock = 560",
+            "t.toml:4: cpu-clock: 560 Hz | give it in hertz, as 650_000_000; leave the key out when nobody knows\n",
+        ),
+        (
+            "erase-size = 0x1_0000",
+            "erase-size = 0x1_0000\nread-speed = 3",
+            "t.toml:26: flash.read-speed: 3 bytes in a second | give bytes in a second, as 3_125_000; leave the key out when nobody knows\n",
+        ),
+        (
             "[\"a test\"]",
             "[]",
             "t.toml:4: sources: no source is named | say where the figures come from: a file, a page, a capture\n",
@@ -226,6 +236,8 @@ fn what_the_schema_does_not_know_is_named_with_its_line_and_the_nearest_word() {
     for (from, to, line, fact, next) in [
         ("reserved-top", "reserved-tpo", 16, "unknown field `reserved-tpo`", "did you mean `reserved-top`?"),
         ("[led]", "[lde]", 9, "unknown field `lde`", "did you mean `led`?"),
+        ("chip =", "cpu-clok = 1\nchip =", 3, "unknown field `cpu-clok`", "did you mean `cpu-clock`?"),
+        ("erase-size", "read-sped = 1\nerase-size", 25, "unknown field `read-sped`", "did you mean `read-speed`?"),
         ("kind = \"nor\"", "kind = \"nro\"", 23, "unknown variant `nro`", "did you mean `nor`?"),
         ("\"uimage-lzma\"", "\"uimage-lmza\"", 14, "unknown variant `uimage-lmza`", "did you mean `uimage-lzma`?"),
         ("soc = \"ath79\"\n", "", 1, "missing field `soc`", "add it; boards/README.md says what it means"),

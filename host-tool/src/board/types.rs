@@ -31,6 +31,8 @@ pub struct Board {
     pub chip: String,
     /// Instruction set and byte order.
     pub arch: Arch,
+    /// What the CPU runs at when the bootloader starts an image, in hertz.
+    pub cpu_clock: Option<usize>,
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
     #[serde(serialize_with = "json::region")]
     pub ram: Region,
@@ -257,6 +259,8 @@ pub struct Flash {
     pub size: usize,
     /// Bytes that are erased together.
     pub erase_size: usize,
+    /// Bytes in a second that the bootloader or the CPU gets out of it.
+    pub read_speed: Option<usize>,
     /// Where the CPU reads it like memory; empty when it cannot.
     #[serde(serialize_with = "json::region")]
     pub window: Region,

@@ -106,7 +106,8 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
     rows.add("board", &board.name);
     rows.add("title", &board.title);
     rows.add_all("alias", &board.aliases);
-    rows.add("SoC", format!("{}, {}, family {}", board.chip, board.arch, board.soc));
+    let clock = board.cpu_clock.map_or(String::new(), |clock| format!(" at {} MHz", clock / 1_000_000));
+    rows.add("SoC", format!("{}{clock}, {}, family {}", board.chip, board.arch, board.soc));
     rows.add("RAM", span(board.ram));
     for (family, address) in &board.load_addresses {
         rows.add("kernel", format!("{family} linked at {address:#x}"));
@@ -135,7 +136,8 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
             false => format!("readable at {}", span(flash.window)),
         };
         let erase = format!("{:#x}-byte erase blocks", flash.erase_size);
-        rows.add("flash", format!("{} {}, {erase}, {window}", mebibytes(flash.size), kind(flash)));
+        let speed = flash.read_speed.map_or(String::new(), |speed| format!(", read at {:.1} MB/s", speed as f64 / 1e6));
+        rows.add("flash", format!("{} {}, {erase}, {window}{speed}", mebibytes(flash.size), kind(flash)));
     }
     if let Some(dtb) = &board.dtb {
         rows.add("device tree", format!("{}, {} bytes", dtb.name, dtb.bytes.len()));

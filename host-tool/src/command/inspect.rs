@@ -10,8 +10,8 @@ use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::params::{CookieRule, Params};
 
 use super::explain::put;
-use super::pack::{amount, codec_name, rule_name};
-use crate::image::{self, Opened};
+use super::pack::{amount, rule_name};
+use crate::image::{self, Opened, codec_name};
 use crate::input::read_file;
 use crate::shim_image::Variant;
 use crate::simulate::{handoff_name, shown};

@@ -10,7 +10,7 @@ use stoop_core::params::CookieRule;
 
 use super::explain::put;
 use super::files;
-use crate::image::{self, Built};
+use crate::image::{self, Built, codec_name};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
 use crate::plan::{
@@ -397,15 +397,6 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// The word for a stored form.
-pub(super) fn codec_name(codec: stoop_core::codec::Codec) -> &'static str {
-    match codec {
-        stoop_core::codec::Codec::Store => "store",
-        stoop_core::codec::Codec::Lz4 => "lz4",
-        stoop_core::codec::Codec::Lzma => "lzma",
-    }
 }
 
 /// The word for a cookie rule.

@@ -3,6 +3,7 @@
 
 mod argv;
 mod arm64;
+mod auto;
 mod codec;
 pub mod container;
 mod fit;
@@ -23,6 +24,7 @@ use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 use stoop_core::prepare;
 
+use self::auto::{Speed, Way};
 use crate::input::{Arch, Form};
 use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
@@ -31,7 +33,7 @@ use crate::shim_image::{self, Variant};
 use crate::ui::Progress;
 use crate::{Failure, Result, device_tree};
 
-pub use codec::checksum;
+pub use codec::{checksum, name as codec_name};
 pub use note::{FlashNote, Note};
 pub use open::{Opened, open, open_container};
 
@@ -99,50 +101,90 @@ pub struct Built {
 /// # Errors
 /// A command line that is too long, too little RAM, overlaps, params that do not fit.
 pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
-    let mut with = |codec: Codec, why: String| {
-        progress.step(if codec == Codec::Store { "packing" } else { "compressing the kernel" }, None);
-        build_with(plan, codec::encode(codec, &plan.kernel.image, why)?)
-    };
     let asked = |codec| (codec, "asked for".to_owned());
     let (codec, why) = match plan.codec {
         CodecWish::Store => asked(Codec::Store),
         CodecWish::Lz4 => asked(Codec::Lz4),
         CodecWish::Lzma => asked(Codec::Lzma),
-        CodecWish::Auto if plan.format.value == Format::Nor => match plan.kernel.form.innermost() {
-            Form::Vmlinuz => (Codec::Store, COMPRESSED.into()),
-            _ => (nor::CODEC.0, nor::CODEC.1.to_owned()),
-        },
-        CodecWish::Auto => match flash_budget(plan) {
+        CodecWish::Auto => match Budget::of(plan)? {
             Err(why) => (Codec::Store, why.into()),
-            Ok((partition, size)) => {
-                let why = format!("the smallest, and it fits the flash partition {partition}");
-                let smallest = with(Codec::Lzma, why)?;
-                if smallest.file.len() <= size {
-                    return Ok(smallest);
+            Ok(budget) => match build_best(plan, &budget, progress)? {
+                Some(built) => return Ok(built),
+                None => {
+                    let name = &budget.partition;
+                    (Codec::Store, format!("the fastest: the flash partition {name} is too small in any case"))
                 }
-                (Codec::Store, format!("the fastest: the flash partition {partition} is too small in any case"))
-            }
+            },
         },
     };
-    with(codec, why)
+    progress.step(if codec == Codec::Store { "packing" } else { "compressing the kernel" }, None);
+    build_with(plan, codec::encode(codec, &plan.kernel.image, why)?)
+}
+
+/// The image with the codec that is wanted most of those with which it fits; `None` when it fits with none.
+fn build_best(plan: &Plan, budget: &Budget, progress: &mut dyn Progress) -> Result<Option<Built>> {
+    progress.step("compressing the kernel", None);
+    let kernel = &plan.kernel.image;
+    let all = [Codec::Store, Codec::Lz4, Codec::Lzma].map(|codec| codec::encode(codec, kernel, String::new()));
+    let mut all = all.into_iter().collect::<Result<Vec<_>>>()?;
+    let way =
+        |stored: &codec::Stored<'_>| Way { codec: stored.codec, stored: stored.bytes.len(), decoded: kernel.len() };
+    // The shim checks what is in flash, then reads it again; a bootloader copies the whole image to RAM.
+    let speed = Speed::of(&plan.board, if budget.is_slot { 2 } else { 1 });
+    all.sort_by_key(|stored| way(stored).rank(speed.as_ref()));
+    let ways: Vec<Way> = all.iter().map(way).collect();
+    let mut smallest = (usize::MAX, None);
+    for (number, mut stored) in all.into_iter().enumerate() {
+        stored.why = auto::why(&ways, number, speed.as_ref(), &budget.partition);
+        match build_with(plan, stored) {
+            Ok(built) if built.file.len() <= budget.size => return Ok(Some(built)),
+            Ok(_) => {}
+            // A slot counts its blocks itself.
+            Err(failure) if budget.is_slot => {
+                if ways[number].stored < smallest.0 {
+                    smallest = (ways[number].stored, Some(failure));
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    smallest.1.map_or(Ok(None), Err)
 }
 
 const COMPRESSED: &str = "a vmlinuz is compressed already";
 
-/// The partition that the image would be flashed to, if a smaller kernel can make a difference; else why not.
-fn flash_budget(plan: &Plan) -> std::result::Result<(&str, usize), &'static str> {
-    if plan.format.value == Format::Elf {
-        return Err("ELF segments are loaded where they belong");
-    }
-    if matches!(plan.kernel.form.innermost(), Form::Vmlinuz) {
-        return Err(COMPRESSED);
-    }
-    let flash = plan.board.flash.as_ref().and_then(|flash| flash.image(None));
-    let partition = flash.ok_or("the board has no flash to fit into")?;
-    let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len());
-    match others < partition.size {
-        true => Ok((&partition.name, partition.size)),
-        false => Err("the fastest: what else is packed does not fit the flash anyway"),
+/// Where the image has to fit.
+struct Budget {
+    /// The name of the partition that it would be flashed to.
+    partition: String,
+    /// Most bytes of the file.
+    size: usize,
+    /// A slot, which the shim reads where it lies.
+    is_slot: bool,
+}
+
+impl Budget {
+    /// The inner error: why no codec but store can make a difference.
+    fn of(plan: &Plan) -> Result<std::result::Result<Budget, &'static str>> {
+        if plan.format.value == Format::Elf {
+            return Ok(Err("ELF segments are loaded where they belong"));
+        }
+        if matches!(plan.kernel.form.innermost(), Form::Vmlinuz) {
+            return Ok(Err(COMPRESSED));
+        }
+        if plan.format.value == Format::Nor {
+            let map = nor::Map::of(&plan.board)?;
+            let partition = map.slot(plan.slot)?.area.partition().to_owned();
+            return Ok(Ok(Budget { partition, size: usize::MAX, is_slot: true }));
+        }
+        let flash = plan.board.flash.as_ref().and_then(|flash| flash.image(None));
+        let Some(partition) = flash else { return Ok(Err("the board has no flash to fit into")) };
+        let others =
+            plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len());
+        Ok(match others < partition.size {
+            true => Ok(Budget { partition: partition.name.clone(), size: partition.size, is_slot: false }),
+            false => Err("the fastest: what else is packed does not fit the flash anyway"),
+        })
     }
 }
 

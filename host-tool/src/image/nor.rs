@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
+use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Kind};
 use stoop_core::params::{Policy, SlotAt};
-use stoop_core::{Region, codec::Codec};
 
 use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
@@ -463,8 +463,5 @@ fn rootfs_partition(plan: &Plan, slot: &Slot) -> Option<Region> {
     let area = slot.rootfs.as_ref().filter(|_| plan.rootfs_in == RootfsIn::Flash && plan.rootfs.is_some())?;
     Some(area.range)
 }
-
-/// Store is for who asks; what is read from flash is smaller as LZMA.
-pub(super) const CODEC: (Codec, &str) = (Codec::Lzma, "the smallest: flash is small and slow to read");
 
 const _: () = assert!(GRAIN.is_multiple_of(PAGE));

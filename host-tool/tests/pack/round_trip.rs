@@ -89,6 +89,98 @@ fn auto_takes_the_smallest_when_it_fits_the_flash_and_else_the_fastest() {
     assert_eq!(codec(&segments), stoop_core::codec::Codec::Store);
 }
 
+/// Malta's little-endian board with these figures and a firmware partition of this size, to the byte.
+fn board_with(bench: &Bench, figures: &[&str; 2], size: usize) -> String {
+    let malta = format!("{}/../boards/qemu-malta-le.toml", env!("CARGO_MANIFEST_DIR"));
+    let mut text = std::fs::read_to_string(malta).unwrap();
+    for (from, to) in [
+        ("chip = \"24Kf\"", format!("chip = \"24Kf\"\n{}", figures[0])),
+        ("erase-size = 0x1_0000", format!("erase-size = 1\n{}", figures[1])),
+        ("offset = 0x9_0000, size = 0x18_0000", format!("offset = 0x9_0000, size = {size:#x}")),
+        ("dtb = \"qemu-malta\"\n", String::new()),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, &to);
+    }
+    bench.put("own.toml", text.as_bytes()).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn auto_takes_the_fastest_that_fits_to_the_byte_and_says_why() {
+    let bench = Bench::new();
+    let dtb = Some(bench.put("own.dtb", &tree(Some(b"quiet"))));
+    // Nothing behind the kernel that begins on a boundary.
+    let kernel = Request { initrd: None, rootfs: None, dtb, format: Some(Format::Uimage), ..bench.full() };
+    let request = |board, codec| Request { board, codec, ..kernel.clone() };
+    let name = |codec| stoop::image::codec_name(codec);
+    let chosen = |figures: &[&str; 2], size: usize| {
+        let kernel = packed(&request(board_with(&bench, figures, size), CodecWish::Auto)).1.payloads[0].clone();
+        (name(kernel.codec), kernel.why)
+    };
+    let unknown = ["", ""];
+    let length = |codec| packed(&request(board_with(&bench, &unknown, 0x18_0000), codec)).1.file.len();
+    let [store, lz4, lzma] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma].map(length);
+    assert!(lzma < lz4 && lz4 < store, "{lzma} {lz4} {store}");
+    // A CPU on which checking 64 KiB takes longer than unpacking them from some hundred bytes, and a flash for which only bytes count.
+    let slow_cpu = ["cpu-clock = 1_000_000", "read-speed = 1_000_000_000"];
+    let slow_flash = ["cpu-clock = 4_000_000_000", "read-speed = 10_000"];
+    for (figures, size, wanted) in [
+        (&slow_cpu, 0x18_0000, "lz4"),
+        (&slow_cpu, lz4, "lz4"),
+        (&slow_cpu, lz4 - 1, "lzma"),
+        (&slow_cpu, lzma, "lzma"),
+        (&slow_flash, 0x18_0000, "lzma"),
+        (&slow_flash, lzma, "lzma"),
+        (&unknown, 0x18_0000, "lzma"),
+        (&unknown, lzma, "lzma"),
+        // Too small in any case.
+        (&slow_cpu, lzma - 1, "store"),
+        (&slow_flash, lzma - 1, "store"),
+        (&unknown, lzma - 1, "store"),
+        // One of the two is not enough for an estimate.
+        (&[slow_cpu[0], ""], store, "lzma"),
+        (&["", slow_cpu[1]], store, "lzma"),
+    ] {
+        let (codec, why) = chosen(figures, size);
+        assert_eq!(codec, wanted, "{figures:?}, {size:#x} bytes: {why}");
+    }
+    let why = chosen(&slow_cpu, lz4).1;
+    assert!(why.contains(" read at 1000.0 MB/s + decode ") && why.contains(" s; store would take "), "{why}");
+    let why = chosen(&slow_cpu, lz4 - 1).1;
+    assert_eq!(why.matches(" s, but does not fit the flash partition firmware-a").count(), 2, "{why}");
+    assert!(chosen(&unknown, store).1.contains("flash.read-speed and cpu-clock"), "what to add");
+    let why = chosen(&slow_flash, lzma - 1).1;
+    assert_eq!(why, "the fastest: the flash partition firmware-a is too small in any case");
+}
+
+#[test]
+fn auto_in_flash_counts_both_reads_and_takes_what_the_slot_has_room_for() {
+    let bench = Bench::new();
+    let chosen = |figures: &[&str; 2], size: usize| {
+        let board = board_with(&bench, figures, size);
+        let dtb = Some(bench.put("own.dtb", &tree(Some(b"quiet"))));
+        let request = Request { board, dtb, initrd: None, rootfs: None, format: Some(Format::Nor), ..bench.full() };
+        stoop::plan::Plan::resolve(&request, &mut stoop::ui::Quiet)
+            .and_then(|plan| image::build(&plan, &mut stoop::ui::Quiet))
+            .map(|built| {
+                let kernel = built.payloads.iter().find(|payload| payload.kind == Kind::Kernel).unwrap().clone();
+                (stoop::image::codec_name(kernel.codec), kernel.why, built.flash.unwrap().update[0].area.size())
+            })
+    };
+    let slow_cpu = ["cpu-clock = 1_000_000", "read-speed = 1_000_000_000"];
+    let (codec, why, lz4) = chosen(&slow_cpu, 0x18_0000).unwrap();
+    assert!(codec == "lz4" && why.contains(" read twice at 1000.0 MB/s + decode "), "{codec} {why}");
+    assert_eq!(chosen(&slow_cpu, lz4).unwrap().0, "lz4");
+    let (codec, why, lzma) = chosen(&slow_cpu, lz4 - 1).unwrap();
+    assert!(codec == "lzma" && why.contains("but does not fit the flash partition firmware-a"), "{codec} {why}");
+    let refused = chosen(&slow_cpu, lzma - 1).unwrap_err();
+    assert!(
+        refused.fact().starts_with(&format!("0x{lzma:x} bytes do not fit the flash partition firmware-a")),
+        "{refused}"
+    );
+    assert_eq!(chosen(&["", ""], 0x18_0000).unwrap().0, "lzma");
+}
+
 #[test]
 fn payloads_that_stay_in_place_are_where_the_manifest_says_byte_for_byte() {
     let bench = Bench::new();

@@ -36,7 +36,7 @@ impl Rules<'_> {
         self.bootloader_is_protected(&partitions);
         self.roles_are_clear(&partitions);
         partitions.sort_by_key(|partition| partition.offset);
-        Some(Flash { kind: form.kind, size, erase_size, window, partitions })
+        Some(Flash { kind: form.kind, size, erase_size, read_speed: form.read_speed, window, partitions })
     }
 
     fn window(&mut self, kind: FlashKind, size: usize) -> Region {
