@@ -241,7 +241,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
     let payloads = built.payloads.iter().map(|payload| {
         json!({
             "name": payload.kind.subject().text(),
-            "codec": codec_name(payload.codec),
+            "codec": payload.codec.name(),
             "reason": payload.why,
             "stored": payload.stored,
             "decoded": payload.decoded,
@@ -280,7 +280,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "phram": plan.phram.value.name(),
         "alias": (plan.phram.value == Phram::Tree).then_some(ALIAS),
         "cookie": {
-            "rule": rule_name(plan.cookie.rule),
+            "rule": plan.cookie.rule.name(),
             "text": plan.cookie.text,
             "keep": plan.cookie.keep,
         },
@@ -344,7 +344,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         "cookie",
         match plan.cookie.rule {
             CookieRule::Off => "none: bootargs always count".into(),
-            rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
+            rule => format!("{:?}, {}{keep}", plan.cookie.text, rule.name()),
         },
     );
     if let Some(modules) = &plan.modules {
@@ -363,14 +363,14 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         text += &format!(
             "{:<10}{:<10}{:<10}{:<10}0x{:08x}  {to}\n",
             payload.kind.subject().text(),
-            codec_name(payload.codec),
+            payload.codec.name(),
             format!("0x{:x}", payload.stored),
             format!("0x{:x}", payload.decoded),
             payload.crc
         );
     }
     for payload in built.payloads.iter().filter(|payload| payload.kind == Kind::Kernel) {
-        text += &format!("kernel: {}: {}\n", codec_name(payload.codec), payload.why);
+        text += &format!("kernel: {}: {}\n", payload.codec.name(), payload.why);
     }
     text += "\nstart       end         size        region, and when its bytes matter\n";
     for named in &built.places.regions {
@@ -397,24 +397,6 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// The word for a stored form.
-pub(super) fn codec_name(codec: stoop_core::codec::Codec) -> &'static str {
-    match codec {
-        stoop_core::codec::Codec::Store => "store",
-        stoop_core::codec::Codec::Lz4 => "lz4",
-        stoop_core::codec::Codec::Lzma => "lzma",
-    }
-}
-
-/// The word for a cookie rule.
-pub(super) fn rule_name(rule: CookieRule) -> &'static str {
-    match rule {
-        CookieRule::Off => "off",
-        CookieRule::Contains => "contains",
-        CookieRule::Word => "word",
-    }
 }
 
 /// Bytes in hex, and for people.

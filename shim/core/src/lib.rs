@@ -30,6 +30,8 @@ pub mod params;
 pub mod prepare;
 pub mod region;
 pub mod squeeze;
+#[cfg(feature = "words")]
+pub mod words;
 
 pub use error::{Code, Error, Result, Subject};
 pub use region::Region;
