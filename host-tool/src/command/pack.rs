@@ -99,6 +99,9 @@ pub struct Args {
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
     handoff: HandoffWish,
+    /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
+    #[arg(long)]
+    trace: bool,
     /// The image
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -172,6 +175,7 @@ fn request(args: &Args) -> Result<Request> {
         rootfs_in: args.rootfs_in,
         slot: args.slot,
         handoff: args.handoff,
+        trace: args.trace,
     })
 }
 

@@ -11,6 +11,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod trace;
+
 pub mod abi;
 pub mod arm64;
 mod block;
