@@ -326,7 +326,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     if let Some(flash) = &built.flash {
         line("flash", format!("slot {}, started by {}", flash.slot, plan.board.bootloader.name));
     }
-    line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
+    let traced = if plan.trace { ", says what it decides: `stoop monitor` shows it" } else { "" };
+    let run = plan.board.typed(built.places.run.start());
+    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{traced}", built.shim));
     let why = match plan.handoff.origin {
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
         origin => origin.to_string(),
