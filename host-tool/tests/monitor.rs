@@ -165,11 +165,12 @@ fn a_serial_port_is_read_while_it_is_open() {
         .unwrap();
     let (mut ready, mut line) = (String::new(), String::new());
     // What comes earlier the terminal itself would change.
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut ready).unwrap();
-    board.write_all(&frame(BOTH[1], 0..0x1000_0000)).unwrap();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let heard = BufReader::new(child.stderr.take().unwrap()).read_line(&mut ready);
+    let sent = board.write_all(&frame(BOTH[1], 0..0x1000_0000));
+    let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(heard.and(read).is_ok() && sent.is_ok());
     assert_eq!((ready, line), (format!("stoop: reading {name} at 115200 baud; Ctrl-C ends it\n"), RAM.to_owned()));
     let output = monitor(&["--port", "/dev/no-such-port"], b"");
     assert_eq!(output.status.code(), Some(1));
