@@ -7,6 +7,10 @@ fn main() {
     println!("cargo::rustc-link-arg-bins=-T{root}/{arch}.ld");
     // By these relocations the host tool moves the shim to its run address, or sees that it has nothing to move.
     println!("cargo::rustc-link-arg-bins=--emit-relocs");
+    if std::env::var_os("CARGO_FEATURE_TRACE").is_some() {
+        // defmt's own: its strings are symbols of a section that is not loaded.
+        println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
+    }
     if arch == "aarch64" {
         // lld's own page size of 64 KiB would only make the file longer.
         println!("cargo::rustc-link-arg-bins=-zmax-page-size=4096");

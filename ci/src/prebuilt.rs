@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+use stoop::input::Arch;
 use stoop::shim_image::{self, Variant};
 use stoop::{Failure, Result};
 
@@ -54,6 +55,14 @@ impl Build {
         shims.chain([Build::Init]).filter(|build| programs.contains(&build.program()))
     }
 
+    /// What it is built for.
+    fn machines(self) -> impl Iterator<Item = Machine> {
+        Machine::ALL.into_iter().filter(move |machine| match self {
+            Build::Shim(variant) => variant.exists(machine.arch()),
+            Build::Init => true,
+        })
+    }
+
     fn program(self) -> Program {
         match self {
             Build::Shim(_) => Program::Shim,
@@ -66,6 +75,7 @@ impl Build {
         match self {
             Build::Shim(Variant::Store) => &["--no-default-features"],
             Build::Shim(Variant::Full) | Build::Init => &[],
+            Build::Shim(Variant::Trace) => &["--features", "trace"],
         }
     }
 
@@ -74,6 +84,7 @@ impl Build {
         match self {
             Build::Shim(Variant::Full) => format!("shim-{name}.elf"),
             Build::Shim(Variant::Store) => format!("shim-{name}-store.elf"),
+            Build::Shim(Variant::Trace) => format!("shim-{name}-trace.elf"),
             Build::Init => format!("init-{name}.elf"),
         }
     }
@@ -108,6 +119,15 @@ impl Machine {
             Machine::Mips(Endian::Little) => "mips-le",
             Machine::Mips(Endian::Big) => "mips-be",
             Machine::Arm64 => "arm64",
+        }
+    }
+
+    /// The host tool's name for it.
+    pub fn arch(self) -> Arch {
+        match self {
+            Machine::Mips(Endian::Little) => Arch::MipsLe,
+            Machine::Mips(Endian::Big) => Arch::MipsBe,
+            Machine::Arm64 => Arch::Arm64,
         }
     }
 
@@ -153,7 +173,7 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
     cargo.arg("-Zprofile-rustflags");
     // What makes the rest smaller makes the decoder of LZMA slower: 81 instructions a byte and more instead of 77.
-    let decodes = build == Build::Shim(Variant::Full);
+    let decodes = matches!(build, Build::Shim(Variant::Full | Variant::Trace));
     for package in ["stoop-shim", "stoop-core"] {
         let mut flags = vec![NO_HOISTING];
         flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
@@ -196,7 +216,7 @@ fn folder() -> PathBuf {
 /// When it has something to say.
 pub fn clippy() -> Result<()> {
     for build in Build::all(&Program::ALL) {
-        for machine in Machine::ALL {
+        for machine in build.machines() {
             run::shown(cargo("clippy", build, machine).args(["--", "-D", "warnings"]))?;
         }
     }
@@ -213,7 +233,7 @@ fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
     let mut built = Vec::new();
     for build in Build::all(programs) {
         let package = build.program().package();
-        for machine in Machine::ALL {
+        for machine in build.machines() {
             let mut cargo = cargo("build", build, machine);
             let title = format!("shim: building {package} for {} {}", machine.name(), build.features().join(" "));
             run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
@@ -264,7 +284,9 @@ pub fn check(programs: &[Program]) -> Result<()> {
     for &program in programs {
         let folder = repository().join(program.folder());
         let provenance = read(&folder)?;
-        for (build, machine) in Build::all(&[program]).flat_map(|build| Machine::ALL.map(|machine| (build, machine))) {
+        for (build, machine) in
+            Build::all(&[program]).flat_map(|build| build.machines().map(move |machine| (build, machine)))
+        {
             let path = build.path(machine);
             let bytes = cache::read(&path)?;
             if provenance.sha256.get(&build.file_name(machine)) != Some(&sha256(&bytes)) {

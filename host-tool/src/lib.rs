@@ -14,6 +14,7 @@ pub mod kernel_build;
 pub mod kexec;
 pub mod layout;
 pub mod modules;
+pub mod monitor;
 pub mod on_board;
 pub mod plan;
 pub mod preflight;

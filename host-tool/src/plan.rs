@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use stoop_core::bootargs::is_text;
+use stoop_core::codec::Codec;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
 
@@ -17,6 +18,7 @@ use crate::kconfig::Kconfig;
 use crate::modules::{self, initrd::Included};
 use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
+use crate::shim_image::Variant;
 use crate::ui::Progress;
 use crate::{Failure, Result};
 
@@ -178,6 +180,8 @@ pub struct Request {
     pub slot: Option<char>,
     /// How to call the kernel.
     pub handoff: HandoffWish,
+    /// The shim says what it decides and why.
+    pub trace: bool,
 }
 
 /// Where a choice comes from.
@@ -283,6 +287,8 @@ pub struct Plan {
     pub handoff: Chosen<HandoffKind>,
     /// The reason for the handoff.
     pub handoff_reason: String,
+    /// The shim says what it decides and why.
+    pub trace: bool,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -359,6 +365,7 @@ impl Plan {
             slot: request.slot,
             handoff,
             handoff_reason,
+            trace: request.trace,
             warnings,
         })
     }
@@ -366,6 +373,11 @@ impl Plan {
     /// What the kernel is for.
     pub fn arch(&self) -> Arch {
         self.kernel.arch
+    }
+
+    /// The shim for payloads stored by all of these: the smallest that can deliver them, unless it is to be traced.
+    pub fn shim(&self, codecs: impl IntoIterator<Item = Codec>) -> Variant {
+        if self.trace { Variant::Trace } else { Variant::smallest(codecs) }
     }
 
     /// The kernel reads the final device tree; else it knows only what the command line and the environment tell.

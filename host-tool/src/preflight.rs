@@ -222,12 +222,7 @@ pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) ->
 
 /// The name of a handoff's requirement set.
 pub fn handoff_name(kind: HandoffKind) -> &'static str {
-    match kind {
-        HandoffKind::Uhi => "uhi",
-        HandoffKind::Argv => "argv",
-        HandoffKind::Appended => "appended",
-        HandoffKind::Arm64 => "arm64",
-    }
+    kind.name()
 }
 
 /// In this order: UHI passes everything one way, the appended slot needs its address, argv passes no tree on most platforms.

@@ -12,7 +12,7 @@ pub use arm64::{image_front, squeezed};
 
 use crate::input::Arch;
 use crate::squeeze::{squeeze, unsqueeze};
-use crate::{Failure, Result};
+use crate::{Failure, Result, monitor};
 
 /// The shim's code can only be moved by multiples of this: then a low half never carries into its high half.
 pub const GRAIN: usize = 0x1_0000;
@@ -38,15 +38,22 @@ pub enum Variant {
     Store,
     /// LZ4 and LZMA.
     Full,
+    /// These, and it says by defmt what it decides and why: [`crate::monitor`]. Only when asked for.
+    Trace,
 }
 
 impl Variant {
     /// The smallest first.
-    pub const ALL: [Variant; 2] = [Variant::Store, Variant::Full];
+    pub const ALL: [Variant; 3] = [Variant::Store, Variant::Full, Variant::Trace];
+
+    /// There is such a shim for this architecture.
+    pub fn exists(self, arch: Arch) -> bool {
+        prebuilt(arch, self).is_ok()
+    }
 
     /// Can deliver a payload that is stored so.
     pub fn decodes(self, codec: Codec) -> bool {
-        self == Variant::Full || codec == Codec::Store
+        self != Variant::Store || codec == Codec::Store
     }
 
     /// The smallest that can deliver payloads stored by all of these.
@@ -62,8 +69,19 @@ impl Variant {
         match self {
             Variant::Store => "store",
             Variant::Full => "full",
+            Variant::Trace => "trace",
         }
     }
+}
+
+/// A file as bytes where an ELF header may be: defmt's decoder wants that of the shim whose strings it reads.
+macro_rules! aligned {
+    ($file:literal) => {{
+        #[repr(C, align(8))]
+        struct Aligned<T: ?Sized>(T);
+        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!($file));
+        &FILE.0
+    }};
 }
 
 /// The shim that comes with this tool.
@@ -74,10 +92,15 @@ pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
     Ok(match (arch, variant) {
         (Arch::MipsBe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-be-store.elf"),
         (Arch::MipsBe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-be.elf"),
+        (Arch::MipsBe, Variant::Trace) => aligned!("../prebuilt/shim-mips-be-trace.elf"),
         (Arch::MipsLe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-le-store.elf"),
         (Arch::MipsLe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-le.elf"),
+        (Arch::MipsLe, Variant::Trace) => aligned!("../prebuilt/shim-mips-le-trace.elf"),
         (Arch::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
         (Arch::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
+        (Arch::Arm64, Variant::Trace) => {
+            return Err(Failure::usage("there is no traced shim for arm64").next("pack without `--trace`"));
+        }
     })
 }
 
@@ -129,6 +152,14 @@ pub fn machine(image: &[u8]) -> Option<Machine> {
         return Some(Machine::Arm64);
     }
     mark(image).map(|(big_endian, _)| if big_endian { Machine::MipsBe } else { Machine::MipsLe })
+}
+
+/// In the trace build: the number of its strings, [`monitor::number`].
+const TABLE: &str = "__trace_table";
+
+/// Writes it.
+fn number(shim: &[u8], field: &mut [u8]) {
+    field.iter_mut().zip(monitor::number(shim)).for_each(|(to, byte)| *to = byte);
 }
 
 /// Where linker/mips.ld puts the shim.
@@ -217,6 +248,9 @@ impl Moved {
             room.copy_from_slice(data);
             relocate(&file, &section, room, delta)?;
         }
+        if let Ok(table) = inside(TABLE) {
+            number(shim, bytes.get_mut(table..).ok_or("its number of strings behind it")?);
+        }
         let big_endian = file.endian() == Endianness::Big;
         Ok(Moved { bytes, front, params, run_size: run_end - start, big_endian })
     }
@@ -254,10 +288,14 @@ fn relocate<'data>(
     Ok(())
 }
 
-/// Sizes and other numbers that the linker script defines do not move.
+/// Sizes and other numbers that the linker script defines do not move, nor the numbers of defmt's strings, which are the
+/// addresses of symbols in a section that is not loaded.
 fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool {
     let RelocationTarget::Symbol(index) = target else { return true };
-    file.symbol_by_index(index).is_ok_and(|symbol| symbol.section() == object::SymbolSection::Absolute)
+    let Ok(symbol) = file.symbol_by_index(index) else { return false };
+    let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
+    let not_loaded = |section: &_| matches!(ObjectSection::flags(section), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & elf::SHF_ALLOC.0 == 0);
+    symbol.section() == object::SymbolSection::Absolute || section.is_some_and(|section| not_loaded(&section))
 }
 
 #[cfg(test)]
@@ -277,7 +315,7 @@ mod tests {
             assert_eq!(Variant::smallest([Codec::Store, codec]), Variant::Full);
         }
         for arch in [Arch::MipsBe, Arch::MipsLe] {
-            let [store, full] = Variant::ALL
+            let [store, full] = [Variant::Store, Variant::Full]
                 .map(|variant| front(prebuilt(arch, variant).unwrap(), LINKED_AT, b"").unwrap().bytes.len());
             assert!(store + 1024 < full, "{arch}: {store} and {full}");
         }
@@ -318,6 +356,45 @@ mod tests {
             }
             assert!(changed > 50, "only {changed} words moved");
         }
+    }
+
+    #[test]
+    fn the_numbers_of_a_traced_shim_s_strings_do_not_move() {
+        for arch in [Arch::MipsBe, Arch::MipsLe] {
+            let shim = prebuilt(arch, Variant::Trace).unwrap();
+            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
+            let strings = file.section_by_name(".defmt").unwrap().index();
+            let is_string = |target| {
+                let RelocationTarget::Symbol(index) = target else { return false };
+                file.symbol_by_index(index).unwrap().section_index() == Some(strings)
+            };
+            let text = file.section_by_name(".text").unwrap();
+            let numbers = text.relocations().filter(|(_, relocation)| is_string(relocation.target()));
+            let places: Vec<usize> = numbers.map(|(at, _)| at as u32 as usize - LINKED_AT).collect();
+            assert!(places.len() > 20, "{arch}: only {} numbers", places.len());
+            let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
+            for at in places {
+                assert_eq!(here[at..at + 4], there[at..at + 4], "{arch}: the number at 0x{at:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_traced_shim_says_which_strings_it_needs_and_others_have_none() {
+        for (arch, variant) in
+            [Arch::MipsBe, Arch::MipsLe].into_iter().flat_map(|arch| Variant::ALL.map(|all| (arch, all)))
+        {
+            let shim = prebuilt(arch, variant).unwrap();
+            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
+            let field = file.symbols().find(|symbol| symbol.name() == Ok(TABLE));
+            assert_eq!(field.is_some(), variant == Variant::Trace, "{arch} {}", variant.name());
+            if let Some(field) = field {
+                let at = field.address() as u32 as usize - LINKED_AT;
+                let bytes = Moved::of(shim, LINKED_AT).unwrap().bytes;
+                assert_eq!(bytes[at..at + 2], monitor::number(shim), "{arch}");
+            }
+        }
+        assert!(prebuilt(Arch::Arm64, Variant::Trace).is_err());
     }
 
     #[test]

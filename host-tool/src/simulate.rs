@@ -6,14 +6,15 @@ use std::borrow::Cow;
 
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
-use stoop_core::bytes::words;
+use stoop_core::bytes;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
-use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
+use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::names::Name;
 use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare};
+use stoop_core::words;
 use stoop_core::{Error, Region};
 
 use crate::device_tree::Facts;
@@ -293,7 +294,7 @@ fn booted<A: Abi>(
         entry: report.entry.text(),
         slot: char::from(report.slot),
         handoff: Called {
-            kind: handoff_name(manifest.handoff()),
+            kind: words::handoff(manifest.handoff()),
             entry_point: handoff.entry_point,
             registers: handoff.registers.map(|register| register as u64),
             env,
@@ -310,19 +311,13 @@ fn strings(board: &Board<'_>, list: usize, big_endian: bool) -> Option<Vec<Vec<u
     let mut strings = Vec::new();
     loop {
         let mut pointer = [0];
-        words(&mut pointer, pointers.next()?, big_endian)?;
+        bytes::words(&mut pointer, pointers.next()?, big_endian)?;
         if pointer == [0] {
             return Some(strings);
         }
         let bytes = board.from(physical(pointer[0])?)?;
         strings.push(bytes.split(|byte| *byte == 0).next()?.to_vec());
     }
-}
-
-/// The spelling of a manifest's handoff.
-pub fn handoff_name(kind: u8) -> &'static str {
-    let kinds = [HandoffKind::Uhi, HandoffKind::Argv, HandoffKind::Appended, HandoffKind::Arm64];
-    kinds.into_iter().find(|known| *known as u8 == kind).map_or("unknown", crate::preflight::handoff_name)
 }
 
 /// An alias `mtdN` of a node under /reserved-memory (drivers/mtd/mtdcore.c: add_mtd_device).

@@ -113,7 +113,7 @@ pub(crate) mod tests {
 
     #[test]
     fn far_copies_come_back_and_a_cut_stream_or_one_byte_less_room_gives_nothing() {
-        let near: Vec<u8> = (0..9000u32).map(|number| (number * number >> 7) as u8).collect();
+        let near: Vec<u8> = (0..9000u32).map(|number| ((number * number) >> 7) as u8).collect();
         let bytes = [&near[..], b"nothing like it", &near[..5000]].concat();
         let packed = pack(&bytes);
         assert!(packed.len() < bytes.len());

@@ -26,8 +26,9 @@ impl Console {
         Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart }
     }
 
+    /// Sends one byte.
     #[inline(never)]
-    fn put(&mut self, byte: u8) {
+    pub fn put(&mut self, byte: u8) {
         if !self.silent {
             self.silent = mmio::transmit(&self.uart, byte).is_none();
         }

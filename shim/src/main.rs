@@ -8,6 +8,8 @@ mod console;
 mod memory;
 mod mmio;
 mod policy;
+#[cfg(feature = "trace")]
+mod trace;
 
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
@@ -27,6 +29,8 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
         return error.number();
     }
     arch::cache(params.ram(), memory::run_region());
+    #[cfg(feature = "trace")]
+    trace::begin(frame, &params);
     let mut console = Console::new(&params);
     let loader = Loader { image: frame.image(), run: memory::run_region() };
     let mut memory = BoardMemory::new(&params, loader.run);
@@ -40,7 +44,11 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
             stamp(&mut memory, &handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
-        Err(error) => policy::give_up(&params, &error),
+        Err(error) => {
+            #[cfg(feature = "trace")]
+            trace::end(&params);
+            policy::give_up(&params, &error)
+        }
     }
 }
 

@@ -55,9 +55,5 @@ pub fn uart_kind(kind: UartKind) -> &'static str {
 
 /// The word for a policy in board files.
 pub fn policy_name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Halt => "halt",
-        Policy::Reset => "reset",
-        Policy::Return => "return",
-    }
+    policy.name()
 }

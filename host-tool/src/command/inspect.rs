@@ -7,14 +7,15 @@ use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Machine, Manifest};
-use stoop_core::params::{CookieRule, Params};
+use stoop_core::params::Params;
+use stoop_core::words;
 
 use super::explain::put;
-use super::pack::{amount, rule_name};
-use crate::image::{self, Opened, codec_name};
+use super::pack::amount;
+use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::shim_image::Variant;
-use crate::simulate::{handoff_name, shown};
+use crate::simulate::shown;
 use crate::{Failure, Result, board, device_tree, modules};
 
 /// What the user typed.
@@ -79,23 +80,14 @@ fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, St
     device_tree::listed(opened.bytes(manifest.payload(Kind::Additions as usize).source)?)
 }
 
-fn rule(params: &Params<'_>) -> &'static str {
-    let rules = [CookieRule::Off, CookieRule::Contains, CookieRule::Word];
-    rules.into_iter().find(|rule| *rule as u8 == params.cookie_rule()).map_or("unknown", rule_name)
-}
-
 fn keep(params: &Params<'_>) -> Vec<String> {
     params.keep().split(|byte| *byte == 0).filter(|key| !key.is_empty()).map(shown).collect()
-}
-
-fn codec(byte: u8) -> &'static str {
-    Codec::from_byte(byte).map_or("unknown", codec_name)
 }
 
 /// The codecs of a shim.
 fn decodes(variant: Variant) -> Vec<&'static str> {
     let all = [Codec::Store, Codec::Lz4, Codec::Lzma];
-    all.into_iter().filter(|codec| variant.decodes(*codec)).map(codec_name).collect()
+    all.into_iter().filter(|codec| variant.decodes(*codec)).map(Codec::name).collect()
 }
 
 /// The stable form.
@@ -107,7 +99,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
     let payload = |(name, payload): (&str, stoop_core::manifest::Payload)| {
         json!({
             "name": name,
-            "codec": codec(payload.codec),
+            "codec": words::codec(payload.codec),
             "stored": payload.source.size(),
             "decoded": if payload.destination.is_empty() { payload.source.size() } else { payload.destination.size() },
             "crc": format!("0x{:08x}", payload.crc),
@@ -136,9 +128,9 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "ram": {"start": params.ram().start(), "size": params.ram().size()},
             "flash": {"start": params.flash().start(), "size": params.flash().size()},
             "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
-            "cookie": {"rule": rule(params), "text": shown(params.cookie()), "keep": keep(params)},
+            "cookie": {"rule": words::rule(params.cookie_rule()), "text": shown(params.cookie()), "keep": keep(params)},
         })),
-        "handoff": manifest.as_ref().map(|manifest| handoff_name(manifest.handoff())),
+        "handoff": manifest.as_ref().map(|manifest| words::handoff(manifest.handoff())),
         "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
         "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
         "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
@@ -190,11 +182,11 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("UART", format!("{} at 0x{:08x}", board::uart_kind(uart.kind), uart.address));
         let keep = keep(params);
         let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
-        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), rule(params)));
+        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), words::rule(params.cookie_rule())));
     }
     if let Some(manifest) = &manifest {
         let entry = opened.typed(manifest.entry_point());
-        line("handoff", format!("{} to 0x{entry:08x}", handoff_name(manifest.handoff())));
+        line("handoff", format!("{} to 0x{entry:08x}", words::handoff(manifest.handoff())));
         if let Some(modules) = modules(opened, manifest) {
             let file = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
             line("modules", modules.iter().map(file).collect::<Vec<_>>().join(" "));
@@ -209,7 +201,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
                 payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
             text += &format!(
                 "{name:<10}{:<10}{:<10}{:<10}{to}\n",
-                codec(payload.codec),
+                words::codec(payload.codec),
                 format!("0x{:x}", payload.source.size()),
                 format!("0x{decoded:x}")
             );

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod kernel;
 pub mod kexec;
 pub mod modules;
+pub mod monitor;
 pub mod pack;
 pub mod run;
 pub mod simulate;
@@ -41,6 +42,8 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Show a console with what a traced shim says on it put into words
+    Monitor(monitor::Args),
     /// Write a script that starts an image from a running Linux, with stock kexec-tools
     Kexec(kexec::Args),
     /// Build a kernel and its modules in one tree
@@ -71,6 +74,7 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args),
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Monitor(args) => monitor::run(&args),
             Verb::Kexec(args) => kexec::run(&args),
             Verb::Kernel(verb) => verb.run(),
             Verb::Modules(verb) => verb.run(),

@@ -10,7 +10,7 @@ use stoop_core::params::CookieRule;
 
 use super::explain::put;
 use super::files;
-use crate::image::{self, Built, codec_name};
+use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
 use crate::plan::{
@@ -99,6 +99,9 @@ pub struct Args {
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
     handoff: HandoffWish,
+    /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
+    #[arg(long)]
+    trace: bool,
     /// The image
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -172,6 +175,7 @@ fn request(args: &Args) -> Result<Request> {
         rootfs_in: args.rootfs_in,
         slot: args.slot,
         handoff: args.handoff,
+        trace: args.trace,
     })
 }
 
@@ -241,7 +245,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
     let payloads = built.payloads.iter().map(|payload| {
         json!({
             "name": payload.kind.subject().text(),
-            "codec": codec_name(payload.codec),
+            "codec": payload.codec.name(),
             "reason": payload.why,
             "stored": payload.stored,
             "decoded": payload.decoded,
@@ -280,7 +284,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "phram": plan.phram.value.name(),
         "alias": (plan.phram.value == Phram::Tree).then_some(ALIAS),
         "cookie": {
-            "rule": rule_name(plan.cookie.rule),
+            "rule": plan.cookie.rule.name(),
             "text": plan.cookie.text,
             "keep": plan.cookie.keep,
         },
@@ -322,7 +326,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     if let Some(flash) = &built.flash {
         line("flash", format!("slot {}, started by {}", flash.slot, plan.board.bootloader.name));
     }
-    line("shim", format!("0x{:x} bytes, runs at 0x{:08x}", built.shim, plan.board.typed(built.places.run.start())));
+    let traced = if plan.trace { ", says what it decides: `stoop monitor` shows it" } else { "" };
+    let run = plan.board.typed(built.places.run.start());
+    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{traced}", built.shim));
     let why = match plan.handoff.origin {
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
         origin => origin.to_string(),
@@ -344,7 +350,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         "cookie",
         match plan.cookie.rule {
             CookieRule::Off => "none: bootargs always count".into(),
-            rule => format!("{:?}, {}{keep}", plan.cookie.text, rule_name(rule)),
+            rule => format!("{:?}, {}{keep}", plan.cookie.text, rule.name()),
         },
     );
     if let Some(modules) = &plan.modules {
@@ -363,14 +369,14 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         text += &format!(
             "{:<10}{:<10}{:<10}{:<10}0x{:08x}  {to}\n",
             payload.kind.subject().text(),
-            codec_name(payload.codec),
+            payload.codec.name(),
             format!("0x{:x}", payload.stored),
             format!("0x{:x}", payload.decoded),
             payload.crc
         );
     }
     for payload in built.payloads.iter().filter(|payload| payload.kind == Kind::Kernel) {
-        text += &format!("kernel: {}: {}\n", codec_name(payload.codec), payload.why);
+        text += &format!("kernel: {}: {}\n", payload.codec.name(), payload.why);
     }
     text += "\nstart       end         size        region, and when its bytes matter\n";
     for named in &built.places.regions {
@@ -397,15 +403,6 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// The word for a cookie rule.
-pub(super) fn rule_name(rule: CookieRule) -> &'static str {
-    match rule {
-        CookieRule::Off => "off",
-        CookieRule::Contains => "contains",
-        CookieRule::Word => "word",
-    }
 }
 
 /// Bytes in hex, and for people.

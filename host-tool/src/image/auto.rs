@@ -5,7 +5,6 @@
 
 use stoop_core::codec::Codec;
 
-use super::codec::name;
 use crate::board::Board;
 
 /// Instructions for each stored byte, whose CRC-32 is checked: docs/bench.md.
@@ -94,7 +93,7 @@ pub(super) fn why(wanted: &[Way], taken: usize, speed: Option<&Speed>, partition
         seconds(reading + working)
     );
     for (number, other) in wanted.iter().enumerate().filter(|(number, _)| *number != taken) {
-        text += &format!("; {} would take {} s", name(other.codec), seconds(other.time(speed)));
+        text += &format!("; {} would take {} s", other.codec.name(), seconds(other.time(speed)));
         if number < taken {
             text += &format!(", but does not fit the flash partition {partition}");
         }
@@ -131,7 +130,7 @@ mod tests {
     }
 
     fn order(ways: Vec<Way>, speed: Option<&Speed>) -> Vec<&'static str> {
-        sorted(ways, speed).iter().map(|way| name(way.codec)).collect()
+        sorted(ways, speed).iter().map(|way| way.codec.name()).collect()
     }
 
     #[test]
@@ -205,12 +204,12 @@ mod tests {
         );
     }
 
-    /// The longest of the two payloads there, and the worse byte order.
+    /// MIPS', the longest of the two payloads there, and the worse byte order.
     #[test]
     fn the_instructions_are_those_of_the_benchmark_within_a_tenth() {
-        let table = include_str!("../../../docs/bench.md");
+        let table = include_str!("../../../docs/bench.md").split("## arm64").next().expect("a first part");
         let counted = |row: &str| {
-            let line = table.lines().filter(|line| line.starts_with(row)).next_back().expect(row);
+            let line = table.lines().rfind(|line| line.starts_with(row)).expect(row);
             let figures = line.split('|').skip(2).take(2).map(|cell| cell.trim().parse::<f64>().expect(line));
             figures.fold(0.0, f64::max)
         };

@@ -45,15 +45,6 @@ fn lzma(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(stored)
 }
 
-/// The word for a codec.
-pub fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Store => "store",
-        Codec::Lz4 => "lz4",
-        Codec::Lzma => "lzma",
-    }
-}
-
 /// As it is.
 pub(super) fn stored(bytes: Cow<'_, [u8]>) -> Stored<'_> {
     let crc = checksum(&bytes);

@@ -29,11 +29,11 @@ use crate::input::{Arch, Form};
 use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
-use crate::shim_image::{self, Variant};
+use crate::shim_image;
 use crate::ui::Progress;
 use crate::{Failure, Result, device_tree};
 
-pub use codec::{checksum, name as codec_name};
+pub use codec::checksum;
 pub use note::{FlashNote, Note};
 pub use open::{Opened, open, open_container};
 
@@ -206,7 +206,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
     let additions_size = additions(plan, &line, &Places::default())?.len() + ADDITIONS_SLACK;
     // Everything but the kernel is stored as it is.
-    let variant = Variant::smallest([kernel.codec]);
+    let variant = plan.shim([kernel.codec]);
     let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let crc = Crc32::new();
 

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use stoop_core::Region;
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Kind};
 use stoop_core::params::{Policy, SlotAt};
@@ -15,7 +16,7 @@ use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
 use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Places, Shape};
 use crate::plan::{Plan, RootfsIn};
-use crate::shim_image::{self, Variant};
+use crate::shim_image;
 use crate::{Failure, Result};
 
 /// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
@@ -307,7 +308,7 @@ struct Boot {
 
 fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     // A later slot may have its kernel in any form.
-    let variant = Variant::Full;
+    let variant = plan.shim([Codec::Lzma]);
     let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let (run, load) = fixed(&plan.board, shim_image::run_size(shim)?, BOOT_SIZE)?;
     let params = super::params(plan, &map.listed(), crc)?;

@@ -3,7 +3,7 @@
 //!
 //! 32-bit words in the byte order of the machine: magic `STPN`; version (16 bits), length in bytes with its CRC (16
 //! bits); run region: start, size; load address; bytes of the shim when unpacked; offset of the manifest in the image;
-//! which shim it is: 0 store, 1 full; CRC-32 of all before it.
+//! which shim it is: 0 store, 1 full, 2 trace; CRC-32 of all before it.
 
 use stoop_core::Region;
 use stoop_core::bytes::{put, words};

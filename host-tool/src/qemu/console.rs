@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::monitor::Monitor;
 use crate::{Failure, Result};
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
@@ -124,6 +125,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// As it came.
+    bytes: Vec<u8>,
     text: Vec<u8>,
     /// The stream ended: nothing more can come.
     closed: bool,
@@ -143,7 +146,8 @@ impl Interrupter {
     }
 }
 
-/// A console being read. Carriage returns are left out, so that a line ends the same way everywhere. What was matched is consumed: the next wait begins behind it.
+/// A console being read. What a traced shim says comes as lines ([`crate::monitor`]). Carriage returns are left out, so that a line
+/// ends the same way everywhere. What was matched is consumed: the next wait begins behind it.
 pub struct Console {
     shared: Arc<Shared>,
     reader: Option<JoinHandle<()>>,
@@ -288,6 +292,11 @@ impl Console {
         text(&held(&self.shared.state).text)
     }
 
+    /// The bytes as they came, frames of a traced shim among them.
+    pub fn bytes(&self) -> Vec<u8> {
+        held(&self.shared.state).bytes.clone()
+    }
+
     /// What ends the waits from another thread, as Ctrl-C does.
     pub fn interrupter(&self) -> Interrupter {
         Interrupter(Arc::clone(&self.shared))
@@ -319,14 +328,8 @@ fn check_interrupted(state: &State) -> Result<()> {
 /// The reading thread.
 fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Option<&Log>, shared: &Shared) {
     let mut buffer = [0; 4096];
-    loop {
-        let count = match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(_) => break,
-        };
-        let bytes = &buffer[..count];
+    let mut monitor = Monitor::default();
+    let mut hear = |bytes: &[u8]| {
         // Who listens may go away (`stoop run … | head`); the wait goes on.
         if let Some(out) = &mut echo
             && out.write_all(bytes).and_then(|()| out.flush()).is_err()
@@ -338,7 +341,19 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
         }
         held(&shared.state).text.extend(bytes.iter().filter(|&&byte| byte != b'\r'));
         shared.changed.notify_all();
+    };
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => {
+                held(&shared.state).bytes.extend(&buffer[..count]);
+                hear(&monitor.feed(&buffer[..count]));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        }
     }
+    hear(&monitor.end());
     if let Some(log) = log {
         log.end_line();
     }

@@ -124,4 +124,7 @@ fn inspect_has_its_shape() {
     output(&bench, &[&PACK[..], &["--codec", "lz4"]].concat());
     let value = output(&bench, &["inspect", "image", "--json"]);
     assert_eq!(value["shim"], json!({"variant": "full", "decodes": ["store", "lz4", "lzma"]}));
+    output(&bench, &[&PACK[..], &["--codec", "store", "--trace"]].concat());
+    let value = output(&bench, &["inspect", "image", "--json"]);
+    assert_eq!(value["shim"], json!({"variant": "trace", "decodes": ["store", "lz4", "lzma"]}));
 }

@@ -112,10 +112,9 @@ fn auto_takes_the_fastest_that_fits_to_the_byte_and_says_why() {
     // Nothing behind the kernel that begins on a boundary.
     let kernel = Request { initrd: None, rootfs: None, dtb, format: Some(Format::Uimage), ..bench.full() };
     let request = |board, codec| Request { board, codec, ..kernel.clone() };
-    let name = |codec| stoop::image::codec_name(codec);
     let chosen = |figures: &[&str; 2], size: usize| {
         let kernel = packed(&request(board_with(&bench, figures, size), CodecWish::Auto)).1.payloads[0].clone();
-        (name(kernel.codec), kernel.why)
+        (kernel.codec.name(), kernel.why)
     };
     let unknown = ["", ""];
     let length = |codec| packed(&request(board_with(&bench, &unknown, 0x18_0000), codec)).1.file.len();
@@ -164,7 +163,7 @@ fn auto_in_flash_counts_both_reads_and_takes_what_the_slot_has_room_for() {
             .and_then(|plan| image::build(&plan, &mut stoop::ui::Quiet))
             .map(|built| {
                 let kernel = built.payloads.iter().find(|payload| payload.kind == Kind::Kernel).unwrap().clone();
-                (stoop::image::codec_name(kernel.codec), kernel.why, built.flash.unwrap().update[0].area.size())
+                (kernel.codec.name(), kernel.why, built.flash.unwrap().update[0].area.size())
             })
     };
     let slow_cpu = ["cpu-clock = 1_000_000", "read-speed = 1_000_000_000"];

@@ -29,5 +29,13 @@ pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, t
     }
     let rest = Region::between(to.end(), payload.place.end()).ok_or(not_ram)?;
     memory.write(rest).ok_or(not_ram)?.fill(0);
+    trace!(
+        "{} delivered: {=str}, {} to {}, zeros up to {=u64:#010x}",
+        subject,
+        crate::words::codec(payload.codec),
+        from,
+        to,
+        payload.place.end() as u64
+    );
     Ok(())
 }

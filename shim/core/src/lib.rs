@@ -11,6 +11,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod trace;
+
 pub mod abi;
 pub mod arm64;
 mod block;
@@ -30,6 +33,8 @@ pub mod params;
 pub mod prepare;
 pub mod region;
 pub mod squeeze;
+#[cfg(feature = "words")]
+pub mod words;
 
 pub use error::{Code, Error, Result, Subject};
 pub use region::Region;

@@ -47,6 +47,9 @@ const WORDS: usize = HEAD + PAYLOAD * PAYLOADS;
 const SOURCE_RELATIVE: u32 = 1 << 8;
 const DESTINATION_RELATIVE: u32 = 1 << 9;
 
+/// Frames of a shim's trace build begin with 0 and, in one byte, this and its [`Machine`].
+pub const TRACE_MARK: u8 = 0xf0;
+
 /// What the image was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -53,6 +53,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         let (a0, a1, a3) = (registers[0] as u32, registers[1] as u32, registers[3] as u32);
         let mut entry = Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
         if a3 == CFE_SEAL {
+            trace!("a3 is CFE's seal: a0 to a2 are no arguments");
             entry.kind = Name::Cfe;
             return entry;
         }
@@ -65,6 +66,15 @@ impl<const BIG: bool> Abi for Mips<BIG> {
             join::<BIG, M>(a0, a1, memory, line).inspect(|_| entry.kind = Name::Argv)
         };
         if fits != Some(true) {
+            trace!(
+                "a0 {=u32:#010x} and a1 {=u32:#010x} do not lead to bootargs: {=str}",
+                a0,
+                a1,
+                match fits {
+                    None => "no pointers to text, or to a device tree",
+                    _ => "they are too long",
+                }
+            );
             line.clear();
         }
         entry.too_long = fits == Some(false);

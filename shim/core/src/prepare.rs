@@ -12,6 +12,8 @@ use crate::manifest::{Kind, Manifest, PAYLOADS};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::params::Params;
+#[cfg(feature = "trace")]
+use crate::words;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -85,11 +87,20 @@ pub fn prepare<A: Abi, M: Memory>(
     failed: &mut dyn FnMut(u8, &Error),
 ) -> Result<(Handoff, Report)> {
     let entry = A::enter(registers, memory, &mut scratch.line);
+    trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, scratch.line.len() as u32, entry.tree);
     let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
+    trace!(
+        "bootargs {}: cookie {=str}, rule {=str}, {=u32} bytes left",
+        verdict,
+        core::str::from_utf8(params.cookie()).unwrap_or(""),
+        words::rule(params.cookie_rule()),
+        scratch.line.len() as u32
+    );
     let mut manifest = Manifest::BLANK;
     let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
     for slot in params.slots() {
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
+        trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
         let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
         let bytes = memory.from(at).unwrap_or(&[]);
         let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
@@ -100,8 +111,17 @@ pub fn prepare<A: Abi, M: Memory>(
             Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
         });
         match booted {
-            Ok(handoff) => return Ok((handoff, report)),
+            Ok(handoff) => {
+                trace!(
+                    "slot {=char} boots: handoff {=str}, {}",
+                    slot.name as char,
+                    words::handoff(manifest.handoff()),
+                    handoff
+                );
+                return Ok((handoff, report));
+            }
             Err(error) => {
+                trace!("slot {=char} does not boot: {}", slot.name as char, error);
                 failed(slot.name, &error);
                 last = error;
             }
@@ -123,6 +143,10 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
         }
         let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()))?;
         let computed = crc.of(stored);
+        trace!(
+            "{} stored at {}: crc {=u32:#010x}, {=u32:#010x} in the manifest",
+            subject, source, computed, payload.crc
+        );
         if computed != payload.crc {
             return Err(Error::new(Code::Crc, subject, computed as usize));
         }
@@ -171,6 +195,7 @@ fn write_tree<A: Abi, M: Memory>(
     if base.is_empty() {
         return Err(Error::new(Code::NoTree, Subject::Dtb, 0));
     }
+    trace!("dtb made from {}, room {}", base, manifest.tree());
     // The additions have been delivered to the end of the room.
     let place = manifest.payload(Kind::Additions as usize).place;
     let room = manifest.tree();
@@ -195,6 +220,13 @@ fn write_tree<A: Abi, M: Memory>(
     let texts = [joint, passed, report.verdict.bytes(), report.entry.bytes(), &[report.slot]];
     merge.write(&texts)?;
     let at = |offset: usize| room.start().wrapping_add(offset);
+    trace!(
+        "dtb is {=u32} bytes, command line: {=u32} of its own, {=u32} passed, bootargs {}",
+        merge.size() as u32,
+        own as u32,
+        passed.len() as u32,
+        report.verdict
+    );
     Ok((Region::stated(room.start(), merge.size()), at(merge.line), at(merge.slot)))
 }
 

@@ -8,4 +8,10 @@ mod selected;
 #[path = "aarch64/mod.rs"]
 mod selected;
 
+// defmt's strings have the numbers of their symbols, which this code takes relative to itself: wrong by where the image is.
+#[cfg(all(target_arch = "aarch64", feature = "trace"))]
+compile_error!("there is no trace build for AArch64");
+
+#[cfg(all(not(target_arch = "aarch64"), feature = "trace"))]
+pub use selected::trace_caches;
 pub use selected::{Abi, Frame, PL011, TICK, cache, count, hand_off, mmio, physical, pointer};

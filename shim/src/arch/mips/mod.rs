@@ -81,6 +81,40 @@ pub fn mmio(physical: usize) -> *mut u8 {
     mips::kseg1(physical) as *mut u8
 }
 
+/// Says what `sync_caches` (start.S) will find in Config1 and Config2 (MIPS32 PRA volume III).
+#[cfg(feature = "trace")]
+pub fn trace_caches() {
+    let (config1, mut config2): (u32, u32);
+    // SAFETY: reading CP0 Config1 has no effect; kernel mode is guaranteed by start.S.
+    unsafe { asm!("mfc0 $2, $16, 1", out("$2") config1, options(nomem, nostack, preserves_flags)) };
+    config2 = 0;
+    if config1 >> 31 != 0 {
+        // SAFETY: as above, and the highest bit of Config1 says that there is Config2.
+        unsafe { asm!("mfc0 $2, $16, 2", out("$2") config2, options(nomem, nostack, preserves_flags)) };
+    }
+    // Ways, then the line's code, then the sets' from the low end.
+    for (name, word) in [("instruction", config1 >> 16), ("data", config1 >> 7)] {
+        let (sets, line) = (32u32 << ((word >> 6).wrapping_add(1) & 7), word >> 3 & 7);
+        say_cache(name, sets, (word & 7).wrapping_add(1), line);
+    }
+    say_cache("L2", 64u32 << (config2 >> 8 & 7), (config2 & 15).wrapping_add(1), config2 >> 4 & 15);
+}
+
+/// `line` is its code: 0 when there is no such cache.
+#[cfg(feature = "trace")]
+fn say_cache(name: &str, sets: u32, ways: u32, line: u32) {
+    match line {
+        0 => defmt::println!("{=str} cache: none", name),
+        _ => defmt::println!(
+            "{=str} cache: {=u32} sets of {=u32} lines of {=u32} bytes",
+            name,
+            sets,
+            ways,
+            2u32 << (line & 15)
+        ),
+    }
+}
+
 /// KSEG0 is cached from the first instruction on.
 pub fn cache(_ram: Region, _run: Region) {}
 
