@@ -177,13 +177,13 @@ impl Lab {
     pub fn uboot(&self, endian: Endian) -> PathBuf {
         match endian {
             Endian::Little => PathBuf::from(DEBIAN_UBOOT),
-            Endian::Big => self.flashing_uboot(endian),
+            Endian::Big => file_of(&self.uboots, endian, uboot::PLAIN),
         }
     }
 
-    /// U-Boot for Malta as [`Lab::uboot`]'s, of the lab's own build: the one that writes QEMU's flash.
+    /// The same with the one change by which it writes QEMU's flash.
     pub fn flashing_uboot(&self, endian: Endian) -> PathBuf {
-        file_of(&self.uboots, endian, "u-boot.bin")
+        file_of(&self.uboots, endian, uboot::FLASHING)
     }
 
     /// A squashfs with `/sbin/init`, which prints what it sees, and `/big` ([`BIG_SIZE`], [`BIG_CRC`]).

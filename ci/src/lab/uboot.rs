@@ -1,5 +1,5 @@
-//! U-Boot for Malta from Debian's source package, for both byte orders. Little endian also comes ready-made from Debian, which is what
-//! most tests start; only these builds write to QEMU's flash.
+//! U-Boot for Malta from Debian's source package, for both byte orders, each in two builds: as its source is, for big endian (little
+//! endian comes ready-made from Debian), and one that can write QEMU's flash, which only tests that let U-Boot write there start.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,14 @@ use crate::apt::{Apt, only_file};
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.
-const RECIPE: &[u8] = b"2";
+const RECIPE: &[u8] = b"3";
 
-/// What is changed in `drivers/mtd/cfi_flash.c`, and to what. The count of words of a buffered write may go to any address of the block:
+/// As its source is.
+pub(super) const PLAIN: &str = "u-boot.bin";
+/// With [`COUNT_GOES_TO`].
+pub(super) const FLASHING: &str = "u-boot-flashing.bin";
+
+/// What is changed for [`FLASHING`] in `drivers/mtd/cfi_flash.c`, and to what. The count of words of a buffered write may go to any address of the block:
 /// U-Boot's `flash_write_cfibuffer` takes the block's first, QEMU takes it for the place of the buffer and drops words that are
 /// elsewhere (`hw/block/pflash_cfi01.c`: `pflash_blk_write_start`), so that 2 KiB of each block are written. Linux takes the buffer's
 /// place. Writing word by word, the other way out, takes QEMU a quarter of a minute for each block: four changes of its memory map a word.
@@ -56,7 +61,6 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         let mut unpack = run::command("dpkg-source");
         unpack.arg("-x").arg(only_file(&source(place), ".dsc")?).arg(&tree);
         run::logged(&mut unpack, &log("unpack"))?;
-        write_buffers_in_their_place(&tree.join(DRIVER))?;
         let make = |target: &str, part: &str| {
             let mut make = run::command("make");
             make.arg("-C").arg(&tree).arg(format!("CROSS_COMPILE={}", endian.cross())).args([MARKS, target]);
@@ -77,8 +81,15 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
             let fact = format!("U-Boot's configuration did not keep what was asked for: {lost}");
             return Err(Failure::new(fact).next("correct hil-tests/lab/uboot.config"));
         }
+        let made = tree.join("u-boot.bin");
         make("u-boot.bin", "make")?;
-        cache::folder(&folder, |draft| cache::write(&draft.join("u-boot.bin"), &cache::read(&tree.join("u-boot.bin"))?))
+        let plain = cache::read(&made)?;
+        write_buffers_in_their_place(&tree.join(DRIVER))?;
+        make("u-boot.bin", "make")?;
+        cache::folder(&folder, |draft| {
+            cache::write(&draft.join(PLAIN), &plain)?;
+            cache::write(&draft.join(FLASHING), &cache::read(&made)?)
+        })
     })
 }
 

@@ -42,14 +42,15 @@ pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::resul
     Ok(Ok(Box::new(Qemu { board, emulator, caps })))
 }
 
-/// The board's own bootloader, which a package installs, or the lab's: where there is none, and to write flash.
+/// The board's own bootloader, which a package installs, or the lab's where there is none; to write flash, the lab's for that.
 fn bootloader(board: &Board, target: &Target, flashing: bool) -> Result<PathBuf> {
     match &target.machine.uboot {
         Some(path) if !flashing && path.exists() => Ok(path.clone()),
         Some(path) if !flashing => Err(Failure::new(format!("{} is not installed", path.display()))),
         _ => {
             let endian = if board.arch.is_big_endian() { Endian::Big } else { Endian::Little };
-            Ok(Lab::open()?.flashing_uboot(endian))
+            let lab = Lab::open()?;
+            Ok(if flashing { lab.flashing_uboot(endian) } else { lab.uboot(endian) })
         }
     }
 }
