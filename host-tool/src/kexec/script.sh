@@ -7,7 +7,7 @@
 #   -l  load, do not start: `kexec -e` starts it
 #
 # IMAGE is the file that this script was made for, @SIZE@ bytes. BOOTARGS are one argument, judged by the image's cookie rule.
-# Nothing is written but the kernel's own memory.
+# Nothing is written but the kernel's own memory, and on arm64 for a moment perhaps a device tree in /tmp.
 
 fail() {
     echo "stoop: $1" >&2
