@@ -24,7 +24,7 @@ fn packed(lab: &Lab, endian: Endian) -> Result<Packed> {
 fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
     let mut all = vec![
         format!("entry {}: {} bytes of bootargs, device tree none", booted.entry, BOOTARGS.len()),
-        format!("bootargs {}: cookie liminix, rule contains, {} bytes left", booted.verdict, BOOTARGS.len()),
+        format!("bootargs {}: cookie liminix, rule contains, a line of {} bytes", booted.verdict, BOOTARGS.len()),
     ];
     for payload in &packed.built.payloads {
         let (name, crc) = (payload.kind.subject().text(), payload.crc);

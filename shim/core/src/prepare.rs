@@ -90,7 +90,7 @@ pub fn prepare<A: Abi, M: Memory>(
     trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, scratch.line.len() as u32, entry.tree);
     let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
     trace!(
-        "bootargs {}: cookie {=str}, rule {=str}, {=u32} bytes left",
+        "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
         verdict,
         core::str::from_utf8(params.cookie()).unwrap_or(""),
         words::rule(params.cookie_rule()),
