@@ -16,12 +16,11 @@ impl<'o> Output<'o> {
 
     #[inline(never)]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if let Some(to) = self.buffer.get_mut(self.len) {
-                *to = *byte;
-            }
-            self.len = self.len.wrapping_add(1);
-        }
+        let end = self.len.wrapping_add(bytes.len());
+        // `copy_from_slice` has a panicking path when the lengths are not known to be equal.
+        let to = self.buffer.get_mut(self.len..end).unwrap_or(&mut []);
+        to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+        self.len = end;
     }
 
     pub(super) fn be32(&mut self, value: usize) {

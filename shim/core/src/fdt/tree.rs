@@ -94,6 +94,10 @@ impl<'a> Tree<'a> {
                 return true;
             }
             if found == BEGIN_NODE {
+                // A node's properties come before its children (Devicetree Specification 5.4.2).
+                if tag == PROPERTY {
+                    return false;
+                }
                 inside = inside.wrapping_add(1);
             } else if found != PROPERTY && found != NOP {
                 if inside == 0 {

@@ -241,12 +241,12 @@ memmove:
     orr   x4, x0, x1
     orr   x4, x4, x2
     add   x2, x2, x1
-    tst   x4, #7
+    tst   x4, #3
     b.ne  2f
 1:  cmp   x1, x2
     b.eq  5f
-    ldr   x4, [x1], #8
-    str   x4, [x3], #8
+    ldr   w4, [x1], #4
+    str   w4, [x3], #4
     b     1b
 2:  cmp   x1, x2
     b.eq  5f
