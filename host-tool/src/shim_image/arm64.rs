@@ -154,7 +154,8 @@ mod tests {
     use crate::shim_image::{Variant, prebuilt};
 
     fn all() -> impl Iterator<Item = &'static [u8]> {
-        Variant::ALL.into_iter().map(|variant| prebuilt(Arch::Arm64, variant).unwrap())
+        let there = Variant::ALL.into_iter().filter(|variant| variant.exists(Arch::Arm64));
+        there.map(|variant| prebuilt(Arch::Arm64, variant).unwrap())
     }
 
     #[test]
