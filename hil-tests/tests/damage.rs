@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use stoop::Result;
 use stoop::image::open;
-use stoop::plan::{Format, Request};
+use stoop::plan::{CodecWish, Format, Request};
 use stoop::qemu::uboot;
+use stoop::shim_image::Variant;
 use stoop::simulate::Entry;
 use stoop_ci::lab::{Endian, Lab};
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::Kind;
+use stoop_core::manifest::{self, Kind};
 use stoop_core::params::Policy;
+use stoop_core::{Code, Error, Subject};
 use stoop_hil_tests::packed::{
     ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree, outcome,
 };
@@ -55,7 +58,13 @@ fn damaged(image: &[u8], part: Part) -> Vec<u8> {
     };
     let mut bytes = image.to_vec();
     bytes[header + offset] ^= 0x10;
-    if opened.format == Format::Uimage {
+    agree(&mut bytes, header, opened.format);
+    bytes
+}
+
+/// Makes the container's checksums those of what is behind its header of `header` bytes.
+fn agree(bytes: &mut [u8], header: usize, format: Format) {
+    if format == Format::Uimage {
         // The CRC of the data, then the header's own, over itself with zeros in its place (U-Boot include/image.h).
         let sum = Crc32::new().of(&bytes[header..]).to_be_bytes();
         bytes[24..28].copy_from_slice(&sum);
@@ -63,6 +72,19 @@ fn damaged(image: &[u8], part: Part) -> Vec<u8> {
         let sum = Crc32::new().of(&bytes[..header]).to_be_bytes();
         bytes[4..8].copy_from_slice(&sum);
     }
+}
+
+/// The file with a manifest, sound in itself, that says the kernel is LZMA.
+fn called_lzma(image: &[u8]) -> Vec<u8> {
+    let opened = open(image).expect("it was just packed");
+    let (header, big_endian) = (image.len() - opened.image.len(), opened.note.big_endian);
+    let mut bytes = image.to_vec();
+    let (block, sum) = bytes[header + opened.note.manifest..][..manifest::SIZE].split_at_mut(manifest::SIZE - 4);
+    let codec = &mut block[manifest::CODEC..][..4];
+    codec[if big_endian { 3 } else { 0 }] = Codec::Lzma as u8;
+    let crc = Crc32::new().of(block);
+    sum.copy_from_slice(&if big_endian { crc.to_be_bytes() } else { crc.to_le_bytes() });
+    agree(&mut bytes, header, opened.format);
     bytes
 }
 
@@ -152,6 +174,25 @@ fn a_big_endian_image_that_is_damaged_resets_the_board() -> Result<()> {
 fn a_damaged_image_halts_where_the_params_want_it() -> Result<()> {
     on(Endian::Little, halts)?;
     on(Endian::Big, halts)
+}
+
+/// `simulate` has all decoders, so it cannot foretell this.
+fn lacks_a_decoder(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
+    let request = Request { format: Some(Format::Uimage), codec: CodecWish::Store, ..lab_request(lab, endian) };
+    let packed = packed(&request, Policy::Reset)?;
+    assert_eq!(open(&packed.built.file)?.note.variant, Variant::Store);
+    let image = file(&called_lzma(&packed.built.file))?;
+    let what = Boot { image: image.path(), bootargs: None, files: &[], via: Via::Bootm };
+    let error = Error::new(Code::Codec, Subject::Kernel, Codec::Lzma as usize);
+    let said = boot(rig, &what, &format!(r"^stoop: {error}, slot -\r?\n"), PATIENCE)?;
+    assert!(!said.contains("Linux version"), "the kernel ran: {said}");
+    rig.wait_end(PATIENCE)
+}
+
+#[test]
+fn a_shim_without_decoders_names_the_codec_that_it_lacks_and_resets() -> Result<()> {
+    on(Endian::Little, lacks_a_decoder)?;
+    on(Endian::Big, lacks_a_decoder)
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub const VERSION: u16 = 1;
 pub const PAYLOADS: usize = 6;
 /// Bytes of every manifest.
 pub const SIZE: usize = (WORDS + 1) * 4;
+/// Where the word with the kernel's codec is, in bytes.
+pub const CODEC: usize = HEAD * 4;
 
 const HEAD: usize = 10;
 const PAYLOAD: usize = 12;
