@@ -237,12 +237,8 @@ impl Moved {
             return Err("it would cross a 256 MiB boundary".into());
         }
         let mut bytes = vec![0; end];
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-            let data = section.data().map_err(|error| error.to_string())?;
-            if sh_flags.0 & elf::SHF_ALLOC.0 == 0 || data.is_empty() {
-                continue;
-            }
+        for loaded in loaded(&file) {
+            let (section, data) = loaded?;
             let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;
             let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind it")?;
             room.copy_from_slice(data);
@@ -254,6 +250,19 @@ impl Moved {
         let big_endian = file.endian() == Endianness::Big;
         Ok(Moved { bytes, front, params, run_size: run_end - start, big_endian })
     }
+}
+
+/// The sections that have bytes of the running shim, and these.
+fn loaded<'data: 'file, 'file, F: Object<'data>>(
+    file: &'file F,
+) -> impl Iterator<Item = Fact<(F::Section<'file>, &'data [u8])>> {
+    let is_loaded = |section: &F::Section<'file>| matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & elf::SHF_ALLOC.0 != 0);
+    let with_bytes = |section: F::Section<'file>| match section.data() {
+        Ok([]) => None,
+        Ok(data) => Some(Ok((section, data))),
+        Err(error) => Some(Err(error.to_string())),
+    };
+    file.sections().filter(is_loaded).filter_map(with_bytes)
 }
 
 /// Adds `delta` to every absolute address in one section (System V ABI, MIPS RISC processor supplement, chapter 4).

@@ -2,10 +2,10 @@
 //! are, the rest squeezed by `cargo ci shim`, since nothing in it depends on the image.
 
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, SectionFlags, build, elf};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, build, elf};
 use stoop_core::params::MAX_SIZE;
 
-use super::{Fact, MARK, ShimFront, put_params};
+use super::{Fact, MARK, ShimFront, loaded, put_params};
 use crate::input::le32;
 use crate::{Failure, Result, zx0};
 
@@ -117,12 +117,8 @@ impl Linked {
             return Err("its parts are not in their order".into());
         }
         let mut bytes = vec![0; end];
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-            let data = section.data().map_err(|error| error.to_string())?;
-            if sh_flags.0 & elf::SHF_ALLOC.0 == 0 || data.is_empty() {
-                continue;
-            }
+        for loaded in loaded(&file) {
+            let (section, data) = loaded?;
             // Whatever is wider than what an instruction holds is an address; it would be wrong anywhere but at 0.
             let absolute = section.relocations().find(|(_, relocation)| {
                 matches!(
