@@ -68,7 +68,7 @@ pub fn router(lab: &impl Host, packed: &Packed, commands: &str) -> Result<Packed
 /// # Errors
 /// As for [`router`].
 pub fn router_of(lab: &impl Host, request: Request, packed: &Packed, commands: &str) -> Result<Packed> {
-    let script = Loadable::of(&packed.built.file)?.script(IMAGE);
+    let script = Loadable::of(&packed.built.file)?.script(SCRIPT);
     let files =
         [(IMAGE, packed.built.file.as_slice()), (SCRIPT, script.as_bytes()), ("router.sh", commands.as_bytes())];
     let initramfs = crate::packed::file(&lab.initramfs(&files)?)?;

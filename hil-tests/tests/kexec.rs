@@ -46,7 +46,7 @@ fn by_nobody() -> String {
 
 /// The same by the script for this image, in whose place there is a file of its size.
 fn by_script_of(image: &Packed) -> Result<String> {
-    let script = Loadable::of(&image.built.file)?.script("foreign.img");
+    let script = Loadable::of(&image.built.file)?.script("foreign.sh");
     Ok(format!(
         "cat > /tmp/foreign.sh << 'END'\n{script}\nEND\n truncate -s {} /tmp/foreign.img; sh /tmp/foreign.sh -n /tmp/foreign.img",
         image.built.file.len()

@@ -26,10 +26,9 @@ pub fn run(args: &Args) -> Result<()> {
     let file = read_file(&args.image)?;
     let loadable = Loadable::of(&file).map_err(|failure| failure.within(args.image.display()))?;
     let name = args.image.file_name().unwrap_or_default().to_string_lossy();
-    let script = loadable.script(&name);
-    let Some(path) = &args.output else { return put(&script) };
-    files::replace(path, script.as_bytes())?;
+    let Some(path) = &args.output else { return put(&loadable.script(&format!("{name}.sh"))) };
     let script = path.file_name().unwrap_or_default().to_string_lossy();
+    files::replace(path, loadable.script(&script).as_bytes())?;
     put(&format!(
         "{}: for {name}, {}, {} KiB\n\non the router, with both files there\n  sh {script} -n {name}\n  sh {script} {name}\n",
         path.display(),

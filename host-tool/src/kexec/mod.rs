@@ -91,7 +91,7 @@ impl Loadable {
         }
     }
 
-    /// A POSIX shell script for the running router; `name` is the image's file name.
+    /// A POSIX shell script for the running router; `name` is the script's file name.
     pub fn script(&self, name: &str) -> String {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts one stoop image from a running Linux, with stock kexec-tools. Written by stoop @VERSION@.
 #
-#   sh @NAME@.sh [-n] [-l] IMAGE [BOOTARGS]
+#   sh @NAME@ [-n] [-l] IMAGE [BOOTARGS]
 #
 #   -n  check only: nothing is loaded
 #   -l  load, do not start: `kexec -e` starts it

@@ -130,12 +130,12 @@ fn the_script_is_posix_shell_with_the_images_numbers() {
     let bench = Bench::new();
     let request = Request { append: Some("root=/dev/it's".into()), ..bench.full() };
     let file = elf(request);
-    let script = Loadable::of(&file).unwrap().script("router image$(reboot).elf");
+    let script = Loadable::of(&file).unwrap().script("router image$(reboot).sh");
     assert!(!script.contains('@'), "a value was not filled in");
-    assert!(script.contains("sh router_image__reboot_.elf.sh [-n]"), "{script}");
+    assert!(script.contains("sh router_image__reboot_.sh [-n]"), "{script}");
     assert!(script.contains(&format!("[ \"$((size))\" -eq {} ]", file.len())));
     assert!(script.contains("root='/dev/it'\\''s'\n"));
-    let arm64 = Loadable::of(&packed(&bench.arm64()).1.file).unwrap().script("image");
+    let arm64 = Loadable::of(&packed(&bench.arm64()).1.file).unwrap().script("image.sh");
     assert!(!arm64.contains('@'), "a value was not filled in");
     for script in [script, arm64] {
         let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
@@ -151,10 +151,14 @@ fn stoop_kexec_writes_the_script_or_nothing() {
     bench.put("image.bin", &packed(&bench.full()).1.file);
     let printed = bench.stoop(&["kexec", "image.elf"]);
     assert!(printed.status.success() && printed.stdout.starts_with(b"#!/bin/sh\n"));
-    let written = bench.stoop(&["kexec", "image.elf", "-o", "image.sh"]);
+    let written = bench.stoop(&["kexec", "image.elf", "-o", "next.sh"]);
     let said = String::from_utf8(written.stdout).unwrap();
-    assert!(said.ends_with("  sh image.sh -n image.elf\n  sh image.sh image.elf\n"), "{said}");
-    assert_eq!(std::fs::read(bench.path("image.sh")).unwrap(), printed.stdout);
+    assert!(said.ends_with("  sh next.sh -n image.elf\n  sh next.sh image.elf\n"), "{said}");
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(bench.path("next.sh")).unwrap(),
+        printed.replace("sh image.elf.sh ", "sh next.sh ")
+    );
     let refused = bench.stoop(&["kexec", "image.bin", "-o", "other.sh"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(!bench.files().contains(&"other.sh".into()));
