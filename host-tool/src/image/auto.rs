@@ -35,7 +35,7 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    /// By the board's data; `None` when they do not say it, and on arm64, where no instructions were counted.
+    /// By the board's data; `None` when they do not say it, and on arm64: the instructions here are those of MIPS.
     pub(super) fn of(board: &Board, times: u64) -> Option<Speed> {
         let read = board.flash.as_ref()?.read_speed? as u64;
         let clock = board.cpu_clock? as u64;
