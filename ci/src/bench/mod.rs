@@ -117,7 +117,7 @@ fn ceiling(machine: Machine) -> [u64; 3] {
 }
 
 /// QEMU's tree for virt is three times as large as Malta's.
-const CEILING_ARM64_REPORT: u64 = 340_000;
+const CEILING_ARM64_REPORT: u64 = 345_000;
 /// Debian's arm64 kernel is denser than its MIPS kernel: 14 % more stored bytes for as many decoded ones.
 const CEILING_ARM64_LZMA: u64 = 86_000;
 
