@@ -55,7 +55,7 @@ fn every_way(cases: &mut Cases<'_>, lab: &Lab, request: &Request, rows: &[Row]) 
             continue;
         }
         let packed = Packed::of(&Request { format: Some(path.format()), ..request.clone() })?;
-        let name = format!("{path:?} {} {bootargs:?}", stoop::preflight::handoff_name(packed.plan.handoff.value));
+        let name = format!("{path:?} {} {bootargs:?}", packed.plan.handoff.value.name());
         // U-Boot's bootelf takes the first word for argv[0], and stoop does not take it for an argument.
         let typed = match (path, bootargs) {
             (Path::Bootelf, Some(line)) => Some(format!("argv0 {line}")),

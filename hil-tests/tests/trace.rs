@@ -5,7 +5,6 @@ use std::time::Duration;
 use stoop::Result;
 use stoop::monitor::Monitor;
 use stoop::plan::{CodecWish, Request};
-use stoop::preflight::handoff_name;
 use stoop::simulate::{Booted, Entry};
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
@@ -46,7 +45,7 @@ fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
         BOOTARGS.len()
     ));
     let [a, b, c, d] = booted.handoff.registers;
-    let (kind, entry_point) = (handoff_name(packed.plan.handoff.value), booted.handoff.entry_point);
+    let (kind, entry_point) = (packed.plan.handoff.value.name(), booted.handoff.entry_point);
     all.push(format!(
         "slot {} boots: handoff {kind}, entry point {entry_point:#010x}, registers {a:#010x} {b:#010x} {c:#010x} {d:#010x}",
         booted.slot

@@ -208,7 +208,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) -> Requirement {
     let findings = match Context::new(kernel, wants) {
         Some(context) => set.rules.iter().flat_map(|rule| rule.apply(&context)).collect(),
-        None if set.name == handoff_name(HandoffKind::Appended) && kernel.appended_dtb.is_none() => vec![
+        None if set.name == HandoffKind::Appended.name() && kernel.appended_dtb.is_none() => vec![
             Finding::new(Level::No, "__appended_dtb", "where the slot lies is not in this file")
                 .fix("give the vmlinux with its symbols, built with CONFIG_MIPS_RAW_APPENDED_DTB=y"),
         ],
@@ -220,12 +220,7 @@ pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) ->
     Requirement { name: set.name, about: set.about, needed, findings }
 }
 
-/// The name of a handoff's requirement set.
-pub fn handoff_name(kind: HandoffKind) -> &'static str {
-    kind.name()
-}
-
-/// In this order: UHI passes everything one way, the appended slot needs its address, argv passes no tree on most platforms.
+/// Their names are those of their requirement sets. In this order: UHI passes everything one way, the appended slot needs its address, argv passes no tree on most platforms.
 const HANDOFFS: [HandoffKind; 3] = [HandoffKind::Uhi, HandoffKind::Appended, HandoffKind::Argv];
 
 /// The requirement for a root filesystem in RAM, by the device tree if that works, else by the command line.
@@ -247,13 +242,12 @@ pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
 
     let handoff = match wants.handoff.or(only) {
         Some(kind) => {
-            requirements.extend(by_name(handoff_name(kind)));
+            requirements.extend(by_name(kind.name()));
             let reason = if only.is_some() { "arm64 kernels have no other" } else { "asked for" };
             Some((kind, reason.to_owned()))
         }
         None => {
-            let tried: Vec<_> =
-                HANDOFFS.iter().filter_map(|kind| Some((*kind, by_name(handoff_name(*kind))?))).collect();
+            let tried: Vec<_> = HANDOFFS.iter().filter_map(|kind| Some((*kind, by_name(kind.name())?))).collect();
             let chosen = tried.iter().find(|(_, requirement)| requirement.level() < Level::Unknown);
             // Without a choice the first one's findings say what to change.
             requirements.extend(chosen.or(tried.first()).map(|(_, requirement)| requirement.clone()));

@@ -124,7 +124,7 @@ fn answer(kernel: &Kernel, needs: &[String]) -> Answer {
     let rest = SETS.iter().filter(|set| kernel.config.is_some() && !seen.contains(&set.name));
     requirements.extend(rest.map(|set| preflight::apply(set, kernel, &wants, false)));
     Answer {
-        handoff: best.handoff.map(|(kind, reason)| (preflight::handoff_name(kind), reason)),
+        handoff: best.handoff.map(|(kind, reason)| (kind.name(), reason)),
         phram: (phram_root.level() < Level::Unknown).then_some(match mode {
             PhramWish::CommandLine => "cmdline",
             _ => "dt",

@@ -16,7 +16,7 @@ use crate::modules::initrd::{Included, Wish};
 use crate::plan::{
     ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
 };
-use crate::preflight::{Level, handoff_name};
+use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
 use crate::{Failure, Result, device_tree, on_board};
@@ -277,7 +277,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
             "entry-point": plan.board.typed(built.entry_point),
         },
         "handoff": {
-            "kind": handoff_name(plan.handoff.value),
+            "kind": plan.handoff.value.name(),
             "origin": plan.handoff.origin.to_string(),
             "reason": plan.handoff_reason,
         },
@@ -333,7 +333,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
         origin => origin.to_string(),
     };
-    line("handoff", format!("{} ({why})", handoff_name(plan.handoff.value)));
+    line("handoff", format!("{} ({why})", plan.handoff.value.name()));
     line(
         "phram",
         match plan.phram.value {
