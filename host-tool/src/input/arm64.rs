@@ -10,7 +10,13 @@ use crate::{Failure, Result};
 
 /// `ARM\x64`, at this offset.
 const MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
-const HEADER: usize = 64;
+/// Bytes of the header.
+pub(crate) const HEADER: usize = 64;
+/// Where it has [`Header::text_offset`] and [`Header::image_size`].
+pub(crate) const TEXT_OFFSET: usize = 8;
+/// As [`TEXT_OFFSET`].
+pub(crate) const IMAGE_SIZE: usize = 16;
+const FLAGS: usize = 24;
 /// What images count their offsets from.
 pub(crate) const ALIGNMENT: u64 = 0x20_0000;
 /// Flags: byte order, page size (bits 1 and 2), place.
@@ -32,7 +38,7 @@ impl Header {
     /// The header of an Image; `None` when it is cut.
     pub(crate) fn of(image: &[u8]) -> Option<Header> {
         let field = |at: usize| image.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-        Some(Header { text_offset: field(8)?, image_size: field(16)?, flags: field(24)? })
+        Some(Header { text_offset: field(TEXT_OFFSET)?, image_size: field(IMAGE_SIZE)?, flags: field(FLAGS)? })
     }
 
     /// Its kernel's code and data are.
@@ -51,7 +57,7 @@ impl Header {
 }
 
 /// Whether the bytes are one, or begin as one.
-pub(super) fn is_image(bytes: &[u8]) -> bool {
+pub(crate) fn is_image(bytes: &[u8]) -> bool {
     bytes.get(MAGIC.0..).is_some_and(|rest| rest.starts_with(MAGIC.1))
 }
 

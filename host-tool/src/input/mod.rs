@@ -6,7 +6,7 @@ pub mod initrd;
 pub mod kernel;
 pub mod rootfs;
 
-mod arm64;
+pub(crate) mod arm64;
 mod deb;
 mod elf;
 pub(crate) mod fit;
@@ -23,7 +23,7 @@ use std::path::Path;
 
 use crate::{Failure, Result};
 
-pub(crate) use arm64::{ALIGNMENT as ARM64_ALIGNMENT, Header as Arm64Header};
+pub(crate) use arm64::ALIGNMENT as ARM64_ALIGNMENT;
 pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;

@@ -9,7 +9,8 @@ use stoop_core::manifest::Kind;
 
 use super::{TREE_ROOM, again};
 use crate::image::Opened;
-use crate::input::{ARM64_ALIGNMENT, Arm64Header};
+use crate::input::ARM64_ALIGNMENT;
+use crate::input::arm64::Header;
 use crate::layout::PAGE;
 use crate::simulate::Booted;
 use crate::{Failure, Result};
@@ -32,7 +33,7 @@ impl Image {
         let crc = Crc32::new();
         let damaged = |error: stoop_core::Error| Failure::new(format!("the image is damaged: {error}"));
         let manifest = opened.manifest(&crc).map_err(damaged)?;
-        let Some(header) = Arm64Header::of(file) else { return refused("is cut".into()) };
+        let Some(header) = Header::of(file) else { return refused("is cut".into()) };
         if header.is_big_endian() || header.foreign_pages().is_some() {
             return refused(format!(
                 "has the flags 0x{:x}, not those of a little-endian kernel with 4 KiB pages",

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::input::arm64::{Header, is_image};
 use crate::{Failure, Result};
 
 /// A file's format, from its first bytes.
@@ -67,10 +68,10 @@ impl Image {
             };
             return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
         }
-        if bytes.get(56..60) == Some(b"ARM\x64")
-            && let Some(text_offset) = bytes.get(8..16).and_then(|field| field.try_into().ok())
+        if is_image(bytes)
+            && let Some(header) = Header::of(bytes)
         {
-            return Ok(Image::Arm64 { text_offset: u64::from_le_bytes(text_offset) });
+            return Ok(Image::Arm64 { text_offset: header.text_offset });
         }
         Ok(Image::Raw)
     }

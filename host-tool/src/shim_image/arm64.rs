@@ -6,25 +6,21 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, b
 use stoop_core::params::MAX_SIZE;
 
 use super::{Fact, MARK, ShimFront, loaded, put_params};
+use crate::input::arm64::{HEADER, IMAGE_SIZE, TEXT_OFFSET, is_image};
 use crate::input::le32;
 use crate::{Failure, Result, zx0};
 
-/// In the header of an Image: text_offset and image_size, 64 bits each, and the magic.
-const TEXT_OFFSET: usize = 8;
-const IMAGE_SIZE: usize = 16;
-const IMAGE_MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
-/// In its second word.
+/// In the header's second word.
 const MARK_AT: usize = 4;
 /// Behind the header: the size of the front.
-const FRONT_AT: usize = 64;
+const FRONT_AT: usize = HEADER;
 
 /// The section of a prebuilt shim that has its rest in squeezed form.
 const SQUEEZED: &str = ".squeezed";
 
 /// Whether these bytes begin with an arm64 shim.
 pub(super) fn is_marked(image: &[u8]) -> bool {
-    let magic = image.get(IMAGE_MAGIC.0..).is_some_and(|rest| rest.starts_with(IMAGE_MAGIC.1));
-    magic && le32(image, MARK_AT) == Some(MARK)
+    is_image(image) && le32(image, MARK_AT) == Some(MARK)
 }
 
 /// Whether this ELF is for arm64.

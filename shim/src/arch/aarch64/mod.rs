@@ -2,7 +2,7 @@
 //!
 //! What start.S guarantees when it calls `main`:
 //! 1. EL1 or EL2, every interrupt masked, MMU and caches off;
-//! 2. code, data, params and stack are where the loader put the image, which is a multiple of 4 KiB; .bss is zero;
+//! 2. code and data are unpacked; they, params and stack lie as linked from the image's first byte, a multiple of 4 KiB; .bss is zero;
 //! 3. no cache holds anything of the image that differs from memory;
 //! 4. [`Frame`] holds x0..x3 as they came, the counter at entry, and where the image is.
 //!
