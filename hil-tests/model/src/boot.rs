@@ -98,6 +98,18 @@ pub struct Ran {
     pub environment: u32,
 }
 
+/// What of a bootloader's work the caches know.
+struct Passed<'a> {
+    /// Where its argv, environment or tree is.
+    arguments: u32,
+    /// They were written uncached.
+    uncached: bool,
+    /// What it copied to RAM without flushing.
+    copied: Option<&'a Range<u32>>,
+    /// Where the shim will run.
+    run: Region,
+}
+
 struct Random(u64);
 
 impl Random {
@@ -150,7 +162,7 @@ impl Boot<'_> {
         }
         self.rubbish(&mut core, &opened, &pieces, &mut random);
         let start = opened.load.wrapping_add(offset) as u32;
-        self.enter(&mut core, start, &pieces, &mut random);
+        self.enter(&mut core, start, opened.note.run, &pieces, &mut random);
         let environment = core.r[6];
         let (entered_with, entered_cp0) = (core.r, [core.cp0[cp0::STATUS], core.cp0[cp0::CONFIG]]);
         Ok(Ran { stop: Stop::Endless { pc: core.pc }, core, entered_with, entered_cp0, environment })
@@ -198,7 +210,7 @@ impl Boot<'_> {
         }
     }
 
-    fn enter(&self, core: &mut Core, start: u32, pieces: &[Range<u32>], random: &mut Random) {
+    fn enter(&self, core: &mut Core, start: u32, run: Region, pieces: &[Range<u32>], random: &mut Random) {
         let free = self.board.free_ram();
         let (top, end) = (free.end() as u32, self.board.ram.end() as u32);
         core.bootloader.push(top..end);
@@ -238,7 +250,8 @@ impl Boot<'_> {
             }
         }
         let go = matches!(self.enter, Enter::Go(_));
-        self.soil(core, arguments, uncached, pieces.first().filter(|_| go), random);
+        let from = Passed { arguments, uncached, copied: pieces.first().filter(|_| go), run };
+        self.soil(core, &from, random);
         core.jump_to(0x8000_0000 | start);
     }
 
@@ -267,7 +280,8 @@ impl Boot<'_> {
     }
 
     /// The caches as they are after a bootloader's work.
-    fn soil(&self, core: &mut Core, arguments: u32, uncached: bool, copied: Option<&Range<u32>>, random: &mut Random) {
+    fn soil(&self, core: &mut Core, from: &Passed<'_>, random: &mut Random) {
+        let Passed { arguments, uncached, copied, run } = *from;
         let top = self.board.free_ram().end() as u32;
         let own = top..self.board.ram.end() as u32;
         match self.caches {
@@ -289,11 +303,9 @@ impl Boot<'_> {
                 let dirty = self.caches == Caches::Used;
                 // Old code where something else will run.
                 let size = core.icache.as_ref().map_or(0, |cache| cache.geometry().lines());
-                let image = core.pc & 0x1fff_ffff;
-                let _ = image;
                 if let Some(cache) = &mut core.icache {
                     for _ in 0..size {
-                        let at = self.old_code(&own, random);
+                        let at = self.old_code(run, &own, random);
                         let line = cache.victim(at);
                         if cache.find(at).is_none() {
                             cache.put_tag(line, at, false);
@@ -323,9 +335,7 @@ impl Boot<'_> {
     }
 
     /// Somewhere in the bootloader, or in what the image will fill.
-    fn old_code(&self, own: &Range<u32>, random: &mut Random) -> u32 {
-        let Ok(opened) = self.opened() else { return own.start };
-        let run = opened.note.run;
+    fn old_code(&self, run: Region, own: &Range<u32>, random: &mut Random) -> u32 {
         let load = self.board.load_addresses.values().next().map_or(0x10_0000, |at| self.board.physical(*at)) as u32;
         match random.below(4) {
             0 => run.start() as u32 + random.below(run.size()) as u32,

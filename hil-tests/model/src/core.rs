@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::bus::{Bus, Stray};
+use crate::bus::Stray;
 use crate::cache::Cache;
 use crate::check::{Rule, Violations};
 use crate::cpu::Cpu;

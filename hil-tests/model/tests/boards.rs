@@ -27,7 +27,9 @@ fn one() -> Result<()> {
         seed: 1,
         load: None,
     };
+    let t = std::time::Instant::now();
     let mut ran = boot.run()?;
+    println!("{:?}", t.elapsed());
     println!("{} {} {:?}", ran.stop, ran.core.machine.now, ran.said());
     let mut judge = Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() };
     judge.compare(&mut ran)?;
