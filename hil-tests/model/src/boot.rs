@@ -199,7 +199,7 @@ impl Boot<'_> {
         let mut wanted = vec![opened.note.run];
         if let Ok(manifest) = opened.manifest(&Crc32::new()) {
             wanted.push(manifest.tree());
-            wanted.extend((0..stoop_core::manifest::PAYLOADS).map(|kind| manifest.payload(kind).place));
+            wanted.extend(stoop_core::manifest::Kind::ALL.map(|kind| manifest.payload(kind).place));
         }
         for region in wanted {
             for at in region.start()..region.end() {
