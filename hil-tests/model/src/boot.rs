@@ -285,13 +285,14 @@ impl Boot<'_> {
                 core.r[4..8].copy_from_slice(&[-2i32 as u32, 0x8000_0000 | arguments, 0, 0]);
             }
             Enter::Nonsense => {
+                let ram = self.board.ram.size() as u32;
                 for register in 4..8 {
                     core.r[register] = match random.next() % 8 {
                         0 => random.next() % 64,
                         1 => -2i32 as u32,
-                        2 => 0x8000_0000 | random.next() % self.board.ram.size() as u32,
-                        3 => 0xa000_0000 | random.next() % self.board.ram.size() as u32 & !3,
-                        4 => 0xbf00_0000 | random.next() % 0x100_0000,
+                        2 => 0x8000_0000 | (random.next() % ram),
+                        3 => 0xa000_0000 | (random.next() % ram) & !3,
+                        4 => 0xbf00_0000 | (random.next() % 0x100_0000),
                         5 => random.next() % 0x8000_0000,
                         _ => random.next(),
                     };

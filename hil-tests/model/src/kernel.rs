@@ -133,8 +133,6 @@ impl Parts {
     /// The files cannot be written.
     pub fn request(&self, board: &Board, line: Line) -> Result<Request> {
         let load = board.load_addresses.values().next().copied().unwrap_or(0x8010_0000) as u32;
-        // Nothing can lie below the first pages: kernels that are linked there begin with their exception vectors.
-        let load = if load & 0xffff_ffff == 0x8000_0000 { load + 0x1000 } else { load };
         let name = &board.name;
         let kernel = self.put(&format!("{name}.vmlinux"), &elf(board, load, &kernel(board, line, KERNEL), BSS))?;
         Ok(Request {
