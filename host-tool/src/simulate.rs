@@ -7,7 +7,7 @@ use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::EntryKind;
 use stoop_core::bytes;
-use stoop_core::cookie::Verdict;
+use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
@@ -71,6 +71,8 @@ pub struct Booted {
     pub cmdline: Vec<u8>,
     /// What became of the bootargs.
     pub verdict: Verdict,
+    /// Why they are refused.
+    pub refusal: Option<Refusal>,
     /// How the bootloader called the image.
     pub entry: EntryKind,
     /// One character.
@@ -299,7 +301,8 @@ fn booted<A: Abi>(
         named_in_the_tree(&facts).or_else(|| named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }));
     Ok(Booted {
         cmdline,
-        verdict: report.verdict,
+        verdict: report.bootargs.verdict,
+        refusal: report.bootargs.refusal,
         entry: report.entry,
         slot: char::from(report.slot),
         handoff: Called {

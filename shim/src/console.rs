@@ -2,6 +2,7 @@
 
 use stoop_core::Error;
 use stoop_core::boot::Report;
+use stoop_core::bootargs::is_control;
 use stoop_core::names::spelled;
 use stoop_core::params::{Params, Uart, UartKind};
 
@@ -83,14 +84,18 @@ impl Console {
 
     /// What was decided, and the line it was decided about.
     pub fn report(&mut self, report: &Report, line: &[u8]) {
-        let (entry, verdict) = (report.entry as usize, report.verdict as usize);
+        let (entry, verdict) = (report.entry as usize, report.bootargs.verdict as usize);
         self.say(
             concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry\x01, slot \x02, bootargs\x01\r\n").as_bytes(),
             &[entry, usize::from(report.slot), verdict],
         );
         if !line.is_empty() {
-            self.say(b"stoop:\x01: ", &[verdict]);
-            line.iter().take(SHOWN).for_each(|byte| self.put(*byte));
+            self.say(b"stoop:\x01", &[verdict]);
+            if let Some(refusal) = report.bootargs.refusal {
+                self.say(b",\x01", &[refusal as usize]);
+            }
+            self.say(b": ", &[]);
+            line.iter().take(SHOWN).for_each(|byte| self.put(if is_control(*byte) { b'.' } else { *byte }));
             self.say(if line.len() > SHOWN { b"...\r\n" } else { b"\r\n" }, &[]);
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use stoop_core::cookie::Refusal;
 use stoop_core::manifest::{HandoffKind, Machine};
 
 use super::files;
@@ -105,6 +106,7 @@ fn booted_value(booted: &Booted) -> Value {
     json!({
         "cmdline": shown(&booted.cmdline),
         "verdict": booted.verdict.text(),
+        "refusal": booted.refusal.map(Refusal::text),
         "entry": booted.entry.text(),
         "slot": booted.slot.to_string(),
         "handoff": {
@@ -138,7 +140,8 @@ fn text(outcome: &Outcome, memory: bool) -> String {
         _ => (stoop_core::mips::kseg0(booted.handoff.entry_point), 'a'),
     };
     text += &format!("command line {}\n", shown(&booted.cmdline));
-    text += &format!("verdict      {} (entry: {})\n", booted.verdict.text(), booted.entry.text());
+    let why = booted.refusal.map_or(String::new(), |refusal| format!(", {refusal}"));
+    text += &format!("verdict      {}{why} (entry: {})\n", booted.verdict, booted.entry);
     text += &format!("slot         {}\n", booted.slot);
     text += &format!(
         "handoff      {} to 0x{entry_point:08x}, {first}0..{first}3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",
