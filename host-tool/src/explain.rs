@@ -150,6 +150,13 @@ fn texts(code: Code) -> [&'static str; 4] {
             "Load it at the address that `stoop pack` printed; `stoop inspect` shows the memory map again. If it is the \
              bootloader's device tree, have that put higher (`fdt_high`), or pack one with `--dtb`.",
         ],
+        Code::RamSize => [
+            "the board has less RAM than its file says",
+            "What is written behind the end of RAM appears at its start: two words half of the stated RAM apart are one. The \
+             numbers are the size found and the one that the params state. Nothing was delivered.",
+            "The board is sold with less RAM, or the board file is for another one.",
+            "Correct `ram` in the board file: the bootloader's `bdinfo` or its first lines say how much there is. Pack again.",
+        ],
         Code::NoTree => [
             "there is no device tree",
             "None is packed, and where the bootloader's registers point there is none that the shim can read: a right header, \

@@ -1,10 +1,10 @@
 //! Words on the UART: the report and the errors. Every line begins with `stoop`.
 
-use stoop_core::Error;
 use stoop_core::boot::Report;
 use stoop_core::bootargs::is_control;
 use stoop_core::names::spelled;
 use stoop_core::params::{Params, Uart, UartKind};
+use stoop_core::{Code, Error};
 
 use crate::mmio;
 
@@ -17,6 +17,8 @@ const NO_NAME: usize = 0xff;
 /// A transmitter; silent once it has not answered.
 pub struct Console {
     uart: Uart,
+    /// Bytes of RAM, as the params say.
+    ram: usize,
     silent: bool,
 }
 
@@ -24,7 +26,7 @@ impl Console {
     /// On the UART that the params name.
     pub fn new(params: &Params) -> Self {
         let uart = params.uart();
-        Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart }
+        Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart, ram: params.ram().size() }
     }
 
     /// Sends one byte.
@@ -76,10 +78,11 @@ impl Console {
     pub fn error(&mut self, slot: u8, error: &Error) {
         let other = error.other().map_or(NO_NAME, |other| other as usize);
         let (subject, name) = (error.subject() as usize, error.code().name() as usize);
-        self.say(
-            b"stoop: E\x04\x01\x01\x01 0x\x03, slot \x02\r\n",
-            &[usize::from(error.number()), subject, name, other, error.value, usize::from(slot)],
-        );
+        self.say(b"stoop: E\x04\x01\x01\x01 0x\x03", &[usize::from(error.number()), subject, name, other, error.value]);
+        if error.code() == Code::RamSize {
+            self.say(b" of 0x\x03", &[self.ram]);
+        }
+        self.say(b", slot \x02\r\n", &[usize::from(slot)]);
     }
 
     /// What was decided, and the line it was decided about.

@@ -8,9 +8,10 @@ use crate::cookie::{Judgement, Refusal};
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload};
+use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload, SIZE};
 use crate::memory::Memory;
 use crate::params::{Params, SlotAt};
+use crate::ram;
 use crate::region::align_up;
 use crate::{Code, Error, Region, Result, Subject};
 
@@ -135,6 +136,11 @@ impl<M: Memory> Board<'_, M> {
         let mut manifest = Manifest::BLANK;
         manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &buffers.crc)?;
         let stored = Stored::of(&manifest, params.flash(), entry.tree);
+        let [kernel, initrd, rootfs, env, dtb, additions] = Kind::ALL.map(|kind| stored.payload(kind).source);
+        // The image's first bytes are the shim's own, which a bootloader may want to start again.
+        let image = Region::stated(loader.image, PAGE);
+        let used = [kernel, initrd, rootfs, env, dtb, additions, image, Region::stated(at, SIZE), entry.tree];
+        ram::check(memory, params.ram(), loader.run, &used)?;
         stored.overlaps(&manifest)?;
         stored.check(memory, &buffers.crc)?;
         stored.deliver(memory, &mut buffers.tables)?;

@@ -47,17 +47,22 @@ impl Pieces for &[u8] {
     }
 }
 
-/// The bytes of a line from some place on.
-#[derive(Clone)]
-pub struct Bytes<'p> {
-    pieces: &'p dyn Pieces,
+/// The bytes of a line from some place on. Generic, since the table behind a `dyn` holds addresses, which the arm64 shim must not.
+pub struct Bytes<'p, P> {
+    pieces: &'p P,
     number: usize,
     left: &'p [u8],
 }
 
-impl<'p> Bytes<'p> {
+impl<P> Clone for Bytes<'_, P> {
+    fn clone(&self) -> Self {
+        Bytes { ..*self }
+    }
+}
+
+impl<'p, P: Pieces> Bytes<'p, P> {
     /// All of them.
-    pub fn of(pieces: &'p dyn Pieces) -> Self {
+    pub fn of(pieces: &'p P) -> Self {
         Bytes { pieces, number: 0, left: pieces.piece(0).unwrap_or(&[]) }
     }
 
@@ -70,7 +75,7 @@ impl<'p> Bytes<'p> {
     /// Takes the next word: its first byte and all behind it, and how many bytes the word has.
     ///
     /// Words are separated by blanks as the kernel separates them (lib/cmdline.c: next_arg): not inside double quotes.
-    pub fn word(&mut self) -> Option<(Bytes<'p>, usize)> {
+    pub fn word(&mut self) -> Option<(Bytes<'p, P>, usize)> {
         let (mut start, mut length, mut quoted) = (self.clone(), 0usize, false);
         while let Some(byte) = self.next() {
             let blank = matches!(byte, b' ' | b'\t') && !quoted;
@@ -87,7 +92,7 @@ impl<'p> Bytes<'p> {
     }
 }
 
-impl Iterator for Bytes<'_> {
+impl<P: Pieces> Iterator for Bytes<'_, P> {
     type Item = u8;
 
     #[inline(never)]

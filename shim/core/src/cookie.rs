@@ -71,7 +71,7 @@ impl From<Verdict> for Judgement {
 /// to be shown.
 ///
 /// What counts may still turn out too long behind the kernel's own line.
-pub fn judge(pieces: &dyn Pieces, params: &Params, line: &mut Line) -> Judgement {
+pub fn judge<P: Pieces>(pieces: &P, params: &Params, line: &mut Line) -> Judgement {
     let bytes = Bytes::of(pieces);
     line.clear();
     let (mut size, mut control) = (0usize, false);
@@ -95,7 +95,7 @@ pub fn judge(pieces: &dyn Pieces, params: &Params, line: &mut Line) -> Judgement
     }
 }
 
-fn counts(mut bytes: Bytes<'_>, rule: CookieRule, cookie: &[u8]) -> bool {
+fn counts<P: Pieces>(mut bytes: Bytes<'_, P>, rule: CookieRule, cookie: &[u8]) -> bool {
     if rule == CookieRule::Word {
         while let Some((word, length)) = bytes.word() {
             if length == cookie.len() && word.start_with(cookie) {
@@ -114,7 +114,7 @@ fn counts(mut bytes: Bytes<'_>, rule: CookieRule, cookie: &[u8]) -> bool {
 }
 
 /// Makes `line` of the kept words, one blank between them and a blank for every tab; without any it stays as it is.
-fn keep(mut bytes: Bytes<'_>, keys: &[u8], line: &mut Line) -> Judgement {
+fn keep<P: Pieces>(mut bytes: Bytes<'_, P>, keys: &[u8], line: &mut Line) -> Judgement {
     let (mut verdict, mut fits) = (Verdict::Ignored, true);
     while let Some((word, length)) = bytes.word() {
         if !is_kept(&word, length, keys) {
@@ -134,7 +134,7 @@ fn keep(mut bytes: Bytes<'_>, keys: &[u8], line: &mut Line) -> Judgement {
 }
 
 /// The word is `key` or `key=value` for one of the keys, each ending with NUL.
-fn is_kept(word: &Bytes<'_>, length: usize, keys: &[u8]) -> bool {
+fn is_kept<P: Pieces>(word: &Bytes<'_, P>, length: usize, keys: &[u8]) -> bool {
     let mut rest = keys;
     loop {
         let (key, behind) = rest.split_at_checked(find(rest, 0)).unwrap_or((&[], &[]));

@@ -56,23 +56,20 @@ impl<const BIG: bool> Abi for Mips<BIG> {
             trace!("a3 is CFE's seal: a0 to a2 are no arguments");
             return Entry { kind: EntryKind::Cfe, ..Entry::NONE };
         }
-        let entry = if a0 == UHI {
-            bootloader_tree(a1, memory).map(|(tree, bootargs)| Entry {
-                kind: EntryKind::Uhi,
-                tree,
-                bootargs: judge(&bootargs, params, line),
+        let (mut kind, mut tree) = (EntryKind::Argv, Region::EMPTY);
+        let passed = if a0 == UHI {
+            bootloader_tree(a1, memory).map(|(at, bootargs)| {
+                (kind, tree) = (EntryKind::Uhi, at);
+                Passed { memory, whole: bootargs, pointers: &[], ends: bootargs.len() <= LIMIT }
             })
         } else {
-            Argv::<BIG, M>::find(a0, a1, memory).map(|argv| Entry {
-                kind: EntryKind::Argv,
-                tree: Region::EMPTY,
-                bootargs: judge(&argv, params, line),
-            })
+            Passed::argv(a0, a1, memory)
         };
-        if entry.is_none() {
+        let Some(passed) = passed else {
             trace!("a0 {=u32:#010x} and a1 {=u32:#010x} lead to no strings and no device tree", a0, a1);
-        }
-        entry.unwrap_or(Entry::NONE)
+            return Entry::NONE;
+        };
+        Entry { kind, tree, bootargs: judge::<Passed<BIG, M>>(&passed, params, line) }
     }
 
     fn leave<M: Memory>(
@@ -110,25 +107,27 @@ fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(Region, &[u8]
     Some((Region::new(at, tree.size())?, tree.bootargs()))
 }
 
-/// argv[1..], joined as the kernel joins them (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.
+/// A device tree's bootargs, or argv[1..], joined as the kernel joins them (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.
 ///
 /// argv[0] counts only when it holds a `=`: U-Boot passes nothing useful there, but ralink's and lantiq's bootloaders
 /// do, and their kernels read it (arch/mips/ralink/prom.c: prom_init_cmdline).
-struct Argv<'m, const BIG: bool, M> {
+struct Passed<'m, const BIG: bool, M> {
     memory: &'m M,
+    /// The tree's, when there are no pointers.
+    whole: &'m [u8],
     /// argc pointers.
     pointers: &'m [u8],
     ends: bool,
 }
 
-impl<'m, const BIG: bool, M: Memory> Argv<'m, BIG, M> {
+impl<'m, const BIG: bool, M: Memory> Passed<'m, BIG, M> {
     /// `None` when argc or a pointer makes no sense.
-    fn find(argc: u32, argv: u32, memory: &'m M) -> Option<Self> {
+    fn argv(argc: u32, argv: u32, memory: &'m M) -> Option<Self> {
         if argc == 0 || argc > MAX_ARGC || argv & 3 != 0 {
             return None;
         }
         let pointers = memory.from(physical(argv)?)?.get(..(argc as usize).wrapping_mul(4))?;
-        let mut argv = Argv { memory, pointers, ends: true };
+        let mut argv = Passed { memory, whole: &[], pointers, ends: true };
         let (mut left, mut size) = (pointers, 0usize);
         while let Some(pointer) = next::<BIG>(&mut left) {
             if pointer != 0 {
@@ -144,8 +143,11 @@ impl<'m, const BIG: bool, M: Memory> Argv<'m, BIG, M> {
     }
 }
 
-impl<const BIG: bool, M: Memory> Pieces for Argv<'_, BIG, M> {
+impl<const BIG: bool, M: Memory> Pieces for Passed<'_, BIG, M> {
     fn piece(&self, mut number: usize) -> Option<&[u8]> {
+        if self.pointers.is_empty() {
+            return (number == 0).then_some(self.whole);
+        }
         let mut left = self.pointers;
         while let Some(pointer) = next::<BIG>(&mut left) {
             if pointer == 0 {

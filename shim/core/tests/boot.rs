@@ -601,7 +601,9 @@ fn the_room_for_copies_overlaps_nothing_and_leaves_the_bootloaders_tree_alone() 
     };
     assert_eq!(said(0x3f_0000 - 8), "E16 kernel not ram");
     assert_eq!(said(KERNEL_AT + 0x80), "E17 kernel overlaps");
-    assert_eq!(said(ROOTFS_AT + 0xff0), "E17 kernel overlaps rootfs");
+    assert_eq!(said(ROOTFS_AT), "E17 kernel overlaps rootfs");
+    // The kernel's copy is not needed any more when the root filesystem's last zeros are written; the tree's is.
+    assert_eq!(said(ROOTFS_AT + 0xfd0), "E17 rootfs overlaps dtb");
     // A tree of the bootloader's in the middle of it: it boots, and reads flash twice.
     let tree = dtb(b"from the bootloader");
     let mut image = packed(0x1_0000);
@@ -647,4 +649,66 @@ fn a_kernel_is_never_delivered_over_the_bootloaders_tree() {
 fn the_command_line_limit_is_the_kernels() {
     assert_eq!(Mips::<true>::COMMAND_LINE_SIZE, 4096);
     assert_eq!(Region::EMPTY.size(), 0);
+}
+
+#[test]
+fn ram_smaller_than_stated_is_found_with_its_size_before_anything_moves() {
+    let image = image(&dtb(b"x"), |_| {});
+    let settings = settings(CookieRule::Off, b"", b"");
+    for (real, size) in
+        [(0x20_0000, Some(0x20_0000)), (0x10_0000, Some(0x10_0000)), (0x40_0000, None), (0x80_0000, None)]
+    {
+        let (mut memory, registers) = machine(&image, None);
+        memory.real = Some(real);
+        let before = memory.ram.clone();
+        let boot = boot_with(memory, &settings, registers);
+        let error = boot.result.as_ref().err().map(|error| (error.code(), error.value));
+        assert_eq!(error, size.map(|size| (Code::RamSize, size)), "0x{real:x}");
+        if let Err(error) = &boot.result {
+            assert_eq!(error.to_string(), format!("E18 ram smaller 0x{real:08x}"));
+            assert!(boot.memory.ram == before, "0x{real:x}: something moved");
+        }
+    }
+}
+
+#[test]
+fn the_words_that_are_looked_at_are_nobodys() {
+    let image = image(b"", |_| {});
+    for run in [0x3f_0000, 0x2_0000, 0x1_0000, 0x21_0000, 0x31_0000] {
+        for tree_at in [0x6_0000, 0x26_0000, 0x20_8000] {
+            let (mut memory, _) = machine(&image, None);
+            (memory.run, memory.real) = (region(run, 0x8000), Some(0x10_0000));
+            let tree = dtb(b"its own");
+            memory.put(tree_at, &tree);
+            let settings = settings(CookieRule::Off, b"", b"");
+            let boot = boot_with(memory, &settings, [0xffff_fffe, 0x8000_0000 | tree_at as u32, 0, 0]);
+            assert_eq!(boot.code(), Code::RamSize);
+            assert!(boot.memory.probed.len() >= 2, "nothing was looked at");
+            for at in &boot.memory.probed {
+                let word = region(*at, 4);
+                assert!(!word.overlaps(&region(tree_at, tree.len())), "0x{at:x} is the bootloader's tree");
+                assert!(!word.overlaps(&region(IMAGE, image.len())), "0x{at:x} is the image");
+                assert!(*at >= 0x1000, "0x{at:x} is the bootloader's vectors");
+                // Nor where the loader would be in RAM of 1 MiB.
+                let distance = at.wrapping_sub(run) & 0xf_ffff;
+                assert!(distance >= 0x8000, "0x{at:x} may be the loader's");
+            }
+        }
+    }
+}
+
+#[test]
+fn ram_of_any_stated_size_is_looked_at_inside_of_itself() {
+    let image = image(&dtb(b"x"), |_| {});
+    for size in [0x40_0000, 0x3f_8000, 0x30_0000, 0x21_1000, 0x20_0000, 0x1f_0000] {
+        let mut settings = settings(CookieRule::Off, b"", b"");
+        settings.ram = region(0, size);
+        let (mut memory, registers) = machine(&image, None);
+        memory.real = Some(0x10_0000);
+        memory.run = region(0x1e_0000, 0x8000);
+        let boot = boot_with(memory, &settings, registers);
+        assert!(boot.memory.probed.iter().all(|at| *at < size), "0x{size:x}: {:x?}", boot.memory.probed);
+        let found = boot.result.err().map(|error| (error.code(), error.value));
+        assert_eq!(found, Some((Code::RamSize, 0x10_0000)), "0x{size:x}");
+    }
 }

@@ -21,6 +21,10 @@ pub struct Machinery {
     pub run: Region,
     /// Flash that was copied reads differently from then on.
     pub fades: bool,
+    /// Bytes of RAM that there really are, when they are fewer: the rest is the same once more.
+    pub real: Option<usize>,
+    /// Words that were looked at, past the caches.
+    pub probed: Vec<usize>,
 }
 
 impl Machinery {
@@ -31,6 +35,8 @@ impl Machinery {
             flash: vec![],
             run: region(0x3f_0000, 0x8000),
             fades: false,
+            real: None,
+            probed: vec![],
         }
     }
 
@@ -84,6 +90,12 @@ impl Memory for Machinery {
             self.flash[from.start() - self.flash_at..][..from.size()].fill(0xee);
         }
         Some(())
+    }
+
+    fn is_one_word(&mut self, one: usize, other: usize) -> bool {
+        assert!(one != other && self.writable(region(one, 4)) && self.writable(region(other, 4)), "{one:x} {other:x}");
+        self.probed.extend([one, other]);
+        self.real.is_some_and(|real| one.abs_diff(other).is_multiple_of(real))
     }
 }
 
