@@ -47,7 +47,7 @@ impl Slots {
         put(&mut flash, &b);
         let opened = open(&a.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
-        let sources = Kind::ALL.map(|kind| (kind, manifest.payload(kind as usize).source));
+        let sources = Kind::ALL.map(|kind| (kind, manifest.payload(kind).source));
         let near = |source: Region| Region::new(source.start() - window.start(), source.size()).unwrap();
         let there = sources.into_iter().filter(|(_, source)| !source.is_empty());
         let parts = there.map(|(kind, source)| (kind, near(source))).collect();
