@@ -160,3 +160,10 @@ pub fn monitor(bytes: &[u8]) {
     same.extend(pieces.end());
     assert_eq!(out, same, "a console in pieces is the same console");
 }
+
+/// Patches of a kernel's source: what they would change.
+pub fn patch(bytes: &[u8]) {
+    with_file("fuzz.patch", bytes, |path| {
+        let _ = kernel_build::patches::changed_files(path);
+    });
+}
