@@ -2,8 +2,6 @@
 
 mod memory;
 
-use std::borrow::Cow;
-
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
@@ -104,6 +102,9 @@ const ENV_LIMIT: usize = 32;
 /// For argc, argv and strings, or a device tree, at the top of RAM, where U-Boot keeps them.
 const BOOTLOADER_GRAIN: usize = 0x1_0000;
 
+/// Bytes of RAM, and of flash, that every image may use; larger ones may use more.
+const MOST_MEMORY: usize = 0x800_0000;
+
 /// Runs it.
 ///
 /// # Errors
@@ -135,18 +136,19 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
         Err(error) => return Ok(Outcome { result: Err(error), failed: Vec::new(), warnings: Vec::new() }),
     };
     let window = params.flash();
-    let mut content = Cow::Borrowed(flash.unwrap_or_default());
-    // Of an image for flash, all but its front lie there.
-    let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
-    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
-        let (content, at) = (content.to_mut(), at - window.start());
-        content.resize(window.size(), 0xff);
-        content[at..][..bytes.len()].copy_from_slice(bytes);
-    }
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
     // On MIPS the shim moves to its run address, on arm64 it runs where it is.
     let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
-    let mut board = Board::new(params.ram(), window, run, content);
+    let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+    let flash = flash.unwrap_or_default();
+    let content = &flash[..flash.len().min(window.size())];
+    let mut board = Board::new(params.ram(), window, run, content, MOST_MEMORY.max(4 * pieces));
+    let damaged = || Failure::new("the flash of its board cannot hold the image").next("pack it for the board again");
+    // Of an image for flash, all but its front lie there.
+    let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
+    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
+        board.flash(*at, bytes).ok_or_else(damaged)?;
+    }
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
         board.put(at, bytes).ok_or_else(|| {
@@ -168,6 +170,12 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let mut failed = Vec::new();
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
     let board = board.memory;
+    if let Some(most) = board.exceeded() {
+        return Err(Failure::new(format!(
+            "its payloads take more than 0x{most:x} bytes of RAM, which is simulated for no image of this size"
+        ))
+        .next("pack it again, and see what `stoop inspect` says about its payloads"));
+    }
     let result = match booting {
         Ok((handoff, report)) => {
             Ok(booted::<A>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)

@@ -9,12 +9,12 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::params::Params;
 
-use super::explain::put;
 use super::pack::amount;
 use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::shim_image::Variant;
 use crate::simulate::shown;
+use crate::ui::put;
 use crate::{Failure, Result, board, device_tree, modules};
 
 /// What the user typed.

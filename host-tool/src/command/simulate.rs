@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use stoop_core::manifest::{HandoffKind, Machine};
 
-use super::explain::put;
 use super::files;
 use crate::input::{dtb, read_file};
 use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
+use crate::ui::{self, put};
 use crate::{Failure, Result, shim_image};
 
 /// What the user typed.
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     let outcome =
         simulate::run(&file, &Input { entry, load }).map_err(|failure| failure.within(args.image.display()))?;
     for warning in &outcome.warnings {
-        eprintln!("stoop: warning: {warning}");
+        ui::tell(format_args!("warning: {warning}"));
     }
     put(&if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) })?;
     match &outcome.result {

@@ -50,7 +50,7 @@ pub enum Code {
     Unreadable = 11,
     /// A payload's CRC-32 does not match. Value: the computed one.
     Crc = 12,
-    /// The payload's codec is not in this shim. Value: the codec.
+    /// The payload's codec is not built into this shim. Value: the codec.
     Codec = 13,
     /// The compressed stream is damaged. Value: bytes produced.
     Decode = 14,

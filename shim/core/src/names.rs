@@ -62,6 +62,13 @@ macro_rules! worded {
             }
         }
 
+        /// For the host; the shim itself has no `core::fmt`.
+        impl core::fmt::Display for $kind {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(self.text())
+            }
+        }
+
         #[cfg(feature = "trace")]
         impl defmt::Format for $kind {
             fn format(&self, f: defmt::Formatter<'_>) {
