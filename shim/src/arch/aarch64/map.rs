@@ -8,7 +8,7 @@ const GIGABYTES: usize = 16;
 const GIGABYTE: usize = 30;
 const TWO_MEGABYTES: usize = 21;
 /// The first address that is not mapped.
-pub const END: usize = GIGABYTES << GIGABYTE;
+const END: usize = GIGABYTES << GIGABYTE;
 
 /// Bits 1:0 of a descriptor.
 const BLOCK: u64 = 1;
@@ -20,12 +20,18 @@ const DEVICE: u64 = BLOCK | 1 << 10 | 3 << 53;
 
 #[repr(C, align(4096))]
 struct Tables {
-    /// The GiB in which RAM begins, the one in which it ends, and those in which the bootloader's tree does.
-    edges: [[u64; 512]; 4],
+    /// The GiB in which RAM begins, the one in which it ends, and that of the bootloader's tree.
+    edges: [[u64; 512]; 3],
     first: [u64; GIGABYTES],
 }
 
-static mut TABLES: Tables = Tables { edges: [[0; 512]; 4], first: [0; GIGABYTES] };
+static mut TABLES: Tables = Tables { edges: [[0; 512]; 3], first: [0; GIGABYTES] };
+
+/// Whether a device tree outside of RAM can be mapped: it lies in one GiB, for which there is a table.
+pub fn reaches(tree: &Region) -> bool {
+    let last = tree.start().wrapping_add(tree.size()).wrapping_sub(1);
+    last < END && tree.start() >> GIGABYTE == last >> GIGABYTE
+}
 
 /// A page that means nothing before [`fill`].
 pub fn page() -> *mut u64 {

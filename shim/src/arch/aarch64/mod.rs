@@ -105,14 +105,14 @@ pub fn map(ram: Region, run: Region, registers: &[usize; 4]) -> Region {
 /// The device tree that begins there, if that is behind `ram`, and where the map reaches. Its size is bounded, and its first words are
 /// read so that an address without memory is no fault; to the word aligned to 8 bytes that the protocol asks for.
 fn behind(ram: Region, at: usize) -> Region {
-    if at < ram.end() || at & 7 != 0 || at >= map::END {
+    if at < ram.end() || at & 7 != 0 || !map::reaches(&Region::new(at, 8).unwrap_or(Region::EMPTY)) {
         return Region::EMPTY;
     }
     // SAFETY: the MMU and the caches are off, the page is nobody's yet, and the vectors are what they were when it returns.
     let words = unsafe { peek(at, map::page()) };
     // Little-endian as it was read: the first word is the lower half.
     let size = fdt::stated_size((words as u32).swap_bytes(), ((words >> 32) as u32).swap_bytes());
-    size.and_then(|size| Region::new(at, size)).filter(|tree| tree.end() <= map::END).unwrap_or(Region::EMPTY)
+    size.and_then(|size| Region::new(at, size)).filter(map::reaches).unwrap_or(Region::EMPTY)
 }
 
 /// Cleans the caches, turns them off and calls the kernel.
