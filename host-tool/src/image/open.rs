@@ -237,7 +237,7 @@ impl Opened<'_> {
         checks.push(Check { of: "manifest".into(), wrong: found.as_ref().err().map(ToString::to_string) });
         let Ok(found) = found else { return checks };
         for kind in Kind::ALL {
-            let payload = found.payload(kind as usize);
+            let payload = found.payload(kind);
             if payload.source.is_empty() {
                 continue;
             }
