@@ -34,7 +34,10 @@ pub fn file_name(path: &Path) -> String {
 pub fn served_name(path: &Path) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name: String = file_name(path).chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    if name.starts_with('-') { format!("_{}", &name[1..]) } else { name }
+    match name.strip_prefix('-') {
+        Some(rest) => format!("_{rest}"),
+        None => name,
+    }
 }
 
 #[cfg(test)]
