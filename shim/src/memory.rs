@@ -124,17 +124,13 @@ impl Memory for BoardMemory {
         unsafe {
             let saved = [one.read_volatile(), other.read_volatile()];
             let mut same = true;
-            for pattern in [0x5aa5_c33cu32, 0xa55a_3cc3] {
-                one.write_volatile(pattern);
+            // Both patterns, so that neither is there by chance; then what was saved.
+            for [first, second] in [[0x5aa5_c33c, 0xa55a_3cc3], [0xa55a_3cc3, 0x5aa5_c33c], saved] {
+                one.write_volatile(first);
                 arch::settle(one);
-                other.write_volatile(!pattern);
+                other.write_volatile(second);
                 arch::settle(other);
-                // The last word on the bus was the other one.
-                same &= one.read_volatile() == !pattern;
-            }
-            for (word, saved) in [one, other].into_iter().zip(saved) {
-                word.write_volatile(saved);
-                arch::settle(word);
+                same &= one.read_volatile() == second;
             }
             same
         }

@@ -12,7 +12,6 @@ use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload, SIZE};
 use crate::memory::Memory;
 use crate::params::{Params, SlotAt};
 use crate::ram;
-use crate::region::align_up;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -136,12 +135,10 @@ impl<M: Memory> Board<'_, M> {
         let mut manifest = Manifest::BLANK;
         manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &buffers.crc)?;
         let stored = Stored::of(&manifest, params.flash(), entry.tree);
-        let [kernel, initrd, rootfs, env, dtb, additions] = Kind::ALL.map(|kind| stored.payload(kind).source);
         // The image's first bytes are the shim's own, which a bootloader may want to start again.
-        let image = Region::stated(loader.image, PAGE);
-        let used = [kernel, initrd, rootfs, env, dtb, additions, image, Region::stated(at, SIZE), entry.tree];
-        ram::check(memory, params.ram(), loader.run, &used)?;
-        stored.overlaps(&manifest)?;
+        let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
+        ram::check(memory, params.ram(), loader.run, [&stored.used, &others])?;
+        stored.overlaps()?;
         stored.check(memory, &buffers.crc)?;
         stored.deliver(memory, &mut buffers.tables)?;
         let base = stored.at(Kind::Dtb);
@@ -170,89 +167,82 @@ impl<M: Memory> Board<'_, M> {
 ///
 /// Flash is slow and may change, so that its bytes cross the bus once: what is stored as it is goes straight to its place, and
 /// what has to be decoded or merged into the room for copies. What was checked is what is used.
-struct Stored {
-    payloads: [Payload; PAYLOADS],
-    copies: [Region; PAYLOADS],
+struct Stored<'m> {
+    manifest: &'m Manifest,
+    used: [Region; PAYLOADS],
 }
 
-impl Stored {
+impl<'m> Stored<'m> {
     /// `tree` is the bootloader's device tree: the base of the final one when none is packed.
-    fn of(manifest: &Manifest, flash: Region, tree: Region) -> Self {
-        let payloads = Kind::ALL.map(|kind| manifest.payload(kind));
+    fn of(manifest: &'m Manifest, flash: Region, tree: Region) -> Self {
+        let mut stored = Stored { manifest, used: [Region::EMPTY; PAYLOADS] };
         // Whether the bootloader's tree is in the way is seen only here: then flash is read twice.
         let mut room = if tree.overlaps(&manifest.copies()) { Region::EMPTY } else { manifest.copies() };
-        let copies = Kind::ALL.map(|kind| {
-            let Payload { source, codec, destination, place, .. } = payloads[kind as usize];
-            if source.is_empty() && kind == Kind::Dtb {
-                return tree;
-            }
-            let stays = kind == Kind::Rootfs && place.is_empty();
-            if source.is_empty() || !flash.contains(&source) || stays {
-                return source;
-            }
-            // The additions may lie where the kernel is decoded to, and then come after it.
-            if codec == Codec::Store && source.size() == destination.size() && kind != Kind::Additions {
-                return destination;
-            }
-            let copy = Region::stated(room.start(), source.size());
-            let next = align_up(source.size(), COPY_ALIGN).and_then(|size| room.start().checked_add(size));
-            match next.and_then(|next| Region::between(next, room.end())) {
-                Some(rest) if !room.is_empty() => {
-                    room = rest;
-                    copy
+        for (kind, used) in Kind::ALL.into_iter().zip(&mut stored.used) {
+            let payload = manifest.payload(kind);
+            *used = payload.source;
+            if payload.source.is_empty() {
+                if kind == Kind::Dtb {
+                    *used = tree;
                 }
-                _ => source,
+                continue;
             }
-        });
-        Stored { payloads, copies }
+            let stays = kind == Kind::Rootfs && payload.place.is_empty();
+            if stays || !flash.contains(&payload.source) {
+                continue;
+            }
+            let size = payload.source.size();
+            // The additions may lie where the kernel is decoded to, and then come after it.
+            if payload.codec == Codec::Store && size == payload.destination.size() && kind != Kind::Additions {
+                *used = payload.destination;
+                continue;
+            }
+            let whole = size.wrapping_add(COPY_ALIGN - 1) & !(COPY_ALIGN - 1);
+            if let Some(left) = room.size().checked_sub(whole) {
+                *used = Region::stated(room.start(), size);
+                room = Region::stated(room.start().wrapping_add(whole), left);
+            }
+        }
+        stored
     }
 
     /// Where the payload is read, once it is checked.
     fn at(&self, kind: Kind) -> Region {
-        self.copies[kind as usize]
+        self.used.get(kind as usize).copied().unwrap_or(Region::EMPTY)
     }
 
-    fn payload(&self, kind: Kind) -> &Payload {
-        &self.payloads[kind as usize]
+    fn payload(&self, kind: Kind) -> Payload {
+        self.manifest.payload(kind)
     }
 
     /// Nothing is written over another payload's place, nor over bytes that are still to be read, nor over the bootloader's
     /// device tree when that is the base.
     ///
-    /// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
-    /// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
-    fn overlaps(&self, manifest: &Manifest) -> Result<()> {
-        let overlap = |part: Kind, other: Kind, at: Region| {
-            Err(Error::between(Code::Overlap, part.subject(), other.subject(), at.start()))
-        };
+    /// Pack has proven it for the place it chose; the bootloader may have put the image, or its tree, elsewhere. What cannot move
+    /// with them is proven by pack alone: the rooms for the final tree and for copies, and the loader's own memory, which
+    /// nobody writes to.
+    fn overlaps(&self) -> Result<()> {
+        let room = tree_room(self.manifest);
+        let mut found = self.at(Kind::Dtb).overlaps(&room).then_some((Kind::Dtb, Kind::Dtb, room));
         for kind in Kind::ALL {
-            let (payload, copy) = (self.payload(kind), self.at(kind));
-            let place = payload.place;
+            let payload = self.payload(kind);
             for later in Kind::ALL.into_iter().skip(kind as usize) {
-                let other = self.payload(later);
                 let same = later == kind;
                 // A payload may move over its own source, but not be decoded there.
                 let moves = same && payload.codec == Codec::Store;
                 // An appended tree and the additions behind it are inside the kernel.
                 let inside = same || later == Kind::Additions;
-                if !inside && place.overlaps(&other.place) || !moves && place.overlaps(&self.at(later)) {
-                    return overlap(kind, later, place);
-                }
-            }
-            // Copies are made one after the other, and before anything else moves.
-            let is_copied = !payload.source.is_empty() && copy != payload.source;
-            for other in Kind::ALL.into_iter().filter(|other| is_copied && *other != kind) {
-                let later = other as usize > kind as usize && copy.overlaps(&self.payload(other).source);
-                if later || copy.overlaps(&self.at(other)) {
-                    return overlap(kind, other, copy);
+                if !inside && payload.place.overlaps(&self.payload(later).place)
+                    || !moves && payload.place.overlaps(&self.at(later))
+                {
+                    found = found.or(Some((kind, later, payload.place)));
                 }
             }
         }
-        let room = tree_room(manifest);
-        if self.at(Kind::Dtb).overlaps(&room) {
-            return overlap(Kind::Dtb, Kind::Dtb, room);
+        match found {
+            None => Ok(()),
+            Some((kind, later, at)) => Err(Error::between(Code::Overlap, kind.subject(), later.subject(), at.start())),
         }
-        Ok(())
     }
 
     /// Every stored byte is there, has been copied if it is to be, and has the CRC-32 of the manifest, and there is a kernel.
@@ -286,7 +276,7 @@ impl Stored {
     /// Puts every payload in its place.
     fn deliver<M: Memory>(&self, memory: &mut M, tables: &mut Tables) -> Result<()> {
         for kind in Kind::ALL {
-            let payload = Payload { source: self.at(kind), ..*self.payload(kind) };
+            let payload = Payload { source: self.at(kind), ..self.payload(kind) };
             if !payload.place.is_empty() {
                 deliver(kind.subject(), &payload, memory, tables)?;
             }

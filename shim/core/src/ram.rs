@@ -16,10 +16,12 @@ const AROUND: usize = 0x100;
 ///
 /// # Errors
 /// [`Code::RamSize`] (value: how large it really is).
-pub fn check<M: Memory>(memory: &mut M, ram: Region, loader: Region, used: &[Region]) -> Result<()> {
+pub fn check<M: Memory>(memory: &mut M, ram: Region, loader: Region, used: [&[Region]; 2]) -> Result<()> {
     let half = ram.size().checked_next_power_of_two().unwrap_or(0) >> 1;
     let around = |at: usize| Region::stated(at, AROUND);
-    let is_free = |at: usize| ram.contains(&around(at)) && !used.iter().any(|used| used.overlaps(&around(at)));
+    let is_free = |at: usize| {
+        ram.contains(&around(at)) && !used.iter().flat_map(|used| used.iter()).any(|used| used.overlaps(&around(at)))
+    };
     // Modulo the least RAM, bytes of the loader are nowhere near.
     let is_apart = |at: usize| {
         let distance = at.wrapping_sub(loader.start()) & (LEAST - 1);
