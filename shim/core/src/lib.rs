@@ -32,7 +32,6 @@ pub mod names;
 pub mod params;
 pub mod prepare;
 pub mod region;
-pub mod squeeze;
 #[cfg(feature = "words")]
 pub mod words;
 
