@@ -34,7 +34,6 @@ pub mod mips;
 pub mod params;
 mod ram;
 pub mod region;
-pub mod squeeze;
 #[cfg(feature = "words")]
 pub mod words;
 
