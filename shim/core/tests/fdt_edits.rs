@@ -193,7 +193,7 @@ fn names_with_numbers_have_no_leading_zeros() {
         (0x8765_4321, 234, "phram@87654321", "mtd234"),
         (0xffff_f000, 255, "phram@fffff000", "mtd255"),
     ] {
-        let edits = Edits { phram: Some((region(start, 0x1000), alias)), ..Edits::default() };
+        let edits = Edits { phram: Some((region(start, 0x800), alias)), ..Edits::default() };
         let (blob, _) = written(fixture("minimal"), &edits).expect("it is written");
         let nodes: BTreeMap<_, _> = model(&blob).into_iter().collect();
         let path = format!("/reserved-memory/{node}");
