@@ -78,12 +78,6 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if header.is_big_endian() {
         return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
     }
-    if let Some(pages) = header.foreign_pages() {
-        return Err(Failure::new(format!(
-            "the arm64 kernel has pages of {pages}: the root filesystem in RAM would begin within one, and small cores lack them"
-        ))
-        .next("build the kernel with CONFIG_ARM64_4K_PAGES=y"));
-    }
     if flags & ANYWHERE == 0 || image_size == 0 {
         return refused("must lie at the start of RAM, as before Linux 4.6", "give a newer kernel");
     }
@@ -124,8 +118,12 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
         appended_dtb: None,
         symbols: BTreeMap::new(),
         config,
+        platform: None,
         version: version(&image),
-        notes: Vec::new(),
+        foreign_pages: header.foreign_pages(),
+        notes: header.foreign_pages().map(|pages| {
+            format!("the arm64 kernel has pages of {pages}: make sure that the board's cores have them; build it with CONFIG_ARM64_4K_PAGES=y if not")
+        }).into_iter().collect(),
         image,
     })
 }

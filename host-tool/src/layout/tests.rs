@@ -16,6 +16,7 @@ fn small() -> Need {
         staging: None,
         download: Some(0xa0_0000),
         reserved: Vec::new(),
+        dynamic: Vec::new(),
         kernel: KernelNeed { place: region(0x6_0000, 0x40_0000), decompressed: None, relocation: None },
         run: 0x8000,
         tree: 0x4000,
