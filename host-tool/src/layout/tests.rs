@@ -103,6 +103,7 @@ prop_compose! {
             bootloader,
             staging: staging.map(|(start, size)| region(start * GRAIN, size * GRAIN)),
             download: download.map(|at| at * GRAIN),
+            dynamic: Vec::new(),
             reserved: reserved.into_iter().map(|(start, size)| region(start * 0x1000, size * 0x1000)).collect(),
             kernel, run: 0x8000, tree, argv, head, initrd, rootfs, shape,
         }
