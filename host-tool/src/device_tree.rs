@@ -257,7 +257,7 @@ pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
 }
 
-/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense or `found` gives that.
+/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense, nests too deep, or `found` gives that.
 pub(crate) fn walk<'a>(
     blob: &'a [u8],
     structure: usize,
@@ -277,6 +277,10 @@ pub(crate) fn walk<'a>(
                     path.push(name);
                 }
                 depth += 1;
+                // Names are printed, and no tree has such ones.
+                if depth > tree::DEEPEST || name.contains(char::is_control) {
+                    return None;
+                }
             }
             END_NODE => {
                 depth = depth.checked_sub(1)?;

@@ -308,6 +308,10 @@ impl<'a> Reader<'a> {
         let length = rest.iter().position(|byte| *byte == 0).ok_or_else(|| self.broken("a name without end"))?;
         let name = std::str::from_utf8(self.bytes(length + 1)?).map_err(|_| self.broken("a name that is no text"))?;
         let name = name.trim_end_matches('\0');
+        // Names are printed, and no tree has such ones.
+        if name.contains(char::is_control) {
+            return Err(self.broken("a name with control characters"));
+        }
         Ok(match name.rsplit_once('/') {
             _ if is_root => "",
             Some((_, last)) if self.version < 16 => last,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::read_file;
 use crate::kconfig::Kconfig;
 
 /// The configurations near the kernel in this file that may be its own, the likeliest first; of another version they are not.
@@ -16,7 +17,12 @@ pub(super) fn configurations(kernel: &Path, version: Option<&str>) -> Vec<Kconfi
     let versions = [version_of(kernel), version];
     let files = candidates(kernel, versions.into_iter().flatten());
     let files = files.into_iter().filter(|file| file.is_file() && file != kernel);
-    files.filter_map(|file| Kconfig::read(&file).ok()).filter(own).collect()
+    // A kernel beside this one is another form of it if their versions are the same.
+    let same = |file: &PathBuf| {
+        file.file_name().is_none_or(|name| name != "vmlinux")
+            || read_file(file).is_ok_and(|bytes| super::kernel::version(&bytes).as_deref() == version)
+    };
+    files.filter(same).filter_map(|file| Kconfig::read(&file).ok()).filter(own).collect()
 }
 
 /// `6.1.0-50` of `vmlinuz-6.1.0-50`.

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::codec::Codec;
-use super::{cpio, looks_like, read_file, xz};
+use super::{cpio, looks_like, most_decoded, read_file, xz};
 use crate::{Failure, Result};
 
 /// An initial ramdisk.
@@ -31,8 +31,6 @@ pub struct Needs {
     pub image: Option<&'static str>,
 }
 
-/// More decoded bytes than this are no ramdisk for a router.
-const LARGEST: u64 = 512 << 20;
 /// As many decoded bytes tell what is inside: the magic of Btrfs is the farthest.
 const HEAD: u64 = 0x1_1000;
 
@@ -160,16 +158,17 @@ fn head(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>> {
     };
     if codec == Codec::Lz4 {
         // Legacy blocks are decoded one by one.
-        let mut whole = codec.decode(bytes, LARGEST)?;
+        let mut whole = codec.decode(bytes, most_decoded(bytes.len()))?;
         whole.truncate(HEAD as usize);
         return Ok(whole);
     }
+    let most = most_decoded(bytes.len());
     let mut stream = codec.reader(bytes)?;
     let mut head = Vec::new();
     stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| damaged(&error))?;
-    let rest = std::io::copy(&mut stream.take(LARGEST), &mut std::io::sink()).map_err(|error| damaged(&error))?;
-    if rest >= LARGEST {
-        return Err(Failure::new(format!("the {} data decode to more than 0x{LARGEST:x} bytes", codec.name()))
+    let rest = std::io::copy(&mut stream.take(most), &mut std::io::sink()).map_err(|error| damaged(&error))?;
+    if rest >= most {
+        return Err(Failure::new(format!("the {} data decode to more than 0x{most:x} bytes", codec.name()))
             .next("check that this is the file you meant"));
     }
     Ok(head)

@@ -228,7 +228,7 @@ fn squashfs_is_held_against_pages_filters_and_the_fragment_cache() {
 fn a_set_of_another_architecture_does_not_hold() {
     assert_eq!(level(&kernel(""), "arm64", false), Level::No);
     let arm64 = Kernel { arch: Arch::Arm64, ..kernel("CONFIG_ARM64=y\n") };
-    for name in ["uhi", "argv", "appended", "phram-cmdline"] {
+    for name in ["uhi", "argv", "appended"] {
         assert_eq!(level(&arm64, name, false), Level::No, "{name}");
         let without = Kernel { config: None, ..arm64.clone() };
         assert_eq!(level(&without, name, false), Level::No, "{name}");

@@ -174,7 +174,8 @@ fn a_malta_kernel_without_its_configuration_is_not_packed_for_uhi() {
     let mut elf = Kernel::new(false).elf();
     let at = elf.windows(8).position(|window| window == b"IKCFG_ST").unwrap();
     elf[at..at + 24].copy_from_slice(b"\0MIPS Malta\0\0\0\0\0\0\0\0\0\0\0\0\0");
-    let request = stoop::plan::Request { kernel: bench.put("vmlinuz", &elf), initrd: None, ..bench.full() };
+    let kernel = Bench::new();
+    let request = stoop::plan::Request { kernel: kernel.put("vmlinuz", &elf), initrd: None, ..bench.full() };
     let (plan, _) = packed(&request);
     assert_eq!(plan.handoff.value.name(), "argv");
     assert!(plan.handoff_reason.contains("MIPS Malta"), "{}", plan.handoff_reason);
@@ -224,7 +225,7 @@ fn check_asks_only_for_what_the_kernels_architecture_has() {
 fn check_of_an_image_for_another_machine_says_no_and_names_the_hashes() {
     let bench = Bench::new();
     bench.put("i386", &{
-        let mut image = uimage(0x2705_1956, 2, 0x10_0000, 0x10_0000, &[0; 100]);
+        let mut image = uimage(0x2705_1956, 2, 0x8010_0000, 0x8010_0000, &[0; 100]);
         image[29] = 3;
         image[4..8].fill(0);
         let sum = Crc32::new().of(&image[..64]);
