@@ -5,39 +5,43 @@ use std::path::{Path, PathBuf};
 use super::read_file;
 use crate::kconfig::Kconfig;
 
-/// The configurations near the kernel in this file that may be its own, the likeliest first; of another version they are not.
+/// The configurations near the kernel in this file that may be its own, the likeliest first.
 pub(super) fn configurations(kernel: &Path, version: Option<&str>) -> Vec<Kconfig> {
-    let own = |config: &Kconfig| match (config.version(), version) {
-        // The configuration has the version without the local part.
-        (Some(configured), Some(version)) => {
-            version.strip_prefix(configured).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    let here = kernel.parent().unwrap_or(Path::new(""));
+    let names = [version_of(kernel), version].into_iter().flatten();
+    // A distribution's release is not the version that its configuration was made by: the name decides.
+    let named = names.map(|version| here.join(format!("config-{version}"))).collect::<Vec<_>>();
+    let mut found: Vec<Kconfig> = named.iter().filter_map(|file| read(file, kernel)).collect();
+    for folder in [Some(here.to_owned()), build_tree(here)].into_iter().flatten() {
+        let own = [".config", "config.gz"].iter().filter_map(|name| read(&folder.join(name), kernel));
+        found.extend(own.filter(|config| is_of(config, version)));
+        // A kernel beside this one is another form of it if their versions are the same.
+        let vmlinux = folder.join("vmlinux");
+        let same = |bytes: Vec<u8>| version.is_some() && super::kernel::version(&bytes).as_deref() == version;
+        if vmlinux != kernel && read_file(&vmlinux).is_ok_and(same) {
+            found.extend(read(&vmlinux, kernel));
         }
+    }
+    found
+}
+
+fn read(file: &Path, kernel: &Path) -> Option<Kconfig> {
+    if file.is_file() && file != kernel { Kconfig::read(file).ok() } else { None }
+}
+
+/// The version that made the configuration may be the kernel's: the first two numbers are the same.
+fn is_of(config: &Kconfig, version: Option<&str>) -> bool {
+    let numbers =
+        |version: &str| version.split(|c: char| !c.is_ascii_digit()).take(2).map(str::to_owned).collect::<Vec<_>>();
+    match (config.version(), version) {
+        (Some(configured), Some(version)) => numbers(configured) == numbers(version),
         _ => true,
-    };
-    let versions = [version_of(kernel), version];
-    let files = candidates(kernel, versions.into_iter().flatten());
-    let files = files.into_iter().filter(|file| file.is_file() && file != kernel);
-    // A kernel beside this one is another form of it if their versions are the same.
-    let same = |file: &PathBuf| {
-        file.file_name().is_none_or(|name| name != "vmlinux")
-            || read_file(file).is_ok_and(|bytes| super::kernel::version(&bytes).as_deref() == version)
-    };
-    files.filter(same).filter_map(|file| Kconfig::read(&file).ok()).filter(own).collect()
+    }
 }
 
 /// `6.1.0-50` of `vmlinuz-6.1.0-50`.
 fn version_of(kernel: &Path) -> Option<&str> {
     kernel.file_name()?.to_str()?.split_once('-').map(|(_, version)| version)
-}
-
-fn candidates<'a>(kernel: &Path, versions: impl Iterator<Item = &'a str>) -> Vec<PathBuf> {
-    let here = kernel.parent().unwrap_or(Path::new(""));
-    let mut files: Vec<PathBuf> = versions.map(|version| here.join(format!("config-{version}"))).collect();
-    files.dedup();
-    for folder in [Some(here.to_owned()), build_tree(here)].into_iter().flatten() {
-        files.extend([".config", "config.gz", "vmlinux"].map(|name| folder.join(name)));
-    }
-    files
 }
 
 /// The root of the build tree of `arch/mips/boot/compressed` or the like.
@@ -70,10 +74,12 @@ mod tests {
         put("b/arch/mips/boot/compressed/x", "");
         assert_eq!(found("boot/vmlinuz-6.1-x", None), [1, 2]);
         assert_eq!(found("boot/vmlinuz", Some("6.1.0-50")), [2]);
-        assert_eq!(found("boot/vmlinuz", Some("6.1.01")), [0; 0]);
         assert_eq!(found("boot/vmlinuz", Some("6.12.1")), [0; 0]);
         assert_eq!(found("b/arch/mips/boot/vmlinux.bin", None), [3]);
         assert_eq!(found("b/arch/mips/boot/compressed/vmlinux.bin.gz", None), [3]);
         assert_eq!(found("other/vmlinux", None), [0; 0]);
+        // Debian's release and the version that its configuration was made by.
+        put("deb/config-6.1.0-50-4kc", "# Linux/mips 6.1.170 Kernel Configuration\nCONFIG_A=4\n");
+        assert_eq!(found("deb/vmlinuz", Some("6.1.0-50-4kc")), [4]);
     }
 }
