@@ -26,10 +26,10 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
     #[arg(long, value_name = "NAME|FILE")]
     board: String,
-    /// vmlinux, vmlinuz, arm64 Image, uImage, FIT, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
-    /// The configuration it was built with, if neither the kernel nor its package has it
+    /// The configuration it was built with [default: the one in the kernel, in its package, beside it or in its build tree]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked

@@ -252,7 +252,7 @@ mod tests {
         let with = |compressor: u8, options: &[u32]| {
             let mut bytes = superblock();
             (bytes[20], bytes[25]) = (compressor, 4);
-            bytes[96..98].copy_from_slice(&(0x8000 | 4 * options.len() as u16).to_le_bytes());
+            bytes[96..98].copy_from_slice(&(0x8000 | (4 * options.len() as u16)).to_le_bytes());
             for (at, word) in (98..).step_by(4).zip(options) {
                 bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
             }

@@ -6,7 +6,7 @@ use stoop::input::{Kernel as Input, Overrides};
 use stoop::ui::Quiet;
 use stoop_core::crc32::Crc32;
 
-use crate::bench::{Bench, CONFIG, FROM_BOOTLOADER, Kernel, packed, tool};
+use crate::bench::{Bench, CONFIG, Kernel, packed, tool};
 use crate::refusals::{has, refused};
 
 fn read(bench: &Bench, name: &str, bytes: &[u8]) -> Input {
@@ -156,7 +156,7 @@ fn a_configuration_is_found_beside_the_kernel_and_in_its_build_tree_and_said() {
     };
     let (boot, build) = ("boot/vmlinux-6.12.117", "build/arch/mips/boot/vmlinux-6.12.117");
     assert!(asked(boot).is_null() && asked(build).is_null());
-    bench.put("boot/config-6.12.117", format!("{CONFIG}{FROM_BOOTLOADER}").as_bytes());
+    bench.put("boot/config-6.12.117", CONFIG.as_bytes());
     bench.put("build/.config", CONFIG.as_bytes());
     assert_eq!(asked(boot), "boot/config-6.12.117");
     assert!(asked(build).as_str().unwrap().ends_with("build/.config"));
