@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::codec::Codec;
 use super::{cpio, looks_like, most_decoded, read_file, xz};
-use crate::{Failure, Result};
+use crate::{Failure, Result, shell};
 
 /// An initial ramdisk.
 #[derive(Clone, Debug)]
@@ -40,18 +40,9 @@ const HEAD: u64 = 0x1_1000;
 /// The file cannot be read, is empty, or is one that no kernel can unpack.
 pub fn read(path: &Path) -> Result<Initrd> {
     let bytes = read_file(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (needs, warning) = examine(&bytes, &quoted(&name)).map_err(|failure| failure.within(path.display()))?;
+    let name = shell::file_argument(path);
+    let (needs, warning) = examine(&bytes, &name).map_err(|failure| failure.within(path.display()))?;
     Ok(Initrd { bytes, needs, warning: warning.map(|warning| format!("{}: {warning}", path.display())) })
-}
-
-/// A file's name as a shell takes it.
-fn quoted(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte);
-    match name.bytes().all(plain) && !name.starts_with('-') {
-        true => name.to_owned(),
-        false => format!("'./{}'", name.replace('\'', r"'\''")),
-    }
 }
 
 fn is_newc(bytes: &[u8]) -> bool {
@@ -305,12 +296,5 @@ mod tests {
     fn unknown_bytes_are_taken_with_a_warning() {
         assert!(examine(b"hello", "i").unwrap().1.unwrap().contains("text"));
         assert!(refusal(b"\x27\x05\x19\x56").contains("tail -c +65 i"));
-    }
-
-    #[test]
-    fn a_name_is_quoted_for_the_shell() {
-        assert_eq!(quoted("initrd.img"), "initrd.img");
-        assert_eq!(quoted("a b"), "'./a b'");
-        assert_eq!(quoted("$(id)'"), r"'./$(id)'\'''");
     }
 }

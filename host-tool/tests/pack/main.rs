@@ -14,6 +14,7 @@ mod kernels;
 mod kexec;
 mod nor;
 mod on_board;
+mod output;
 mod refusals;
 mod round_trip;
 mod trees;
