@@ -7,6 +7,10 @@ use crate::kconfig::Kconfig;
 
 /// The configurations near the kernel in this file that may be its own, the likeliest first.
 pub(super) fn configurations(kernel: &Path, version: Option<&str>) -> Vec<Kconfig> {
+    // Nothing lies beside what comes from stdin.
+    if kernel.as_os_str() == "-" {
+        return Vec::new();
+    }
     let here = kernel.parent().unwrap_or(Path::new(""));
     let names = [version_of(kernel), version].into_iter().flatten();
     // A distribution's release is not the version that its configuration was made by: the name decides.
