@@ -47,6 +47,8 @@ impl Rules<'_> {
             family.load_addresses.iter().chain(&form.load_addresses).map(|(k, v)| (k.clone(), *v)).collect();
         let ram = self.region("ram", form.ram);
         let staging = form.bootloader.staging.map(|range| self.region("bootloader.staging", range));
+        let parts: Vec<_> = family.firmware.iter().chain(&form.firmware).copied().collect();
+        let firmware = parts.into_iter().map(|range| self.region("firmware", range)).collect();
         let flash = self.flash();
         let led = self.led();
         let dtb = self.dtb(origin);
@@ -82,6 +84,7 @@ impl Rules<'_> {
             arch,
             cpu_clock,
             ram,
+            firmware,
             load_addresses,
             uart: Uart {
                 kind: match uart.kind {

@@ -143,6 +143,9 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
     let clock = board.cpu_clock.map_or(String::new(), |clock| format!(" at {} MHz", clock / 1_000_000));
     rows.add("SoC", format!("{}{clock}, {}, family {}", board.chip, board.arch, board.soc));
     rows.add("RAM", span(board.ram));
+    for part in &board.firmware {
+        rows.add("firmware's", format!("{}, never touched", span(*part)));
+    }
     for (family, address) in &board.load_addresses {
         rows.add("kernel", format!("{family} linked at {address:#x}"));
     }

@@ -494,7 +494,7 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let board = &plan.board;
     let keep: Vec<u8> = plan.cookie.keep.iter().flat_map(|key| key.bytes().chain([0])).collect();
     let settings = Settings {
-        ram: board.ram,
+        ram: board.shim_ram(),
         flash: board.flash_window(),
         uart: board.uart,
         cookie_rule: plan.cookie.rule,
