@@ -89,6 +89,7 @@ fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree:
         bootloader: board.bootloader.reserved_top,
         download: board.bootloader.tftp_address,
         reserved: reserved.collect(),
+        dynamic: dynamic(plan),
         run,
         lists,
         initrd: plan.initrd.as_ref().map_or(0, Vec::len),

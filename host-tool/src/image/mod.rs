@@ -349,6 +349,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         staging: bootloader.staging,
         download: bootloader.tftp_address.map(|address| plan.board.physical(address)),
         reserved: reserved.collect(),
+        dynamic: dynamic(plan),
         kernel: KernelNeed {
             place,
             decompressed: decompressed.transpose()?,
@@ -378,6 +379,17 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
             Format::Nor => Shape::Flash { load: Region::EMPTY, run: Region::EMPTY },
         },
     })
+}
+
+/// What the kernel looks for a place for.
+fn dynamic(plan: &Plan) -> Vec<layout::Room> {
+    let room = |dynamic: &device_tree::Dynamic| layout::Room {
+        name: dynamic.name.clone(),
+        size: dynamic.size as usize,
+        align: dynamic.align as usize,
+        within: dynamic.within.iter().filter_map(|range| crate::plan::region(range).ok()).collect(),
+    };
+    plan.facts.dynamic.iter().map(room).collect()
 }
 
 /// The base line with the words for what the device tree cannot tell. With `places` of nothing the addresses in it mean

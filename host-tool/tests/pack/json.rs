@@ -41,7 +41,7 @@ fn pack_has_its_shape_and_a_dry_run_writes_nothing() {
     let expected = json!({
         "image": "null", "format": "string", "size": "number", "board": "string",
         "load-address": "number", "entry-point": "number", "shim": "number",
-        "kernel": {"form": "string", "version": "string", "load-address": "number", "entry-point": "number"},
+        "kernel": {"form": "string", "version": "string", "config": "string", "load-address": "number", "entry-point": "number"},
         "handoff": {"kind": "string", "origin": "string", "reason": "string"},
         "phram": "string", "alias": "number",
         "cookie": {"rule": "string", "text": "string", "keep": []},
