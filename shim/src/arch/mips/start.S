@@ -90,7 +90,8 @@ unpacked:
     addiu $gp, $t6, %lo(_gp)
     addiu $t0, $gp, %gp_rel(__bss_start)
     addiu $t1, $gp, %gp_rel(__bss_end)
-1:  addiu $t0, $t0, 4
+1:  addiu $t0, $t0, 8
+    sw    $zero, -8($t0)
     bne   $t0, $t1, 1b
     sw    $zero, -4($t0)
 
