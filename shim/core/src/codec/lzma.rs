@@ -125,9 +125,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
     let (models, literals) = probs.0.split_first_chunk_mut::<LITERALS>()?;
     let step_mask = (1usize << header.pb) - 1;
     let coder_mask = (0x100usize << header.lp) - (0x100 >> header.lc);
-    // A match may overlap what it writes, so source and destination are views of the same cells.
-    let out = Cell::from_mut(out).as_slice_of_cells();
-    let (mut state, mut pos, mut last) = (0, 0usize, 0);
+    let (mut state, mut pos) = (0, 0usize);
     // Distances less one: the last, and the three before.
     let mut distance = 0;
     let mut earlier = [0; 3];
@@ -145,24 +143,27 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
         let after_match = state >= 7;
         if !bits.filled_bit(&mut models[MATCH + row]) {
             // The coder's number times 0x100: low bits of the position, then high bits of the last byte.
+            let last = out.get(pos.wrapping_sub(1)).copied().unwrap_or(0);
             let coder = ((pos << 8 | usize::from(last)) & coder_mask) << header.lc;
             let Some(coder) = literals.get_mut(coder * 3..) else { break };
             let Some(coder) = coder.first_chunk_mut::<CODER>() else { break };
-            let mut guess = None;
-            if after_match {
-                let Some(byte) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
-                guess = Some(byte.get());
-            }
-            last = literal(&mut bits, coder, guess);
-            let Some(byte) = out.get(pos) else { break };
-            byte.set(last);
+            let Some((plain, guessed)) = coder.split_first_chunk_mut() else { break };
+            let byte = if after_match {
+                let Some(guess) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
+                let Some(guessed) = guessed.first_chunk_mut() else { break };
+                guessed_literal(&mut bits, plain, guessed, *guess)
+            } else {
+                bits.eight(plain)
+            };
+            let Some(to) = out.get_mut(pos) else { break };
+            *to = byte as u8;
             pos += 1;
             state = usize::from(AFTER_LITERAL[state & 15]);
             continue;
         }
         let len = 'len: {
             let flags = state & 15;
-            let mut lengths = LENGTH;
+            let (mut lengths, mut repeated) = (LENGTH, false);
             if !bits.bit(&mut models[REPEAT + flags]) {
                 earlier = [distance, earlier[0], earlier[1]];
                 state = if after_match { 10 } else { 7 };
@@ -181,71 +182,53 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                 }
                 if at < REPEAT + 2 * STATES && !bits.bit(&mut models[LONG + row]) {
                     state = if after_match { 11 } else { 9 };
-                    break 'len 1;
+                    break 'len usize::MAX;
                 }
                 state = if after_match { 11 } else { 8 };
-                lengths = REPEAT_LENGTH;
+                (lengths, repeated) = (REPEAT_LENGTH, true);
             }
-            let (mut at, mut limit, mut len) = (lengths + 2 + step * 8, 8, 2);
-            let Some([middle, high]) = models.get_mut(lengths..).and_then(|models| models.first_chunk_mut()) else {
+            let Some(lengths) = models.get_mut(lengths..).and_then(|models| models.first_chunk_mut()) else {
                 break 'symbols;
             };
-            if bits.bit(middle) {
-                (at, len) = (at + 128, 10);
-                if bits.bit(high) {
-                    (at, limit, len) = (lengths + 2 + 256, 256, 18);
-                }
+            let len = length(&mut bits, lengths, step);
+            if repeated {
+                break 'len len;
             }
-            // The length's tree, then the slot's: one loop for both, for its size.
-            let slot = loop {
-                let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
-                    break 'symbols;
-                };
-                let value = bits.tree(tree, limit);
-                if limit == 64 {
-                    break value;
-                }
-                len += value;
-                if lengths == REPEAT_LENGTH {
-                    break 'len len;
-                }
-                (at, limit) = (SLOT - 2 * 64 + len.min(5) * 64, 64);
-            };
+            let at = SLOT + (len.min(3) << 6);
+            let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else { break 'symbols };
+            let slot = bits.six(tree);
             distance = slot;
             if slot >= 4 {
                 // A slot gives the two highest bits and how many follow.
-                let mut count = (slot as u32 >> 1) - 1;
+                let count = (slot as u32 >> 1) - 1;
                 distance = 2 | slot & 1;
-                let at;
                 if slot < 14 {
                     distance <<= count;
                     // Trees of 2, 2, 4, 4, 8… models overlap, each without its unused first one.
-                    at = SPECIAL + distance - slot;
+                    let at = SPECIAL + distance - slot;
+                    let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
+                        break 'symbols;
+                    };
+                    distance = distance.wrapping_add(bits.reverse_tree(tree, count));
                 } else {
                     distance = bits.direct(distance, count as usize - 4) << 4;
-                    (at, count) = (ALIGN, 4);
-                }
-                let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
-                    break 'symbols;
-                };
-                distance = distance.wrapping_add(bits.reverse_tree(tree, count));
-                if distance as u32 == u32::MAX {
-                    // The end marker.
-                    if end > pos && end != usize::MAX {
-                        break 'symbols;
+                    let Some(tree) = models[ALIGN..].first_chunk_mut() else { break 'symbols };
+                    distance = distance.wrapping_add(bits.reverse_four(tree));
+                    if distance as u32 == u32::MAX {
+                        // The end marker.
+                        if end > pos && end != usize::MAX {
+                            break 'symbols;
+                        }
+                        end = pos;
+                        continue 'symbols;
                     }
-                    end = pos;
-                    continue 'symbols;
                 }
             }
             len
-        };
-        let Some(from) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)..) else { break };
-        let Some(rest) = out.get(pos..) else { break };
-        let Some(to) = rest.get(..len) else { break };
-        for (to, from) in to.iter().zip(from) {
-            last = from.get();
-            to.set(last);
+        }
+        .wrapping_add(2);
+        if copy(out, pos, distance, len).is_none() {
+            break;
         }
         pos += len;
     }
@@ -253,27 +236,64 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
     None
 }
 
-/// A literal. After a match, `guess` is the byte that the match would have given next: its bits choose models until one is wrong.
+/// A literal after a match: the bits of `guess`, the byte that the match would have given next, choose models until one is wrong.
 #[inline(always)]
-fn literal(bits: &mut Bits<'_>, coder: &mut [u16; CODER], guess: Option<u8>) -> u8 {
-    let mut at = 1;
-    if let Some(guess) = guess {
-        let mut guess = usize::from(guess);
-        loop {
-            guess <<= 1;
-            at = bits.step(&mut coder[0x100 + (guess & 0x100) + (at & 0xff)], at);
-            if at >= 0x100 {
-                return at as u8;
-            }
-            if (guess >> 8 ^ at) & 1 != 0 {
-                break;
-            }
-        }
-    }
+fn guessed_literal(bits: &mut Bits<'_>, plain: &mut [u16; 0x100], guessed: &mut [u16; 0x200], guess: u8) -> usize {
+    let path = 0x100 | usize::from(guess);
+    let mut count = 7;
     loop {
-        at = bits.step(&mut coder[at & 0xff], at);
-        if at >= 0x100 {
-            return at as u8;
+        // The bits of the guess so far, and the one that comes.
+        let node = path >> count;
+        if bits.bit(&mut guessed[node & 0x1ff]) != (node & 1 != 0) {
+            return bits.rest(plain, (node ^ 1) << count & 0xff, 1 << count >> 1);
+        }
+        if count == 0 {
+            return usize::from(guess);
+        }
+        count -= 1;
+    }
+}
+
+/// A length less two.
+#[inline(always)]
+fn length(bits: &mut Bits<'_>, models: &mut [u16; LENGTH_MODELS], step: usize) -> usize {
+    let (mut at, mut len) = (2 + (step & 15) * 8, 0);
+    if bits.bit(&mut models[0]) {
+        (at, len) = (at + 128, 8);
+        if bits.bit(&mut models[1]) {
+            return match models.last_chunk_mut() {
+                Some(tree) => 16 + bits.rest(tree, 0, 0x80),
+                None => 0,
+            };
         }
     }
+    match models[at..].first_chunk_mut() {
+        Some(tree) => len + bits.three(tree),
+        None => 0,
+    }
+}
+
+/// Copies `len` bytes, 1 to 273, from `distance` and one bytes in front of `pos`. `None` when not all of them are there.
+#[inline(always)]
+fn copy(out: &mut [u8], pos: usize, distance: usize, len: usize) -> Option<()> {
+    let (done, rest) = out.split_at_mut_checked(pos)?;
+    let from = done.get(pos.wrapping_sub(distance).wrapping_sub(1)..)?;
+    // By words, up to three bytes more than asked for: the next symbols overwrite them.
+    let words = (len + 3) >> 2;
+    if let Some(from) = from.as_chunks::<4>().0.get(..words)
+        && let Some(to) = rest.as_chunks_mut::<4>().0.get_mut(..words)
+    {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+        return Some(());
+    }
+    // It overlaps what it writes, or the end is near: source and destination are views of the same cells.
+    let out = Cell::from_mut(out).as_slice_of_cells();
+    let to = out.get(pos..)?.get(..len)?;
+    let from = out.get(pos.wrapping_sub(distance).wrapping_sub(1)..)?;
+    for (to, from) in to.iter().zip(from) {
+        to.set(from.get());
+    }
+    Some(())
 }

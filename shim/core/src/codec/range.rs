@@ -79,38 +79,78 @@ impl<'a> Bits<'a> {
         self.filled_bit(model)
     }
 
-    /// One step down a tree: from node `at` to node `2 at + bit`.
+    /// One step down a tree of `N` models, in order: the root is in the middle, what is below it for a 0 in front of it, what is
+    /// below it for a 1 behind it. So a 0 costs no instruction for the way, and a 1 two. Gives the half in which it goes on,
+    /// and `value` with `weight` added for a 1.
     #[inline(always)]
-    pub(super) fn step(&mut self, model: &mut u16, at: usize) -> usize {
+    fn step<'t, const N: usize, const HALF: usize>(
+        &mut self,
+        tree: &'t mut [u16; N],
+        value: usize,
+        weight: usize,
+    ) -> (&'t mut [u16; HALF], usize) {
         self.fill();
-        // Not by `bit`: one store at the end, and the node computed in the two arms, make the loops around this four instructions shorter.
-        let p = u32::from(*model);
+        let (low, high) = halves::<N, HALF>(tree);
+        let p = u32::from(high[0]);
         let bound = (self.range >> 11).wrapping_mul(p);
-        let mut at = at << 1;
-        let moved = if self.code < bound {
+        if self.code < bound {
             self.range = bound;
-            p.wrapping_add(self.one.wrapping_sub(p) >> RATE)
+            high[0] = p.wrapping_add(self.one.wrapping_sub(p) >> RATE) as u16;
+            (low, value)
         } else {
             self.range = self.range.wrapping_sub(bound);
             self.code = self.code.wrapping_sub(bound);
-            at |= 1;
-            p.wrapping_sub(p >> RATE)
-        };
-        *model = moved as u16;
-        at
+            high[0] = p.wrapping_sub(p >> RATE) as u16;
+            (high, value + weight)
+        }
     }
 
-    /// Walks a tree from its root to a leaf: a value below `limit`, a power of two up to 256.
+    /// A value below 256 from a tree in order.
     #[inline(always)]
-    pub(super) fn tree(&mut self, tree: &mut [u16; 256], limit: usize) -> usize {
-        let mut at = 1;
-        loop {
-            at = self.step(&mut tree[at & 0xff], at);
-            if at >= limit {
-                break;
+    pub(super) fn eight(&mut self, tree: &mut [u16; 256]) -> usize {
+        let (tree, value) = self.step::<256, 128>(tree, 0, 128);
+        let (tree, value) = self.step::<128, 64>(tree, value, 64);
+        value + self.six(tree)
+    }
+
+    /// A value below 64 from a tree in order.
+    #[inline(always)]
+    pub(super) fn six(&mut self, tree: &mut [u16; 64]) -> usize {
+        let (tree, value) = self.step::<64, 32>(tree, 0, 32);
+        let (tree, value) = self.step::<32, 16>(tree, value, 16);
+        let (tree, value) = self.step::<16, 8>(tree, value, 8);
+        value + self.three(tree)
+    }
+
+    /// A value below 8 from a tree in order.
+    #[inline(always)]
+    pub(super) fn three(&mut self, tree: &mut [u16; 8]) -> usize {
+        let (tree, value) = self.step::<8, 4>(tree, 0, 4);
+        let (tree, value) = self.step::<4, 2>(tree, value, 2);
+        self.step::<2, 1>(tree, value, 1).1
+    }
+
+    /// A value below 16 from a tree in order, whose first bit is the value's lowest.
+    #[inline(always)]
+    pub(super) fn reverse_four(&mut self, tree: &mut [u16; 16]) -> usize {
+        let (tree, value) = self.step::<16, 8>(tree, 0, 1);
+        let (tree, value) = self.step::<8, 4>(tree, value, 2);
+        let (tree, value) = self.step::<4, 2>(tree, value, 4);
+        self.step::<2, 1>(tree, value, 8).1
+    }
+
+    /// The rest of a value of a tree in order of 256 models: as [`Bits::eight`] from a node on, in a loop. `value` has the bits so
+    /// far, and `half` is the weight of the next one.
+    #[inline(always)]
+    pub(super) fn rest(&mut self, tree: &mut [u16; 256], mut value: usize, mut half: usize) -> usize {
+        while half != 0 {
+            let node = value + half;
+            if self.bit(&mut tree[node & 0xff]) {
+                value = node;
             }
+            half >>= 1;
         }
-        at.wrapping_sub(limit)
+        value
     }
 
     /// Walks a tree of `count` levels, 1 to 5, whose first bit is the value's lowest.
@@ -151,5 +191,16 @@ impl<'a> Bits<'a> {
             }
         }
         !inverted as usize
+    }
+}
+
+/// The two halves of a tree in order; the second begins with the root.
+#[inline(always)]
+fn halves<const N: usize, const HALF: usize>(tree: &mut [u16; N]) -> (&mut [u16; HALF], &mut [u16; HALF]) {
+    const { assert!(HALF + HALF == N) };
+    let (low, high) = tree.split_at_mut(HALF);
+    match (low.first_chunk_mut(), high.first_chunk_mut()) {
+        (Some(low), Some(high)) => (low, high),
+        _ => unreachable!(),
     }
 }
