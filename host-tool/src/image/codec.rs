@@ -53,6 +53,10 @@ fn lzma(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     options.dict_size(u32::try_from(bytes.len().next_power_of_two()).unwrap_or(u32::MAX).clamp(0x1_0000, 1 << 28));
     let mut stored = Vec::new();
     liblzma::read::XzEncoder::new_stream(bytes, Stream::new_lzma_encoder(&options)?).read_to_end(&mut stored)?;
+    // The encoder leaves the size unknown. The decoder is faster when it knows where the end is.
+    if let Some(size) = stored.get_mut(5..13) {
+        size.copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+    }
     Ok(stored)
 }
 

@@ -3,8 +3,7 @@
 //! Format: "LZMA specification", Igor Pavlov, 2015 (`lzma-specification.txt` in the LZMA SDK, public domain).
 //! The destination is the dictionary, so the header's dictionary size costs no memory.
 
-use core::cell::Cell;
-
+use super::copy;
 use super::range::{Bits, HALF};
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
@@ -39,17 +38,20 @@ const STATES: usize = 12;
 /// Models of one literal coder: plain, and for either value of the bit that a match would have given.
 const CODER: usize = 0x300;
 
+/// Most literal coders.
+const CODERS: usize = 1 << MAX_LITERAL_BITS;
+
 /// The state after a literal: what the last symbols were decides how likely the next one is a match.
 const AFTER_LITERAL: [u8; 16] = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5, 0, 0, 0, 0];
 
 /// The decoder's scratch memory: 28,268 bytes, of no meaning before and after [`decode`].
-pub struct Probs([u16; LITERALS + (CODER << MAX_LITERAL_BITS)]);
+pub struct Probs([u16; LITERALS + CODER * CODERS]);
 
 impl Probs {
     /// All zero, so that a static costs no bytes in the image.
     #[allow(clippy::new_without_default, reason = "28 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {
-        Probs([0; LITERALS + (CODER << MAX_LITERAL_BITS)])
+        Probs([0; LITERALS + CODER * CODERS])
     }
 }
 
@@ -114,22 +116,30 @@ pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs) -> Result<usize,
 fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
+    // Where the end is not known, nothing is written behind a match.
+    let mut limit = 0;
     if let Some(size) = header.size {
         end = usize::try_from(size).ok()?;
         out = out.get_mut(..end)?;
+        limit = end;
     }
     let mut bits = Bits::new(stream)?;
     // Its address is a constant to the compiler, which would be loaded again for every symbol.
     let probs = core::hint::black_box(probs);
     probs.0.fill(HALF);
     let (models, literals) = probs.0.split_first_chunk_mut::<LITERALS>()?;
+    let literals = literals.as_chunks_mut::<CODER>().0.first_chunk_mut::<CODERS>()?;
     let step_mask = (1usize << header.pb) - 1;
     let coder_mask = (0x100usize << header.lp) - (0x100 >> header.lc);
+    let coder_shift = 8 - header.lc;
     let (mut state, mut pos) = (0, 0usize);
     // Distances less one: the last, and the three before.
     let mut distance = 0;
     let mut earlier = [0; 3];
     'symbols: loop {
+        let step = pos & step_mask;
+        let row = (state * 16 + step) & 0xff;
+        let after_match = state >= 7;
         bits.fill();
         if pos == end && bits.code == 0 {
             if bits.range == 0 {
@@ -138,16 +148,11 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
             *produced = pos;
             return Some(());
         }
-        let step = pos & step_mask;
-        let row = (state * 16 + step) & 0xff;
-        let after_match = state >= 7;
         if !bits.filled_bit(&mut models[MATCH + row]) {
-            // The coder's number times 0x100: low bits of the position, then high bits of the last byte.
+            // The coder's number: low bits of the position, then high bits of the last byte.
             let last = out.get(pos.wrapping_sub(1)).copied().unwrap_or(0);
-            let coder = ((pos << 8 | usize::from(last)) & coder_mask) << header.lc;
-            let Some(coder) = literals.get_mut(coder * 3..) else { break };
-            let Some(coder) = coder.first_chunk_mut::<CODER>() else { break };
-            let Some((plain, guessed)) = coder.split_first_chunk_mut() else { break };
+            let coder = ((pos << 8 | usize::from(last)) & coder_mask) >> coder_shift;
+            let Some((plain, guessed)) = literals[coder & (CODERS - 1)].split_first_chunk_mut() else { break };
             let byte = if after_match {
                 let Some(guess) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
                 let Some(guessed) = guessed.first_chunk_mut() else { break };
@@ -209,7 +214,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                     let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
                         break 'symbols;
                     };
-                    distance = distance.wrapping_add(bits.reverse_tree(tree, count));
+                    distance = distance.wrapping_add(bits.reverse(tree, count));
                 } else {
                     distance = bits.direct(distance, count as usize - 4) << 4;
                     let Some(tree) = models[ALIGN..].first_chunk_mut() else { break 'symbols };
@@ -227,7 +232,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
             len
         }
         .wrapping_add(2);
-        if copy(out, pos, distance, len).is_none() {
+        if copy::back(out, pos, distance, len, limit).is_none() {
             break;
         }
         pos += len;
@@ -271,29 +276,4 @@ fn length(bits: &mut Bits<'_>, models: &mut [u16; LENGTH_MODELS], step: usize) -
         Some(tree) => len + bits.three(tree),
         None => 0,
     }
-}
-
-/// Copies `len` bytes, 1 to 273, from `distance` and one bytes in front of `pos`. `None` when not all of them are there.
-#[inline(always)]
-fn copy(out: &mut [u8], pos: usize, distance: usize, len: usize) -> Option<()> {
-    let (done, rest) = out.split_at_mut_checked(pos)?;
-    let from = done.get(pos.wrapping_sub(distance).wrapping_sub(1)..)?;
-    // By words, up to three bytes more than asked for: the next symbols overwrite them.
-    let words = (len + 3) >> 2;
-    if let Some(from) = from.as_chunks::<4>().0.get(..words)
-        && let Some(to) = rest.as_chunks_mut::<4>().0.get_mut(..words)
-    {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
-        return Some(());
-    }
-    // It overlaps what it writes, or the end is near: source and destination are views of the same cells.
-    let out = Cell::from_mut(out).as_slice_of_cells();
-    let to = out.get(pos..)?.get(..len)?;
-    let from = out.get(pos.wrapping_sub(distance).wrapping_sub(1)..)?;
-    for (to, from) in to.iter().zip(from) {
-        to.set(from.get());
-    }
-    Some(())
 }

@@ -1,7 +1,7 @@
 //! The range decoder under LZMA: single bits, bit trees and direct bits.
 //!
-//! Written for small and fast code at `opt-level = "z"` on MIPS32: all of it is inlined into one function so that the state lives
-//! in registers, loops test at their end, and array sizes make the bounds checks vanish.
+//! Written for fast code at `opt-level = "z"` on MIPS32: all of it is inlined into one function so that the state lives in
+//! registers, trees are walked without a loop where that pays, and array sizes make the bounds checks vanish.
 
 use core::hint::black_box;
 use core::slice::Iter;
@@ -153,19 +153,20 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// Walks a tree of `count` levels, 1 to 5, whose first bit is the value's lowest.
+    /// A value of `count` bits, 1 to 5, from a tree in order, whose first bit is the value's lowest.
     #[inline(always)]
-    pub(super) fn reverse_tree(&mut self, tree: &mut [u16; 32], count: u32) -> usize {
-        let (mut value, mut at, mut weight) = (0, 1, 1);
+    pub(super) fn reverse(&mut self, tree: &mut [u16; 32], count: u32) -> usize {
+        let (mut value, mut weight) = (0, 1);
+        let (mut at, mut half) = (0, 1usize << count >> 1);
         loop {
-            let model = &mut tree[at & 31];
-            at <<= 1;
-            if self.bit(model) {
-                at |= 1;
+            let node = at + half;
+            if self.bit(&mut tree[node & 31]) {
+                at = node;
                 value += weight;
             }
             weight <<= 1;
-            if weight >> count != 0 {
+            half >>= 1;
+            if half == 0 {
                 break;
             }
         }
