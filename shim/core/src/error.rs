@@ -126,15 +126,6 @@ impl Error {
         Self::between(code, subject, subject, value)
     }
 
-    /// An error about one part, by the code's number.
-    pub(crate) const fn numbered(code: u32, subject: Subject, value: usize) -> Self {
-        let packed = code | (subject as u32) << 8 | (subject as u32) << 16;
-        match NonZeroU32::new(packed) {
-            Some(packed) => Error { packed, value },
-            None => Error { packed: NonZeroU32::MIN, value },
-        }
-    }
-
     /// An error about two parts.
     pub const fn between(code: Code, subject: Subject, other: Subject, value: usize) -> Self {
         let packed = code as u32 | (subject as u32) << 8 | (other as u32) << 16;

@@ -17,7 +17,10 @@ impl<'o> Output<'o> {
         let end = self.len.wrapping_add(bytes.len());
         let room = self.buffer.get_mut(self.len..).unwrap_or(&mut []);
         if let Some((to, _)) = room.split_at_mut_checked(bytes.len()) {
-            to.copy_from_slice(bytes);
+            // By words. `copy_from_slice` has a panicking path, which stays where it is not inlined.
+            let ((words, rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), bytes.as_chunks::<4>());
+            words.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
         }
         self.len = end;
     }
