@@ -153,13 +153,14 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
             let last = out.get(pos.wrapping_sub(1)).copied().unwrap_or(0);
             let coder = ((pos << 8 | usize::from(last)) & coder_mask) >> coder_shift;
             let Some((plain, guessed)) = literals[coder & (CODERS - 1)].split_first_chunk_mut() else { break };
-            let byte = if after_match {
+            // The value's bits so far, and the weight of the next one.
+            let (mut byte, mut half) = (0, 0x80);
+            if after_match {
                 let Some(guess) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
                 let Some(guessed) = guessed.first_chunk_mut() else { break };
-                guessed_literal(&mut bits, plain, guessed, *guess)
-            } else {
-                bits.eight(plain)
-            };
+                (byte, half) = guessed_literal(&mut bits, guessed, *guess);
+            }
+            let byte = bits.rest(plain, byte, half);
             let Some(to) = out.get_mut(pos) else { break };
             *to = byte as u8;
             pos += 1;
@@ -242,18 +243,19 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
 }
 
 /// A literal after a match: the bits of `guess`, the byte that the match would have given next, choose models until one is wrong.
+/// Gives the bits so far, and the weight of the next one.
 #[inline(always)]
-fn guessed_literal(bits: &mut Bits<'_>, plain: &mut [u16; 0x100], guessed: &mut [u16; 0x200], guess: u8) -> usize {
+fn guessed_literal(bits: &mut Bits<'_>, guessed: &mut [u16; 0x200], guess: u8) -> (usize, usize) {
     let path = 0x100 | usize::from(guess);
     let mut count = 7;
     loop {
         // The bits of the guess so far, and the one that comes.
         let node = path >> count;
         if bits.bit(&mut guessed[node & 0x1ff]) != (node & 1 != 0) {
-            return bits.rest(plain, (node ^ 1) << count & 0xff, 1 << count >> 1);
+            return ((node ^ 1) << count & 0xff, 1 << count >> 1);
         }
         if count == 0 {
-            return usize::from(guess);
+            return (usize::from(guess), 0);
         }
         count -= 1;
     }

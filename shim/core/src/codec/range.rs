@@ -105,14 +105,6 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// A value below 256 from a tree in order.
-    #[inline(always)]
-    pub(super) fn eight(&mut self, tree: &mut [u16; 256]) -> usize {
-        let (tree, value) = self.step::<256, 128>(tree, 0, 128);
-        let (tree, value) = self.step::<128, 64>(tree, value, 64);
-        value + self.six(tree)
-    }
-
     /// A value below 64 from a tree in order.
     #[inline(always)]
     pub(super) fn six(&mut self, tree: &mut [u16; 64]) -> usize {
