@@ -152,17 +152,15 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
             // The coder's number: low bits of the position, then high bits of the last byte.
             let last = out.get(pos.wrapping_sub(1)).copied().unwrap_or(0);
             let coder = ((pos << 8 | usize::from(last)) & coder_mask) >> coder_shift;
-            let Some((plain, guessed)) = literals[coder & (CODERS - 1)].split_first_chunk_mut() else { break };
-            // The value's bits so far, and the weight of the next one.
-            let (mut byte, mut half) = (0, 0x80);
+            let coder = &mut literals[coder & (CODERS - 1)];
+            let mut guess = None;
             if after_match {
-                let Some(guess) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
-                let Some(guessed) = guessed.first_chunk_mut() else { break };
-                (byte, half) = guessed_literal(&mut bits, guessed, *guess);
+                let Some(byte) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
+                guess = Some(*byte);
             }
-            let byte = bits.rest(plain, byte, half);
+            let byte = literal(&mut bits, coder, guess);
             let Some(to) = out.get_mut(pos) else { break };
-            *to = byte as u8;
+            *to = byte;
             pos += 1;
             state = usize::from(AFTER_LITERAL[state & 15]);
             continue;
@@ -242,22 +240,28 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
     None
 }
 
-/// A literal after a match: the bits of `guess`, the byte that the match would have given next, choose models until one is wrong.
-/// Gives the bits so far, and the weight of the next one.
+/// A literal. After a match, `guess` is the byte that the match would have given next: its bits choose models until one is wrong.
 #[inline(always)]
-fn guessed_literal(bits: &mut Bits<'_>, guessed: &mut [u16; 0x200], guess: u8) -> (usize, usize) {
-    let path = 0x100 | usize::from(guess);
-    let mut count = 7;
+fn literal(bits: &mut Bits<'_>, coder: &mut [u16; CODER], guess: Option<u8>) -> u8 {
+    let mut at = 1;
+    if let Some(guess) = guess {
+        let mut guess = usize::from(guess);
+        loop {
+            guess <<= 1;
+            at = bits.node(&mut coder[0x100 + (guess & 0x100) + (at & 0xff)], at);
+            if at >= 0x100 {
+                return at as u8;
+            }
+            if (guess >> 8 ^ at) & 1 != 0 {
+                break;
+            }
+        }
+    }
     loop {
-        // The bits of the guess so far, and the one that comes.
-        let node = path >> count;
-        if bits.bit(&mut guessed[node & 0x1ff]) != (node & 1 != 0) {
-            return ((node ^ 1) << count & 0xff, 1 << count >> 1);
+        at = bits.node(&mut coder[at & 0xff], at);
+        if at >= 0x100 {
+            return at as u8;
         }
-        if count == 0 {
-            return (usize::from(guess), 0);
-        }
-        count -= 1;
     }
 }
 
@@ -269,7 +273,7 @@ fn length(bits: &mut Bits<'_>, models: &mut [u16; LENGTH_MODELS], step: usize) -
         (at, len) = (at + 128, 8);
         if bits.bit(&mut models[1]) {
             return match models.last_chunk_mut() {
-                Some(tree) => 16 + bits.rest(tree, 0, 0x80),
+                Some(tree) => 16 + bits.eight(tree),
                 None => 0,
             };
         }

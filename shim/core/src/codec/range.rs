@@ -131,18 +131,38 @@ impl<'a> Bits<'a> {
         self.step::<2, 1>(tree, value, 8).1
     }
 
-    /// The rest of a value of a tree in order of 256 models: as [`Bits::eight`] from a node on, in a loop. `value` has the bits so
-    /// far, and `half` is the weight of the next one.
+    /// One step down a tree by levels: from node `at` to node `2 at + bit`.
     #[inline(always)]
-    pub(super) fn rest(&mut self, tree: &mut [u16; 256], mut value: usize, mut half: usize) -> usize {
-        while half != 0 {
-            let node = value + half;
-            if self.bit(&mut tree[node & 0xff]) {
-                value = node;
+    pub(super) fn node(&mut self, model: &mut u16, at: usize) -> usize {
+        self.fill();
+        // Not by `bit`: one store at the end, and the node computed in the two arms, make the loops around this four instructions shorter.
+        let p = u32::from(*model);
+        let bound = (self.range >> 11).wrapping_mul(p);
+        let mut at = at << 1;
+        let moved = if self.code < bound {
+            self.range = bound;
+            p.wrapping_add(self.one.wrapping_sub(p) >> RATE)
+        } else {
+            self.range = self.range.wrapping_sub(bound);
+            self.code = self.code.wrapping_sub(bound);
+            at |= 1;
+            p.wrapping_sub(p >> RATE)
+        };
+        *model = moved as u16;
+        at
+    }
+
+    /// A value below 256 from a tree by levels.
+    #[inline(always)]
+    pub(super) fn eight(&mut self, tree: &mut [u16; 256]) -> usize {
+        let mut at = 1;
+        loop {
+            at = self.node(&mut tree[at & 0xff], at);
+            if at >= 256 {
+                break;
             }
-            half >>= 1;
         }
-        value
+        at.wrapping_sub(256)
     }
 
     /// A value of `count` bits, 1 to 5, from a tree in order, whose first bit is the value's lowest.
