@@ -186,19 +186,27 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                 }
                 if at < REPEAT + 2 * STATES && !bits.bit(&mut models[LONG + row]) {
                     state = if after_match { 11 } else { 9 };
-                    break 'len usize::MAX;
+                    break 'len 1;
                 }
                 state = if after_match { 11 } else { 8 };
                 (lengths, repeated) = (REPEAT_LENGTH, true);
             }
-            let Some(lengths) = models.get_mut(lengths..).and_then(|models| models.first_chunk_mut()) else {
+            let (mut at, mut limit, mut len) = (lengths + 2 + (step & 15) * 8, 8, 2);
+            let Some([middle, high]) = models.get_mut(lengths..).and_then(|models| models.first_chunk_mut()) else {
                 break 'symbols;
             };
-            let len = length(&mut bits, lengths, step);
+            if bits.bit(middle) {
+                (at, len) = (at + 128, 10);
+                if bits.bit(high) {
+                    (at, limit, len) = (lengths + 2 + 256, 256, 18);
+                }
+            }
+            let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else { break 'symbols };
+            len += bits.tree(tree, limit);
             if repeated {
                 break 'len len;
             }
-            let at = SLOT + (len.min(3) << 6);
+            at = SLOT - 2 * 64 + len.min(5) * 64;
             let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else { break 'symbols };
             let slot = bits.six(tree);
             distance = slot;
@@ -229,8 +237,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                 }
             }
             len
-        }
-        .wrapping_add(2);
+        };
         if copy::back(out, pos, distance, len, limit).is_none() {
             break;
         }
@@ -262,24 +269,5 @@ fn literal(bits: &mut Bits<'_>, coder: &mut [u16; CODER], guess: Option<u8>) -> 
         if at >= 0x100 {
             return at as u8;
         }
-    }
-}
-
-/// A length less two.
-#[inline(always)]
-fn length(bits: &mut Bits<'_>, models: &mut [u16; LENGTH_MODELS], step: usize) -> usize {
-    let (mut at, mut len) = (2 + (step & 15) * 8, 0);
-    if bits.bit(&mut models[0]) {
-        (at, len) = (at + 128, 8);
-        if bits.bit(&mut models[1]) {
-            return match models.last_chunk_mut() {
-                Some(tree) => 16 + bits.eight(tree),
-                None => 0,
-            };
-        }
-    }
-    match models[at..].first_chunk_mut() {
-        Some(tree) => len + bits.three(tree),
-        None => 0,
     }
 }

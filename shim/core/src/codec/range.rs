@@ -154,15 +154,15 @@ impl<'a> Bits<'a> {
 
     /// A value below 256 from a tree by levels.
     #[inline(always)]
-    pub(super) fn eight(&mut self, tree: &mut [u16; 256]) -> usize {
+    pub(super) fn tree(&mut self, tree: &mut [u16; 256], limit: usize) -> usize {
         let mut at = 1;
         loop {
             at = self.node(&mut tree[at & 0xff], at);
-            if at >= 256 {
+            if at >= limit {
                 break;
             }
         }
-        at.wrapping_sub(256)
+        at.wrapping_sub(limit)
     }
 
     /// A value of `count` bits, 1 to 5, from a tree in order, whose first bit is the value's lowest.

@@ -100,10 +100,13 @@ impl<'a, 'o> Merge<'a, 'o> {
                     && (depth == 0 || names & initials(name) != 0)
                     && self.additions.find(self.content(), BEGIN_NODE, name)
                 {
-                    if self.additions.bit() == MEMORY && self.base.is_ram() {
-                        self.additions.seen |= MEMORY;
-                    } else {
-                        self.copy(self.base.at);
+                    let content = self.base.at;
+                    let ram = self.additions.bit() == MEMORY
+                        && self.base.find(content, PROPERTY, b"device_type\0")
+                        && self.base.says_ram();
+                    self.base.at = content;
+                    if !ram {
+                        self.copy(content);
                         self.begin();
                     }
                 }

@@ -171,14 +171,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The node whose content comes next is RAM: it says so (drivers/of/fdt.c, early_init_dt_scan_memory). Reads nothing for good.
-    pub(super) fn is_ram(&mut self) -> bool {
-        let mut node = self.clone();
-        node.find(self.at, PROPERTY, b"device_type\0") && node.says_ram()
-    }
-
-    /// The property read last is the one by which a node says that it is RAM.
-    #[inline(always)]
+    /// The property read last is the one by which a node says that it is RAM (drivers/of/fdt.c, early_init_dt_scan_memory).
+    #[inline(never)]
     pub(super) fn says_ram(&self) -> bool {
         // The value first, of which one word tells it from nearly all others.
         const MEMO: usize = u32::from_be_bytes(*b"memo") as usize;
@@ -251,6 +245,7 @@ fn has_nul(word: [u8; 4]) -> bool {
 }
 
 /// A bit by the first two bytes of a node's name: names that a node is not to be found under seldom have it.
+#[inline(never)]
 pub(super) fn initials(name: &[u8]) -> u32 {
     match name {
         [first, second, ..] => 1u32.wrapping_shl(u32::from(*first ^ second << 2)),

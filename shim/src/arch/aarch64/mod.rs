@@ -15,6 +15,7 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
+pub use stoop_core::crc32::portable as crc32_update;
 
 global_asm!(include_str!("start.S"), include_str!("unpack.S"), include_str!("cache.S"), include_str!("mem.S"),);
 

@@ -10,7 +10,7 @@
 
 use core::arch::{asm, global_asm};
 
-use stoop_core::{Region, mips, squeeze};
+use stoop_core::{Region, crc32, mips, squeeze};
 
 global_asm!(
     include_str!("start.S"),
@@ -30,6 +30,25 @@ global_asm!(
     MASK4 = const squeeze::MASKS[4],
     MASK5 = const squeeze::MASKS[5],
 );
+
+global_asm!(
+    ".set noreorder",
+    ".set noat",
+    include_str!("crc.S"),
+    NEXT = const crc32::NEXT,
+    ROTATION = const crc32::ROTATION,
+);
+
+/// Takes bytes into the remainder of a CRC-32.
+pub fn crc32_update(table: &crc32::Table, remainder: u32, bytes: &[u8]) -> u32 {
+    mod assembly {
+        unsafe extern "C" {
+            pub fn crc32_update(table: &super::crc32::Table, remainder: u32, bytes: *const u8, size: usize) -> u32;
+        }
+    }
+    // SAFETY: crc.S reads the table and as many bytes as there are; it writes no memory.
+    unsafe { assembly::crc32_update(table, remainder, bytes.as_ptr(), bytes.len()) }
+}
 
 /// The kernel's and bootloader's conventions for this endianness.
 pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
