@@ -8,19 +8,17 @@ use stoop_core::params::MAX_SIZE;
 use crate::cache;
 use crate::prebuilt::{Machine, shim};
 
-/// The most bytes of an image that a shim may take. For decoders on arm64 nobody has set a budget: those of MIPS and what the
-/// other one has more here.
-pub fn budget(variant: Variant, machine: Machine) -> usize {
-    match (machine, variant) {
-        (_, Variant::Trace) => TRACE,
-        (Machine::Mips(_), Variant::Store) => 6_144,
-        (Machine::Mips(_), Variant::Full) | (Machine::Arm64, Variant::Store) => 8_192,
-        (Machine::Arm64, Variant::Full) => 10_240,
+/// The most bytes of an image that a shim may take.
+pub fn budget(variant: Variant, _: Machine) -> usize {
+    match variant {
+        Variant::Trace => TRACE,
+        Variant::Store => 8_192,
+        Variant::Full => 10_240,
     }
 }
 
 /// Of a shim that is traced, for which there is no budget.
-const TRACE: usize = 10_240;
+const TRACE: usize = 12_800;
 
 /// What is known of one shim.
 #[derive(Debug, PartialEq, Eq)]

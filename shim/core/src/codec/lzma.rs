@@ -4,7 +4,7 @@
 //! The destination is the dictionary, so the header's dictionary size costs no memory.
 
 use super::copy;
-use super::range::{Bits, HALF};
+use super::range::{Bits, HALF, LOOPS};
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
 const MAX_LITERAL_BITS: u32 = 4;
@@ -212,28 +212,29 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
             distance = slot;
             if slot >= 4 {
                 // A slot gives the two highest bits and how many follow.
-                let count = (slot as u32 >> 1) - 1;
+                let mut count = (slot as u32 >> 1) - 1;
                 distance = 2 | slot & 1;
+                let at;
                 if slot < 14 {
                     distance <<= count;
                     // Trees of 2, 2, 4, 4, 8… models overlap, each without its unused first one.
-                    let at = SPECIAL + distance - slot;
-                    let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
-                        break 'symbols;
-                    };
-                    distance = distance.wrapping_add(bits.reverse(tree, count));
+                    at = SPECIAL + distance - slot;
                 } else {
                     distance = bits.direct(distance, count as usize - 4) << 4;
-                    let Some(tree) = models[ALIGN..].first_chunk_mut() else { break 'symbols };
-                    distance = distance.wrapping_add(bits.reverse_four(tree));
-                    if distance as u32 == u32::MAX {
-                        // The end marker.
-                        if end > pos && end != usize::MAX {
-                            break 'symbols;
-                        }
-                        end = pos;
-                        continue 'symbols;
+                    (at, count) = (ALIGN, 4);
+                }
+                let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
+                    break 'symbols;
+                };
+                let rest = if LOOPS || slot < 14 { bits.reverse(tree, count) } else { bits.reverse_four(tree) };
+                distance = distance.wrapping_add(rest);
+                if distance as u32 == u32::MAX {
+                    // The end marker.
+                    if end > pos && end != usize::MAX {
+                        break 'symbols;
                     }
+                    end = pos;
+                    continue 'symbols;
                 }
             }
             len
