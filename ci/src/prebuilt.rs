@@ -187,6 +187,9 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     }
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
+    if machine == Machine::Arm64 && build == Build::Shim(Variant::Full) {
+        cargo.args(["--features", "loops"]);
+    }
     cargo.args(["--target", machine.target()]);
     cargo
 }

@@ -9,7 +9,7 @@ use crate::cache;
 use crate::prebuilt::{Machine, shim};
 
 /// The most bytes of an image that a shim may take.
-pub fn budget(variant: Variant, _: Machine) -> usize {
+pub fn budget(variant: Variant, _machine: Machine) -> usize {
     match variant {
         Variant::Trace => TRACE,
         Variant::Store => 8_192,

@@ -8,7 +8,7 @@
 
 use crc::CRC_32_ISO_HDLC;
 
-const BIG_ENDIAN: bool = cfg!(target_endian = "big");
+const BIG_ENDIAN: bool = u32::from_ne_bytes([0, 0, 0, 1]) == 1;
 /// The remainder is rotated left by this, and what is added to it as well.
 pub const ROTATION: u32 = if BIG_ENDIAN { 10 } else { 2 };
 /// Where the byte is that chooses an entry.

@@ -1,5 +1,5 @@
 # What the compiler calls for moving, filling and comparing bytes: by blocks of 16 where both ends are aligned, by words where they
-# are not.
+# are not, and from the end by bytes, which only bytes that move up over themselves need.
 
     .section .text.run, "ax"
     .globl memcpy
@@ -50,25 +50,6 @@ memmove:
 
 4:  addu  $a0, $a0, $a2
     addu  $a1, $a1, $a2
-    or    $t0, $a0, $a1
-    andi  $t0, $t0, 3
-    bnez  $t0, 6f
-    srl   $t1, $a2, 4
-    beqz  $t1, 6f
-    andi  $t0, $a2, 15
-5:  lw    $t2, -4($a1)
-    lw    $t3, -8($a1)
-    lw    $t4, -12($a1)
-    lw    $t5, -16($a1)
-    addiu $a1, $a1, -16
-    addiu $t1, $t1, -1
-    sw    $t2, -4($a0)
-    sw    $t3, -8($a0)
-    sw    $t4, -12($a0)
-    sw    $t5, -16($a0)
-    bnez  $t1, 5b
-    addiu $a0, $a0, -16
-    move  $a2, $t0
 6:  beqz  $a2, 7f
     addiu $a2, $a2, -1
     lbu   $t2, -1($a1)
