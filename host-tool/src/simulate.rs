@@ -170,7 +170,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let registers = enter::<A>(&mut board, image, params.ram(), &input.entry)?;
     let loader = Loader { image: image.load.wrapping_add(offset), run };
     let mut buffers = Box::new(Buffers::new());
-    buffers.crc.fill();
+    buffers.crc.fill(stoop_core::crc32::portable);
     let mut board = boot::Board { memory: board, loader, buffers: &mut buffers };
     let mut failed = Vec::new();
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));

@@ -20,7 +20,7 @@ use console::Console;
 extern "C" fn main(frame: &arch::Frame) -> u8 {
     // SAFETY: the only call, and `main` is called once.
     let buffers = unsafe { memory::buffers() };
-    buffers.crc.fill();
+    buffers.crc.fill(arch::crc32_update);
     let mut params = Params::new(memory::params());
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();

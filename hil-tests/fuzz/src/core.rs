@@ -331,7 +331,7 @@ fn boot_on<A: Abi>(mut numbers: Numbers<'_>, choice: u8, registers: [usize; 4]) 
     let params = Params::check(&block, A::BIG_ENDIAN, &CRC).expect("what was encoded can be read");
     ram.bytes[run.start()..].fill(0x5a);
     let mut buffers = Box::new(Buffers::new());
-    buffers.crc.fill();
+    buffers.crc.fill(stoop_core::crc32::portable);
     let mut board = Board { memory: ram, loader: Loader { image, run }, buffers: &mut buffers };
     let booted = board.boot::<A>(&params, registers, &mut |_, _| ());
     if let Ok((handoff, _)) = booted {

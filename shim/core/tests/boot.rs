@@ -43,7 +43,7 @@ fn boot_with(memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boo
     let params = Params::check(&block, false, &crc).unwrap();
     let loader = Loader { image: IMAGE, run: memory.run };
     let mut buffers = Box::new(Buffers::new());
-    buffers.crc.fill();
+    buffers.crc.fill(stoop_core::crc32::portable);
     let mut board = Board { memory, loader, buffers: &mut buffers };
     let mut failed = vec![];
     let registers = registers.map(|register| register as usize);

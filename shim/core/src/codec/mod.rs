@@ -3,6 +3,8 @@
 //! A decoder takes the stored bytes and the destination, produces at most `destination.len()` bytes, ends on every input,
 //! and returns how many bytes it produced.
 
+#[cfg(any(feature = "lz4", feature = "lzma"))]
+mod copy;
 #[cfg(feature = "lz4")]
 pub mod lz4;
 #[cfg(feature = "lzma")]

@@ -15,6 +15,7 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
+pub use stoop_core::crc32::portable as crc32_update;
 use stoop_core::fdt;
 use stoop_core::params::MAX_SIZE;
 
