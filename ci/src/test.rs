@@ -36,6 +36,7 @@ pub fn everything() -> Result<()> {
     part("fuzzing, two minutes", &mut || fuzz::run("", FUZZING))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
+    part("tests, boards in the model", &mut || run::shown(cargo("test").args(["--package", "stoop-model"])))?;
     part("lab", &mut || lab::build().map(|_| ()))?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
@@ -46,7 +47,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 14;
+const PARTS: usize = 15;
 
 /// All targets together; `cargo ci fuzz` takes longer.
 const FUZZING: Duration = Duration::from_secs(120);
