@@ -244,7 +244,7 @@ impl Boot<'_> {
     fn layout(&self, opened: &Opened<'_>) -> Vec<Range<u32>> {
         let mut regions = vec![opened.note.run];
         for manifest in self.manifests(opened) {
-            regions.push(manifest.tree());
+            regions.extend([manifest.tree(), manifest.copies()]);
             for kind in Kind::ALL {
                 let payload = manifest.payload(kind);
                 regions.extend([payload.place, payload.destination]);
@@ -258,7 +258,7 @@ impl Boot<'_> {
     fn rubbish(&self, core: &mut Core, opened: &Opened<'_>, pieces: &[Range<u32>], random: &mut Random) {
         let mut wanted = vec![opened.note.run];
         for manifest in self.manifests(opened) {
-            wanted.push(manifest.tree());
+            wanted.extend([manifest.tree(), manifest.copies()]);
             wanted.extend(Kind::ALL.map(|kind| manifest.payload(kind).place));
         }
         for region in wanted {
@@ -631,7 +631,8 @@ fn report(booted: &Booted, enter: &Enter) -> String {
     };
     if !line.is_empty() {
         let (shown, dots) = if line.len() > 56 { (&line[..56], "...") } else { (&line[..], "") };
-        said += &format!("stoop: {}: {shown}{dots}\r\n", booted.verdict);
+        let why = booted.refusal.map_or(String::new(), |refusal| format!(", {refusal}"));
+        said += &format!("stoop: {}{why}: {shown}{dots}\r\n", booted.verdict);
     }
     said
 }

@@ -33,6 +33,8 @@ pub(super) struct Board {
     pub(super) defaults: Defaults,
     pub(super) bootloader: Bootloader,
     pub(super) flash: Option<Flash>,
+    #[serde(default)]
+    pub(super) compatible: Vec<String>,
     pub(super) dtb: Option<String>,
     pub(super) qemu: Option<Qemu>,
     #[serde(default)]

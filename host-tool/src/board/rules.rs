@@ -120,6 +120,7 @@ impl Rules<'_> {
                 image_limit: bootloader.image_limit,
             },
             flash,
+            compatible: self.compatible(),
             dtb,
             qemu: form.qemu.clone(),
             quirks: family.quirks.iter().chain(&form.quirks).cloned().collect(),
@@ -352,6 +353,21 @@ impl Rules<'_> {
             true => Led { mask, set: bank.clear, clear: bank.set },
             false => Led { mask, set: bank.set, clear: bank.clear },
         })
+    }
+
+    fn compatible(&mut self) -> Vec<String> {
+        let names = self.file.form.compatible.clone();
+        // Devicetree Specification v0.4, section 2.3.1: "manufacturer,model".
+        let good = |name: &String| name.contains(',') && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(bad) = names.iter().find(|name| !good(name)) {
+            let fact = format!("{bad:?} is no `compatible` of a device tree");
+            self.problem(
+                "compatible",
+                fact,
+                "write it as in the root node of the board's .dts: \"manufacturer,model\"",
+            );
+        }
+        names
     }
 
     fn dtb(&mut self, origin: &Origin) -> Option<Dtb> {

@@ -55,6 +55,8 @@ pub struct Board {
     pub bootloader: Bootloader,
     /// The flash that the bootloader starts from.
     pub flash: Option<Flash>,
+    /// The root's `compatible` of its device trees, any of these; empty when not known.
+    pub compatible: Vec<String>,
     /// The device tree that comes with the board's data.
     pub dtb: Option<Dtb>,
     /// How to run it in QEMU.

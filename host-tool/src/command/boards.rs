@@ -176,6 +176,9 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
         let speed = flash.read_speed.map_or(String::new(), |speed| format!(", read at {:.1} MB/s", speed as f64 / 1e6));
         rows.add("flash", format!("{} {}, {erase}, {window}{speed}", mebibytes(flash.size), kind(flash)));
     }
+    if !board.compatible.is_empty() {
+        rows.add("compatible", board.compatible.join(", "));
+    }
     if let Some(dtb) = &board.dtb {
         rows.add("device tree", format!("{}, {} bytes", dtb.name, dtb.bytes.len()));
     }

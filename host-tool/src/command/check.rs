@@ -27,7 +27,7 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file [default: the one that the image was packed for]
     #[arg(long, value_name = "NAME|FILE", requires = "image", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: Option<String>,
-    /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE", required_unless_present_any = ["image", "config"])]
     kernel: Option<PathBuf>,
     /// The configuration it was built with, if neither the kernel nor its package has it; enough without the kernel

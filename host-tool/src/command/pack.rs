@@ -19,7 +19,7 @@ use crate::plan::{
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
-use crate::{Failure, Result, device_tree, on_board, shell};
+use crate::{Failure, Result, device_tree, on_board, plan, shell};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -30,10 +30,10 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
     #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: String,
-    /// vmlinux, vmlinuz, arm64 Image, uImage, FIT, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
-    /// The configuration it was built with, if neither the kernel nor its package has it
+    /// The configuration it was built with [default: the one in the kernel, in its package, beside it or in its build tree]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked
@@ -45,6 +45,9 @@ pub struct Args {
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
     dtb: Option<PathBuf>,
+    /// An overlay (.dtbo) for the device tree; may be repeated, applied in that order
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
     /// Pack no device tree: the bootloader passes one (QEMU's arm64: the default)
     #[arg(long, conflicts_with = "dtb")]
     bootloader_dtb: bool,
@@ -70,7 +73,7 @@ pub struct Args {
     /// The command line, instead of the device tree's bootargs
     #[arg(long, value_name = "STRING", allow_hyphen_values = true, conflicts_with = "append")]
     cmdline: Option<String>,
-    /// More words behind the device tree's bootargs
+    /// More words behind the device tree's bootargs, in front of any ` -- ` in them
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     append: Option<String>,
     /// The bootloader's bootargs count when they contain this [default: liminix]
@@ -138,6 +141,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut warnings = plan.warnings.clone();
     warnings.extend(verify(&plan, &built)?);
     warnings.extend(limits(&plan, &built)?);
+    warnings.extend(plan::line::warnings(&built.line));
     if let Some(output) = output.as_ref().filter(|_| !args.dry_run) {
         output.write(&built.file)?;
     }
@@ -190,6 +194,7 @@ fn request(args: &Args) -> Result<Request> {
         load_address: args.load_address,
         entry_point: args.entry_point,
         dtb: args.dtb.clone(),
+        overlays: args.overlay.clone(),
         bootloader_dtb: args.bootloader_dtb,
         rootfs: args.rootfs.clone(),
         initrd: args.initrd.clone(),
@@ -234,6 +239,9 @@ fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
 /// The board is known to choke on it. A format that the user named is only warned of.
 fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
+    if built.reads_twice {
+        warnings.push("RAM has no room for a copy of what is stored in flash: the shim reads it twice".into());
+    }
     for finding in on_board::examine(&built.file, &plan.board)? {
         let next = finding.fix.unwrap_or_default();
         match finding.level {
@@ -285,6 +293,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "kernel": {
             "form": plan.kernel.form.to_string(),
             "version": plan.kernel.version,
+            "config": plan.kernel.config.as_ref().map(|config| config.source()),
             "load-address": plan.board.typed(plan.kernel.load_address as usize),
             "entry-point": plan.board.typed(built.entry_point),
         },
@@ -333,6 +342,8 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     let version = plan.kernel.version.as_deref().unwrap_or("of unknown version");
     let entry = plan.board.typed(built.entry_point);
     line("kernel", format!("{version}, {}, entry point 0x{entry:08x}", plan.kernel.form));
+    let config = plan.kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());
+    line("config", config.into());
     let load = plan.board.typed(built.places.head.start());
     line("load address", format!("0x{load:08x}, which is the entry point too"));
     if let Some(flash) = &built.flash {

@@ -1,7 +1,7 @@
 //! Flattened image trees (U-Boot doc/usage/fit/source_file_format.rst): images with hashes, and configurations that name them.
 
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::codec::Codec;
 use super::{Arch, be32};
@@ -28,6 +28,8 @@ pub(crate) struct Image<'a> {
     pub(crate) data: &'a [u8],
     /// Hashes that were computed and hold, by their names.
     pub(crate) hashes: Vec<&'a str>,
+    /// Hashes of kinds that are not known here.
+    pub(crate) unchecked: Vec<&'a str>,
     /// Hashes that do not hold, each in a few words.
     pub(crate) wrong: Vec<String>,
 }
@@ -230,8 +232,13 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
             "crc32" => checksum(data).to_be_bytes().to_vec(),
             "sha1" => Sha1::digest(data).to_vec(),
             "sha256" => Sha256::digest(data).to_vec(),
+            "sha384" => Sha384::digest(data).to_vec(),
+            "sha512" => Sha512::digest(data).to_vec(),
             // Another hash of the same bytes may be known; none at all is for the caller to judge.
-            _ => continue,
+            _ => {
+                image.unchecked.push(algorithm);
+                continue;
+            }
         };
         match computed == value {
             true => image.hashes.push(algorithm),
@@ -276,8 +283,8 @@ pub(crate) fn codec(name: &str) -> Option<Option<Codec>> {
 
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
-    pub(super) load: u64,
-    pub(super) entry: u64,
+    /// Load address and entry point; `None` when it runs wherever it is put.
+    pub(super) addresses: Option<(u64, u64)>,
     pub(super) codec: Option<Codec>,
     pub(super) data: &'a [u8],
     /// `None` for MIPS: the name does not tell the byte order.
@@ -316,19 +323,21 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
         Failure::new(format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression))
             .next("unpack it with dumpimage and give the kernel inside")
     })?;
-    let (Some(load), Some(entry)) = (kernel.load, kernel.entry.or(kernel.load)) else {
-        return Err(Failure::new("the FIT's kernel has no load address: it runs where it is put")
-            .next("unpack it with dumpimage and give its --load-address"));
-    };
+    let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();
     if kernel.hashes.is_empty() {
-        notes.push("the FIT has no hash of its kernel that is known here: damage goes unnoticed".into());
+        let others = if kernel.unchecked.is_empty() {
+            String::new()
+        } else {
+            format!(", only {}", kernel.unchecked.join(" and "))
+        };
+        notes.push(format!("the FIT has no hash of its kernel that is known here{others}: damage goes unnoticed"));
     }
     if !fit.others.is_empty() {
         let others = fit.others.join(" and ");
         notes.push(format!("{others} of the FIT's configuration {} left out: see --dtb, --initrd", fit.configuration));
     }
-    Ok(Kernel { load, entry, codec, data: kernel.data, arch, notes })
+    Ok(Kernel { addresses, codec, data: kernel.data, arch, notes })
 }
 
 #[cfg(test)]
@@ -348,7 +357,7 @@ mod tests {
     fn the_kernel_of_the_default_configuration_is_taken() {
         let bytes = Fit { entry: 0x8010_0400, ..Fit::default() }.write(DATA);
         let kernel = kernel(&bytes).unwrap();
-        assert_eq!((kernel.load, kernel.entry, kernel.data), (0x8010_0000, 0x8010_0400, DATA));
+        assert_eq!((kernel.addresses, kernel.data), (Some((0x8010_0000, 0x8010_0400)), DATA));
         assert!(kernel.codec.is_none() && kernel.arch.is_none() && kernel.notes.is_empty());
         let fit = read(&bytes).unwrap();
         assert_eq!((fit.configuration, fit.kernel.name), ("second", "kernel"));

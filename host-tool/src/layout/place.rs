@@ -18,6 +18,19 @@ pub struct KernelNeed {
     pub relocation: Option<Region>,
 }
 
+/// Memory for which the kernel looks for a place itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Its node in the device tree.
+    pub name: String,
+    /// Bytes.
+    pub size: usize,
+    /// A power of two.
+    pub align: usize,
+    /// In one of these, physical; empty for anywhere in RAM.
+    pub within: Vec<Region>,
+}
+
 /// How the image gets into RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
@@ -52,6 +65,8 @@ pub struct Need {
     pub download: Option<usize>,
     /// What the device tree reserves.
     pub reserved: Vec<Region>,
+    /// What the kernel reserves by the device tree wherever it finds room.
+    pub dynamic: Vec<Room>,
     /// The kernel.
     pub kernel: KernelNeed,
     /// For the running shim.
@@ -66,6 +81,8 @@ pub struct Need {
     pub initrd: usize,
     /// 0 for none.
     pub rootfs: usize,
+    /// For copies of what the shim would else read twice from flash; 0 for none.
+    pub copies: usize,
     /// How the image gets into RAM.
     pub shape: Shape,
 }
@@ -87,6 +104,8 @@ pub struct Places {
     pub initrd: Region,
     /// In whole pages.
     pub rootfs: Region,
+    /// Empty when no room is left for them: then flash is read twice.
+    pub copies: Region,
     /// Every region, by address.
     pub regions: Vec<Named>,
 }
@@ -182,7 +201,12 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
         at = fetched(&mut fit, None)?;
     }
     let download = if file.is_some() { at } else { head.start() };
-    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
+    // The last: it is a matter of time, not of need.
+    let mut copies = Region::EMPTY;
+    if need.copies != 0 {
+        copies = fit.place(What::Copies, need.copies, GRAIN, When::SHIM, floor).unwrap_or(copies);
+    }
+    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, copies, regions: fit.taken })
 }
 
 /// RAM that KSEG0 reaches.
@@ -217,6 +241,7 @@ fn given(need: &Need) -> Result<Fit> {
     for region in &need.reserved {
         fit.take(What::Reserved, *region, KEPT);
     }
+    fit.keep_room(&need.dynamic)?;
     let top = ram.size().min(need.bootloader);
     fit.take(What::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
     // Before anything is placed: what contradicts itself already.
