@@ -37,6 +37,7 @@ pub fn everything() -> Result<()> {
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
+    part("tests, boards in the model", &mut || run::shown(cargo("test").args(["--package", "stoop-model"])))?;
     part("lab", &mut || lab::build().map(|_| ()))?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
@@ -47,7 +48,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 15;
+const PARTS: usize = 16;
 
 /// All targets together; `cargo ci fuzz` takes longer.
 const FUZZING: Duration = Duration::from_secs(120);
