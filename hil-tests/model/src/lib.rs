@@ -7,8 +7,10 @@
 //! `docs/proof.md` says what this proves and what only a board can.
 #![forbid(unsafe_code)]
 
+pub mod aarch64;
 pub mod bus;
 pub mod machine;
+pub mod record;
 
 pub use bus::{Bus, Stray};
 pub use machine::Machine;
