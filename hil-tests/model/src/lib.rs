@@ -8,9 +8,16 @@
 #![forbid(unsafe_code)]
 
 pub mod aarch64;
+pub mod boot;
 pub mod bus;
+pub mod cache;
+pub mod check;
+pub mod core;
+pub mod cpu;
+pub mod kernel;
 pub mod machine;
 pub mod record;
 
 pub use bus::{Bus, Stray};
+pub use core::{Core, Stop};
 pub use machine::Machine;
