@@ -12,6 +12,7 @@ pub mod boot;
 pub mod bus;
 pub mod cache;
 pub mod check;
+pub mod compare;
 pub mod core;
 pub mod cpu;
 pub mod kernel;

@@ -8,7 +8,9 @@
 
 pub mod boot;
 pub mod cache;
+pub mod case;
 pub mod instructions;
+pub mod parts;
 pub mod system;
 
 use std::fmt;
@@ -135,6 +137,9 @@ const DATA: Geometry = Geometry { sets: 128, ways: 4 };
 const CODE: Geometry = Geometry { sets: 256, ways: 2 };
 /// The data cache with the second level of Cortex-A53's clusters: it gives up hardly any line by itself.
 pub const LARGE: Geometry = Geometry { sets: 512, ways: 16 };
+
+/// Lines that the data cache fills by itself before it is turned off.
+const SPECULATED: usize = 4096;
 
 impl Core {
     /// A core as a bootloader leaves it: MMU and caches off. `large` is the data cache that keeps most of what is written.
@@ -332,6 +337,24 @@ impl Memory {
                 }
                 if drop {
                     self.data.take(line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As long as the data cache is on, it may fill lines by itself with anything that is mapped as normal memory.
+    fn speculate(&mut self, bus: &mut impl Bus) -> Result<(), Stop> {
+        let Some([_, own]) = self.fence else { return Ok(()) };
+        let lines = own.size() / LINE;
+        for number in 0..SPECULATED.min(lines) {
+            // A prime: lines from everywhere.
+            let at = line_of((own.start() + number * 7919 % lines * LINE) as u64);
+            if self.data.find(at).is_none() && at >= own.start() as u64 {
+                let mut bytes = [0; LINE];
+                bus.read_line(at, &mut bytes)?;
+                if let Some((old, bytes)) = self.data.put(at, bytes, false) {
+                    bus.write_line(old, &bytes)?;
                 }
             }
         }

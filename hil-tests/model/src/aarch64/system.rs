@@ -322,7 +322,11 @@ impl System {
                 }
                 (DMB, _) => {}
                 (ISB, _) => {
-                    let was_on = std::mem::replace(&mut self.sctlr, self.regime.sctlr) & M != 0;
+                    let was = std::mem::replace(&mut self.sctlr, self.regime.sctlr);
+                    let was_on = was & M != 0;
+                    if was & C != 0 && self.sctlr & C == 0 {
+                        memory.speculate(bus)?;
+                    }
                     if self.sctlr & M != 0 && !was_on {
                         if self.stale {
                             return broken(Rule::StaleTranslation, registers.pc);
