@@ -80,7 +80,8 @@ fn texts(code: Code) -> [&'static str; 4] {
         ],
         Code::ManifestShape => [
             "the manifest is of another version",
-            "There is a manifest, but its version or length is not this shim's. The number is its address.",
+            "There is a manifest, but its version or length is not this shim's, or it names a handoff or codec that this shim \
+             does not know. The number is its address.",
             "Shim and slot were packed by different versions of stoop.",
             "Pack the image again and write all of it, shim and slots.",
         ],
@@ -118,7 +119,7 @@ fn texts(code: Code) -> [&'static str; 4] {
         Code::Codec => [
             "this shim has no decoder for a payload",
             "The payload is compressed in a way that this shim was built without. The number is the codec.",
-            "The shim is older than the tool that wrote the slot.",
+            "The shim in flash was packed for a kernel that is stored, the slot has one that is compressed.",
             "Pack again with `--codec store`, or write shim and slot from the same image.",
         ],
         Code::Decode => [

@@ -1,4 +1,4 @@
-//! The boot path. Start code: `arch/*/start.S`; every decision: `stoop_core::prepare`.
+//! The boot path. Start code: `arch/*/start.S`; every decision: `stoop_core::boot`.
 #![no_std]
 #![no_main]
 #![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
@@ -8,44 +8,34 @@ mod console;
 mod memory;
 mod mmio;
 mod policy;
-#[cfg(feature = "trace")]
 mod trace;
 
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
-use stoop_core::prepare::{Loader, prepare, stamp};
 
 use console::Console;
-use memory::{BoardMemory, Buffers};
 
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
     // SAFETY: the only call, and `main` is called once.
-    let Buffers { crc, scratch } = unsafe { memory::buffers() };
-    crc.fill();
+    let buffers = unsafe { memory::buffers() };
+    buffers.crc.fill();
     let mut params = Params::new(memory::params());
-    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, crc) {
+    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
     arch::cache(params.ram(), memory::run_region());
-    #[cfg(feature = "trace")]
-    trace::begin(frame, &params);
     let mut console = Console::new(&params);
-    let loader = Loader { image: frame.image(), run: memory::run_region() };
-    let mut memory = BoardMemory::new(&params, loader.run);
-    let prepared =
-        prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, crc, scratch, &mut |slot, error| {
-            console.error(slot, error)
-        });
-    match prepared {
+    trace::begin(frame, &params);
+    let mut board = memory::board(&params, frame.image(), buffers);
+    match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
-            console.report(&report, &scratch.line);
-            stamp(&mut memory, &handoff, [frame.count, arch::count()]);
+            console.report(&report, &board.buffers.line);
+            board.stamp(&handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
         Err(error) => {
-            #[cfg(feature = "trace")]
             trace::end(&params);
             policy::give_up(&params, &error)
         }

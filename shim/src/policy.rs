@@ -44,10 +44,10 @@ pub fn give_up(params: &Params, error: &Error) -> u8 {
         if led.mask != 0 {
             blink(&mut LedPin(&led), &mut Counter, error.number());
         }
-        if policy == Policy::Return as u8 {
+        if policy == Policy::Return {
             return error.number();
         }
-        if policy == Policy::Reset as u8 {
+        if policy == Policy::Reset {
             mmio::reset(reset, value);
         }
     }

@@ -18,6 +18,7 @@ pub mod cpu;
 pub mod kernel;
 pub mod machine;
 pub mod record;
+pub mod suite;
 
 pub use bus::{Bus, Stray};
 pub use core::{Core, Stop};

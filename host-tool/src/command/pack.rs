@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 
-use super::explain::put;
 use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
@@ -18,7 +17,7 @@ use crate::plan::{
 };
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input, shown};
-use crate::ui::{self, Progress};
+use crate::ui::{self, Progress, put};
 use crate::{Failure, Result, device_tree, on_board};
 
 /// What the user typed.
@@ -130,7 +129,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     drop(progress);
     for warning in &warnings {
-        eprintln!("stoop: warning: {warning}");
+        ui::tell(format_args!("warning: {warning}"));
     }
     let commands = commands(&plan, &built, &args.output);
     put(&match args.json {

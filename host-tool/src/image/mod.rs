@@ -16,13 +16,13 @@ use std::borrow::Cow;
 use stoop_core::Region;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
+use stoop_core::boot;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
 use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
-use stoop_core::prepare;
 
 use self::auto::{Speed, Way};
 use crate::input::{Arch, Form};
@@ -454,7 +454,7 @@ fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
 fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Result<(Vec<u8>, [u16; 3])> {
     let packed = plan.dtb.is_some();
     let (initrd, rootfs) = (places.initrd, places.rootfs);
-    let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(prepare::PAGE)).unwrap_or(rootfs);
+    let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(boot::PAGE)).unwrap_or(rootfs);
     let initrd = Region::new(initrd.start(), plan.initrd.as_ref().map_or(0, Vec::len)).unwrap_or(initrd);
     let what = Additions {
         cells: plan.facts.cells,

@@ -129,12 +129,18 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
+    if note.unpacked > note.run.size() || note.run.size() > LARGEST_SHIM {
+        return Err(damaged("it says that its shim unpacks to more than a shim has"));
+    }
     let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
     let format = if format == Format::Raw && machine == Machine::Arm64 { Format::Image } else { format };
     let load = load.unwrap_or(note.load);
     let pieces = if matches!(format, Format::Raw | Format::Image) { vec![(load, file)] } else { pieces };
     Ok(Opened { machine, format, load, image, pieces, note, shim: note.manifest, unpacked, container, flash: None })
 }
+
+/// Bytes of RAM that no shim needs.
+const LARGEST_SHIM: usize = 0x10_0000;
 
 impl Check {
     fn new(of: impl Into<String>, holds: bool, wrong: impl FnOnce() -> String) -> Check {
@@ -231,7 +237,7 @@ impl Opened<'_> {
         checks.push(Check { of: "manifest".into(), wrong: found.as_ref().err().map(ToString::to_string) });
         let Ok(found) = found else { return checks };
         for kind in Kind::ALL {
-            let payload = found.payload(kind as usize);
+            let payload = found.payload(kind);
             if payload.source.is_empty() {
                 continue;
             }

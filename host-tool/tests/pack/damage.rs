@@ -25,7 +25,7 @@ fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
         for kind in stoop_core::manifest::Kind::ALL {
-            let source = manifest.payload(kind as usize).source;
+            let source = manifest.payload(kind).source;
             if source.is_empty() {
                 continue;
             }

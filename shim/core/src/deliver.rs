@@ -13,8 +13,8 @@ pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, t
     let (from, to) = (payload.source, payload.destination);
     let not_ram = Error::new(Code::NotRam, subject, to.start());
     let mut length = from.size();
-    if payload.codec != Codec::Store as u8 {
-        let unknown = Error::new(Code::Codec, subject, usize::from(payload.codec));
+    if payload.codec != Codec::Store {
+        let unknown = Error::new(Code::Codec, subject, payload.codec as usize);
         if !Tables::ANY {
             return Err(unknown);
         }
@@ -32,7 +32,7 @@ pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, t
     trace!(
         "{} delivered: {=str}, {} to {}, zeros up to {=u64:#010x}",
         subject,
-        crate::words::codec(payload.codec),
+        payload.codec.name(),
         from,
         to,
         payload.place.end() as u64

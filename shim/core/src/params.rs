@@ -174,14 +174,23 @@ impl<'a> Params<'a> {
         Uart { kind, address: self.wide(10), shift: self.byte(12, 1), width: self.byte(12, 2) }
     }
 
-    /// When bootargs count: a [`CookieRule`].
-    pub fn cookie_rule(&self) -> u8 {
-        self.byte(12, 3)
+    /// When bootargs count.
+    pub fn cookie_rule(&self) -> CookieRule {
+        match self.byte(12, 3) {
+            0 => CookieRule::Off,
+            1 => CookieRule::Contains,
+            // Of what no version defines, the strictest.
+            _ => CookieRule::Word,
+        }
     }
 
-    /// After the last slot failed: a [`Policy`].
-    pub fn policy(&self) -> u8 {
-        self.byte(13, 0)
+    /// After the last slot failed.
+    pub fn policy(&self) -> Policy {
+        match self.byte(13, 0) {
+            1 => Policy::Reset,
+            2 => Policy::Return,
+            _ => Policy::Halt,
+        }
     }
 
     /// Physical address of the reset register and the value to write; address 0 when there is none.

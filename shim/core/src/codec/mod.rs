@@ -53,18 +53,18 @@ impl Tables {
         }
     }
 
-    /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when `codec`, a [`Codec`], is
-    /// none of this build's decoders.
+    /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when this build has
+    /// no decoder for `codec`.
     ///
     /// # Errors
     /// The decoder's: how many bytes had been produced when it noticed the damage.
     #[inline(always)]
-    pub fn decode(&mut self, codec: u8, stored: &[u8], out: &mut [u8]) -> Option<Result<usize, usize>> {
+    pub fn decode(&mut self, codec: Codec, stored: &[u8], out: &mut [u8]) -> Option<Result<usize, usize>> {
         match codec {
             #[cfg(feature = "lzma")]
-            codec if codec == Codec::Lzma as u8 => Some(lzma::decode(stored, out, &mut self.probs)),
+            Codec::Lzma => Some(lzma::decode(stored, out, &mut self.probs)),
             #[cfg(feature = "lz4")]
-            codec if codec == Codec::Lz4 as u8 => Some(lz4::decode(stored, out)),
+            Codec::Lz4 => Some(lz4::decode(stored, out)),
             _ => {
                 let _ = (stored, out);
                 None

@@ -1,19 +1,16 @@
-//! The one entry: from registers, params and memory to a kernel in place, its final device tree, and the registers to
-//! call it with. The board and `stoop simulate` run this very function.
+//! The boot path: from registers, params and memory to a kernel in place, its final device tree, and the registers to call
+//! it with. The board and `stoop simulate` run these very functions.
 
 use crate::abi::Abi;
-use crate::bootargs::{Entry, Line};
+use crate::bootargs::{Entry, EntryKind, Line};
 use crate::codec::{Codec, Tables};
-use crate::cookie::judge;
+use crate::cookie::{Verdict, judge};
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{Kind, Manifest, PAYLOADS};
+use crate::manifest::{Kind, Manifest};
 use crate::memory::Memory;
-use crate::names::Name;
-use crate::params::Params;
-#[cfg(feature = "trace")]
-use crate::words;
+use crate::params::{Params, SlotAt};
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -28,34 +25,41 @@ pub struct Loader {
     pub run: Region,
 }
 
-/// Buffers too large for a stack.
-pub struct Scratch {
+/// What is too large for a stack, or for copies.
+pub struct Buffers {
+    /// Its table, empty until [`Crc32::fill`].
+    pub crc: Crc32,
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
     /// The decoders' memory.
     pub tables: Tables,
 }
 
-impl Scratch {
-    /// Empty buffers.
+impl Buffers {
+    /// All zero, so that a static costs no bytes in the image.
+    #[allow(clippy::new_without_default, reason = "34 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {
-        Scratch { line: Line::new(), tables: Tables::new() }
+        Buffers { crc: Crc32::BLANK, line: Line::new(), tables: Tables::new() }
     }
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Scratch::new()
-    }
+/// A machine with a loader in it.
+pub struct Board<'b, M> {
+    /// RAM and flash.
+    pub memory: M,
+    /// Where the loader is.
+    pub loader: Loader,
+    /// The loader's.
+    pub buffers: &'b mut Buffers,
 }
 
 /// What was decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
     /// What became of the bootargs.
-    pub verdict: Name,
+    pub verdict: Verdict,
     /// How the bootloader called us.
-    pub entry: Name,
+    pub entry: EntryKind,
     /// Name of the slot that boots.
     pub slot: u8,
 }
@@ -73,67 +77,89 @@ pub struct Handoff {
     pub tree: Region,
 }
 
-/// Tries the slots in their order; `failed` hears of each one that cannot boot.
-///
-/// # Errors
-/// The last slot's. Memory may have been written by then, but never the loader's own.
-pub fn prepare<A: Abi, M: Memory>(
-    memory: &mut M,
-    params: &Params,
-    loader: &Loader,
-    registers: [usize; 4],
-    crc: &Crc32,
-    scratch: &mut Scratch,
-    failed: &mut dyn FnMut(u8, &Error),
-) -> Result<(Handoff, Report)> {
-    let entry = A::enter(registers, memory, &mut scratch.line);
-    trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, scratch.line.len() as u32, entry.tree);
-    let verdict = if entry.too_long { Name::Refused } else { judge(&mut scratch.line, params) };
-    trace!(
-        "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
-        verdict,
-        core::str::from_utf8(params.cookie()).unwrap_or(""),
-        words::rule(params.cookie_rule()),
-        scratch.line.len() as u32
-    );
-    let mut manifest = Manifest::BLANK;
-    let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
-    for slot in params.slots() {
-        let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
-        trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
-        let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
-        let bytes = memory.from(at).unwrap_or(&[]);
-        let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
-            check_payloads(&manifest, memory, crc)?;
-            deliver_payloads(&manifest, memory, scratch)?;
-            let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
-            let registers = A::leave(&manifest, tree, line, &registers, memory)?;
-            Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
-        });
-        match booted {
-            Ok(handoff) => {
-                trace!(
-                    "slot {=char} boots: handoff {=str}, {}",
-                    slot.name as char,
-                    words::handoff(manifest.handoff()),
-                    handoff
-                );
-                return Ok((handoff, report));
-            }
-            Err(error) => {
-                trace!("slot {=char} does not boot: {}", slot.name as char, error);
-                failed(slot.name, &error);
-                last = error;
+impl<M: Memory> Board<'_, M> {
+    /// Judges the bootargs and tries the slots in their order; `failed` hears of each one that cannot boot.
+    ///
+    /// # Errors
+    /// The last slot's. Memory may have been written by then, but never the loader's own.
+    pub fn boot<A: Abi>(
+        &mut self,
+        params: &Params,
+        registers: [usize; 4],
+        failed: &mut dyn FnMut(u8, &Error),
+    ) -> Result<(Handoff, Report)> {
+        let (entry, verdict) = self.enter::<A>(params, registers);
+        let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
+        for slot in params.slots() {
+            let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
+            match self.boot_slot::<A>(&slot, &entry, registers, &mut report) {
+                Ok(handoff) => return Ok((handoff, report)),
+                Err(error) => {
+                    trace!("slot {=char} does not boot: {}", slot.name as char, error);
+                    failed(slot.name, &error);
+                    last = error;
+                }
             }
         }
+        Err(last)
     }
-    Err(last)
+
+    /// How the bootloader called us, and what becomes of its line.
+    fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> (Entry, Verdict) {
+        let line = &mut self.buffers.line;
+        let entry = A::enter(registers, &self.memory, line);
+        trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, line.len() as u32, entry.tree);
+        let verdict = if entry.too_long { Verdict::Refused } else { judge(line, params) };
+        trace!(
+            "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
+            verdict,
+            core::str::from_utf8(params.cookie()).unwrap_or(""),
+            params.cookie_rule().name(),
+            line.len() as u32
+        );
+        (entry, verdict)
+    }
+
+    /// Manifest, payloads, device tree, registers.
+    fn boot_slot<A: Abi>(
+        &mut self,
+        slot: &SlotAt,
+        entry: &Entry,
+        registers: [usize; 4],
+        report: &mut Report,
+    ) -> Result<Handoff> {
+        let Board { memory, loader, buffers } = self;
+        let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
+        trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
+        let mut manifest = Manifest::BLANK;
+        manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &buffers.crc)?;
+        check_payloads(&manifest, memory, &buffers.crc)?;
+        deliver_payloads(&manifest, memory, &mut buffers.tables)?;
+        let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, entry, &buffers.line, report)?;
+        let registers = A::leave(&manifest, tree, line, &registers, memory)?;
+        let handoff = Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree };
+        trace!("slot {=char} boots: handoff {=str}, {}", slot.name as char, manifest.handoff().name(), handoff);
+        Ok(handoff)
+    }
+
+    /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump. The
+    /// additions of every image have the report.
+    #[inline(always)] // One caller, and so 40 bytes smaller.
+    pub fn stamp(&mut self, handoff: &Handoff, counts: [u32; 2]) {
+        const SIZE: usize = COUNT_HANDOFF + 4;
+        if let Some(report) = self.memory.write(Region::stated(handoff.slot_at, SIZE))
+            && let Some(report) = report.first_chunk_mut::<SIZE>()
+        {
+            report[COUNT_ENTRY..COUNT_ENTRY + 4].copy_from_slice(&counts[0].to_be_bytes());
+            report[COUNT_HANDOFF..].copy_from_slice(&counts[1].to_be_bytes());
+        }
+    }
 }
 
 /// Every stored byte is there and has the CRC-32 of the manifest, and there is a kernel.
 fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Result<()> {
     for kind in Kind::ALL.iter().copied() {
-        let payload = manifest.payload(kind as usize);
+        let payload = manifest.payload(kind);
         let (subject, source) = (kind.subject(), payload.source);
         if source.is_empty() {
             if subject == Subject::Kernel {
@@ -158,23 +184,23 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
 ///
 /// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
 /// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
-fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
+fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, tables: &mut Tables) -> Result<()> {
     for kind in Kind::ALL.iter().copied() {
-        let payload = manifest.payload(kind as usize);
-        for later in kind as usize..PAYLOADS {
+        let payload = manifest.payload(kind);
+        for later in Kind::ALL.into_iter().skip(kind as usize) {
             let other = manifest.payload(later);
-            let same = later == kind as usize;
+            let same = later == kind;
             // A payload may move over its own source, but not be decoded there.
-            let moves = same && payload.codec == Codec::Store as u8;
+            let moves = same && payload.codec == Codec::Store;
             // An appended tree and the additions behind it are inside the kernel.
-            let inside = same || later == Kind::Additions as usize;
+            let inside = same || later == Kind::Additions;
             if !inside && payload.place.overlaps(&other.place) || !moves && payload.place.overlaps(&other.source) {
-                let (part, other) = (kind.subject(), Kind::ALL[later].subject());
+                let (part, other) = (kind.subject(), later.subject());
                 return Err(Error::between(Code::Overlap, part, other, payload.place.start()));
             }
         }
         if !payload.place.is_empty() {
-            deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
+            deliver(kind.subject(), &payload, memory, tables)?;
         }
     }
     Ok(())
@@ -188,7 +214,7 @@ fn write_tree<A: Abi, M: Memory>(
     line: &[u8],
     report: &mut Report,
 ) -> Result<(Region, usize, usize)> {
-    let mut base = manifest.payload(Kind::Dtb as usize).source;
+    let mut base = manifest.payload(Kind::Dtb).source;
     if base.is_empty() {
         base = entry.tree;
     }
@@ -197,7 +223,7 @@ fn write_tree<A: Abi, M: Memory>(
     }
     trace!("dtb made from {}, room {}", base, manifest.tree());
     // The additions have been delivered to the end of the room.
-    let place = manifest.payload(Kind::Additions as usize).place;
+    let place = manifest.payload(Kind::Additions).place;
     let room = manifest.tree();
     let whole = Region::stated(room.start(), room.size().wrapping_add(place.size()));
     let Some((base, bytes)) = memory.pair(base, whole) else {
@@ -210,11 +236,10 @@ fn write_tree<A: Abi, M: Memory>(
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();
-    let passes = matches!(report.verdict, Name::Accepted | Name::Kept);
-    let mut passed = if passes { line } else { &[] };
+    let mut passed = if report.verdict.passes() { line } else { &[] };
     let mut joint: &[u8] = if own == 0 || passed.is_empty() { b"" } else { b" " };
     if own.wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {
-        report.verdict = Name::Refused;
+        report.verdict = Verdict::Refused;
         (passed, joint) = (&[], &[]);
     }
     let texts = [joint, passed, report.verdict.bytes(), report.entry.bytes(), &[report.slot]];
@@ -228,17 +253,4 @@ fn write_tree<A: Abi, M: Memory>(
         report.verdict
     );
     Ok((Region::stated(room.start(), merge.size()), at(merge.line), at(merge.slot)))
-}
-
-/// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump. The additions
-/// of every image have the report.
-#[inline(always)] // One caller, and so 40 bytes smaller.
-pub fn stamp<M: Memory>(memory: &mut M, handoff: &Handoff, counts: [u32; 2]) {
-    const SIZE: usize = COUNT_HANDOFF + 4;
-    if let Some(report) = memory.write(Region::stated(handoff.slot_at, SIZE))
-        && let Some(report) = report.first_chunk_mut::<SIZE>()
-    {
-        report[COUNT_ENTRY..COUNT_ENTRY + 4].copy_from_slice(&counts[0].to_be_bytes());
-        report[COUNT_HANDOFF..].copy_from_slice(&counts[1].to_be_bytes());
-    }
 }
