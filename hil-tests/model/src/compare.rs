@@ -57,7 +57,7 @@ fn start(core: &Core) -> Start {
     let machine = &core.machine;
     let devices = [Some(machine.uart.address as u64), machine.reset.map(|(at, _)| at)];
     let led = machine.led.iter().flat_map(|led| [led.set as u64, led.clear as u64]);
-    let dog = machine.watchdog.iter().flat_map(|dog| dog.feed.iter().chain(&dog.stop).map(|(at, ..)| *at));
+    let dog = machine.watchdog.iter().flat_map(|dog| dog.sequences.iter().flatten().map(|write| write.address));
     let mut pages: Vec<u64> =
         devices.into_iter().flatten().chain(led).chain(dog).map(|at| at & !(PAGE as u64 - 1)).collect();
     pages.sort_unstable();

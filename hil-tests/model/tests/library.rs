@@ -12,11 +12,11 @@ use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts as arm64;
-use stoop_model::boot::{Boot, Caches, Enter};
+use stoop_model::boot::{Boot, Enter};
 use stoop_model::compare::compared;
 use stoop_model::core::Stop;
-use stoop_model::cpu::Cpu;
 use stoop_model::kernel::{Line, Parts};
+use stoop_model::suite::usual;
 
 /// The program that has the library; without it there is a line that says so, unless the lab is required.
 fn program() -> Result<Option<PathBuf>> {
@@ -34,17 +34,8 @@ fn mips(program: &Path, board: &str, request: &Request, enter: Enter) -> Result<
     let board = board::load(board)?;
     let plan = Plan::resolve(request, &mut Quiet)?;
     let built = image::build(&plan, &mut Quiet)?;
-    let title = format!("{} {:?} {enter:?}", board.name, request.codec);
-    let boot = Boot {
-        board: &board,
-        cpu: Cpu::of(&board),
-        file: &built.file,
-        flash: None,
-        enter,
-        caches: Caches::Used,
-        seed: 7,
-        load: None,
-    };
+    let title = format!("{} {:?} {}", board.name, request.codec, enter.name());
+    let boot = Boot { enter, ..usual(&board, &built.file, 7) };
     let ended = compared(&boot, program)?.map_err(|difference| Failure::new(difference).within(&title))?;
     println!("{title}: {} instructions", ended.same);
     assert!(matches!(ended.stop, Stop::Arrived { .. }), "{title}: {}", ended.stop);

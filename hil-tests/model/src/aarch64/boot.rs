@@ -81,8 +81,10 @@ pub struct Boot {
     noise: Noise,
 }
 
-/// Instructions without a word on the UART after which a shim is taken to loop.
+/// Instructions without a word on the UART after which a shim is taken to loop: no image here takes half as many.
 const PATIENCE: u64 = 40_000_000;
+/// Instructions of one run.
+const MOST: u64 = 200_000_000;
 /// Bytes between the top of RAM and the bootloader's tree.
 const BELOW_TOP: usize = 0x40_0000;
 /// Bytes between the top of RAM and the bootloader's own map.
@@ -247,15 +249,11 @@ impl Boot {
             let progress = self.machine.said.len() + self.machine.events.len();
             if progress != said {
                 (said, since) = (progress, self.core.count);
-            } else if self.core.count - since > PATIENCE && self.core.count % 1024 == 0 && !self.is_working() {
+            }
+            if self.core.count - since > PATIENCE || self.core.count > MOST {
                 return Ok(End::Loops);
             }
         }
-    }
-
-    /// Longer than this nothing takes that says nothing.
-    fn is_working(&self) -> bool {
-        self.machine.said.is_empty() && self.core.count < 100 * PATIENCE
     }
 
     /// What the LED, reset register and watchdog saw.

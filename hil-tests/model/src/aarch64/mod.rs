@@ -322,9 +322,11 @@ impl Memory {
         Ok(memory)
     }
 
-    /// DC CVAC, CVAU, CIVAC, IVAC by physical address: done at the next DSB, not before.
-    fn clean(&mut self, at: u64, drop: bool) {
+    /// DC CVAC, CVAU, CIVAC by physical address: done at the next DSB, not before. Only RAM has lines.
+    fn clean(&mut self, bus: &mut impl Bus, at: u64, drop: bool) -> Result<(), Stop> {
+        bus.read_line(line_of(at), &mut [0; LINE])?;
         self.under_way.push((line_of(at), drop));
+        Ok(())
     }
 
     /// DSB: what is under way is complete.

@@ -357,7 +357,7 @@ impl System {
             IC_IALLU | IC_IALLUIS => return Some(memory.invalidate_code(registers.pc)),
             DC_CVAC | DC_CVAU | DC_CIVAC => {
                 let translated = self.translate(memory, bus, registers.get(t), false, false);
-                return Some(translated.map(|to| memory.clean(to.physical, name == DC_CIVAC)));
+                return Some(translated.and_then(|to| memory.clean(bus, to.physical, name == DC_CIVAC)));
             }
             TLBI_VMALLE1 | TLBI_VMALLE1IS if self.level != Level::El2 => self.invalidating = true,
             TLBI_ALLE2 | TLBI_ALLE2IS if self.level != Level::El1 => self.invalidating = true,
