@@ -84,7 +84,7 @@ const FAULTS: &[(&str, &[Change], &str)] = &[
         "Unsynchronised",
     ),
     ("RAM mapped as devices, and devices as RAM", &[change("caches_on", 0xd29f_e00a, 0, 0xd280_1fea)], "Map"),
-    ("a smaller address space than the tables are for", &[change("caches_on", 0xd286_a3cc, 0, 0xd286_a50c)], "Translation"),
+    ("a smaller address space than the tables are for", &[change("caches_on", 0xd286_a3cc, 0, 0xd286_a50c)], "Map"),
     ("interrupts as they came", &[change("_start", 0xd503_4fdf, 0, NOP)], "DAIF"),
     ("x0 is not the tree", &[change("leave", 0xaa04_03e0, 0, NOP)], "x0 to x3"),
     ("x1 is not 0", &[change("leave", 0xaa05_03e1, 0, NOP)], "x0 to x3"),

@@ -75,6 +75,8 @@ fn image() -> Vec<u8> {
     for (at, field) in [(16, size), (24, 0xa)] {
         image[at..at + 8].copy_from_slice(&field.to_le_bytes());
     }
+    // A branch over the header.
+    image[..4].copy_from_slice(&0x1400_0010u32.to_le_bytes());
     image[56..60].copy_from_slice(b"ARM\x64");
     image
 }
