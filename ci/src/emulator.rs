@@ -58,7 +58,9 @@ fn source() -> PathBuf {
 fn program(place: &Path) -> Result<PathBuf> {
     let source = source();
     let mut parts = vec![RECIPE.to_vec()];
-    for file in [source.join("Cargo.toml"), source.join("Cargo.lock")].into_iter().chain(files(&source.join("src"), ".rs")?) {
+    for file in
+        [source.join("Cargo.toml"), source.join("Cargo.lock")].into_iter().chain(files(&source.join("src"), ".rs")?)
+    {
         parts.push(cache::read(&file)?);
     }
     let key = cache::key(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());

@@ -1,12 +1,12 @@
 //! Everything that is checked before a change lands, in the order in which it fails cheapest.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, lab, repository, run, sizes, toolchain};
+use crate::{bench, emulator, fuzz, lab, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -22,18 +22,28 @@ pub fn everything() -> Result<()> {
         work().map_err(|failure| failure.within(title))
     };
     part("rust-src for the nightly", &mut toolchain::ensure_rust_src)?;
-    part("formatting", &mut || run::shown(cargo("fmt").args(["--all", "--check"])))?;
+    part("formatting", &mut || {
+        run::shown(cargo("fmt").args(["--all", "--check"])).and_then(|()| {
+            run::shown(cargo("fmt").args(["--check", "--manifest-path", "hil-tests/unicorn/Cargo.toml"]))
+        })
+    })?;
     part("clippy, host", &mut || run::shown(cargo("clippy").args(["--all-targets", "--", "-D", "warnings"])))?;
     part("clippy, freestanding programs", &mut clippy_freestanding)?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
     part("tests, host", &mut || {
-        run::shown(cargo("test").args(["--package", "stoop-core", "--package", "stoop", "--package", "stoop-ci"]))
+        let packages = ["stoop-core", "stoop", "stoop-ci", "stoop-fuzz"];
+        run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
+    part("fuzzing, two minutes", &mut || fuzz::run("", FUZZING))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
+    part("emulator library", &mut || emulator::build().map(|_| ()))?;
+    part("tests, every board on a model of it", &mut || {
+        run::shown(cargo("test").args(["--package", "stoop-model"]).env("STOOP_LAB", "required"))
+    })?;
     part("lab", &mut || lab::build().map(|_| ()))?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
@@ -44,7 +54,10 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 13;
+const PARTS: usize = 16;
+
+/// All targets together; `cargo ci fuzz` takes longer.
+const FUZZING: Duration = Duration::from_secs(120);
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");

@@ -62,8 +62,7 @@ fn start(core: &Core) -> Start {
         devices.into_iter().flatten().chain(led).chain(dog).map(|at| at & !(PAGE as u64 - 1)).collect();
     pages.sort_unstable();
     pages.dedup();
-    let mut ranges: Vec<Range> =
-        pages.into_iter().map(|at| Range { at, size: PAGE as u64, is_device: true }).collect();
+    let mut ranges: Vec<Range> = pages.into_iter().map(|at| Range { at, size: PAGE as u64, is_device: true }).collect();
     let mut pieces = Vec::new();
     for memory in [machine.ram_at, machine.flash_at] {
         if memory.is_empty() {

@@ -61,7 +61,12 @@ impl Boots<'_> {
         let Boots { count, wrong, .. } = boots;
         println!("{}: {count} boots", board.name);
         assert!(count >= 36, "{count} boots of {}", board.name);
-        assert!(wrong.is_empty(), "{} wrong in {count} boots\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} wrong in {count} boots\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(20)].join("\n")
+        );
         Ok(())
     }
 

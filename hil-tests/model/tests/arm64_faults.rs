@@ -103,7 +103,8 @@ fn place(shim: &[u8], change: &Change) -> Result<u64> {
     let holds = |section: &object::Section<'_, '_>| {
         section.size() != 0 && (section.address()..section.address() + section.size()).contains(&start)
     };
-    let section = file.sections().find(|section| section.name() != Ok(".squeezed") && holds(section)).ok_or_else(gone)?;
+    let section =
+        file.sections().find(|section| section.name() != Ok(".squeezed") && holds(section)).ok_or_else(gone)?;
     let bytes = section.data().map_err(|error| Failure::new(error.to_string()))?;
     let words = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let words = (section.address()..).step_by(4).zip(words).skip_while(|(at, _)| *at < start);
@@ -174,7 +175,8 @@ fn every_planted_fault_of_the_arm64_shim_is_found_by_its_check() -> Result<()> {
 #[test]
 fn params_that_are_not_of_this_arm64_board_are_found() -> Result<()> {
     let far = |plan: &mut Plan| plan.board.uart.address += 0x1000;
-    let larger = |plan: &mut Plan| plan.board.ram = Region::new(plan.board.ram.start(), 1 << 31).unwrap_or(Region::EMPTY);
+    let larger =
+        |plan: &mut Plan| plan.board.ram = Region::new(plan.board.ram.start(), 1 << 31).unwrap_or(Region::EMPTY);
     let reset = |plan: &mut Plan| plan.board.reset = plan.board.reset.map(|reset| board::Reset { value: 1, ..reset });
     all_found([
         ("the UART is elsewhere", "nothing is there", found(&[], far, false)?),

@@ -211,10 +211,7 @@ fn compare(emulator: &mut Unicorn<'_, Play>, pc: u64) -> Result<(), String> {
                 _ => value &= 0xffff_ffff,
             }
             if value != play.registers[number] {
-                return Err(format!(
-                    "register {number} is 0x{value:x}, in the record 0x{:x}",
-                    play.registers[number]
-                ));
+                return Err(format!("register {number} is 0x{value:x}, in the record 0x{:x}", play.registers[number]));
             }
         }
         let play = emulator.get_data_mut();

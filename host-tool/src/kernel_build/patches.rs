@@ -66,6 +66,14 @@ pub fn apply(tree: &Path, files: &[PathBuf]) -> Result<Changed> {
     Ok(Changed { applied: forward.len(), reverted: back.len(), kept })
 }
 
+/// The files that one patch changes, relative to the tree's top directory.
+///
+/// # Errors
+/// It cannot be read, changes nothing, or names files outside of the tree.
+pub fn changed_files(file: &Path) -> Result<BTreeSet<PathBuf>> {
+    touched_files(&read_patch(file)?)
+}
+
 fn read_patch(file: &Path) -> Result<Patch> {
     let text = std::fs::read(file).map_err(|e| Failure::io(file, &e))?;
     let digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();

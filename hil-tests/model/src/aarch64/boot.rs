@@ -314,10 +314,10 @@ impl Boot {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        let mut ranges: Vec<Range> =
-            pages.into_iter().map(|at| Range { at, size: 0x1000, is_device: true }).collect();
+        let mut ranges: Vec<Range> = pages.into_iter().map(|at| Range { at, size: 0x1000, is_device: true }).collect();
         let mut pieces = Vec::new();
-        for (memory, used) in [(machine.ram_at, vec![self.own, self.tree]), (machine.flash_at, vec![machine.flash_at])] {
+        for (memory, used) in [(machine.ram_at, vec![self.own, self.tree]), (machine.flash_at, vec![machine.flash_at])]
+        {
             if memory.is_empty() {
                 continue;
             }

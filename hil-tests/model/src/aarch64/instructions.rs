@@ -191,7 +191,8 @@ fn immediate(r: &mut Registers, word: u32) -> Option<()> {
             let (mask, fields) = bit_masks(wide, bits(word, 22, 1), top, rotate).or_else(|| {
                 // All ones are no immediate of a logical instruction, but a field of all bits.
                 let all = if wide { 63 } else { 31 };
-                (top == all && rotate <= all).then(|| (rotated(wide, narrow(wide, u64::MAX), rotate), field(wide, top, rotate)))
+                (top == all && rotate <= all)
+                    .then(|| (rotated(wide, narrow(wide, u64::MAX), rotate), field(wide, top, rotate)))
             })?;
             let source = r.get(n);
             let moved = rotated(wide, narrow(wide, source), rotate);
@@ -283,7 +284,11 @@ fn branch(r: &mut Registers, word: u32, next: u64) -> Option<()> {
             to
         }
         0x54 if word & 16 == 0 => {
-            if r.holds(bits(word, 0, 4)) { far(19, 5) } else { next }
+            if r.holds(bits(word, 0, 4)) {
+                far(19, 5)
+            } else {
+                next
+            }
         }
         0x34 | 0x35 | 0xb4 | 0xb5 => {
             let zero = narrow(wide, r.get(t)) == 0;
@@ -402,7 +407,9 @@ fn two_sources(wide: bool, one: u64, two: u64, what: u32) -> Option<u64> {
     let levels = if wide { 63 } else { 31 };
     Some(match what {
         0b00_0010 => narrow(wide, one).checked_div(narrow(wide, two)).unwrap_or(0),
-        0b00_0011 if wide => (one as i64).checked_div(two as i64).unwrap_or(if two == 0 { 0 } else { one as i64 }) as u64,
+        0b00_0011 if wide => {
+            (one as i64).checked_div(two as i64).unwrap_or(if two == 0 { 0 } else { one as i64 }) as u64
+        }
         0b00_0011 => {
             let (one, two) = (one as i32, two as i32);
             u64::from(one.checked_div(two).unwrap_or(if two == 0 { 0 } else { one }) as u32)

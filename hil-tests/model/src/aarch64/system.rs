@@ -94,7 +94,8 @@ impl System {
     pub fn leave_on(&mut self, table: u64) {
         (self.regime.ttbr0, self.regime.mair) = (table, 0xff_44_00);
         // 39 bits of address; walks cached.
-        self.regime.tcr = 25 | 1 << 8 | 1 << 10 | 3 << 12 | if self.level == Level::El2 { 0x8082_0000 } else { 1 << 23 };
+        self.regime.tcr =
+            25 | 1 << 8 | 1 << 10 | 3 << 12 | if self.level == Level::El2 { 0x8082_0000 } else { 1 << 23 };
         self.regime.sctlr |= M | C | I;
         self.sctlr = self.regime.sctlr;
         self.stale = false;
@@ -268,7 +269,13 @@ impl System {
 
     fn read(&mut self, encoding: u32, count: u64) -> Option<u64> {
         Some(match encoding {
-            CURRENT_EL => if self.level == Level::El1 { 4 } else { 8 },
+            CURRENT_EL => {
+                if self.level == Level::El1 {
+                    4
+                } else {
+                    8
+                }
+            }
             DAIF => u64::from(self.masked) << 6,
             CTR_EL0 => CTR,
             CLIDR_EL1 => CLIDR,
