@@ -39,7 +39,7 @@ impl Cache {
     }
 
     fn set(&self, at: u64) -> usize {
-        (at as usize / LINE & (self.geometry.sets - 1)) * self.geometry.ways
+        ((at as usize / LINE) & (self.geometry.sets - 1)) * self.geometry.ways
     }
 
     /// The line with the address `at`, a multiple of [`LINE`].

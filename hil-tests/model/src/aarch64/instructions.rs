@@ -5,7 +5,7 @@ use super::Stop;
 
 /// Bits `from` to `from + width` of an instruction.
 fn bits(word: u32, from: u32, width: u32) -> u32 {
-    word >> from & (1 << width) - 1
+    (word >> from) & ((1 << width) - 1)
 }
 
 /// The same as a signed number.
@@ -444,8 +444,8 @@ fn three_sources(r: &Registers, word: u32) -> Option<u64> {
         0 => one.wrapping_mul(two),
         1 if wide => (i64::from(one as i32) * i64::from(two as i32)) as u64,
         5 if wide => u64::from(one as u32) * u64::from(two as u32),
-        2 if wide && !subtract => return Some((i128::from(one as i64) * i128::from(two as i64) >> 64) as u64),
-        6 if wide && !subtract => return Some((u128::from(one) * u128::from(two) >> 64) as u64),
+        2 if wide && !subtract => return Some(((i128::from(one as i64) * i128::from(two as i64)) >> 64) as u64),
+        6 if wide && !subtract => return Some(((u128::from(one) * u128::from(two)) >> 64) as u64),
         _ => return None,
     };
     Some(narrow(wide, if subtract { three.wrapping_sub(product) } else { three.wrapping_add(product) }))

@@ -171,7 +171,7 @@ impl Core {
         if line != self.memory.current.0 {
             self.memory.current = (line, self.memory.fetch(&mut self.system, bus, pc)?);
         }
-        if pc % 4 != 0 {
+        if !pc.is_multiple_of(4) {
             return broken(Rule::Alignment, pc);
         }
         let at = (pc - line) as usize;

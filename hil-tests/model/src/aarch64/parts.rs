@@ -70,7 +70,7 @@ impl Parts {
 fn image() -> Vec<u8> {
     let mut image = vec![0; 64];
     image.extend(b"Linux version 6.12.117 (test)\0");
-    image.extend((0..KERNEL).map(|at| (at / 5) as u8 ^ (at * at >> 9) as u8));
+    image.extend((0..KERNEL).map(|at| (at / 5) as u8 ^ ((at * at) >> 9) as u8));
     let size = (image.len() as u64).next_multiple_of(0x1000) + BSS;
     for (at, field) in [(16, size), (24, 0xa)] {
         image[at..at + 8].copy_from_slice(&field.to_le_bytes());
