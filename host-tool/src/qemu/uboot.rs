@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Console;
 use super::image::{Image, physical, staging};
 use crate::board::Interrupt;
-use crate::input::{ARM64_ALIGNMENT, fit};
+use crate::commands::{self, Start};
+use crate::input::ARM64_ALIGNMENT;
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -157,7 +158,7 @@ pub fn network(console: &mut Console, facts: &Facts) -> Result<()> {
 /// # Errors
 /// As for [`command`], and when another number of bytes arrived.
 pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: usize) -> Result<()> {
-    let line = format!("tftpboot {at:#x} {}:{name}", facts.server);
+    let line = commands::fetch(at.into(), Some(&facts.server), name);
     let printed = command(console, facts, &line)?;
     let wanted = format!("Bytes transferred = {size} ({size:x} hex)");
     if printed.contains(&wanted) {
@@ -220,12 +221,8 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let mut file = |name: &str, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
-    // U-Boot's with FIT_BEST_MATCH look for a configuration with their own device tree, unless one is named.
-    let named = match (&facts.own_tree, fit::read(boot.image)) {
-        (Some(_), Ok(fit)) => format!("#{}", fit.configuration),
-        _ => String::new(),
-    };
-    let own_tree = facts.own_tree.as_deref().map_or(String::new(), |tree| format!(" - {tree}"));
+    let own_tree = facts.own_tree.as_deref();
+    let named = commands::configuration(boot.image, own_tree);
     let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
     if as_words && words > BOOTM_WORDS {
         return Err(Failure::usage(format!(
@@ -238,21 +235,18 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     }
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
+    let image = Some(boot.image);
     let (at, image, tree, commands) = match boot.how {
-        How::Bootm { at, tree: None } => (at, Some(boot.image), None, vec![format!("bootm {at:#x}{named}{own_tree}")]),
-        How::Booti { at, tree: None } => (at, Some(boot.image), None, vec![format!("booti {at:#x}{own_tree}")]),
-        How::Booti { at, tree: Some((tree_at, tree)) } => {
-            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("booti {at:#x} - {tree_at:#x}")])
-        }
+        How::Bootm { at, tree: None } => (at, image, None, Start::Bootm.lines(at.into(), &named, own_tree, "")),
+        How::Booti { at, tree: None } => (at, image, None, Start::Booti.lines(at.into(), "", own_tree, "")),
         How::Bootm { at, tree: Some((tree_at, tree)) } => {
-            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("bootm {at:#x} - {tree_at:#x}")])
+            (at, image, Some((tree_at, tree)), Start::Bootm.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
-        How::Go { at } => (at, Some(boot.image), None, vec![format!("go {at:#x}{typed}")]),
-        // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
-        How::Bootelf { at } => {
-            let commands = vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")];
-            (at, Some(boot.image), None, commands)
+        How::Booti { at, tree: Some((tree_at, tree)) } => {
+            (at, image, Some((tree_at, tree)), Start::Booti.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
+        How::Go { at } => (at, image, None, Start::Go.lines(at.into(), "", None, typed)),
+        How::Bootelf { at } => (at, image, None, Start::Bootelf.lines(at.into(), "", None, typed)),
         How::Command { line, at } => (at, None, None, vec![line.to_owned()]),
     };
     let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
