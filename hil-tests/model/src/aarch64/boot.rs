@@ -58,6 +58,8 @@ pub enum End {
     Reset,
     /// WFI.
     Waits,
+    /// This function of the firmware was called.
+    Firmware(u32),
     /// It goes on without end, and says nothing more.
     Loops,
 }
@@ -120,6 +122,7 @@ impl Boot {
         let lost = || Failure::new("the image does not fit the board's RAM").next("pack it for this board");
         let load = setup.image.load.wrapping_add(setup.moved);
         let own = Region::new(load, setup.size).ok_or_else(lost)?;
+        let front = front_end(setup.image)?;
         let run = setup.image.note.run.moved(setup.moved);
         let mut boot = Boot {
             core: Core::new(setup.level, setup.large_cache, setup.seed),
@@ -162,9 +165,9 @@ impl Boot {
         boot.core.system.ram = vec![setup.board.ram];
         match setup.way {
             Way::Cleaned => boot.dirty_behind(setup),
-            Way::Running => boot.dirty_image(setup).ok_or_else(lost)?,
+            Way::Running => boot.dirty_image(setup, front).ok_or_else(lost)?,
         }
-        boot.old_code(setup);
+        boot.old_code(front);
         Ok(boot)
     }
 
@@ -181,8 +184,7 @@ impl Boot {
     }
 
     /// The image in the data cache instead of memory, but for its front, which nothing can help; and the bootloader's map.
-    fn dirty_image(&mut self, setup: &Setup<'_>) -> Option<()> {
-        let front = front_end(setup.image);
+    fn dirty_image(&mut self, setup: &Setup<'_>, front: usize) -> Option<()> {
         for (at, bytes) in &setup.image.pieces {
             let (lines, _) = bytes.as_chunks::<LINE>();
             for (number, line) in lines.iter().enumerate() {
@@ -212,8 +214,8 @@ impl Boot {
     }
 
     /// Lines of the instruction cache from what ran before, everywhere but in the front.
-    fn old_code(&mut self, setup: &Setup<'_>) {
-        let first = (self.own.start() + front_end(setup.image)).next_multiple_of(LINE);
+    fn old_code(&mut self, front: usize) {
+        let first = (self.own.start() + front).next_multiple_of(LINE);
         for line in (first..self.run.end()).step_by(LINE) {
             let noise = self.noise.line();
             self.core.memory.code.put(line as u64, noise, false);
@@ -235,6 +237,7 @@ impl Boot {
             let word = match self.core.step(&mut self.machine) {
                 Ok(word) => word,
                 Err(Stop::Waits) => return Ok(End::Waits),
+                Err(Stop::Calls(function)) => return Ok(End::Firmware(function)),
                 Err(stop) => return Err(format!("{stop}, by the instruction at 0x{:x} of the shim", symbols(pc))),
             };
             each(&self.core, pc, word);
@@ -350,22 +353,24 @@ fn words(registers: &Registers) -> impl Iterator<Item = u64> {
     registers.x.iter().copied().chain([registers.sp, registers.nzcv.into()])
 }
 
+/// The distance of one of the shim's symbols from its first byte, the first of these that there is.
+fn symbol(image: &Opened<'_>, names: &[&str]) -> Result<usize> {
+    let shim = shim_image::prebuilt(Arch::Arm64, image.note.variant)?;
+    let file = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
+    let find = |name: &&str| file.symbols().find(|symbol| symbol.name() == Ok(name));
+    let found = names.iter().find_map(find).map(|symbol| symbol.address() as usize);
+    found.ok_or_else(|| Failure::new(format!("the shim has no symbol {names:?}")).next("build it with `cargo ci shim`"))
+}
+
 /// Where the front ends that a loader must have written to memory: behind it the shim helps itself.
-fn front_end(image: &Opened<'_>) -> usize {
-    image.image.get(64..68).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes) as usize
+fn front_end(image: &Opened<'_>) -> Result<usize> {
+    symbol(image, &["__stub_end", "front_end"])
 }
 
 /// The stack of the shim that runs at `run`, by its linker's symbols.
 fn stack(image: &Opened<'_>, run: Region) -> Result<Region> {
-    let shim = shim_image::prebuilt(Arch::Arm64, image.note.variant)?;
-    let file = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
-    let symbol = |name: &str| {
-        let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
-        found.map(|symbol| run.start() + symbol.address() as usize)
-    };
-    let ends = symbol("__bss_end").zip(symbol("__stack_top"));
-    let stack = ends.and_then(|(start, end)| Region::between(start, end));
-    stack.ok_or_else(|| Failure::new("the shim has no symbols of its stack").next("build it with `cargo ci shim`"))
+    let [start, end] = ["__bss_end", "__stack_top"].map(|name| symbol(image, &[name]));
+    Region::between(run.start() + start?, run.start() + end?).ok_or_else(|| Failure::new("the shim has no stack"))
 }
 
 /// An 8-byte field of an image's header.

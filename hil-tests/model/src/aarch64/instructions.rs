@@ -131,6 +131,10 @@ pub fn run(registers: &mut Registers, outside: &mut impl Outside, word: u32) -> 
                 outside.system(registers, word)?;
                 Some(())
             } else {
+                // HVC and SMC, with 0.
+                if matches!(word, 0xd400_0002 | 0xd400_0003) {
+                    return Err(Stop::Calls(registers.get(0) as u32));
+                }
                 return branch(registers, word, next).ok_or(Stop::Undefined(word));
             }
         }

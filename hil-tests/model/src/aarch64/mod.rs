@@ -39,6 +39,8 @@ pub enum Stop {
     },
     /// WFI with every interrupt masked: it waits for good.
     Waits,
+    /// A call of the firmware, SMC or HVC, with this function in w0.
+    Calls(u32),
 }
 
 /// What code must not do. The names are those of `docs/proof.md`.
@@ -76,6 +78,7 @@ impl fmt::Display for Stop {
             Stop::Undefined(word) => write!(f, "an instruction that is not known: 0x{word:08x}"),
             Stop::Stray(stray) => stray.fmt(f),
             Stop::Broken { rule, at } => write!(f, "{rule:?} at 0x{at:x}"),
+            Stop::Calls(function) => write!(f, "a call of the firmware, 0x{function:x}"),
             Stop::Waits => f.write_str("it waits for an interrupt that cannot come"),
         }
     }
