@@ -24,7 +24,6 @@ pub mod qemu;
 pub mod shell;
 pub mod shim_image;
 pub mod simulate;
-pub mod squeeze;
 pub mod ui;
 pub mod zx0;
 

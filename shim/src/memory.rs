@@ -28,10 +28,10 @@ pub fn run_region() -> Region {
     Region::new(arch::physical(start), end.wrapping_sub(start)).unwrap_or(Region::EMPTY)
 }
 
-/// The params block behind the shim.
+/// The params block, with whatever came behind it in the image.
 pub fn params() -> &'static [u8] {
-    // SAFETY: the linker script keeps MAX_SIZE bytes there inside the run region, start.S has moved them with the
-    // code, and nothing writes them.
+    // SAFETY: the linker script keeps MAX_SIZE bytes there inside the run region, unpack.S has written all of them, and nothing
+    // else does.
     unsafe { &__params }
 }
 

@@ -102,6 +102,9 @@ pub struct Args {
     /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
     #[arg(long)]
     trace: bool,
+    /// With the shim stored as it runs instead of squeezed, for debuggers
+    #[arg(long)]
+    plain_shim: bool,
     /// The image
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -187,6 +190,7 @@ fn request(args: &Args) -> Result<Request> {
         slot: args.slot,
         handoff: args.handoff,
         trace: args.trace,
+        plain_shim: args.plain_shim,
     })
 }
 
@@ -319,8 +323,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         line("flash", format!("slot {}, started by {}", flash.slot, plan.board.bootloader.name));
     }
     let traced = if plan.trace { ", says what it decides: `stoop monitor` shows it" } else { "" };
+    let plain = if plan.plain_shim { ", stored as it runs" } else { "" };
     let run = plan.board.typed(built.places.run.start());
-    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{traced}", built.shim));
+    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{plain}{traced}", built.shim));
     let why = match plan.handoff.origin {
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
         origin => origin.to_string(),

@@ -29,7 +29,7 @@ use crate::input::{Arch, Form};
 use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
-use crate::shim_image;
+use crate::shim_image::{self, Header};
 use crate::ui::Progress;
 use crate::{Failure, Result, device_tree};
 
@@ -213,10 +213,13 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let run_size = shim_image::run_size(shim)?;
     // Its addresses have a fixed width, too.
     let tables_size = argv::tables(plan, &Places::default(), 0)?.map_or(0, |(block, _)| block.len());
-    let mut reserved = 0;
+    let slots = |manifest_at| [SlotAt { name: b'-', relative: true, address: manifest_at }];
+    // Numbers have fixed widths in the params.
+    let params_size = params(plan, &slots(0), &crc)?.len();
+    let manifest_at = shim_image::stored_size(shim, params_size, plan.shim_form())?.next_multiple_of(16);
+    let params = params(plan, &slots(manifest_at), &crc)?;
     let mut skew = 0;
     loop {
-        let manifest_at = reserved;
         let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
         let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
         let tables_at = (additions_at + additions_size).next_multiple_of(16);
@@ -230,14 +233,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             skew += 16;
             continue;
         }
-        let params = params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
-        let front = shim_image::front(shim, stoop_core::mips::kseg0(places.run.start()), &params)?;
-        if front.bytes.len() > reserved {
-            // With the manifest's new offset in it, it may squeeze a little worse.
-            reserved = (front.bytes.len() + 8).next_multiple_of(16);
-            continue;
-        }
-
+        let header = Header::Mips { run_address: stoop_core::mips::kseg0(places.run.start()) };
+        let front = shim_image::front(shim, header, &params, plan.shim_form())?;
         line = command_line(plan, &places)?;
         let additions = additions(plan, &line, &places)?;
         if additions.len() > additions_size {
@@ -272,14 +269,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
         let listing = listing(plan, tree, &parts, load + manifest_at);
-        let note = Note {
-            big_endian: plan.arch().big_endian(),
-            run: places.run,
-            load,
-            unpacked: front.unpacked,
-            manifest: manifest_at,
-            variant,
-        };
+        let note = Note { big_endian: plan.arch().big_endian(), run: places.run, load, manifest: manifest_at, variant };
         let mut head = front.bytes.clone();
         head.resize(manifest_at, 0);
         head.extend_from_slice(&listing.encode(&crc));

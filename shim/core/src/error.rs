@@ -44,6 +44,9 @@ pub enum Code {
     ManifestCrc = 4,
     /// The manifest is for another architecture or endianness. Value: its second word.
     Foreign = 5,
+    /// The shim itself is damaged: a sum over what is stored or what was unpacked is wrong. Only the number exists, which the
+    /// start code gives to the bootloader.
+    Shim = 6,
     /// The slot has no kernel.
     NoKernel = 10,
     /// Bytes of a payload lie outside the memory this board has. Value: their start.
@@ -77,12 +80,13 @@ pub enum Code {
 
 impl Code {
     /// Every code, for explanations and tests.
-    pub const ALL: [Code; 19] = [
+    pub const ALL: [Code; 20] = [
         Code::Params,
         Code::NoManifest,
         Code::ManifestShape,
         Code::ManifestCrc,
         Code::Foreign,
+        Code::Shim,
         Code::NoKernel,
         Code::Unreadable,
         Code::Crc,
@@ -102,7 +106,7 @@ impl Code {
     /// The word behind the subject.
     pub const fn name(self) -> Name {
         match self {
-            Code::Params => Name::Damaged,
+            Code::Params | Code::Shim => Name::Damaged,
             Code::NoManifest | Code::NoKernel | Code::NoTree => Name::Missing,
             Code::ManifestShape => Name::Shape,
             Code::ManifestCrc | Code::Crc => Name::Crc,

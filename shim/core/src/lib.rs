@@ -33,7 +33,6 @@ pub mod memory;
 pub mod mips;
 pub mod params;
 pub mod region;
-pub mod squeeze;
 #[cfg(feature = "words")]
 pub mod words;
 

@@ -62,5 +62,3 @@ size:
 7:  lui   $t4, 0x8000
     jr    $ra
     addu  $t5, $t5, $t4
-
-front_end:
