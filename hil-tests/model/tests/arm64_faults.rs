@@ -11,7 +11,7 @@ use stoop::ui::Quiet;
 use stoop::{Failure, Result};
 use stoop_core::Region;
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::Way;
+use stoop_model::aarch64::boot::{End, Way};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 
@@ -20,24 +20,41 @@ const NOP: u32 = 0xd503_201f;
 /// `bl` to anywhere.
 const CALL: (u32, u32) = (0xfc00_0000, 0x9400_0000);
 
-/// An instruction and what runs in its place.
+/// Which of the instructions behind a symbol.
+enum Which {
+    /// The one with this number, from 0 on.
+    Number(usize),
+    /// All up to the next symbol.
+    All,
+    /// Of those, each that is the first one behind one of these.
+    FirstBehind([u32; 2]),
+}
+
+/// Instructions and what runs in their place.
 struct Change {
-    /// The symbol behind which it is searched.
+    /// The symbol behind which they are searched.
     behind: &'static str,
     /// Bits that count, and their values.
     word: (u32, u32),
-    /// Which of those found, from 0 on.
-    which: usize,
+    which: Which,
     /// What runs instead.
     instead: u32,
 }
 
-const fn change(behind: &'static str, word: u32, which: usize, instead: u32) -> Change {
-    Change { behind, word: (u32::MAX, word), which, instead }
+const fn first(behind: &'static str, word: u32, instead: u32) -> Change {
+    Change { behind, word: (u32::MAX, word), which: Which::Number(0), instead }
 }
 
-const fn no_call(behind: &'static str, which: usize) -> Change {
-    Change { behind, word: CALL, which, instead: NOP }
+const fn none(behind: &'static str, word: u32) -> Change {
+    Change { behind, word: (u32::MAX, word), which: Which::All, instead: NOP }
+}
+
+const fn no_isb_after_sctlr(behind: &'static str) -> Change {
+    Change { behind, word: (u32::MAX, ISB), which: Which::FirstBehind(SCTLR), instead: NOP }
+}
+
+const fn no_call(behind: &'static str, number: usize) -> Change {
+    Change { behind, word: CALL, which: Which::Number(number), instead: NOP }
 }
 
 const DC_CIVAC: u32 = 0xd50b_7e2a;
@@ -50,66 +67,67 @@ const TLBI: [u32; 2] = [0xd508_871f, 0xd50c_871f];
 
 /// What is wrong, the changes that make it so, and words of what finds it.
 const FAULTS: &[(&str, &[Change], &str)] = &[
-    ("nothing is written back", &[change("clean_image", DC_CIVAC, 0, NOP)], "PastDirty"),
-    ("every other line is left out", &[change("clean_image", 0xd280_008d, 0, 0xd280_010d)], "PastDirty"),
-    ("lines are written back and kept", &[change("clean_image", DC_CIVAC, 0, DC_CVAC)], "StaleData"),
-    ("IC before the lines are written back", &[change("code_written", DSB, 0, NOP)], "IcBeforeDsb"),
-    ("the instruction cache keeps what it has", &[change("code_written", IC, 0, NOP)], "StaleCode"),
-    (
-        "the caches stay on",
-        &[change("caches_off", SCTLR[0], 0, NOP), change("caches_off", SCTLR[1], 0, NOP)],
-        "the data cache is on",
-    ),
+    ("nothing is written back", &[none("clean_image", DC_CIVAC)], "PastDirty"),
+    ("every other line is left out", &[first("clean_image", 0xd280_008d, 0xd280_010d)], "PastDirty"),
+    ("lines are written back and kept", &[first("clean_image", DC_CIVAC, DC_CVAC)], "StaleData"),
+    ("IC before the lines are written back", &[first("code_written", DSB, NOP)], "IcBeforeDsb"),
+    ("the instruction cache keeps what it has", &[none("code_written", IC)], "StaleCode"),
+    ("the caches stay on", &[none("caches_off", SCTLR[0]), none("caches_off", SCTLR[1])], "the data cache is on"),
     ("nothing is written back for the kernel", &[no_call("leave", 0)], "lines are dirty"),
     ("the kernel is called with the MMU on", &[no_call("leave", 1)], "the MMU is on"),
     ("the caches are turned on over lines from before", &[no_call("caches_on", 0)], "StaleData"),
-    (
-        "the TLB keeps what it has",
-        &[change("caches_on", TLBI[0], 0, NOP), change("caches_on", TLBI[1], 0, NOP)],
-        "StaleTranslation",
-    ),
-    (
-        "the map is used before the TLB is empty",
-        &[change("caches_on", DSB, 0, NOP), change("caches_on", DSB, 1, NOP)],
-        "StaleTranslation",
-    ),
-    (
-        "no ISB behind turning on",
-        &[change("caches_on", ISB, 2, NOP), change("caches_on", ISB, 5, NOP)],
-        "Unsynchronised",
-    ),
-    (
-        "no ISB behind turning off",
-        &[change("caches_off", ISB, 0, NOP), change("caches_off", ISB, 1, NOP), change("caches_off", ISB, 2, NOP)],
-        "Unsynchronised",
-    ),
-    ("RAM mapped as devices, and devices as RAM", &[change("caches_on", 0xd29f_e00a, 0, 0xd280_1fea)], "Map"),
-    ("a smaller address space than the tables are for", &[change("caches_on", 0xd286_a3cc, 0, 0xd286_a50c)], "Map"),
-    ("interrupts as they came", &[change("_start", 0xd503_4fdf, 0, NOP)], "DAIF"),
-    ("x0 is not the tree", &[change("leave", 0xaa04_03e0, 0, NOP)], "x0 to x3"),
-    ("x1 is not 0", &[change("leave", 0xaa05_03e1, 0, NOP)], "x0 to x3"),
-    ("a store behind the last flush", &[change("leave", 0xaa06_03e2, 0, 0xf900_011f)], "the kernel is wrong"),
-    ("an unaligned load with the MMU off", &[change("clean_image", 0xf940_094b, 0, 0xf841_114b)], "Alignment"),
+    ("the TLB keeps what it has", &[none("caches_on", TLBI[0]), none("caches_on", TLBI[1])], "StaleTranslation"),
+    ("the map is used before the TLB is empty", &[none("caches_on", DSB)], "StaleTranslation"),
+    ("no ISB behind turning on", &[no_isb_after_sctlr("caches_on")], "Unsynchronised"),
+    ("no ISB behind turning off", &[no_isb_after_sctlr("caches_off")], "Unsynchronised"),
+    ("RAM mapped as devices, and devices as RAM", &[first("caches_on", 0xd29f_e00a, 0xd280_1fea)], "Map"),
+    ("a smaller address space than the tables are for", &[first("caches_on", 0xd286_a3cc, 0xd286_a50c)], "Map"),
+    ("interrupts as they came", &[first("_start", 0xd503_4fdf, NOP)], "DAIF"),
+    ("x0 is not the tree", &[first("leave", 0xaa04_03e0, NOP)], "x0 to x3"),
+    ("x1 is not 0", &[first("leave", 0xaa05_03e1, NOP)], "x0 to x3"),
+    ("a store behind the last flush", &[first("leave", 0xaa06_03e2, 0xf900_011f)], "the kernel is wrong"),
+    ("an unaligned load with the MMU off", &[first("clean_image", 0xf940_094b, 0xf841_114b)], "Alignment"),
 ];
 
 /// Where in the shim the change is.
-fn place(shim: &[u8], change: &Change) -> Result<u64> {
+fn places(shim: &[u8], change: &Change) -> Result<Vec<u64>> {
     let file = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
     let gone = || {
         let fact = format!("the shim has no instruction 0x{:08x} behind {} any more", change.word.1, change.behind);
         Failure::new(fact).next("plant the fault where it is now")
     };
-    let start = file.symbols().find(|symbol| symbol.name() == Ok(change.behind)).ok_or_else(gone)?.address();
+    let symbols = || file.symbols().filter(|symbol| symbol.name().is_ok_and(|name| !name.starts_with('$')));
+    let start = symbols().find(|symbol| symbol.name() == Ok(change.behind)).ok_or_else(gone)?.address();
     let holds = |section: &object::Section<'_, '_>| {
         section.size() != 0 && (section.address()..section.address() + section.size()).contains(&start)
     };
     let section =
         file.sections().find(|section| section.name() != Ok(".squeezed") && holds(section)).ok_or_else(gone)?;
+    let end = symbols().map(|symbol| symbol.address()).filter(|at| *at > start).min().unwrap_or(u64::MAX);
     let bytes = section.data().map_err(|error| Failure::new(error.to_string()))?;
     let words = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let words = (section.address()..).step_by(4).zip(words).skip_while(|(at, _)| *at < start);
-    let mut found = words.filter(|(_, word)| word & change.word.0 == change.word.1);
-    found.nth(change.which).map(|(at, _)| at).ok_or_else(gone)
+    let (mut found, mut armed) = (Vec::new(), false);
+    for (at, word) in words {
+        let matches = word & change.word.0 == change.word.1;
+        match change.which {
+            Which::Number(number) => {
+                found.extend(matches.then_some(at));
+                if let Some(at) = found.get(number) {
+                    return Ok(vec![*at]);
+                }
+            }
+            _ if at >= end => break,
+            Which::All => found.extend(matches.then_some(at)),
+            Which::FirstBehind(others) => {
+                armed |= others.contains(&word);
+                if matches && std::mem::take(&mut armed) {
+                    found.push(at);
+                }
+            }
+        }
+    }
+    if found.is_empty() || matches!(change.which, Which::Number(_)) { Err(gone()) } else { Ok(found) }
 }
 
 /// What is found in the shim with these changes, in boots of every kind.
@@ -165,8 +183,11 @@ fn every_planted_fault_of_the_arm64_shim_is_found_by_its_check() -> Result<()> {
     let shim = prebuilt(Arch::Arm64, Variant::Full)?;
     let mut faults = Vec::new();
     for (name, changes, by) in FAULTS {
-        let patches = changes.iter().map(|change| Ok((place(shim, change)?, change.instead)));
-        faults.push((*name, *by, found(&patches.collect::<Result<Vec<_>>>()?, |_| (), false)?));
+        let mut patches = Vec::new();
+        for change in *changes {
+            patches.extend(places(shim, change)?.into_iter().map(|at| (at, change.instead)));
+        }
+        faults.push((*name, *by, found(&patches, |_| (), false)?));
     }
     all_found(faults);
     Ok(())
@@ -191,5 +212,44 @@ fn params_that_are_not_of_this_arm64_board_are_found() -> Result<()> {
 #[test]
 fn nothing_is_found_where_nothing_is_planted() -> Result<()> {
     assert_eq!(found(&[], |_| (), false)?, [""; 0]);
+    Ok(())
+}
+
+/// PSCI's SYSTEM_RESET (Arm DEN 0022, 5.11).
+const SYSTEM_RESET: u32 = 0x8400_0009;
+
+#[test]
+fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs() -> Result<()> {
+    let (parts, board) = (Parts::new()?, board::load(BOARD)?);
+    let plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecWish::Store, true), &mut Quiet)?;
+    let file = image::build(&plan, &mut Quiet)?.file;
+    let (good, shim) = (open(&file)?, prebuilt(Arch::Arm64, Variant::Store)?);
+    let elf = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
+    let stub = elf.symbols().find(|symbol| symbol.name() == Ok("__stub_end")).map_or(0, |symbol| symbol.address());
+    // The header's second field of stoop: how many bytes are stored.
+    let stored = usize::from(u16::from_le_bytes([file[64], file[65]]));
+    let mut count = 0;
+    for (number, at) in (stub as usize..stored).step_by(149).enumerate() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << (number % 8);
+        let mut image = good.clone();
+        image.pieces = vec![(good.load, &damaged)];
+        let case = Case {
+            board: &board,
+            plan: &plan,
+            file: &damaged,
+            image: &image,
+            tree: None,
+            way: Way::Cleaned,
+            level: if number % 2 == 0 { Level::El1 } else { Level::El2 },
+            moved: 0,
+            seed: number as u32,
+            patches: &[],
+        };
+        let end = case.boot()?.run(|_, _, _| ());
+        assert_eq!(end, Ok(End::Firmware(SYSTEM_RESET)), "a bit of the byte at 0x{at:x}");
+        count += 1;
+    }
+    assert!(count > 30, "{count} bits");
     Ok(())
 }
