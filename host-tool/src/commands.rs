@@ -36,10 +36,28 @@ impl Start {
         match self {
             Start::Bootm => vec![format!("bootm 0x{at:08x}{image}{tree}")],
             Start::Booti => vec![format!("booti 0x{at:08x}{tree}")],
-            Start::Go => vec![format!("go 0x{at:08x}{words}")],
+            Start::Go => go(at, words),
             // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
             Start::Bootelf => vec!["setenv autostart yes".into(), format!("bootelf -p 0x{at:08x}{words}")],
         }
+    }
+}
+
+/// Bytes within which the shim cleans the caches: what is stored as it is (linker/mips.ld holds it to that).
+const FIRST_BYTES: u64 = 0x400;
+
+/// `go` jumps and cleans no cache (U-Boot cmd/boot.c), and what the CPU has copied to KSEG0 (tftpboot, cp, nand read) may still
+/// be in its data cache, where instructions are not fetched from. The shim cleans the caches, but not for its own first
+/// instructions: on MIPS these go to memory by way of KSEG1, and run there. arm64 has no such way, but U-Boot commands.
+fn go(at: u64, words: &str) -> Vec<String> {
+    match at & !0x1fff_ffff {
+        0x8000_0000 => {
+            let uncached = at | 0x2000_0000;
+            let copied = format!("cp.l 0x{at:08x} 0x{uncached:08x} 0x{:x}", FIRST_BYTES / 4);
+            vec![copied, format!("go 0x{uncached:08x}{words}")]
+        }
+        0xa000_0000 => vec![format!("go 0x{at:08x}{words}")],
+        _ => vec!["dcache flush".into(), "icache flush".into(), format!("go 0x{at:08x}{words}")],
     }
 }
 

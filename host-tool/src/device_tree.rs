@@ -1,8 +1,12 @@
 //! Questions that pack asks a device tree (Devicetree Specification v0.4, chapter 5): RAM, reserved memory, aliases,
-//! bootargs. Core does every change.
+//! bootargs; and the few changes that pack makes itself. Core makes those that depend on the board's boot.
+
+pub mod overlay;
+pub mod tree;
 
 use std::ops::Range;
 
+use self::tree::{Node, Tree};
 use crate::{Failure, Result};
 
 /// One property, by the path of its node and its name.
@@ -19,23 +23,52 @@ pub struct Facts {
     pub size: usize,
     /// What the kernel takes from /chosen, without NUL; `None` when there is no such property.
     pub bootargs: Option<Vec<u8>>,
-    /// The `reg` of every memory node at the root.
+    /// The usable RAM of every memory node at the root that is in use; without ranges of size 0, as Linux.
     pub memory: Vec<Range<u64>>,
+    /// There is a memory node, usable or not.
+    pub has_memory_node: bool,
     /// /memreserve/ entries and the fixed children of /reserved-memory, by name.
     pub reserved: Vec<(String, Range<u64>)>,
+    /// Children of /reserved-memory for which Linux looks for a place itself.
+    pub dynamic: Vec<Dynamic>,
     /// Names under /aliases, with what they point to.
     pub aliases: Vec<(String, String)>,
     /// The root's #address-cells and #size-cells.
     pub cells: [usize; 2],
     /// Children of `fixed-partitions` nodes: path, and bytes from the start of their flash.
     pub partitions: Vec<(String, Range<u64>)>,
+    /// The root's `compatible`, the most exact first.
+    pub compatible: Vec<String>,
+}
+
+/// Memory that Linux reserves where it finds room (drivers/of/of_reserved_mem.c: `__reserved_mem_alloc_size`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dynamic {
+    /// Its node.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// A power of two.
+    pub align: u64,
+    /// It has to lie in one of these; empty for anywhere in RAM.
+    pub within: Vec<Range<u64>>,
 }
 
 impl Default for Facts {
     /// Of a tree with nothing in it: Linux then takes one cell for each (drivers/of/fdt.c, early_init_dt_scan_root).
     fn default() -> Self {
-        let (memory, reserved, aliases) = (Vec::new(), Vec::new(), Vec::new());
-        Facts { size: 0, bootargs: None, memory, reserved, aliases, cells: [1, 1], partitions: Vec::new() }
+        Facts {
+            size: 0,
+            bootargs: None,
+            memory: Vec::new(),
+            has_memory_node: false,
+            reserved: Vec::new(),
+            dynamic: Vec::new(),
+            aliases: Vec::new(),
+            cells: [1, 1],
+            partitions: Vec::new(),
+            compatible: Vec::new(),
+        }
     }
 }
 
@@ -45,8 +78,11 @@ impl Facts {
     /// # Errors
     /// The structure makes no sense.
     pub fn of(blob: &[u8]) -> Result<Facts> {
-        read(blob).ok_or_else(|| {
-            Failure::new("the device tree's structure is damaged").next("compile it again with dtc -I dts -O dtb")
+        let tree = Tree::parse(blob)?;
+        let size = super::input::be32(blob, 4).unwrap_or_default() as usize;
+        read(&tree, size).ok_or_else(|| {
+            Failure::new("the device tree's root has #address-cells or #size-cells other than 1 and 2")
+                .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
         })
     }
 }
@@ -80,155 +116,135 @@ fn printed(value: &[u8]) -> String {
     }
 }
 
-/// Nodes in each other: Linux takes no more (drivers/of/fdt.c: FDT_MAX_DEPTH).
-const DEEPEST: usize = 64;
-
 const BEGIN_NODE: u32 = 1;
 const END_NODE: u32 = 2;
 const PROPERTY: u32 = 3;
 const NOP: u32 = 4;
 const END: u32 = 9;
 
-fn read(blob: &[u8]) -> Option<Facts> {
-    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
-    let mut facts = Facts { size: header(1)?, ..Facts::default() };
-    let mut at = header(4)?;
-    loop {
-        let (start, size) = (number(blob.get(at..at + 8)?), number(blob.get(at + 8..at + 16)?));
-        if (start, size) == (0, 0) {
-            break;
-        }
-        facts.reserved.push(("memreserve".into(), start..start.checked_add(size)?));
-        at += 16;
-    }
-    let (mut address_cells, mut size_cells) = (1, 1);
-    let mut memories: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut is_memory = Vec::new();
-    let mut reserved: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut tables: Vec<Table> = Vec::new();
-    walk(blob, header(2)?, header(3)?, &mut |property| {
-        let path = || format!("/{}", property.path.join("/"));
-        // A node's properties come before its children.
-        if property.name == "compatible" && property.value == b"fixed-partitions\0" {
-            tables.push(Table { path: path(), address: 1, size: 1 });
-        } else if let Some(table) = tables.last_mut().filter(|table| table.path == path()) {
-            match property.name {
-                "#address-cells" => table.address = number(property.value) as usize,
-                "#size-cells" => table.size = number(property.value) as usize,
-                _ => {}
-            }
-        }
-        if let (Some(table), "reg", [above @ .., _]) = (tables.last(), property.name, property.path)
-            && table.path == format!("/{}", above.join("/"))
-            && property.value.len() == 4 * (table.address + table.size)
-        {
-            let (start, size) = property.value.split_at(4 * table.address);
-            facts.partitions.push((path(), number(start)..number(start).saturating_add(number(size))));
-        }
-        match (property.path, property.name) {
-            ([], "#address-cells") => address_cells = number(property.value) as usize,
-            ([], "#size-cells") => size_cells = number(property.value) as usize,
-            (["chosen" | "chosen@0"], "bootargs") if !property.value.is_empty() => {
-                let text = &property.value[..property.value.len() - 1];
-                let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-                facts.bootargs.get_or_insert(text[..end].to_vec());
-            }
-            (["aliases"], name) => {
-                let value = String::from_utf8_lossy(property.value).trim_end_matches('\0').to_owned();
-                facts.aliases.push((name.into(), value));
-            }
-            ([node], "device_type") if property.value == b"memory\0" => is_memory.push((*node).to_owned()),
-            ([node], "reg") => memories.push(((*node).into(), property.value.to_vec())),
-            (["reserved-memory", node], "reg") => reserved.push(((*node).into(), property.value.to_vec())),
-            _ => {}
-        }
-        Some(())
-    })?;
-    if !(1..=2).contains(&address_cells) || !(1..=2).contains(&size_cells) {
+/// `None` when the root's cells are none that Linux takes.
+fn read(tree: &Tree, size: usize) -> Option<Facts> {
+    let root = &tree.root;
+    let count = |name: &str| root.cell(name).map_or(1, |count| count as usize);
+    let cells = [count("#address-cells"), count("#size-cells")];
+    if cells.iter().any(|count| !(1..=2).contains(count)) {
         return None;
     }
-    facts.cells = [address_cells, size_cells];
-    let ranges = |value: &[u8]| -> Vec<Range<u64>> {
-        let (first, all) = (address_cells * 4, (address_cells + size_cells) * 4);
-        let entries = value.chunks_exact(all).map(|entry| (number(&entry[..first]), number(&entry[first..])));
-        entries.map(|(start, size)| start..start.saturating_add(size)).collect()
-    };
-    for (node, value) in &memories {
-        if is_memory.contains(node) {
-            facts.memory.extend(ranges(value));
+    let mut facts = Facts { size, cells, ..Facts::default() };
+    let fixed = tree.reservations.iter().map(|(start, size)| *start..start.saturating_add(*size));
+    facts.reserved.extend(fixed.map(|range| ("memreserve".to_owned(), range)));
+    for child in &root.children {
+        match child.name.as_str() {
+            "chosen" | "chosen@0" if facts.bootargs.is_none() => facts.bootargs = bootargs(child),
+            "aliases" => {
+                facts.aliases.extend(child.properties.iter().map(|(name, value)| {
+                    (name.clone(), String::from_utf8_lossy(value).trim_end_matches('\0').to_owned())
+                }))
+            }
+            "reserved-memory" => reserved(child, &mut facts),
+            _ if is_memory(child) => {
+                facts.has_memory_node = true;
+                let reg = child.get("linux,usable-memory").or_else(|| child.get("reg")).unwrap_or_default();
+                if child.is_available() {
+                    facts.memory.extend(ranges(reg, cells).into_iter().filter(|range| !range.is_empty()));
+                }
+            }
+            _ => {}
         }
     }
-    for (node, value) in &reserved {
-        facts.reserved.extend(ranges(value).into_iter().map(|range| (node.clone(), range)));
-    }
+    let compatible = root.get("compatible").unwrap_or_default();
+    let names = compatible.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    facts.compatible = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    partitions(root, "", &mut facts.partitions);
     Some(facts)
 }
 
-/// A node of partitions, and the cells of its children's `reg`.
-struct Table {
-    path: String,
-    address: usize,
-    size: usize,
+/// What the kernel takes: without NUL.
+fn bootargs(chosen: &Node) -> Option<Vec<u8>> {
+    let text = chosen.get("bootargs").filter(|value| !value.is_empty())?;
+    Some(stoop_core::fdt::bootargs(text).to_vec())
+}
+
+/// RAM is what says so (drivers/of/fdt.c, early_init_dt_scan_memory).
+pub(crate) fn is_memory(node: &Node) -> bool {
+    node.get("device_type") == Some(b"memory\0")
+}
+
+/// The entries of a `reg`; what is left behind the last whole one does not count.
+fn ranges(reg: &[u8], [address, size]: [usize; 2]) -> Vec<Range<u64>> {
+    let entries = reg.chunks_exact((address + size) * 4).map(|entry| entry.split_at(address * 4));
+    entries.map(|(start, size)| number(start)..number(start).saturating_add(number(size))).collect()
+}
+
+fn reserved(node: &Node, facts: &mut Facts) {
+    for child in node.children.iter().filter(|child| child.is_available()) {
+        match (child.get("reg"), child.get("size")) {
+            (Some(reg), _) => {
+                let named = ranges(reg, facts.cells).into_iter().map(|range| (child.name.clone(), range));
+                facts.reserved.extend(named);
+            }
+            (None, Some(size)) => facts.dynamic.push(Dynamic {
+                name: child.name.clone(),
+                size: number(size),
+                align: child.get("alignment").map_or(1, number).max(1).next_power_of_two(),
+                within: child.get("alloc-ranges").map_or(Vec::new(), |value| ranges(value, facts.cells)),
+            }),
+            (None, None) => {}
+        }
+    }
+}
+
+fn partitions(node: &Node, path: &str, found: &mut Vec<(String, Range<u64>)>) {
+    let is_table = node.get("compatible") == Some(b"fixed-partitions\0");
+    let count = |name: &str| node.cell(name).map_or(1, |count| count as usize);
+    let (address, size) = (count("#address-cells"), count("#size-cells"));
+    for child in &node.children {
+        let path = format!("{path}/{}", child.name);
+        if let Some(reg) = child.get("reg").filter(|_| is_table)
+            && (1..=2).contains(&address)
+            && (1..=2).contains(&size)
+            && reg.len() == 4 * (address + size)
+        {
+            found.extend(ranges(reg, [address, size]).into_iter().map(|range| (path.clone(), range)));
+        }
+        partitions(child, &path, found);
+    }
 }
 
 /// The tree with one more property under /aliases, which is added when there is none; `None` when the tree makes no sense.
 pub fn with_alias(blob: &[u8], name: &str, path: &str) -> Option<Vec<u8>> {
-    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
-    let (structure, strings) = (header(2)?, header(3)?);
-    let (mut at, mut depth, mut place) = (structure, 0usize, None);
-    // Behind the name of /aliases; else in front of the root's first child, or of its end.
-    let exists = loop {
-        let word = |at: usize| super::input::be32(blob, at);
-        match word(at)? {
-            BEGIN_NODE => {
-                let node = text(blob.get(at + 4..)?)?;
-                let behind = (at + 4 + node.len() + 1).next_multiple_of(4);
-                if depth == 1 && node == "aliases" {
-                    place = Some(behind);
-                    break true;
-                }
-                if depth == 1 {
-                    place = place.or(Some(at));
-                }
-                (at, depth) = (behind, depth + 1);
-            }
-            END_NODE => {
-                if depth == 1 {
-                    place = place.or(Some(at));
-                }
-                (at, depth) = (at + 4, depth.checked_sub(1)?);
-            }
-            PROPERTY => at = (at + 12).checked_add(word(at + 4)? as usize)?.next_multiple_of(4),
-            NOP => at += 4,
-            END => break false,
-            _ => return None,
-        }
-    };
-    let place = place?;
-    let mut texts = blob.get(strings..strings.checked_add(header(8)?)?)?.to_vec();
-    let mut added = Vec::new();
-    let mut put = |value: u32| added.extend_from_slice(&value.to_be_bytes());
-    if !exists {
-        [BEGIN_NODE, u32::from_be_bytes(*b"alia"), u32::from_be_bytes(*b"ses\0")].into_iter().for_each(&mut put);
-    }
-    [PROPERTY, path.len() as u32 + 1, texts.len() as u32].into_iter().for_each(&mut put);
-    added.extend_from_slice(path.as_bytes());
-    added.resize((added.len() + 1).next_multiple_of(4), 0);
-    if !exists {
-        added.extend_from_slice(&END_NODE.to_be_bytes());
-    }
-    texts.extend_from_slice(name.as_bytes());
-    texts.push(0);
+    let mut tree = Tree::parse(blob).ok()?;
+    tree.root.child_or_new("aliases").set(name, format!("{path}\0").as_bytes());
+    Some(tree.write())
+}
 
-    let nodes = [blob.get(structure..place)?, &added, blob.get(place..structure.checked_add(header(9)?)?)?].concat();
-    let reservations = blob.get(header(4)?..)?;
-    let entries = reservations.chunks_exact(16).position(|entry| entry.iter().all(|byte| *byte == 0))? + 1;
-    let reservations = &reservations[..entries * 16];
-    let (structure, strings) = (40 + reservations.len(), 40 + reservations.len() + nodes.len());
-    let total = strings + texts.len();
-    let numbers = [0xd00d_feed, total, structure, strings, 40, 17, 16, header(7)?, texts.len(), nodes.len()];
-    let head: Vec<u8> = numbers.iter().flat_map(|word| (*word as u32).to_be_bytes()).collect();
-    Some([&head, reservations, &nodes, &texts].concat())
+/// Whether the root has a child of this name. What lies behind it may be damaged or missing.
+pub fn has_root_child(blob: &[u8], name: &str) -> bool {
+    let word = |at: usize| super::input::be32(blob, at);
+    let mut at = word(8).unwrap_or_default() as usize;
+    let mut depth = 0usize;
+    while let Some(tag) = word(at) {
+        at += 4;
+        match tag {
+            BEGIN_NODE => {
+                let Some(node) = blob.get(at..).and_then(text) else { return false };
+                // Up to version 15 a name is the whole path.
+                if depth == 1 && node.trim_start_matches('/') == name {
+                    return true;
+                }
+                at = (at + node.len() + 1).next_multiple_of(4);
+                depth += 1;
+            }
+            END_NODE => depth = depth.saturating_sub(1),
+            PROPERTY => {
+                let Some(size) = word(at) else { return false };
+                at = at.saturating_add(8).saturating_add(size as usize).next_multiple_of(4);
+            }
+            NOP => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// A big-endian number of any length up to eight bytes.
@@ -262,7 +278,7 @@ pub(crate) fn walk<'a>(
                 }
                 depth += 1;
                 // Names are printed, and no tree has such ones.
-                if depth > DEEPEST || name.contains(char::is_control) {
+                if depth > tree::DEEPEST || name.contains(char::is_control) {
                     return None;
                 }
             }

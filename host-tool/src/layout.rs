@@ -12,7 +12,7 @@ use std::fmt;
 
 use stoop_core::Region;
 
-pub use place::{KernelNeed, Need, Places, Shape, place};
+pub use place::{KernelNeed, Need, Places, Room, Shape, place};
 pub use proof::prove;
 pub use relative::{Placed, Relative, place_relative};
 

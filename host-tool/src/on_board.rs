@@ -46,7 +46,61 @@ struct Facts<'a> {
     /// Physical.
     entry: Option<usize>,
     big_endian: Option<bool>,
+    /// By its headers.
+    machine: Machine,
+    /// Checksums that were computed.
+    checked: Vec<String>,
+    /// Checksums of kinds that are not known here.
+    unchecked: Vec<String>,
     stoop: Option<Opened<'a>>,
+}
+
+/// What an image's headers say it is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Machine {
+    /// Nothing.
+    Unsaid,
+    /// 32-bit MIPS, of either byte order.
+    Mips,
+    /// arm64.
+    Arm64,
+    /// None that stoop knows, in a few words.
+    Other(String),
+}
+
+impl Machine {
+    /// By the numbers of U-Boot's include/image.h (IH_ARCH_*).
+    fn of_uimage(arch: u8) -> Machine {
+        match arch {
+            5 => Machine::Mips,
+            22 => Machine::Arm64,
+            6 => Machine::Other("64-bit MIPS".into()),
+            2 => Machine::Other("32-bit ARM".into()),
+            other => Machine::Other(format!("architecture {other} of U-Boot's list")),
+        }
+    }
+
+    /// By U-Boot's names.
+    fn of_fit(arch: &str) -> Machine {
+        match arch {
+            "" => Machine::Unsaid,
+            "mips" => Machine::Mips,
+            "arm64" => Machine::Arm64,
+            other => Machine::Other(format!("{:?}", other)),
+        }
+    }
+
+    /// By class and e_machine.
+    fn of_elf(file: &[u8], little_endian: bool) -> Machine {
+        let half = file.get(18..20).map_or(0, |half| u16::from_be_bytes([half[0], half[1]]));
+        let machine = if little_endian { half.swap_bytes() } else { half };
+        match (machine, file.get(4)) {
+            (8, Some(1)) => Machine::Mips,
+            (8, _) => Machine::Other("64-bit MIPS".into()),
+            (183, _) => Machine::Arm64,
+            (other, _) => Machine::Other(format!("ELF machine {other}")),
+        }
+    }
 }
 
 impl Facts<'_> {
@@ -107,6 +161,9 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         load: Region::EMPTY,
         entry: None,
         big_endian: None,
+        machine: Machine::Unsaid,
+        checked: Vec::new(),
+        unchecked: Vec::new(),
         stoop: None,
     };
     let (codec, data) = match Image::of(file)? {
@@ -119,6 +176,8 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
             if header.is_some_and(|header| header.data_crc != checksum(data)) {
                 facts.wrong.push("the CRC-32 of the uImage's data does not match".into());
             }
+            facts.checked.push("CRC-32 of the uImage's header and data".into());
+            facts.machine = Machine::of_uimage(file[29]);
             facts.entry = low(entry.into());
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
             let codec = match compression {
@@ -141,6 +200,9 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         Image::Fit { load, .. } => {
             let kernel = fit::read(file)?.kernel;
             facts.wrong.extend(kernel.wrong);
+            facts.checked.extend(kernel.hashes.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
+            facts.unchecked.extend(kernel.unchecked.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
+            facts.machine = Machine::of_fit(kernel.arch);
             facts.entry = low(kernel.entry.unwrap_or(load.into()));
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
             (facts.form, facts.container) = ("a FIT".into(), Some(Container::Fit));
@@ -149,6 +211,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         Image::Elf { little_endian, load } => {
             (facts.form, facts.container) = ("an ELF file".into(), Some(Container::Elf));
             facts.big_endian = Some(!little_endian);
+            facts.machine = Machine::of_elf(file, little_endian);
             if let Some((start, end)) = load {
                 facts.load = region(low(start), (end - start) as usize).unwrap_or(Region::EMPTY);
             }
@@ -158,6 +221,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         }
         Image::Arm64 { .. } => {
             (facts.form, facts.container) = ("an arm64 Image".into(), Some(Container::Image));
+            facts.machine = Machine::Arm64;
             // Where its loader would put it is where it was laid out for.
             if let Some(opened) = &stoop {
                 facts.load = region(Some(opened.load), file.len()).unwrap_or(Region::EMPTY);
@@ -196,8 +260,22 @@ fn checksums(facts: &Facts<'_>) -> Finding {
     };
     let mut wrong = facts.wrong.clone();
     wrong.extend(facts.stoop.as_ref().map(of).unwrap_or_default());
+    let mut checked = facts.checked.clone();
+    checked.extend(facts.stoop.is_some().then(|| "CRC-32 of stoop's params, manifest and payloads".to_owned()));
+    let again = "build it with a hash that stoop knows: crc32, sha1, sha256, sha384 or sha512";
     match wrong.is_empty() {
-        true => ok("checksums", "every one holds"),
+        true if !facts.unchecked.is_empty() => {
+            let says = format!("not checked, of a kind not known here: {}", facts.unchecked.join(", "));
+            let level = if checked.is_empty() { Level::Unknown } else { Level::Warn };
+            found(level, "checksums", says, again)
+        }
+        true if checked.is_empty() => found(
+            Level::Unknown,
+            "checksums",
+            format!("{} has none", facts.form),
+            "compare it with where it comes from",
+        ),
+        true => ok("checksums", format!("every one holds: {}", checked.join(", "))),
         false => no("checksums", wrong.join("; "), "pack or download it again"),
     }
 }
@@ -205,9 +283,17 @@ fn checksums(facts: &Facts<'_>) -> Finding {
 fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
     let big = board.arch.is_big_endian();
     let order = |big| if big { "big" } else { "little" };
+    let other = |says: &str| {
+        let says = format!("it is for {says}, {} is {}", board.name, board.arch);
+        no("arch", says, "give an image that was built for this board")
+    };
     match facts.big_endian {
+        _ if let Machine::Other(machine) = &facts.machine => other(machine),
+        _ if facts.machine == Machine::Arm64 && board.arch != Arch::Arm64 => other("arm64"),
+        _ if facts.machine == Machine::Mips && board.arch == Arch::Arm64 => other("MIPS"),
+        _ if facts.machine == Machine::Arm64 => ok("arch", "arm64"),
         _ if board.arch == Arch::Arm64 => {
-            found(Level::Unknown, "arch", "arm64 is not looked into".into(), "try it with `stoop run`")
+            found(Level::Unknown, "arch", "nothing in it says that it is for arm64".into(), "try it with `stoop run`")
         }
         Some(code) if code == big => ok("arch", format!("MIPS, {} endian", order(big))),
         Some(code) => no(

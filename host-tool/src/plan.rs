@@ -1,6 +1,9 @@
 //! From what the user asked for to one complete plan: flags before the board's defaults before what fits the kernel, each
 //! with its origin. Nothing is written here.
 
+pub mod line;
+mod tree;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +14,9 @@ use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
 
 use crate::board::{self, Board, Container};
-use crate::device_tree::{self, Facts};
-use crate::input::initrd::{self, Initrd};
-use crate::input::{Arch, Kernel, Overrides, Rootfs, dtb};
+use crate::device_tree::Facts;
+use crate::input::initrd::{self, Initrd, Needs};
+use crate::input::{Arch, Kernel, Overrides, Rootfs};
 use crate::kconfig::Kconfig;
 use crate::modules::{self, initrd::Included};
 use crate::preflight::platform::{self, TreeFrom};
@@ -21,6 +24,8 @@ use crate::preflight::{self, PhramWish, Wants};
 use crate::shim_image::{Form, Variant};
 use crate::ui::Progress;
 use crate::{Failure, Result};
+
+pub use line::{add_words, has_word};
 
 /// N of the `mtdN` alias that names the root filesystem in RAM: no kernel counts this far by itself, so it is free
 /// whatever else registers (drivers/mtd/mtdcore.c: add_mtd_device).
@@ -148,6 +153,8 @@ pub struct Request {
     pub entry_point: Option<u64>,
     /// Instead of the board's.
     pub dtb: Option<PathBuf>,
+    /// Changes to it, in this order.
+    pub overlays: Vec<PathBuf>,
     /// The bootloader passes a device tree, so none is packed.
     pub bootloader_dtb: bool,
     /// A squashfs.
@@ -191,7 +198,13 @@ impl Request {
     pub fn inputs(&self) -> impl Iterator<Item = &Path> {
         let wish = self.modules.iter().flat_map(|wish| wish.requirements.iter().chain(&wish.symvers));
         let files = [&self.config, &self.dtb, &self.rootfs, &self.initrd].into_iter().flatten();
-        [&self.kernel].into_iter().chain(files).chain(wish).map(PathBuf::as_path).chain([Path::new(&self.board)])
+        [&self.kernel]
+            .into_iter()
+            .chain(files)
+            .chain(&self.overlays)
+            .chain(wish)
+            .map(PathBuf::as_path)
+            .chain([Path::new(&self.board)])
     }
 }
 
@@ -343,10 +356,10 @@ impl Plan {
             phram: phram_wish(request, &board),
             rootfs: rootfs.as_ref().map(|rootfs| rootfs.info),
             initrd: initrd.is_some(),
-            initrd_codec: initrd.as_ref().and_then(|initrd| initrd.codec),
+            initrd_needs: initrd.as_ref().map_or(Needs::default(), |initrd| initrd.needs),
         };
         let (handoff, handoff_reason, phram) = handoff(request, &board, &kernel, wants, &mut warnings)?;
-        let dtb = device_tree(request, &board, handoff.value)?;
+        let dtb = tree::packed(request, &board, handoff.value, &mut warnings)?;
         let facts = match &dtb {
             Some(dtb) => Facts::of(&dtb.value)?,
             // What every arm64 tree has: RAM may end above 4 GiB.
@@ -435,11 +448,6 @@ impl Plan {
     }
 }
 
-/// A word of `line` for which `is` holds.
-pub fn has_word(line: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
-    line.split(|byte| matches!(byte, b' ' | b'\t')).any(is)
-}
-
 /// The user's, with the modules' bundle in front of it when there are to be any.
 fn initrd(
     request: &Request,
@@ -513,7 +521,10 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
         kernel.arch,
         board.name
     ))
-    .next("give a kernel that was built for this board's byte order"))
+    .next(match kernel.arch == Arch::Arm64 || board_arch == Arch::Arm64 {
+        true => "give a kernel that was built for this board's architecture",
+        false => "give a kernel that was built for this board's byte order",
+    }))
 }
 
 /// What one architecture has and the other has not.
@@ -522,6 +533,12 @@ fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()
     if arm64 && request.handoff != HandoffWish::Auto {
         return Err(Failure::usage("an arm64 kernel is called one way only: with its device tree in x0")
             .next("leave --handoff away"));
+    }
+    if let Some(pages) = kernel.foreign_pages.filter(|_| request.rootfs.is_some()) {
+        return Err(Failure::new(format!(
+            "the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 KiB, would begin within one"
+        ))
+        .next("build the kernel with CONFIG_ARM64_4K_PAGES=y, or give a ramdisk with --initrd instead"));
     }
     if arm64 && request.phram == PhramChoice::Cmdline {
         return Err(no_phram_parameter());
@@ -633,32 +650,6 @@ fn handoff(
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
 
-/// The user's, the board's, or for a kernel that needs none an empty one to carry the command line.
-fn device_tree(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Option<Chosen<Vec<u8>>>> {
-    if request.bootloader_dtb {
-        return match request.dtb {
-            None => Ok(None),
-            Some(_) => Err(Failure::usage("--dtb and --bootloader-dtb contradict each other").next("leave one away")),
-        };
-    }
-    if let Some(path) = &request.dtb {
-        return Ok(Some(Chosen { value: dtb::read(path)?, origin: Origin::Flag }));
-    }
-    if let Some(dtb) = &board.dtb {
-        return Ok(Some(Chosen { value: dtb.bytes.to_vec(), origin: Origin::Board }));
-    }
-    if handoff == HandoffKind::Arm64 && board.qemu.is_some() {
-        // The bootloader always passes one: booti starts nothing without. QEMU's describes the machine; on a router it may be
-        // the bootloader's own, of no use to Linux.
-        return Ok(None);
-    }
-    if handoff == HandoffKind::Argv {
-        return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));
-    }
-    Err(Failure::usage(format!("the kernel needs a device tree, and there is none with the board {}", board.name))
-        .next("give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one"))
-}
-
 fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
     let value = match wish {
         _ if !rootfs => Phram::Off,
@@ -711,14 +702,6 @@ fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Adds words behind one blank.
-pub fn add_words(line: &mut Vec<u8>, words: &[u8]) {
-    if !line.is_empty() && !words.is_empty() {
-        line.push(b' ');
-    }
-    line.extend_from_slice(words);
 }
 
 /// Physical addresses are numbers of either width.

@@ -7,8 +7,7 @@ mod special;
 use stoop_core::manifest::HandoffKind;
 
 use crate::Failure;
-use crate::input::codec::Codec;
-use crate::input::{Arch, Kernel, rootfs::SquashfsInfo};
+use crate::input::{Arch, Kernel, initrd, rootfs::SquashfsInfo};
 use crate::kconfig::{Kconfig, Value};
 use platform::Platform;
 pub use rules::{SETS, Set, set};
@@ -118,8 +117,8 @@ pub struct Wants {
     pub rootfs: Option<SquashfsInfo>,
     /// There is an initial ramdisk.
     pub initrd: bool,
-    /// Its compression, if any.
-    pub initrd_codec: Option<Codec>,
+    /// What it asks of the kernel.
+    pub initrd_needs: initrd::Needs,
 }
 
 /// What preflight says.
@@ -175,7 +174,7 @@ pub(crate) struct Context<'a> {
     platform: Option<&'static Platform>,
     version: Option<(u32, u32)>,
     initramfs: bool,
-    initrd: Option<Codec>,
+    initrd: initrd::Needs,
     rootfs: Option<SquashfsInfo>,
 }
 
@@ -188,7 +187,7 @@ impl<'a> Context<'a> {
             platform: platform::of(config),
             version: kernel.version.as_deref().and_then(version),
             initramfs: wants.initrd,
-            initrd: wants.initrd_codec,
+            initrd: wants.initrd_needs,
             rootfs: wants.rootfs,
         })
     }
@@ -207,11 +206,16 @@ fn version(text: &str) -> Option<(u32, u32)> {
 /// Applies one set; without a configuration the one finding is that nothing is known.
 pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) -> Requirement {
     let findings = match Context::new(kernel, wants) {
+        _ if !set.is_for(kernel.arch) => {
+            let says = format!("the kernel is {}", kernel.arch);
+            vec![Finding::new(Level::No, "architecture", says).fix(set.elsewhere(kernel.arch))]
+        }
         Some(context) => set.rules.iter().flat_map(|rule| rule.apply(&context)).collect(),
         None if set.name == HandoffKind::Appended.name() && kernel.appended_dtb.is_none() => vec![
             Finding::new(Level::No, "__appended_dtb", "where the slot lies is not in this file")
                 .fix("give the vmlinux with its symbols, built with CONFIG_MIPS_RAW_APPENDED_DTB=y"),
         ],
+        None if let Some(finding) = special::by_words(set.name, kernel) => vec![finding],
         None => vec![
             Finding::new(Level::Unknown, "configuration", "no IKCONFIG in the kernel and no configuration given")
                 .fix("give the .config or /boot/config-* that the kernel was built with, as --config"),

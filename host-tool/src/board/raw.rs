@@ -23,6 +23,8 @@ pub(super) struct Board {
     pub(super) cpu_clock: Option<usize>,
     pub(super) ram: Range,
     #[serde(default)]
+    pub(super) firmware: Vec<Range>,
+    #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
     pub(super) uart: Option<Uart>,
     pub(super) reset: Option<Reset>,
@@ -31,6 +33,8 @@ pub(super) struct Board {
     pub(super) defaults: Defaults,
     pub(super) bootloader: Bootloader,
     pub(super) flash: Option<Flash>,
+    #[serde(default)]
+    pub(super) compatible: Vec<String>,
     pub(super) dtb: Option<String>,
     pub(super) qemu: Option<Qemu>,
     #[serde(default)]
@@ -47,6 +51,8 @@ pub(super) struct Soc {
     pub(super) title: String,
     pub(super) arch: Option<Arch>,
     pub(super) cpu_clock: Option<usize>,
+    #[serde(default)]
+    pub(super) firmware: Vec<Range>,
     #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
     pub(super) uart: Option<Uart>,

@@ -47,6 +47,8 @@ impl Rules<'_> {
             family.load_addresses.iter().chain(&form.load_addresses).map(|(k, v)| (k.clone(), *v)).collect();
         let ram = self.region("ram", form.ram);
         let staging = form.bootloader.staging.map(|range| self.region("bootloader.staging", range));
+        let parts: Vec<_> = family.firmware.iter().chain(&form.firmware).copied().collect();
+        let firmware = parts.into_iter().map(|range| self.region("firmware", range)).collect();
         let flash = self.flash();
         let led = self.led();
         let dtb = self.dtb(origin);
@@ -82,6 +84,7 @@ impl Rules<'_> {
             arch,
             cpu_clock,
             ram,
+            firmware,
             load_addresses,
             uart: Uart {
                 kind: match uart.kind {
@@ -117,6 +120,7 @@ impl Rules<'_> {
                 image_limit: bootloader.image_limit,
             },
             flash,
+            compatible: self.compatible(),
             dtb,
             qemu: form.qemu.clone(),
             quirks: family.quirks.iter().chain(&form.quirks).cloned().collect(),
@@ -349,6 +353,21 @@ impl Rules<'_> {
             true => Led { mask, set: bank.clear, clear: bank.set },
             false => Led { mask, set: bank.set, clear: bank.clear },
         })
+    }
+
+    fn compatible(&mut self) -> Vec<String> {
+        let names = self.file.form.compatible.clone();
+        // Devicetree Specification v0.4, section 2.3.1: "manufacturer,model".
+        let good = |name: &String| name.contains(',') && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(bad) = names.iter().find(|name| !good(name)) {
+            let fact = format!("{bad:?} is no `compatible` of a device tree");
+            self.problem(
+                "compatible",
+                fact,
+                "write it as in the root node of the board's .dts: \"manufacturer,model\"",
+            );
+        }
+        names
     }
 
     fn dtb(&mut self, origin: &Origin) -> Option<Dtb> {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use stoop_core::Region;
+
 use super::*;
 
 /// A small, correct board; the tests break one line of it.
@@ -170,6 +172,26 @@ fn each_mistake_has_its_own_message() {
         ("soc = \"ath79\"", "soc = \"ath97\"", "t.toml:2: soc: no SoC is called \"ath97\" | did you mean ath79?\n"),
     ] {
         assert_eq!(broken(from, to), message, "after {from:?} became {to:?}");
+    }
+}
+
+#[test]
+fn the_shims_ram_leaves_out_firmware_in_whole_blocks() {
+    let range = |board: &Board| (board.shim_ram().start(), board.shim_ram().end());
+    let mut router = load("belkin-rt3200").expect("embedded");
+    assert_eq!(range(&router), (0x4320_0000, 0x6000_0000), "behind the secure monitor");
+    let part = |start, size| Region::new(start, size).expect("a region of the test");
+    for (firmware, ram) in [
+        (vec![], (0x4000_0000, 0x6000_0000)),
+        (vec![part(0x4000_0000, 1)], (0x4020_0000, 0x6000_0000)),
+        (vec![part(0x5ff0_0000, 0x10_0000)], (0x4000_0000, 0x5fe0_0000)),
+        // The largest part, whatever their order.
+        (vec![part(0x5800_0000, 0x1000), part(0x4800_0000, 0x1000)], (0x4820_0000, 0x5800_0000)),
+        // One byte in each of two blocks.
+        (vec![part(0x41ff_ffff, 2)], (0x4220_0000, 0x6000_0000)),
+    ] {
+        router.firmware = firmware;
+        assert_eq!(range(&router), ram, "{:?}", router.firmware);
     }
 }
 

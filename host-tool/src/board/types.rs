@@ -36,6 +36,9 @@ pub struct Board {
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
     #[serde(serialize_with = "json::region")]
     pub ram: Region,
+    /// Parts of RAM that firmware keeps for itself and protects (TF-A): not even speculation may read them.
+    #[serde(serialize_with = "json::regions")]
+    pub firmware: Vec<Region>,
     /// Kernel family (`generic`, `ath79` …) to link address, as typed; empty for position-independent kernels.
     pub load_addresses: BTreeMap<String, usize>,
     /// The console.
@@ -52,6 +55,8 @@ pub struct Board {
     pub bootloader: Bootloader,
     /// The flash that the bootloader starts from.
     pub flash: Option<Flash>,
+    /// The root's `compatible` of its device trees, any of these; empty when not known.
+    pub compatible: Vec<String>,
     /// The device tree that comes with the board's data.
     pub dtb: Option<Dtb>,
     /// How to run it in QEMU.
@@ -69,6 +74,27 @@ impl Board {
     pub fn free_ram(&self) -> Region {
         let size = self.ram.size().saturating_sub(self.bootloader.reserved_top);
         Region::new(self.ram.start(), size).unwrap_or(Region::EMPTY)
+    }
+
+    /// The largest part of RAM without firmware's, by the blocks of 2 MiB in which the shim maps it: what the shim may use.
+    pub fn shim_ram(&self) -> Region {
+        const BLOCK: usize = 0x20_0000;
+        let mut taken: Vec<(usize, usize)> = self
+            .firmware
+            .iter()
+            .map(|part| (part.start() / BLOCK * BLOCK, part.end().next_multiple_of(BLOCK)))
+            .collect();
+        taken.push((self.ram.end(), self.ram.end()));
+        taken.sort_unstable();
+        let (mut at, mut largest) = (self.ram.start(), Region::EMPTY);
+        for (start, end) in taken {
+            let part = Region::between(at, start).unwrap_or(Region::EMPTY);
+            if part.size() > largest.size() {
+                largest = part;
+            }
+            at = at.max(end);
+        }
+        largest
     }
 
     /// Flash that the CPU reads like memory; empty when there is none.

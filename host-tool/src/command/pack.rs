@@ -2,7 +2,7 @@
 
 mod flash;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
@@ -19,18 +19,21 @@ use crate::plan::{
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
-use crate::{Failure, Result, device_tree, on_board, shell};
+use crate::{Failure, Result, device_tree, on_board, plan, shell};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  stoop pack --board gl-ar750 --kernel vmlinux --dtb board.dtb --rootfs root.squashfs -o image.bin"
+)]
 pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: String,
-    /// vmlinux, vmlinuz, arm64 Image, uImage, FIT, flat binary or linux-image-*.deb
+    /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
-    /// The configuration it was built with, if neither the kernel nor its package has it
+    /// The configuration it was built with [default: the one in the kernel, in its package, beside it or in its build tree]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked
@@ -42,6 +45,9 @@ pub struct Args {
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
     dtb: Option<PathBuf>,
+    /// An overlay (.dtbo) for the device tree; may be repeated, applied in that order
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
     /// Pack no device tree: the bootloader passes one (QEMU's arm64: the default)
     #[arg(long, conflicts_with = "dtb")]
     bootloader_dtb: bool,
@@ -55,7 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
     /// Requirements (firewall) and modules for the initrd, checked against the kernel
-    #[arg(long, value_name = "NAME", num_args = 1.., requires = "modules")]
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "modules",
+        value_parser = super::suggest::requirements(), hide_possible_values = true)]
     require: Vec<String>,
     /// A requirement of your own
     #[arg(long, value_name = "FILE", requires = "modules")]
@@ -66,7 +73,7 @@ pub struct Args {
     /// The command line, instead of the device tree's bootargs
     #[arg(long, value_name = "STRING", allow_hyphen_values = true, conflicts_with = "append")]
     cmdline: Option<String>,
-    /// More words behind the device tree's bootargs
+    /// More words behind the device tree's bootargs, in front of any ` -- ` in them
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     append: Option<String>,
     /// The bootloader's bootargs count when they contain this [default: liminix]
@@ -94,7 +101,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     rootfs_in: RootfsIn,
     /// The slot of an image for flash: a, b [default: the first]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = super::suggest::slots(), hide_possible_values = true)]
     slot: Option<char>,
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
@@ -105,9 +112,9 @@ pub struct Args {
     /// With the shim stored as it runs instead of squeezed, for debuggers
     #[arg(long)]
     plain_shim: bool,
-    /// The image
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// The image; - for stdout
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
     /// Write nothing; say what would be
     #[arg(long)]
     dry_run: bool,
@@ -125,7 +132,8 @@ pub fn run(args: &Args) -> Result<()> {
     if request.inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("stdin can be only one of its inputs").next("give the others as files"));
     }
-    let output = Output::new(&args.output, request.inputs())?;
+    let output = args.output.as_deref().map(|path| Output::new(path, request.inputs())).transpose()?;
+    let name = args.name();
     let mut progress = ui::Stderr::default();
     let plan = Plan::resolve(&request, &mut progress)?;
     let built = image::build(&plan, &mut progress)?;
@@ -133,24 +141,36 @@ pub fn run(args: &Args) -> Result<()> {
     let mut warnings = plan.warnings.clone();
     warnings.extend(verify(&plan, &built)?);
     warnings.extend(limits(&plan, &built)?);
-    if !args.dry_run {
+    warnings.extend(plan::line::warnings(&built.line));
+    if let Some(output) = output.as_ref().filter(|_| !args.dry_run) {
         output.write(&built.file)?;
     }
     drop(progress);
-    if shell::served_name(&args.output) != shell::file_name(&args.output) {
+    if shell::served_name(name) != shell::file_name(name) {
         warnings.push(format!(
             "a bootloader would take the file name apart: the commands call it {}, serve it by that name",
-            shell::served_name(&args.output)
+            shell::served_name(name)
         ));
     }
     for warning in &warnings {
         ui::tell(format_args!("warning: {warning}"));
     }
-    let commands = commands::printed(&plan, &built, &shell::served_name(&args.output));
-    output.put(&match args.json {
+    let commands = commands::printed(&plan, &built, &shell::served_name(name));
+    let said = match args.json {
         true => format!("{:#}\n", value(args, &plan, &built, &commands, &warnings)),
         false => text(args, &plan, &built, &commands),
-    })
+    };
+    match output.filter(|_| !args.dry_run) {
+        Some(output) => output.put(&said),
+        None => ui::put(&said),
+    }
+}
+
+impl Args {
+    /// The image's file, as the commands call it.
+    fn name(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("image"))
+    }
 }
 
 /// # Errors
@@ -174,6 +194,7 @@ fn request(args: &Args) -> Result<Request> {
         load_address: args.load_address,
         entry_point: args.entry_point,
         dtb: args.dtb.clone(),
+        overlays: args.overlay.clone(),
         bootloader_dtb: args.bootloader_dtb,
         rootfs: args.rootfs.clone(),
         initrd: args.initrd.clone(),
@@ -259,7 +280,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         })
     });
     json!({
-        "image": (!args.dry_run).then(|| args.output.display().to_string()),
+        "image": args.output.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string()),
         "format": plan.format.value.name(),
         "size": built.file.len(),
         "board": plan.board.name,
@@ -269,6 +290,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "kernel": {
             "form": plan.kernel.form.to_string(),
             "version": plan.kernel.version,
+            "config": plan.kernel.config.as_ref().map(|config| config.source()),
             "load-address": plan.board.typed(plan.kernel.load_address as usize),
             "entry-point": plan.board.typed(built.entry_point),
         },
@@ -289,7 +311,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "payloads": payloads.collect::<Vec<_>>(),
         "regions": regions.collect::<Vec<_>>(),
         "commands": commands,
-        "flash": flash::steps(plan, built, &args.output).map(|steps| steps.value()),
+        "flash": flash::steps(plan, built, args.name()).map(|steps| steps.value()),
         "warnings": warnings,
     })
 }
@@ -312,11 +334,13 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
     let not = if args.dry_run { ", not written" } else { "" };
     let (size, format) = (built.file.len(), plan.format.value.name());
-    line("image", format!("{}: {format}, {}{not}", args.output.display(), amount(size)));
+    line("image", format!("{}: {format}, {}{not}", args.name().display(), amount(size)));
     line("board", format!("{} ({})", plan.board.name, plan.board.title));
     let version = plan.kernel.version.as_deref().unwrap_or("of unknown version");
     let entry = plan.board.typed(built.entry_point);
     line("kernel", format!("{version}, {}, entry point 0x{entry:08x}", plan.kernel.form));
+    let config = plan.kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());
+    line("config", config.into());
     let load = plan.board.typed(built.places.head.start());
     line("load address", format!("0x{load:08x}, which is the entry point too"));
     if let Some(flash) = &built.flash {
@@ -379,7 +403,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     for named in &built.places.regions {
         text += &map_line(named);
     }
-    if let Some(steps) = flash::steps(plan, built, &args.output) {
+    if let Some(steps) = flash::steps(plan, built, args.name()) {
         return text + &steps.text();
     }
     text += "\nat the bootloader\n";

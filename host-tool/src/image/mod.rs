@@ -35,7 +35,7 @@ use crate::{Failure, Result, device_tree};
 
 pub use codec::checksum;
 pub use note::{FlashNote, Note};
-pub use open::{Opened, open, open_container};
+pub use open::{Opened, is_foreign, open, open_container};
 
 /// The final tree may be larger than its base and the additions by accepted bootargs and padding.
 const TREE_GROWTH: usize = 4096 + 64;
@@ -220,7 +220,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let params = params(plan, &slots(manifest_at), &crc)?;
     let mut skew = 0;
     loop {
-        let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
+        let dtb_at = (manifest_at + manifest::SIZE + note::SIZE + note::BOARD_SIZE).next_multiple_of(16);
         let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
         let tables_at = (additions_at + additions_size).next_multiple_of(16);
         let tables_end = tables_at + tables_size;
@@ -274,6 +274,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         head.resize(manifest_at, 0);
         head.extend_from_slice(&listing.encode(&crc));
         head.extend_from_slice(&note.encode(&crc));
+        head.extend_from_slice(&note::board(&plan.board.name, &crc));
         let pieces = pieces(load, head, &parts);
         let image = pieces[0].1.len();
         let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
@@ -338,6 +339,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         staging: bootloader.staging,
         download: bootloader.tftp_address.map(|address| plan.board.physical(address)),
         reserved: reserved.collect(),
+        dynamic: dynamic(plan),
         kernel: KernelNeed {
             place,
             decompressed: decompressed.transpose()?,
@@ -365,6 +367,17 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
             Format::Nor => Shape::Flash { load: Region::EMPTY, run: Region::EMPTY },
         },
     })
+}
+
+/// What the kernel looks for a place for.
+fn dynamic(plan: &Plan) -> Vec<layout::Room> {
+    let room = |dynamic: &device_tree::Dynamic| layout::Room {
+        name: dynamic.name.clone(),
+        size: dynamic.size as usize,
+        align: dynamic.align as usize,
+        within: dynamic.within.iter().filter_map(|range| crate::plan::region(range).ok()).collect(),
+    };
+    plan.facts.dynamic.iter().map(room).collect()
 }
 
 /// The base line with the words for what the device tree cannot tell. With `places` of nothing the addresses in it mean
@@ -397,11 +410,8 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     }
     let longest = longest_line(plan.arch());
     if line.len() > longest {
-        return Err(Failure::new(format!(
-            "the command line has 0x{:x} bytes, the kernel takes 0x{longest:x}",
-            line.len()
-        ))
-        .next("shorten --cmdline, --append or the device tree's bootargs"));
+        return Err(Failure::new(format!("the command line has {} bytes, the kernel takes {longest}", line.len()))
+            .next("shorten --cmdline, --append or the device tree's bootargs"));
     }
     Ok(line)
 }
@@ -484,7 +494,7 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let board = &plan.board;
     let keep: Vec<u8> = plan.cookie.keep.iter().flat_map(|key| key.bytes().chain([0])).collect();
     let settings = Settings {
-        ram: board.ram,
+        ram: board.shim_ram(),
         flash: board.flash_window(),
         uart: board.uart,
         cookie_rule: plan.cookie.rule,
@@ -498,7 +508,7 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
-        Failure::usage(format!("cookie and kept keys take 0x{bytes:x} bytes, too many for the params' 0x{MAX_SIZE:x}"))
+        Failure::usage(format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"))
             .next("give a shorter cookie or fewer --keep")
     })?;
     Ok(block[..length].to_vec())

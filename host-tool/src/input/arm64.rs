@@ -78,12 +78,6 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if header.is_big_endian() {
         return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
     }
-    if let Some(pages) = header.foreign_pages() {
-        return Err(Failure::new(format!(
-            "the arm64 kernel has pages of {pages}: the root filesystem in RAM would begin within one, and small cores lack them"
-        ))
-        .next("build the kernel with CONFIG_ARM64_4K_PAGES=y"));
-    }
     if flags & ANYWHERE == 0 || image_size == 0 {
         return refused("must lie at the start of RAM, as before Linux 4.6", "give a newer kernel");
     }
@@ -124,8 +118,12 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
         appended_dtb: None,
         symbols: BTreeMap::new(),
         config,
+        platform: None,
         version: version(&image),
-        notes: Vec::new(),
+        foreign_pages: header.foreign_pages(),
+        notes: header.foreign_pages().map(|pages| {
+            format!("the arm64 kernel has pages of {pages}: make sure that the board's cores have them; build it with CONFIG_ARM64_4K_PAGES=y if not")
+        }).into_iter().collect(),
         image,
     })
 }
@@ -161,8 +159,6 @@ pub(crate) mod tests {
     fn kernels_that_could_not_run_are_refused_by_what_is_wrong() {
         for (text_offset, size, flags, says) in [
             (0, 0x3000, 0xb, "big-endian"),
-            (0, 0x3000, 0xc, "16 KiB"),
-            (0, 0x3000, 0xe, "64 KiB"),
             (0, 0x3000, 2, "start of RAM"),
             (0x8_0000, 0, 0, "start of RAM"),
             (0x20_0000, 0x3000, 0xa, "text_offset is 0x200000"),
@@ -172,6 +168,14 @@ pub(crate) mod tests {
             let failure = refused(image(text_offset, size, flags));
             assert!(failure.fact().contains(says), "{failure}");
             assert!(failure.next_step().is_some(), "{failure}");
+        }
+    }
+
+    #[test]
+    fn pages_of_another_size_are_told() {
+        for (flags, pages) in [(0xa, None), (0xc, Some("16 KiB")), (0xe, Some("64 KiB"))] {
+            let kernel = read(image(0, 0x3000, flags), None).unwrap();
+            assert_eq!((kernel.foreign_pages, kernel.notes.len()), (pages, pages.iter().count()));
         }
     }
 

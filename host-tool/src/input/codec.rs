@@ -74,7 +74,8 @@ impl Codec {
         }
     }
 
-    /// Decodes the first stream at the front of `bytes`; what follows it is ignored, since kernels put their size there.
+    /// Decodes the stream at the front of `bytes`, and those of the same kind that follow it as gzip, xz and zstd do. What
+    /// follows them is ignored, since kernels put their size there.
     ///
     /// # Errors
     /// A damaged or truncated stream, more output than `limit` or than any file of this size has, or a codec that is only recognised.
@@ -98,6 +99,7 @@ impl Codec {
                 return Err(Failure::new(format!("{} is not supported", self.name()))
                     .next(format!("decompress it with {tool} first, or build the kernel with another compression")));
             }
+            Codec::Gzip | Codec::Xz | Codec::Zstd => self.members(bytes, limit, &mut out),
             _ => self.reader(bytes)?.take(limit + 1).read_to_end(&mut out),
         };
         read.map_err(|error| damaged(&error))?;
@@ -108,12 +110,43 @@ impl Codec {
         Ok(out)
     }
 
+    /// Every member, one behind the other, to at most one byte more than `limit`.
+    fn members(self, mut bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<usize> {
+        loop {
+            let room = (limit + 1).saturating_sub(out.len() as u64);
+            bytes = match self {
+                Codec::Gzip => {
+                    let mut member = flate2::bufread::GzDecoder::new(bytes);
+                    member.by_ref().take(room).read_to_end(out)?;
+                    member.into_inner()
+                }
+                Codec::Xz => {
+                    let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
+                    let mut member = liblzma::bufread::XzDecoder::new_stream(bytes, stream);
+                    member.by_ref().take(room).read_to_end(out)?;
+                    // Padding between streams (The .xz File Format 1.2, section 2.2).
+                    let rest = member.into_inner();
+                    let zeros = rest.iter().take_while(|byte| **byte == 0).count() / 4 * 4;
+                    &rest[zeros..]
+                }
+                _ => {
+                    let mut member = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
+                    member.by_ref().take(room).read_to_end(out)?;
+                    member.finish()
+                }
+            };
+            if out.len() as u64 > limit || Codec::detect(bytes) != Some(self) {
+                return Ok(out.len());
+            }
+        }
+    }
+
     /// A form that is decoded block by block, not while it is read.
     pub(crate) fn is_by_blocks(self, bytes: &[u8]) -> bool {
         self == Codec::Lz4 && bytes.starts_with(&LZ4_LEGACY)
     }
 
-    /// Decodes while it is read.
+    /// Decodes while it is read, the first stream only.
     ///
     /// # Errors
     /// A codec that is only recognised, or no memory for its state.
@@ -224,6 +257,19 @@ mod tests {
             packed.extend_from_slice(&(sample().len() as u32).to_le_bytes());
             assert_eq!(Codec::detect(&packed), Some(codec));
             assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample(), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn several_members_are_one_file() {
+        for codec in [Codec::Gzip, Codec::Xz, Codec::Zstd] {
+            let sample = sample();
+            let (front, back) = sample.split_at(70_001);
+            let mut packed = [encode(codec, front), encode(codec, back)].concat();
+            packed.extend_from_slice(b"tail");
+            assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample, "{codec:?}");
+            let failure = codec.decode(&packed, 100_000).unwrap_err();
+            assert!(failure.fact().contains("more than 0x186a0"), "{codec:?}: {failure}");
         }
     }
 

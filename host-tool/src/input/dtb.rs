@@ -1,30 +1,46 @@
-//! Device trees: a blob of version 17 that is all there; sources and FIT images are told apart from it.
+//! Device trees: a blob that is all there, of any version that Linux reads; sources, overlays and FIT images are told apart
+//! from it.
 
 use std::path::Path;
 
 use stoop_core::fdt;
 
-use super::{be32, find, looks_like, read_file};
-use crate::device_tree::Facts;
+use super::{be32, looks_like, read_file};
+use crate::device_tree::{Facts, has_root_child, overlay, tree::Tree};
 use crate::{Failure, Result};
 
 /// In front of every blob (Devicetree Specification v0.4, section 5.2).
 pub const MAGIC: u32 = 0xd00d_feed;
 
-/// A FIT image is a device tree too, with /images instead of a machine.
+/// A FIT image is a device tree too, with /images instead of a machine. A node of that name deeper inside makes none.
 pub fn is_fit(bytes: &[u8]) -> bool {
-    be32(bytes, 0) == Some(MAGIC) && find(bytes, b"\0\0\0\x01images\0\0").is_some()
+    be32(bytes, 0) == Some(MAGIC) && has_root_child(bytes, "images")
 }
 
-/// Reads a device tree blob: exactly its `totalsize` bytes.
+/// Reads a device tree: a blob of version 17 of exactly its `totalsize` bytes, whatever version it came in.
+///
+/// # Errors
+/// The file cannot be read, is no blob, an overlay, or a damaged one.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    whole_tree(read_file(path)?).map_err(|failure| failure.within(path.display()))
+}
+
+fn whole_tree(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let (blob, tree) = blob(bytes)?;
+    if overlay::is_overlay(&tree) {
+        return Err(Failure::new("this is an overlay, a change to a device tree and none itself")
+            .next("give it with --overlay, and the device tree that it changes with --dtb"));
+    }
+    Ok(blob)
+}
+
+/// Reads an overlay.
 ///
 /// # Errors
 /// The file cannot be read, is no blob, or is a damaged one.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = read_file(path)?;
-    let size = check(&bytes).map_err(|failure| failure.within(path.display()))?;
-    bytes.truncate(size);
-    Ok(bytes)
+pub fn read_overlay(path: &Path) -> Result<Tree> {
+    let within = |failure: Failure| failure.within(path.display());
+    blob(read_file(path)?).map(|(_, tree)| tree).map_err(within)
 }
 
 /// The bootargs that Linux would take from a blob that [`read`] gave; `None` when it has none.
@@ -38,23 +54,23 @@ pub fn bootargs(blob: &[u8]) -> Result<Option<String>> {
     })
 }
 
-/// Checks a blob; returns its total size in bytes.
-fn check(bytes: &[u8]) -> Result<usize> {
+/// A blob of version 17, and what is in it.
+fn blob(mut bytes: Vec<u8>) -> Result<(Vec<u8>, Tree)> {
     let again = "compile it again with dtc -I dts -O dtb";
-    if be32(bytes, 0) != Some(MAGIC) {
+    if be32(&bytes, 0) != Some(MAGIC) {
         let text = std::str::from_utf8(&bytes[..bytes.len().min(0x1_0000)]).unwrap_or_default();
         if text.contains("/dts-v1/") || (text.contains('{') && text.contains("};")) {
             return Err(Failure::new("this is the source of a device tree")
                 .next("compile it with dtc -I dts -O dtb -o FILE.dtb FILE.dts"));
         }
-        return Err(Failure::new(format!("not a device tree blob but {}", looks_like(bytes)))
+        return Err(Failure::new(format!("not a device tree blob but {}", looks_like(&bytes)))
             .next("give a .dtb; its first bytes are d0 0d fe ed"));
     }
-    if is_fit(bytes) {
+    if is_fit(&bytes) {
         return Err(Failure::new("this is a FIT image, not a plain device tree")
             .next("take the device tree out of it with dumpimage, or give the FIT's own .dtb"));
     }
-    let Some(total) = be32(bytes, 4).map(|total| total as usize).filter(|_| bytes.len() >= 40) else {
+    let Some(total) = be32(&bytes, 4).map(|total| total as usize).filter(|_| bytes.len() >= 28) else {
         return Err(Failure::new(format!("the device tree ends after 0x{:x} bytes, inside its header", bytes.len()))
             .next(again));
     };
@@ -65,13 +81,15 @@ fn check(bytes: &[u8]) -> Result<usize> {
         ))
         .next(again));
     }
-    let version = be32(bytes, 20).unwrap_or_default();
-    if version < 17 || be32(bytes, 24).unwrap_or_default() > 17 {
-        return Err(Failure::new(format!("the device tree is of version {version}, Linux reads 17")).next(again));
+    let tree = Tree::parse(&bytes)?;
+    bytes.truncate(total);
+    // The board reads version 17 only, with its blocks in the usual order.
+    if fdt::check(&bytes).is_err() {
+        bytes = tree.write();
+        fdt::check(&bytes)
+            .map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
     }
-    fdt::check(&bytes[..total])
-        .map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
-    Ok(total)
+    Ok((bytes, tree))
 }
 
 #[cfg(test)]
@@ -86,6 +104,10 @@ mod tests {
             1, 0, 2, 9, // root
         ];
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    fn check(bytes: &[u8]) -> Result<usize> {
+        whole_tree(bytes.to_vec()).map(|blob| blob.len())
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -141,7 +163,7 @@ mod tests {
     #[test]
     fn one_byte_short_is_truncated() {
         assert!(refusal(&blob()[..71]).contains("0x48 bytes, the file has 0x47"));
-        assert!(refusal(&blob()[..39]).contains("inside its header"));
+        assert!(refusal(&blob()[..27]).contains("inside its header"));
     }
 
     #[test]
@@ -153,18 +175,49 @@ mod tests {
     #[test]
     fn other_files_are_named() {
         assert!(refusal(b"\x7fELF").contains("an ELF file"));
-        let mut fit = blob();
-        fit.extend_from_slice(b"\0\0\0\x01images\0\0");
-        assert!(refusal(&fit).contains("FIT"));
+    }
+
+    /// A root with a chain of nodes in it, each in the one before.
+    fn with_nodes(names: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        names.iter().fold(&mut tree.root, |node, name| node.child_or_new(name));
+        tree
     }
 
     #[test]
-    fn an_unknown_version_is_refused() {
+    fn only_a_child_of_the_root_named_images_makes_a_fit() {
+        assert!(refusal(&with_nodes(&["images", "kernel"]).write()).contains("FIT"));
+        assert!(check(&with_nodes(&["binman", "fit", "images"]).write()).is_ok());
+    }
+
+    #[test]
+    fn an_overlay_is_told_from_a_tree() {
+        let failure = check(&with_nodes(&["fragment@0", "__overlay__"]).write()).unwrap_err();
+        assert!(failure.next_step().unwrap().contains("--overlay"), "{failure}");
+        assert!(check(&with_nodes(&["soc", "fragment@0", "__overlay__"]).write()).is_ok());
+    }
+
+    #[test]
+    fn a_version_that_linux_does_not_read_is_refused() {
         let mut old = blob();
-        old[23] = 16;
-        assert!(refusal(&old).contains("version 16"));
+        (old[23], old[27]) = (1, 1);
+        assert!(refusal(&old).contains("version 1"));
         let mut new = blob();
-        new[27] = 18;
-        assert!(refusal(&new).contains("version 17"));
+        (new[23], new[27]) = (18, 18);
+        assert!(refusal(&new).contains("2 to 17"));
+    }
+
+    #[test]
+    fn blocks_in_another_order_are_put_in_the_usual_one() {
+        // dtc writes structure, strings; here strings come first.
+        let good = with_bootargs(b"quiet\0");
+        let (head, structure, strings) = (&good[..56], &good[56..good.len() - 9], &good[good.len() - 9..]);
+        let mut other = [head, strings, &[0; 3], structure].concat();
+        let total = other.len() as u32;
+        for (at, word) in [(4, total), (8, 56 + 12), (12, 56)] {
+            other[at..at + 4].copy_from_slice(&word.to_be_bytes());
+        }
+        assert!(fdt::check(&other).is_err());
+        assert_eq!(bootargs(&whole_tree(other).unwrap()).unwrap().as_deref(), Some("quiet"));
     }
 }

@@ -44,6 +44,16 @@ const INTERESTING: &[&str] = &[
     "__image_end",
 ];
 
+/// Instructions of a 64-bit kind without the 32-bit ABI: objcopy made the file of a 64-bit kernel's (arch/mips/Makefile:
+/// vmlinux.32; binutils' include/elf/mips.h).
+fn is_64_bit(flags: u32) -> bool {
+    const O32: u32 = 0x1000;
+    const MODE_32: u32 = 0x100;
+    // MIPS III, IV, V, 64, 64r2, 64r6.
+    const WIDE: [u32; 6] = [2, 3, 4, 6, 8, 10];
+    WIDE.contains(&(flags >> 28)) && flags & 0xf000 != O32 && flags & MODE_32 == 0
+}
+
 struct Load {
     start: u64,
     offset: u64,
@@ -61,6 +71,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     let endian = header.endian().map_err(broken)?;
     let arch = if endian == Endianness::Big { Arch::MipsBe } else { Arch::MipsLe };
     let segments = header.program_headers(endian, bytes).map_err(broken)?;
+    if is_64_bit(header.e_flags(endian).0) {
+        return Err(Failure::new("the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32")
+            .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+    }
 
     let mut loads = Vec::new();
     for segment in segments {

@@ -1,7 +1,7 @@
 //! Flattened image trees (U-Boot doc/usage/fit/source_file_format.rst): images with hashes, and configurations that name them.
 
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::codec::Codec;
 use super::{Arch, be32};
@@ -28,6 +28,8 @@ pub(crate) struct Image<'a> {
     pub(crate) data: &'a [u8],
     /// Hashes that were computed and hold, by their names.
     pub(crate) hashes: Vec<&'a str>,
+    /// Hashes of kinds that are not known here.
+    pub(crate) unchecked: Vec<&'a str>,
     /// Hashes that do not hold, each in a few words.
     pub(crate) wrong: Vec<String>,
 }
@@ -71,6 +73,8 @@ fn find<'a>(properties: &[(&str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
     properties.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
 }
 
+/// Hashes of one image: each is computed over all of its data.
+const MOST_HASHES: usize = 16;
 const AGAIN: &str = "download or build the file again";
 
 fn damaged(what: &str) -> Failure {
@@ -91,6 +95,65 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Fit<'_>> {
         let fact = format!("the FIT is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}", bytes.len());
         return Err(Failure::new(fact).next(AGAIN));
     };
+    let (images, configurations, default) = nodes(tree, structure, strings)?;
+
+    let configuration = chosen(&configurations, default)?;
+    let name = configuration.text("kernel").ok_or_else(|| {
+        let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
+        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
+    })?;
+    let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
+        damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
+    })?;
+    let others = ["fdt", "ramdisk"].into_iter().filter_map(|kind| configuration.text(kind)).collect();
+    let kernel = image(bytes, total, node)?;
+    let within = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize + data.len();
+    let size = total.max(within(kernel.data));
+    Ok(Fit { configuration: configuration.name, kernel, others, size })
+}
+
+/// Everything in a tree.
+pub(crate) struct List<'a> {
+    /// All images, hashes computed.
+    pub(crate) images: Vec<Image<'a>>,
+    /// All configurations: name, and what each names of the images.
+    pub(crate) configurations: Vec<(&'a str, Vec<(&'a str, &'a str)>)>,
+    /// The default one.
+    pub(crate) default: Option<&'a str>,
+}
+
+/// Reads all of a tree, whether it can be started or not.
+///
+/// # Errors
+/// A damaged tree, or data outside of the file.
+pub(crate) fn list(bytes: &[u8]) -> Result<List<'_>> {
+    let header = |word: usize| be32(bytes, word * 4).map(|value| value as usize);
+    let (Some(total), Some(structure), Some(strings)) = (header(1), header(2), header(3)) else {
+        return Err(damaged("it ends inside its header"));
+    };
+    let tree = bytes.get(..total).ok_or_else(|| damaged("it is cut off"))?;
+    let (images, configurations, default) = nodes(tree, structure, strings)?;
+    let (mut all, mut read) = (Vec::new(), 0);
+    for node in &images {
+        let image = image(bytes, total, node)?;
+        read += image.data.len();
+        if read > 2 * bytes.len() {
+            return Err(damaged("its images share their data"));
+        }
+        all.push(image);
+    }
+    let images = all;
+    fn named<'a>(node: &Node<'a>) -> (&'a str, Vec<(&'a str, &'a str)>) {
+        let parts = node.properties.iter().filter(|(name, _)| *name != "description");
+        (node.name, parts.filter_map(|(name, value)| Some((*name, text(value)?))).collect())
+    }
+    Ok(List { images, configurations: configurations.iter().map(named).collect(), default })
+}
+
+/// The nodes below /images and /configurations, and the default configuration's name.
+type Nodes<'a> = (Vec<Node<'a>>, Vec<Node<'a>>, Option<&'a str>);
+
+fn nodes(tree: &[u8], structure: usize, strings: usize) -> Result<Nodes<'_>> {
     let (mut images, mut configurations): (Vec<Node>, Vec<Node>) = Default::default();
     let mut default = None;
     let read = walk(tree, structure, strings, &mut |property| {
@@ -120,20 +183,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Fit<'_>> {
         Some(())
     });
     read.ok_or_else(|| damaged("its structure makes no sense"))?;
-
-    let configuration = chosen(&configurations, default)?;
-    let name = configuration.text("kernel").ok_or_else(|| {
-        let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
-        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
-    })?;
-    let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
-        damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
-    })?;
-    let others = ["fdt", "ramdisk"].into_iter().filter_map(|kind| configuration.text(kind)).collect();
-    let kernel = image(bytes, total, node)?;
-    let within = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize + data.len();
-    let size = total.max(within(kernel.data));
-    Ok(Fit { configuration: configuration.name, kernel, others, size })
+    Ok((images, configurations, default))
 }
 
 /// The default configuration, or the only one.
@@ -169,7 +219,11 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
         data,
         ..Image::default()
     };
-    for (name, properties) in node.below.iter().filter(|(name, _)| name.starts_with("hash")) {
+    let hashes: Vec<_> = node.below.iter().filter(|(name, _)| name.starts_with("hash")).collect();
+    if hashes.len() > MOST_HASHES {
+        return Err(damaged(&format!("its image {} has {} hashes", node.name, hashes.len())));
+    }
+    for (name, properties) in hashes {
         let (algorithm, value) = (find(properties, "algo").and_then(text), find(properties, "value"));
         let (Some(algorithm), Some(value)) = (algorithm, value) else {
             return Err(damaged(&format!("{name} of its image {} has no algo or value", node.name)));
@@ -178,8 +232,13 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
             "crc32" => checksum(data).to_be_bytes().to_vec(),
             "sha1" => Sha1::digest(data).to_vec(),
             "sha256" => Sha256::digest(data).to_vec(),
+            "sha384" => Sha384::digest(data).to_vec(),
+            "sha512" => Sha512::digest(data).to_vec(),
             // Another hash of the same bytes may be known; none at all is for the caller to judge.
-            _ => continue,
+            _ => {
+                image.unchecked.push(algorithm);
+                continue;
+            }
         };
         match computed == value {
             true => image.hashes.push(algorithm),
@@ -224,8 +283,8 @@ pub(crate) fn codec(name: &str) -> Option<Option<Codec>> {
 
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
-    pub(super) load: u64,
-    pub(super) entry: u64,
+    /// Load address and entry point; `None` when it runs wherever it is put.
+    pub(super) addresses: Option<(u64, u64)>,
     pub(super) codec: Option<Codec>,
     pub(super) data: &'a [u8],
     /// `None` for MIPS: the name does not tell the byte order.
@@ -264,19 +323,21 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
         Failure::new(format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression))
             .next("unpack it with dumpimage and give the kernel inside")
     })?;
-    let (Some(load), Some(entry)) = (kernel.load, kernel.entry.or(kernel.load)) else {
-        return Err(Failure::new("the FIT's kernel has no load address: it runs where it is put")
-            .next("unpack it with dumpimage and give its --load-address"));
-    };
+    let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();
     if kernel.hashes.is_empty() {
-        notes.push("the FIT has no hash of its kernel that is known here: damage goes unnoticed".into());
+        let others = if kernel.unchecked.is_empty() {
+            String::new()
+        } else {
+            format!(", only {}", kernel.unchecked.join(" and "))
+        };
+        notes.push(format!("the FIT has no hash of its kernel that is known here{others}: damage goes unnoticed"));
     }
     if !fit.others.is_empty() {
         let others = fit.others.join(" and ");
         notes.push(format!("{others} of the FIT's configuration {} left out: see --dtb, --initrd", fit.configuration));
     }
-    Ok(Kernel { load, entry, codec, data: kernel.data, arch, notes })
+    Ok(Kernel { addresses, codec, data: kernel.data, arch, notes })
 }
 
 #[cfg(test)]
@@ -296,7 +357,7 @@ mod tests {
     fn the_kernel_of_the_default_configuration_is_taken() {
         let bytes = Fit { entry: 0x8010_0400, ..Fit::default() }.write(DATA);
         let kernel = kernel(&bytes).unwrap();
-        assert_eq!((kernel.load, kernel.entry, kernel.data), (0x8010_0000, 0x8010_0400, DATA));
+        assert_eq!((kernel.addresses, kernel.data), (Some((0x8010_0000, 0x8010_0400)), DATA));
         assert!(kernel.codec.is_none() && kernel.arch.is_none() && kernel.notes.is_empty());
         let fit = read(&bytes).unwrap();
         assert_eq!((fit.configuration, fit.kernel.name), ("second", "kernel"));

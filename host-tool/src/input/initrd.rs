@@ -1,58 +1,300 @@
-//! Initial ramdisks: any bytes are taken, but what Linux could not unpack gets a warning.
+//! Initial ramdisks, read as Linux reads them (init/initramfs.c: unpack_to_rootfs, do_header; lib/decompress.c): plain cpio
+//! archives, then a compressed one, or a file system's image. What no kernel unpacks is refused with the command that makes a
+//! right one; what depends on the configuration is left to preflight.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::codec::Codec;
-use super::{looks_like, read_file};
-use crate::Result;
+use super::{cpio, looks_like, most_decoded, read_file, xz};
+use crate::{Failure, Result, shell};
 
 /// An initial ramdisk.
 #[derive(Clone, Debug)]
 pub struct Initrd {
     /// The file, as it was.
     pub bytes: Vec<u8>,
-    /// Its compression, if any; the kernel needs the matching CONFIG_RD_*.
-    pub codec: Option<Codec>,
+    /// What it asks of the kernel.
+    pub needs: Needs,
     /// Why Linux may not take it.
     pub warning: Option<String>,
 }
 
+/// What an initial ramdisk asks of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Needs {
+    /// Its compression, if any; the kernel needs the matching CONFIG_RD_*.
+    pub codec: Option<Codec>,
+    /// What its compression needs beyond that: a symbol without `CONFIG_`.
+    pub filter: Option<&'static str>,
+    /// It is no cpio archive but a file system: the kernel needs a RAM disk for it.
+    pub image: Option<&'static str>,
+}
+
+/// As many decoded bytes tell what is inside: the magic of Btrfs is the farthest.
+const HEAD: u64 = 0x1_1000;
+
 /// Reads an initial ramdisk.
 ///
 /// # Errors
-/// The file cannot be read or is empty.
+/// The file cannot be read, is empty, or is one that no kernel can unpack.
 pub fn read(path: &Path) -> Result<Initrd> {
     let bytes = read_file(path)?;
-    let (codec, warning) = kind(&bytes);
-    Ok(Initrd { bytes, codec, warning: warning.map(|warning| format!("{}: {warning}", path.display())) })
+    let name = shell::file_argument(path);
+    let (needs, warning) = examine(&bytes, &name).map_err(|failure| failure.within(path.display()))?;
+    Ok(Initrd { bytes, needs, warning: warning.map(|warning| format!("{}: {warning}", path.display())) })
 }
 
-fn kind(bytes: &[u8]) -> (Option<Codec>, Option<String>) {
-    if bytes.starts_with(b"070701") || bytes.starts_with(b"070702") {
-        return (None, None);
+fn is_newc(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"070701") || bytes.starts_with(b"070702")
+}
+
+fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
+    // Archives for early use, such as pack's modules, come first and plain.
+    let mut plain = cpio::Archive::new(bytes);
+    plain.by_ref().for_each(drop);
+    let rest = plain.rest();
+    if rest.is_empty() || is_newc(rest) {
+        return Ok((Needs::default(), None));
     }
-    match (Codec::detect(bytes), looks_like(bytes)) {
-        (Some(codec), _) => (Some(codec), None),
-        (None, "a uImage") => {
-            (None, Some("a uImage header is in front of it: remove its 64 bytes, Linux cannot".into()))
+    let Some(codec) = Codec::detect(rest) else {
+        let what = inside(rest, name, "cat")?;
+        return Ok((Needs { image: what.image, ..Needs::default() }, what.warning));
+    };
+    let unpack = unpack(codec, name);
+    let filter = known_to_linux(codec, rest, &unpack)?;
+    let mut needs = Needs { codec: Some(codec), filter, image: None };
+    if matches!(codec, Codec::Bzip2 | Codec::Lzo) {
+        return Ok((needs, None));
+    }
+    let head = head(codec, rest)?;
+    if let Some(inner) = Codec::detect(&head) {
+        return Err(Failure::new(format!("it is compressed twice: {} data inside {}", inner.name(), codec.name()))
+            .next(format!("take one of them off: {unpack} > initrd")));
+    }
+    let what = inside(&head, name, &unpack)?;
+    needs.image = what.image;
+    Ok((needs, what.warning.map(|warning| format!("{} data, and inside it {warning}", codec.name()))))
+}
+
+/// The command that writes what is inside to its output.
+fn unpack(codec: Codec, name: &str) -> String {
+    let tool = match codec {
+        Codec::Gzip => "gzip -dc",
+        Codec::Xz => "xz -dc",
+        Codec::Lzma => "xz --format=lzma -dc",
+        Codec::Lz4 => "lz4 -dc",
+        Codec::Zstd => "zstd -dc --long=31",
+        Codec::Bzip2 => "bzip2 -dc",
+        Codec::Lzo => "lzop -dc",
+    };
+    format!("{tool} {name}")
+}
+
+/// The symbol that the stream needs beyond its codec's.
+///
+/// # Errors
+/// The tool that made it can do more than the kernel.
+fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'static str>> {
+    let refuse = |fact: &str, again: &str| Err(Failure::new(fact).next(format!("pack it again: {unpack} | {again}")));
+    match codec {
+        // lib/decompress.c knows the legacy format's magic only.
+        Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => {
+            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", "lz4 -l -9 > initrd.lz4")
         }
-        (None, what) => (None, Some(format!("looks like {what}, not like a cpio archive (newc), plain or compressed"))),
+        // lib/decompress.c: 5d 00, which are lc=3, lp=0, pb=2 and a dictionary of whole 256 bytes.
+        Codec::Lzma if !bytes.starts_with(&[0x5d, 0x00]) => refuse(
+            "the ramdisk's LZMA data have other parameters than lc=3, lp=0, pb=2, by which Linux knows them",
+            "xz --format=lzma -9 > initrd.lzma",
+        ),
+        Codec::Xz => {
+            let again = format!("pack it again: {unpack} | xz --check=crc32 --lzma2=dict=1MiB > initrd.xz");
+            let damaged = || Failure::new("the xz data are damaged or cut off").next("build or download it again");
+            xz::Demands::of(bytes).ok_or_else(damaged)?.symbol(&again)
+        }
+        Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => refuse(
+            "the zstd data need a window of more than 0x8000000 bytes, the kernel's limit",
+            "zstd -19 > initrd.zst",
+        ),
+        _ => Ok(None),
+    }
+}
+
+/// RFC 8878, section 3.1.1.1: bytes of the window of the first frame.
+fn zstd_window(bytes: &[u8]) -> Option<u64> {
+    let descriptor = *bytes.get(4)?;
+    if descriptor & 0x20 == 0 {
+        let window = *bytes.get(5)?;
+        let base = 1u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    // A single segment: the window is the content.
+    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let size = match descriptor >> 6 {
+        0 => 1,
+        1 => 2,
+        2 => 4,
+        _ => 8,
+    };
+    let field = bytes.get(5 + dictionary..5 + dictionary + size)?;
+    let value = field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    Some(if size == 2 { value + 256 } else { value })
+}
+
+/// What is at the front of a compressed ramdisk, which is unpacked to its end to see that it is whole.
+fn head(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("the {} data are damaged or cut off: {error}", codec.name()))
+            .next("build or download it again")
+    };
+    if codec == Codec::Lz4 {
+        // Legacy blocks are decoded one by one.
+        let mut whole = codec.decode(bytes, most_decoded(bytes.len()))?;
+        whole.truncate(HEAD as usize);
+        return Ok(whole);
+    }
+    let most = most_decoded(bytes.len());
+    let mut stream = codec.reader(bytes)?;
+    let mut head = Vec::new();
+    stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| damaged(&error))?;
+    let rest = std::io::copy(&mut stream.take(most), &mut std::io::sink()).map_err(|error| damaged(&error))?;
+    if rest >= most {
+        return Err(Failure::new(format!("the {} data decode to more than 0x{most:x} bytes", codec.name()))
+            .next("check that this is the file you meant"));
+    }
+    Ok(head)
+}
+
+/// Bytes that are not compressed.
+#[derive(Default)]
+struct Inside {
+    image: Option<&'static str>,
+    warning: Option<String>,
+}
+
+/// `unpack` writes them to its output.
+fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    if is_newc(&bytes[zeros..]) {
+        return Ok(Inside::default());
+    }
+    let unpack = if unpack == "cat" { format!("cat {name}") } else { unpack.to_owned() };
+    let pack = "(cd r && find . | cpio -o -H newc) | gzip -9 > initrd.cpio.gz";
+    let again = |extract: &str| format!("pack what is in it again: mkdir r && {unpack} | {extract} && {pack}");
+    let what = looks_like(bytes);
+    let refuse = |next: String| Err(Failure::new(format!("inside is {what}; Linux unpacks cpio (newc)")).next(next));
+    match what {
+        what if what.starts_with("a cpio archive of") => refuse(again("(cd r && cpio -id)")),
+        "a tar archive" => refuse(again("tar -x -C r")),
+        "a zip archive" | "a 7-Zip archive" => refuse(format!("unpack it into a folder r, then: {pack}")),
+        "a uImage" => Err(Failure::new("a uImage header is in front of it, which Linux does not skip")
+            .next(format!("cut its 64 bytes off: tail -c +65 {name} > initrd"))),
+        // init/do_mounts_rd.c: identify_ramdisk_image.
+        "an ext2, ext3 or ext4 image" | "a squashfs" | "a romfs" | "a cramfs" | "a Minix image" => {
+            Ok(Inside { image: Some(what), warning: None })
+        }
+        "unknown data" | "text" | "nothing" | "all zeros" => {
+            let warning = format!("looks like {what}, not like a cpio archive (newc), plain or compressed");
+            Ok(Inside { image: None, warning: Some(warning) })
+        }
+        _ => refuse(format!("make a ramdisk of a folder r: {pack}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
-    #[test]
-    fn cpio_and_compressed_data_give_no_warning() {
-        assert_eq!(kind(b"070701000"), (None, None));
-        assert_eq!(kind(&[0x1f, 0x8b, 8, 0]), (Some(Codec::Gzip), None));
+    fn newc() -> Vec<u8> {
+        cpio::archive([("init", &cpio::Kind::Script(vec![1; 100]))])
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn tar() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        builder.append_data(&mut header, "init", &b"abc"[..]).unwrap();
+        builder.into_inner().unwrap()
+    }
+
+    fn needs(bytes: &[u8]) -> Needs {
+        let (needs, warning) = examine(bytes, "i").unwrap();
+        assert_eq!(warning, None);
+        needs
+    }
+
+    /// The fact and the command.
+    fn refusal(bytes: &[u8]) -> String {
+        let failure = examine(bytes, "i").unwrap_err();
+        format!("{} | {}", failure.fact(), failure.next_step().unwrap())
     }
 
     #[test]
-    fn anything_else_is_taken_with_a_warning() {
-        assert!(kind(b"hello").1.unwrap().contains("text"));
-        assert!(kind(b"\x27\x05\x19\x56").1.unwrap().contains("64 bytes"));
+    fn cpio_plain_compressed_and_behind_another_is_taken() {
+        assert_eq!(needs(&newc()), Needs::default());
+        assert_eq!(needs(&gzip(&newc())).codec, Some(Codec::Gzip));
+        assert_eq!(needs(&[newc(), gzip(&newc())].concat()).codec, Some(Codec::Gzip));
+        assert_eq!(needs(&zstd::encode_all(&newc()[..], 1).unwrap()).codec, Some(Codec::Zstd));
+    }
+
+    #[test]
+    fn cpio_of_another_form_and_tar_are_refused_inside_any_compression() {
+        for (bytes, word, command) in [
+            (b"0707070000010000".to_vec(), "odc", "cpio -id"),
+            (b"\xc7\x71\0\0".to_vec(), "old binary form", "cpio -id"),
+            (b"\x71\xc7\0\0".to_vec(), "old binary form", "cpio -id"),
+            (tar(), "a tar archive", "tar -x"),
+        ] {
+            for packed in [bytes.clone(), gzip(&bytes), zstd::encode_all(&bytes[..], 1).unwrap()] {
+                let text = refusal(&packed);
+                assert!(text.contains(word) && text.contains(command) && text.contains("-H newc"), "{text}");
+            }
+            assert!(refusal(&[newc(), gzip(&bytes)].concat()).contains(word));
+        }
+    }
+
+    #[test]
+    fn what_the_kernels_decoders_do_not_know_is_refused_with_the_command() {
+        let mut frame = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        frame.write_all(&newc()).unwrap();
+        assert!(refusal(&frame.finish().unwrap()).contains("lz4 -dc i | lz4 -l"));
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&newc()).unwrap();
+        assert!(refusal(&xz.finish().unwrap()).contains("xz -dc i | xz --check=crc32"));
+        let mut zstd = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        zstd.long_distance_matching(true).unwrap();
+        zstd.window_log(28).unwrap();
+        zstd.write_all(&newc()).unwrap();
+        assert!(refusal(&zstd.finish().unwrap()).contains("| zstd -19"));
+        assert!(refusal(&gzip(&gzip(&newc()))).contains("compressed twice"));
+    }
+
+    #[test]
+    fn damage_behind_the_front_is_noticed() {
+        let noise: Vec<u8> = (0..200_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let whole = gzip(&cpio::archive([("big", &cpio::Kind::File(noise))]));
+        assert!(refusal(&whole[..whole.len() - 9]).contains("cut off"));
+    }
+
+    #[test]
+    fn a_file_system_is_an_image_for_a_ram_disk() {
+        let mut ext2 = vec![0; 0x1000];
+        ext2[0x438..0x43a].copy_from_slice(&[0x53, 0xef]);
+        assert_eq!(needs(&gzip(&ext2)).image, Some("an ext2, ext3 or ext4 image"));
+        assert!(refusal(b"UBI#").contains("a UBI image"));
+    }
+
+    #[test]
+    fn unknown_bytes_are_taken_with_a_warning() {
+        assert!(examine(b"hello", "i").unwrap().1.unwrap().contains("text"));
+        assert!(refusal(b"\x27\x05\x19\x56").contains("tail -c +65 i"));
     }
 }

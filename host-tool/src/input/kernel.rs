@@ -10,8 +10,11 @@ use super::codec::Codec;
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::{Relocation, relocation};
-use super::{Arch, KSEG0_SIZE, arm64, be32, deb, elf, find, fit, looks_like, read_file, uimage, zboot};
+use super::{
+    Arch, KSEG0_SIZE, LARGEST, arm64, be32, beside, deb, efi, elf, find, fit, looks_like, read_file, uimage, zboot,
+};
 use crate::kconfig::Kconfig;
+use crate::preflight::platform::{self, Platform};
 use crate::ui::Progress;
 use crate::{Failure, Result};
 
@@ -34,6 +37,8 @@ pub enum Form {
     Fit(Box<Form>),
     /// A Debian package.
     Deb(Box<Form>),
+    /// An EFI program that unpacks its kernel.
+    EfiZboot(Codec, Box<Form>),
     /// A compressed file.
     Compressed(Codec, Box<Form>),
 }
@@ -42,7 +47,11 @@ impl Form {
     /// What is inside all containers.
     pub fn innermost(&self) -> &Form {
         match self {
-            Form::UImage(inner) | Form::Fit(inner) | Form::Deb(inner) | Form::Compressed(_, inner) => inner.innermost(),
+            Form::UImage(inner)
+            | Form::Fit(inner)
+            | Form::Deb(inner)
+            | Form::EfiZboot(_, inner)
+            | Form::Compressed(_, inner) => inner.innermost(),
             Form::Vmlinux | Form::Vmlinuz | Form::Flat | Form::Image | Form::Configuration => self,
         }
     }
@@ -59,6 +68,7 @@ impl fmt::Display for Form {
             Form::UImage(inner) => write!(f, "{inner} in a uImage"),
             Form::Fit(inner) => write!(f, "{inner} in a FIT"),
             Form::Deb(inner) => write!(f, "{inner} in a Debian package"),
+            Form::EfiZboot(codec, inner) => write!(f, "{inner} in an EFI zboot image, {}", codec.name()),
             Form::Compressed(codec, inner) => write!(f, "{inner}, {}", codec.name()),
         }
     }
@@ -115,8 +125,12 @@ pub struct Kernel {
     pub symbols: BTreeMap<String, u64>,
     /// From IKCONFIG or the package.
     pub config: Option<Kconfig>,
+    /// The platform by the words in it, and those words: for a MIPS kernel whose configuration is not known.
+    pub platform: Option<(&'static Platform, &'static str)>,
     /// What follows "Linux version ", up to the compiler: such as `6.1.0-50-mips32r2el`.
     pub version: Option<String>,
+    /// The size of its pages when that is not 4 KiB; of arm64 kernels, whose headers tell.
+    pub foreign_pages: Option<&'static str>,
     /// What the user should know, whole sentences without a full stop.
     pub notes: Vec<String>,
 }
@@ -147,8 +161,10 @@ impl Kernel {
             relocation: None,
             appended_dtb: None,
             symbols: BTreeMap::new(),
+            platform: None,
             version: config.version().map(str::to_owned),
             config: Some(config),
+            foreign_pages: None,
             notes: Vec::new(),
         })
     }
@@ -175,12 +191,33 @@ impl Kernel {
             kernel.form = Form::Deb(Box::new(kernel.form));
             return Ok(kernel);
         }
-        Kernel::from_bytes(bytes, overrides, progress).map_err(within)
+        let kernel = Kernel::from_bytes(bytes, overrides.clone(), progress).map_err(within)?;
+        if kernel.config.is_some() {
+            return Ok(kernel);
+        }
+        // What is found without being asked for may be another kernel's: then the kernel is as it was.
+        let found = beside::configurations(path, kernel.version.as_deref());
+        Ok(found
+            .into_iter()
+            .find_map(|config| {
+                let overrides = Overrides { config: Some(config), ..overrides.clone() };
+                Kernel::from_bytes(read_file(path).ok()?, overrides, progress).ok()
+            })
+            .unwrap_or(kernel))
     }
 
     fn from_bytes(bytes: Vec<u8>, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
-        if let Some(failure) = not_yet(&bytes) {
+        if let Some(failure) = not_a_kernel(&bytes) {
             return Err(failure);
+        }
+        if efi::is_zboot(&bytes) {
+            let (codec, payload) = efi::zboot(&bytes)?;
+            progress.step("decompressing the kernel", None);
+            let inner = codec.decode(payload, LARGEST).map_err(|failure| failure.within("in the EFI zboot image"))?;
+            let mut kernel = Kernel::from_bytes(inner, overrides, progress)
+                .map_err(|failure| failure.within("in the EFI zboot image"))?;
+            kernel.form = Form::EfiZboot(codec, Box::new(kernel.form));
+            return Ok(kernel);
         }
         if arm64::is_image(&bytes) {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
@@ -196,7 +233,7 @@ impl Kernel {
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
-        if matches!(be32(&bytes, 0), Some(uimage::MAGIC | uimage::MAGIC_OKLI)) {
+        if uimage::is_one(&bytes) {
             return from_uimage(&bytes, overrides, progress);
         }
         if super::dtb::is_fit(&bytes) {
@@ -245,15 +282,17 @@ impl Kernel {
     }
 }
 
-/// Forms that are recognised but belong to later work or other options.
-fn not_yet(bytes: &[u8]) -> Option<Failure> {
+/// Files that belong to other options, and kernels of other machines.
+fn not_a_kernel(bytes: &[u8]) -> Option<Failure> {
     let is = |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
-    let (fact, next) = if is(4, b"zimg") && is(0, b"MZ") {
-        (
-            "an EFI zboot image, which only EFI firmware unpacks",
-            "give arch/arm64/boot/Image or Image.gz of the same build (CONFIG_EFI_ZBOOT=n installs it)",
-        )
-    } else if be32(bytes, 0) == Some(super::dtb::MAGIC) && !super::dtb::is_fit(bytes) {
+    // Documentation/arch/x86/boot.rst, /arch/arm/booting.rst, /arch/riscv/boot-image-header.rst.
+    let other = [(0x202, &b"HdrS"[..], "x86"), (0x24, b"\x18\x28\x6f\x01", "32-bit ARM"), (0x38, b"RSC\x05", "RISC-V")];
+    if let Some((.., machine)) = other.into_iter().find(|(at, magic, _)| is(*at, magic)) {
+        return Some(
+            Failure::new(format!("this is a kernel for {machine}")).next("give a kernel built for MIPS or arm64"),
+        );
+    }
+    let (fact, next) = if be32(bytes, 0) == Some(super::dtb::MAGIC) && !super::dtb::is_fit(bytes) {
         ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
     } else if is(0, b"hsqs") {
         ("a squashfs", "give it with --rootfs, and a kernel with --kernel")
@@ -265,9 +304,12 @@ fn not_yet(bytes: &[u8]) -> Option<Failure> {
 
 fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
     let header = uimage::read(bytes)?;
-    let (load, entry) = (header.load, header.entry);
-    let stored = Stored { arch: header.arch, load, entry, codec: header.codec, data: header.data };
+    let addresses = header.addresses(&overrides);
+    let stored = Stored { arch: header.arch, addresses, codec: header.codec, data: header.data };
     let mut kernel = stored.kernel("uImage", overrides, progress)?;
+    kernel.notes.extend(header.vendor.map(|magic| {
+        format!("the uImage has a vendor's magic, 0x{magic:08x}: the bootloader may want it of an image in flash, too")
+    }));
     if header.behind > 0 {
         kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
     }
@@ -279,8 +321,8 @@ fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) 
 }
 
 fn from_fit(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
-    let fit::Kernel { load, entry, codec, data, arch, notes } = fit::kernel(bytes)?;
-    let mut kernel = Stored { arch, load, entry, codec, data }.kernel("FIT", overrides, progress)?;
+    let fit::Kernel { addresses, codec, data, arch, notes } = fit::kernel(bytes)?;
+    let mut kernel = Stored { arch, addresses, codec, data }.kernel("FIT", overrides, progress)?;
     kernel.notes.extend(notes);
     kernel.form = Form::Fit(Box::new(kernel.form));
     Ok(kernel)
@@ -290,8 +332,8 @@ fn from_fit(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> 
 struct Stored<'a> {
     /// `None` for MIPS.
     arch: Option<Arch>,
-    load: u64,
-    entry: u64,
+    /// Load address and entry point; `None` when it runs wherever it is put.
+    addresses: Option<(u64, u64)>,
     codec: Option<Codec>,
     data: &'a [u8],
 }
@@ -299,10 +341,11 @@ struct Stored<'a> {
 impl Stored<'_> {
     /// Decompressed and taken apart; `what` is the container's name.
     fn kernel(&self, what: &str, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
-        if overrides.load_address.is_some() || overrides.entry_point.is_some() {
+        if let Some((load, entry)) = self.addresses
+            && (overrides.load_address.is_some() || overrides.entry_point.is_some())
+        {
             return Err(Failure::usage(format!(
-                "the {what} says where it belongs: load address 0x{:x}, entry point 0x{:x}",
-                self.load, self.entry
+                "the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"
             ))
             .next("leave --load-address and --entry-point away"));
         }
@@ -324,8 +367,16 @@ impl Stored<'_> {
         if image.starts_with(b"\x7fELF") {
             return finish(from_elf(elf::read(&image).map_err(inside)?), overrides.config, progress);
         }
+        let Some((load, entry)) = self.addresses else {
+            let load = overrides.load_address.ok_or_else(|| {
+                Failure::usage(format!("the {what} does not say where its kernel is linked: it runs where it is put"))
+                    .next("give --load-address, and --entry-point if it starts elsewhere")
+            })?;
+            let raw = from_flat(image, load, overrides.entry_point).map_err(|failure| failure.within(what))?;
+            return finish(raw, overrides.config, progress);
+        };
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
-        let raw = from_flat(image, self.load, Some(self.entry)).map_err(|failure| {
+        let raw = from_flat(image, load, Some(entry)).map_err(|failure| {
             Failure::new(failure.fact())
                 .within(what)
                 .next(format!("build the {what} again with the kernel's own addresses"))
@@ -352,7 +403,9 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
         appended_dtb: None,
         symbols: raw.symbols,
         config,
+        platform: None,
         version: None,
+        foreign_pages: None,
         notes: raw.notes,
     };
     let Some(start) = start else {
@@ -369,7 +422,7 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
     match zboot::payload(&raw.image) {
         Ok(payload) => {
             describe(&mut kernel, &payload.image)?;
-            let platform = kernel.config.as_ref().and_then(crate::preflight::platform::link_address);
+            let platform = kernel.config.as_ref().and_then(platform::link_address);
             match zboot::place(&payload.image, &start, raw.load, big_endian, platform) {
                 Some(place) => {
                     let region = place.load..place.load + place.memory_size;
@@ -409,7 +462,10 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
     if kernel.config.is_none() {
         kernel.config = Kconfig::from_image(image, "the kernel")?;
     }
-    let Some(config) = &kernel.config else { return Ok(()) };
+    let Some(config) = &kernel.config else {
+        kernel.platform = platform::by_words(image);
+        return Ok(());
+    };
     if config.is_yes("64BIT") {
         return Err(Failure::new("the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
             .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));

@@ -1,19 +1,23 @@
 //! What people have, read and checked: kernels, device trees, root filesystems, initial ramdisks.
 
 pub mod codec;
+pub mod cpio;
 pub mod dtb;
 pub mod initrd;
 pub mod kernel;
 pub mod rootfs;
 
 pub(crate) mod arm64;
+mod beside;
 mod deb;
+mod efi;
 mod elf;
 pub(crate) mod fit;
 mod mips;
 mod raw;
 mod relocation;
 mod uimage;
+pub mod xz;
 mod zboot;
 
 #[cfg(test)]
@@ -180,6 +184,26 @@ pub fn looks_like(bytes: &[u8]) -> &'static str {
         (0, b"\x19\x85", "a JFFS2 image"),
         (0, b"\x85\x19", "a JFFS2 image"),
         (0, b"MZ", "an EFI program"),
+        (0, b"070707", "a cpio archive of the old portable form (odc)"),
+        (0, b"\xc7\x71", "a cpio archive of the old binary form"),
+        (0, b"\x71\xc7", "a cpio archive of the old binary form"),
+        (0, b"sqlz", "a squashfs of a vendor's own, with LZMA"),
+        (0, b"shsq", "a squashfs of a vendor's own, with LZMA"),
+        (0, b"qshs", "a squashfs of a vendor's own, with LZMA"),
+        (0, b"-rom1fs-", "a romfs"),
+        (0, b"XFSB", "an XFS image"),
+        (0, b"HDR0", "a TRX image"),
+        (0, b"PK\x03\x04", "a zip archive"),
+        (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+        (0, b"QFI\xfb", "a qcow2 disk image"),
+        (0x400, b"\x10\x20\xf5\xf2", "an F2FS image"),
+        (0x1_0040, b"_BHRfS_M", "a Btrfs image"),
+        (0x8001, b"CD001", "an ISO 9660 image"),
+        (0x410, b"\x7f\x13", "a Minix image"),
+        (0x410, b"\x8f\x13", "a Minix image"),
+        (0x36, b"FAT", "a FAT image"),
+        (0x52, b"FAT32", "a FAT image"),
+        (0x1fe, b"\x55\xaa", "a disk image with a partition table"),
         (0x438, b"\x53\xef", "an ext2, ext3 or ext4 image"),
         (0x400, b"\xe2\xe1\xf5\xe0", "an EROFS image"),
         (0, b"\x45\x3d\xcd\x28", "a cramfs"),

@@ -25,7 +25,30 @@ pub struct SquashfsInfo {
     pub bytes_used: u64,
     /// Extended attributes are stored.
     pub xattrs: bool,
+    /// Ends of files that share blocks: how many such blocks.
+    pub fragments: u32,
+    /// xz's branch filters that blocks may use, as bits (squashfs-tools' xz_wrapper.c: -Xbcj).
+    pub branch: u32,
 }
+
+impl SquashfsInfo {
+    /// The symbols, without `CONFIG_`, that the kernel needs for [`SquashfsInfo::branch`].
+    pub fn filters(self) -> impl Iterator<Item = &'static str> {
+        FILTERS.iter().enumerate().filter(move |(bit, _)| self.branch >> bit & 1 != 0).map(|(_, symbol)| *symbol)
+    }
+}
+
+/// By bit.
+const FILTERS: [&str; 8] = [
+    "XZ_DEC_X86",
+    "XZ_DEC_POWERPC",
+    "XZ_DEC_IA64",
+    "XZ_DEC_ARM",
+    "XZ_DEC_ARMTHUMB",
+    "XZ_DEC_SPARC",
+    "XZ_DEC_ARM64",
+    "XZ_DEC_RISCV",
+];
 
 /// A squashfs compressor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +83,35 @@ impl Compressor {
 
 const SUPERBLOCK: usize = 96;
 const NO_XATTRS: u16 = 0x200;
+/// The compressor's options follow the superblock.
+const OPTIONS: u16 = 0x400;
+
+/// Checks the compressor's options as the kernel does (fs/squashfs: xz_wrapper.c, lz4_wrapper.c); gives xz's branch filters.
+fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
+    // A block of metadata: its length, then its bytes, not compressed (bit 15).
+    let size = bytes.get(SUPERBLOCK..SUPERBLOCK + 2).map_or(0, |half| u16::from_le_bytes([half[0], half[1]]));
+    let word = |at: usize| le32(bytes.get(SUPERBLOCK + 2..)?.get(..usize::from(size & 0x7fff))?, at);
+    let refuse = |fact: String| Err(Failure::new(fact).next("make it again with mksquashfs DIR FILE -comp xz"));
+    match compressor {
+        Compressor::Xz => {
+            let (Some(dictionary), Some(filters)) = (word(0), word(4)) else {
+                return refuse("the squashfs is damaged: its xz options are cut off".into());
+            };
+            // 2^n or 2^n + 2^(n+1).
+            let base = dictionary & dictionary.wrapping_neg();
+            if dictionary == 0 || (dictionary != base && u64::from(dictionary) != 3 * u64::from(base)) {
+                return refuse(format!(
+                    "the squashfs has an xz dictionary of 0x{dictionary:x} bytes, which Linux refuses"
+                ));
+            }
+            Ok(filters)
+        }
+        Compressor::Lz4 if word(0) != Some(1) => {
+            refuse(format!("the squashfs has LZ4 of version {}, Linux reads 1", word(0).unwrap_or_default()))
+        }
+        _ => Ok(0),
+    }
+}
 
 impl Rootfs {
     /// Reads a squashfs.
@@ -73,6 +125,23 @@ impl Rootfs {
     }
 }
 
+/// What to do with a root filesystem of another kind.
+fn other_than_squashfs(bytes: &[u8]) -> &'static str {
+    match looks_like(bytes) {
+        "a cpio archive" | "gzip data" | "xz data" | "zstd data" | "lz4 data" | "lzma data" => {
+            "give a ramdisk with --initrd; make a root filesystem with mksquashfs DIR FILE -comp xz"
+        }
+        "a tar archive" => "unpack it into a folder, then make it with mksquashfs DIR FILE -comp xz",
+        "a big-endian squashfs, older than version 4" | "a squashfs of a vendor's own, with LZMA" => {
+            "unpack it with sasquatch, then make it with mksquashfs DIR FILE -comp xz"
+        }
+        "a UBI image" | "a UBIFS image" | "a JFFS2 image" => {
+            "such file systems live in flash, not in RAM: make the root filesystem with mksquashfs DIR FILE -comp xz"
+        }
+        _ => "stoop packs squashfs only: mount it, then make it with mksquashfs DIR FILE -comp xz",
+    }
+}
+
 impl SquashfsInfo {
     /// Checks the superblock at the front of `bytes`.
     ///
@@ -81,7 +150,9 @@ impl SquashfsInfo {
     pub fn of(bytes: &[u8]) -> Result<Self> {
         let make = "make it with mksquashfs DIR FILE -comp xz";
         if !bytes.starts_with(b"hsqs") {
-            return Err(Failure::new(format!("not a squashfs but {}", looks_like(bytes))).next(make));
+            return Err(
+                Failure::new(format!("not a squashfs but {}", looks_like(bytes))).next(other_than_squashfs(bytes))
+            );
         }
         if bytes.len() < SUPERBLOCK {
             return Err(Failure::new(format!(
@@ -121,7 +192,18 @@ impl SquashfsInfo {
             .next("build or download it again"));
         }
         let no_table = word(56) == u32::MAX && word(60) == u32::MAX;
-        Ok(SquashfsInfo { compressor, block_size, bytes_used, xattrs: half(24) & NO_XATTRS == 0 && !no_table })
+        let mut info = SquashfsInfo {
+            compressor,
+            block_size,
+            bytes_used,
+            xattrs: half(24) & NO_XATTRS == 0 && !no_table,
+            fragments: word(16),
+            branch: 0,
+        };
+        if half(24) & OPTIONS != 0 {
+            info.branch = options(compressor, bytes)?;
+        }
+        Ok(info)
     }
 }
 
@@ -148,8 +230,14 @@ mod tests {
 
     #[test]
     fn a_good_superblock_tells_what_the_kernel_needs() {
-        let expected =
-            SquashfsInfo { compressor: Compressor::Xz, block_size: 0x2_0000, bytes_used: 200, xattrs: false };
+        let expected = SquashfsInfo {
+            compressor: Compressor::Xz,
+            block_size: 0x2_0000,
+            bytes_used: 200,
+            xattrs: false,
+            fragments: 0,
+            branch: 0,
+        };
         assert_eq!(SquashfsInfo::of(&superblock()).unwrap(), expected);
         let mut padded = superblock();
         padded.resize(4096, 0xff);
@@ -157,6 +245,26 @@ mod tests {
         let mut with_xattrs = superblock();
         with_xattrs[56..64].copy_from_slice(&150u64.to_le_bytes());
         assert!(SquashfsInfo::of(&with_xattrs).unwrap().xattrs);
+    }
+
+    #[test]
+    fn the_compressors_options_tell_filters_and_are_checked_as_the_kernel_does() {
+        let with = |compressor: u8, options: &[u32]| {
+            let mut bytes = superblock();
+            (bytes[20], bytes[25]) = (compressor, 4);
+            bytes[96..98].copy_from_slice(&(0x8000 | (4 * options.len() as u16)).to_le_bytes());
+            for (at, word) in (98..).step_by(4).zip(options) {
+                bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            }
+            bytes
+        };
+        let info = SquashfsInfo::of(&with(4, &[0x2_0000, 0b1001])).unwrap();
+        assert_eq!(info.filters().collect::<Vec<_>>(), ["XZ_DEC_X86", "XZ_DEC_ARM"]);
+        assert!(SquashfsInfo::of(&with(4, &[0x3_0000, 0])).is_ok());
+        assert!(refusal(&with(4, &[0x5_0000, 0])).contains("0x50000"));
+        assert!(refusal(&with(4, &[0x2_0000])).contains("cut off"));
+        assert!(SquashfsInfo::of(&with(5, &[1, 0])).is_ok());
+        assert!(refusal(&with(5, &[2, 0])).contains("version 2"));
     }
 
     #[test]

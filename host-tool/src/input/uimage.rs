@@ -2,7 +2,7 @@
 
 use stoop_core::crc32::Crc32;
 
-use super::{Arch, be32, codec::Codec};
+use super::{Arch, Overrides, be32, codec::Codec};
 use crate::{Failure, Result};
 
 /// In front of every uImage.
@@ -10,14 +10,20 @@ pub(super) const MAGIC: u32 = 0x2705_1956;
 /// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
 pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
 const HEADER: usize = 64;
+/// The type `kernel_noload`.
+const NOLOAD: u8 = 14;
 
 /// What the header says about a kernel.
 pub(super) struct UImage<'a> {
     /// `None` for MIPS: the header does not tell the byte order.
     pub(super) arch: Option<Arch>,
     /// As written, usually KSEG0.
-    pub(super) load: u64,
-    pub(super) entry: u64,
+    load: u64,
+    entry: u64,
+    /// It runs wherever it is put: type `kernel_noload`.
+    noload: bool,
+    /// A magic that is neither U-Boot's nor OpenWrt's.
+    pub(super) vendor: Option<u32>,
     pub(super) codec: Option<Codec>,
     pub(super) data: &'a [u8],
     pub(super) name: String,
@@ -25,7 +31,35 @@ pub(super) struct UImage<'a> {
     pub(super) behind: usize,
 }
 
-/// Checks the header and both CRCs; `bytes` begin with one of the magics.
+impl UImage<'_> {
+    /// Load address and entry point; `None` when neither the header nor its kind says. What the user says counts for a
+    /// kernel that runs wherever it is put.
+    pub(super) fn addresses(&self, overrides: &Overrides) -> Option<(u64, u64)> {
+        if !self.noload {
+            return Some((self.load, self.entry));
+        }
+        // U-Boot's boot/bootm.c adds the entry point to where the data lie; mkimage is often given both as they are linked.
+        let entry = if self.entry < self.load { self.load + self.entry } else { self.entry };
+        Some((self.load, entry)).filter(|(load, _)| *load != 0 && overrides.load_address.is_none())
+    }
+}
+
+/// Vendors write magics of their own into the same header: it is one when its CRC holds.
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
+    match be32(bytes, 0) {
+        Some(MAGIC | MAGIC_OKLI) => true,
+        _ => bytes.get(..HEADER).is_some_and(|header| header_crc(header) == be32(header, 4)),
+    }
+}
+
+/// Of a header with its own CRC as zeros.
+fn header_crc(header: &[u8]) -> Option<u32> {
+    let mut zeroed = header.to_vec();
+    zeroed.get_mut(4..8)?.fill(0);
+    Some(Crc32::new().of(&zeroed))
+}
+
+/// Checks the header and both CRCs; `bytes` begin with one: see [`is_one`].
 pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     let again = "download or build the file again";
     let Some(header) = bytes.get(..HEADER) else {
@@ -35,9 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     };
     let word = |at| be32(header, at).unwrap_or_default();
     let crc = Crc32::new();
-    let mut zeroed = header.to_vec();
-    zeroed[4..8].fill(0);
-    let (computed, stored) = (crc.of(&zeroed), word(4));
+    let (computed, stored) = (header_crc(header).unwrap_or_default(), word(4));
     if computed != stored {
         return Err(Failure::new(format!(
             "the uImage's header CRC is 0x{computed:08x}, its header says 0x{stored:08x}"
@@ -90,6 +122,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     let name = header[32..64].split(|byte| *byte == 0).next().unwrap_or_default();
     Ok(UImage {
         arch,
+        noload: header[30] == NOLOAD,
+        vendor: Some(word(0)).filter(|magic| !matches!(*magic, MAGIC | MAGIC_OKLI)),
         load: word(16).into(),
         entry: word(20).into(),
         codec,
@@ -102,7 +136,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
 fn check_kind(kind: u8) -> Result<()> {
     let (what, next) = match kind {
         // Standalone programs and kernels start the same way.
-        1 | 2 => return Ok(()),
+        1 | 2 | NOLOAD => return Ok(()),
         3 => ("a ramdisk", "give it with --initrd, and a kernel with --kernel"),
         4 => ("a multi-file image", "split it with dumpimage and give kernel, ramdisk and device tree one by one"),
         6 => ("a U-Boot script", "give a kernel"),

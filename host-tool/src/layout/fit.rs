@@ -2,7 +2,8 @@
 
 use stoop_core::Region;
 
-use super::{Named, What, When};
+use super::place::Room;
+use super::{Named, PAGE, What, When};
 use crate::{Failure, Result};
 
 /// Regions taken so far, and the RAM around them.
@@ -42,6 +43,44 @@ impl Fit {
         if !region.is_empty() {
             self.taken.push(Named::new(what, region, when));
         }
+    }
+
+    /// Keeps free what the kernel will look for: proof that there is such a place, of which it may choose another.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn keep_room(&mut self, wanted: &[Room]) -> Result<()> {
+        for room in wanted {
+            let reachable = |within: &Region| {
+                Region::between(within.start().max(self.ram.start()), within.end().min(self.ram.end()))
+            };
+            let places: Vec<Region> = match room.within.is_empty() {
+                true => vec![self.ram],
+                false => room.within.iter().filter_map(reachable).collect(),
+            };
+            // Memory that lies wholly elsewhere cannot be in anyone's way.
+            if places.is_empty() {
+                continue;
+            }
+            let align = room.align.max(PAGE);
+            let found = places.iter().find_map(|ram| {
+                let inside = Fit { ram: *ram, taken: self.taken.clone() };
+                inside.highest(room.size, align, When::KERNEL)
+            });
+            let start = found.ok_or_else(|| {
+                let places: Vec<_> =
+                    places.iter().map(|ram| format!("[0x{:08x}, 0x{:08x})", ram.start(), ram.end())).collect();
+                Failure::new(format!(
+                    "no room for /reserved-memory/{} of the device tree, 0x{:x} bytes aligned to 0x{align:x}, in {}",
+                    room.name.escape_default(),
+                    room.size,
+                    places.join(" or ")
+                ))
+                .next("make its size smaller or its alloc-ranges larger in the device tree, or delete the node")
+            })?;
+            self.take(What::Reserved, Region::new(start, room.size).unwrap_or(Region::EMPTY), When::KERNEL);
+        }
+        Ok(())
     }
 
     /// That no place is left, with the largest thing in the way.

@@ -18,6 +18,19 @@ pub struct KernelNeed {
     pub relocation: Option<Region>,
 }
 
+/// Memory for which the kernel looks for a place itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Its node in the device tree.
+    pub name: String,
+    /// Bytes.
+    pub size: usize,
+    /// A power of two.
+    pub align: usize,
+    /// In one of these, physical; empty for anywhere in RAM.
+    pub within: Vec<Region>,
+}
+
 /// How the image gets into RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
@@ -52,6 +65,8 @@ pub struct Need {
     pub download: Option<usize>,
     /// What the device tree reserves.
     pub reserved: Vec<Region>,
+    /// What the kernel reserves by the device tree wherever it finds room.
+    pub dynamic: Vec<Room>,
     /// The kernel.
     pub kernel: KernelNeed,
     /// For the running shim.
@@ -217,6 +232,7 @@ fn given(need: &Need) -> Result<Fit> {
     for region in &need.reserved {
         fit.take(What::Reserved, *region, KEPT);
     }
+    fit.keep_room(&need.dynamic)?;
     let top = ram.size().min(need.bootloader);
     fit.take(What::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
     // Before anything is placed: what contradicts itself already.

@@ -12,7 +12,7 @@ use stoop_core::Region;
 use stoop_core::region::align_up;
 
 use super::fit::Fit;
-use super::place::{ALL, KEPT, LOADED};
+use super::place::{ALL, KEPT, LOADED, Room};
 use super::{Named, PAGE, Places, What, When, prove};
 use crate::Result;
 use crate::input::ARM64_ALIGNMENT;
@@ -28,6 +28,8 @@ pub struct Relative {
     pub download: Option<usize>,
     /// What the packed device tree reserves.
     pub reserved: Vec<Region>,
+    /// What the kernel reserves by it wherever it finds room.
+    pub dynamic: Vec<Room>,
     /// The running shim, from the image's first byte.
     pub run: usize,
     /// Behind it: manifest and packed device tree.
@@ -87,6 +89,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     for region in &need.reserved {
         fit.take(What::Reserved, *region, KEPT);
     }
+    fit.keep_room(&need.dynamic)?;
     let top = need.ram.size().min(need.bootloader);
     fit.take(What::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
 
@@ -144,6 +147,7 @@ mod tests {
             bootloader: 2 * MIB,
             download: Some(0x4040_0000),
             reserved: Vec::new(),
+            dynamic: Vec::new(),
             run: 0x1_1000,
             lists: 0x3456,
             initrd: 0,

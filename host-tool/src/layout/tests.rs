@@ -16,6 +16,7 @@ fn small() -> Need {
         staging: None,
         download: Some(0xa0_0000),
         reserved: Vec::new(),
+        dynamic: Vec::new(),
         kernel: KernelNeed { place: region(0x6_0000, 0x40_0000), decompressed: None, relocation: None },
         run: 0x8000,
         tree: 0x4000,
@@ -102,6 +103,7 @@ prop_compose! {
             bootloader,
             staging: staging.map(|(start, size)| region(start * GRAIN, size * GRAIN)),
             download: download.map(|at| at * GRAIN),
+            dynamic: Vec::new(),
             reserved: reserved.into_iter().map(|(start, size)| region(start * 0x1000, size * 0x1000)).collect(),
             kernel, run: 0x8000, tree, argv, head, initrd, rootfs, shape,
         }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::file;
-use super::ko::Module;
+use super::ko::{Module, Signature};
 use super::symbols::{Kernel, KernelSymbol};
 use super::tree::Tree;
 use super::usual::Usual;
@@ -197,6 +197,19 @@ fn collect_exports<'a>(
     exporters
 }
 
+/// Namespaces that begin so name the modules that may use them (`verify_module_namespace`, Linux 6.16).
+const MODULE_NAMESPACE: &str = "module:";
+
+/// The module is among those that a namespace such as `module:kvm,kvm-*` names. Patterns end with a star or not at all, and `-`
+/// is `_`.
+fn is_named_by(namespace: &str, module: &str) -> bool {
+    let Some(patterns) = namespace.strip_prefix(MODULE_NAMESPACE) else { return false };
+    patterns.replace('-', "_").split(',').any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => module.starts_with(start),
+        None => module == pattern,
+    })
+}
+
 /// The rules about the module as a whole.
 fn check_file(at: usize, member: &Module, usual: &Usual, config: Option<&Kconfig>, out: &mut Findings) {
     if let Some(target) = usual.target
@@ -223,9 +236,26 @@ fn check_file(at: usize, member: &Module, usual: &Usual, config: Option<&Kconfig
         let (kernel, found) = (format!("a struct module of {wanted:#x} bytes"), format!("one of {size:#x} bytes"));
         out.add(at, Rule::ModuleSize, None, kernel, found, REBUILD);
     }
-    if config.is_some_and(|config| config.get("MODULE_SIG_FORCE") == Value::Yes) && !member.signed {
+    let is_set = |symbol: &str| config.is_some_and(|config| config.get(symbol) == Value::Yes);
+    if is_set("MODULE_SIG_FORCE") && member.signature == Signature::None {
         let next = "sign it with scripts/sign-file and the build's key, or unset CONFIG_MODULE_SIG_FORCE";
         out.add(at, Rule::Signature, None, "CONFIG_MODULE_SIG_FORCE=y".to_owned(), "has no signature".to_owned(), next);
+    }
+    if is_set("MODULE_SIG") && member.signature == Signature::Malformed {
+        let (kernel, found) = ("CONFIG_MODULE_SIG=y".to_owned(), "has a signature that makes no sense".to_owned());
+        out.add(
+            at,
+            Rule::Signature,
+            None,
+            kernel,
+            found,
+            "sign it again with scripts/sign-file, or take it from the build",
+        );
+    }
+    if let Some(namespace) = member.info("import_ns").find(|namespace| namespace.starts_with(MODULE_NAMESPACE)) {
+        let next = format!("remove MODULE_IMPORT_NS(\"{namespace}\") from its source");
+        let kernel = format!("namespace {namespace}, which nobody imports");
+        out.add(at, Rule::Namespace, None, kernel, "imports it".to_owned(), &next);
     }
 }
 
@@ -278,8 +308,14 @@ fn check_imports<'a>(
         if let Some(owner) = exporter.member.filter(|owner| proprietary.contains(owner)) {
             uses_proprietary = Some((owner, name));
         }
-        if !exporter.namespace.is_empty() && !lenient && !namespaces.contains(&exporter.namespace) {
-            let namespace = exporter.namespace;
+        let (namespace, own) = (exporter.namespace, out.tree.name(out.order[at]));
+        if namespace.starts_with(MODULE_NAMESPACE) {
+            if !lenient && !is_named_by(namespace, &own) {
+                let (kernel, next) =
+                    (format!("it for {namespace} only"), "leave the module out: the symbol is not for it");
+                out.add(at, Rule::Namespace, Some(name), kernel, format!("is {own}"), next);
+            }
+        } else if !namespace.is_empty() && !lenient && !namespaces.contains(&namespace) {
             let found =
                 format!("imports {}", if namespaces.is_empty() { "none".to_owned() } else { namespaces.join(", ") });
             let next = format!("add MODULE_IMPORT_NS({namespace}) to the module's source");

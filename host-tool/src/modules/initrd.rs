@@ -11,7 +11,7 @@ use super::requirement::{Catalogue, plan, stem};
 use super::symbols;
 use super::tree::{Source, Tree};
 use crate::input::codec::Codec;
-use crate::input::initrd::Initrd;
+use crate::input::initrd::{Initrd, Needs};
 use crate::input::kernel::Kernel;
 use crate::{Failure, Result};
 
@@ -100,15 +100,17 @@ pub fn with_modules(
         // Without an /init the kernel mounts root= over it (`init/main.c`, `kernel_init_freeable`).
         let warning = "the initrd has only the modules: nothing loads them unless the kernel has an init of its own built \
                        in; give one that calls /load.sh with --initrd";
-        return Ok((Initrd { bytes, codec: None, warning: Some(warning.to_owned()) }, included));
+        return Ok((Initrd { bytes, needs: Needs::default(), warning: Some(warning.to_owned()) }, included));
     };
-    if let Some(warning) = own.warning {
+    // init/initramfs.c takes a file system only when it stands alone.
+    let image = own.needs.image.map(|image| format!("it is {image}"));
+    if let Some(warning) = own.warning.or(image) {
         return Err(Failure::new(format!("no archive of modules can be put in front of this initrd: {warning}"))
             .next("give a cpio archive (newc), plain or compressed"));
     }
     no_conflict(&bundle, &own.bytes).map_err(|failure| failure.within(path.display()))?;
     bytes.extend_from_slice(&own.bytes);
-    Ok((Initrd { bytes, codec: own.codec, warning: None }, included))
+    Ok((Initrd { bytes, needs: own.needs, warning: None }, included))
 }
 
 /// A file of the user's would take the place of the bundle's, and a link `lib -> usr/lib` would not be made where the

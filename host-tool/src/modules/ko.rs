@@ -1,6 +1,7 @@
 //! One module file: what it imports, what it exports, and what it says about itself.
 //!
-//! Encodings: `include/linux/module.h` (`__versions`), `include/linux/export-internal.h` (`__ksymtab`, `__kcrctab`),
+//! Encodings: `include/linux/module.h` (`__versions`), `kernel/module/version.c` of Linux 6.14 (`__version_ext_crcs`,
+//! `__version_ext_names`), `kernel/module/signing.c` (signatures), `include/linux/export-internal.h` (`__ksymtab`, `__kcrctab`),
 //! `include/linux/moduleparam.h` (`.modinfo`).
 
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
@@ -63,14 +64,25 @@ pub struct Module<'a> {
     pub imports: Vec<Import<'a>>,
     /// Its exported symbols, in the order of the symbol table.
     pub exports: Vec<Export<'a>>,
-    /// `__versions`: the CRC it expects of each import; nothing without MODVERSIONS.
+    /// The CRC it expects of each import, from `__version_ext_*` or else `__versions`; nothing without MODVERSIONS.
     pub versions: Option<Vec<(&'a str, u32)>>,
     /// The raw `.modinfo` section.
     pub modinfo: &'a [u8],
     /// The size of the section that holds its `struct module`, in bytes.
     pub this_module_size: Option<u64>,
-    /// A signature is appended to the file.
-    pub signed: bool,
+    /// What is appended to the file.
+    pub signature: Signature,
+}
+
+/// The signature of a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signature {
+    /// There is none.
+    None,
+    /// There is one; who made it is for the kernel to find out.
+    There,
+    /// What says that it is one makes no sense, which no kernel with CONFIG_MODULE_SIG takes.
+    Malformed,
 }
 
 impl<'a> Module<'a> {
@@ -133,9 +145,14 @@ fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_
             None => Ok(None),
         }
     };
-    let versions = match section("__versions")? {
-        Some(data) => Some(parse_versions(data, target)?),
-        None => None,
+    // The kernel relies on the extended ones when they are there (kernel/module/version.c: check_version).
+    let versions = match (section("__version_ext_crcs")?, section("__versions")?) {
+        (Some(crcs), _) => {
+            let names = section("__version_ext_names")?.unwrap_or_default();
+            Some(parse_extended_versions(crcs, names, target)?)
+        }
+        (None, Some(data)) => Some(parse_versions(data, target)?),
+        (None, None) => None,
     };
     let (imports, exports) = read_symbols::<Elf>(bytes, endian, &sections, &symbols)?;
     Ok(Module {
@@ -147,8 +164,34 @@ fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_
         this_module_size: sections
             .section_by_name(endian, b".gnu.linkonce.this_module")
             .map(|(_, section)| section.sh_size(endian).into()),
-        signed: bytes.ends_with(SIGNED),
+        signature: signature(bytes),
     })
+}
+
+/// By its trailer: 12 bytes, the last four the signature's length, then the marker (`mod_check_sig`).
+fn signature(bytes: &[u8]) -> Signature {
+    let Some(signed) = bytes.strip_suffix(SIGNED) else { return Signature::None };
+    let Some((rest, trailer)) = signed.split_last_chunk::<12>() else { return Signature::Malformed };
+    let [algorithm, hash, kind, signer, key, padding @ .., a, b, c, d] = *trailer;
+    // Number 2 is PKCS#7, which names everything else itself.
+    let zeros = [algorithm, hash, signer, key].iter().chain(&padding).all(|byte| *byte == 0);
+    let size = u32::from_be_bytes([a, b, c, d]) as usize;
+    if kind == 2 && zeros && size < rest.len() { Signature::There } else { Signature::Malformed }
+}
+
+/// Words with the CRCs, and as many names, each ended by NUL.
+fn parse_extended_versions<'a>(crcs: &'a [u8], names: &'a [u8], target: Target) -> Result<Vec<(&'a str, u32)>> {
+    let damaged =
+        |what: &str| Failure::new(format!("its __version_ext_crcs and __version_ext_names {what}")).next(REBUILD);
+    let number = if target.is_big { u32::from_be_bytes } else { u32::from_le_bytes };
+    let (words, rest) = crcs.as_chunks::<4>();
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let names = names.map(|name| std::str::from_utf8(name).ok()).collect::<Option<Vec<&str>>>();
+    let names = names.ok_or_else(|| damaged("name a symbol that is no text"))?;
+    if !rest.is_empty() || words.len() != names.len() {
+        return Err(damaged(&format!("have {} CRCs for {} names", words.len(), names.len())));
+    }
+    Ok(names.into_iter().zip(words.iter().map(|word| number(*word))).collect())
 }
 
 /// Records of 64 bytes: an unsigned long with the CRC, then the symbol's name.

@@ -8,7 +8,6 @@
 
 pub mod bundle;
 pub mod check;
-pub mod cpio;
 pub mod file;
 pub mod flat;
 pub mod initrd;
@@ -20,3 +19,5 @@ pub mod scan;
 pub mod symbols;
 pub mod tree;
 mod usual;
+
+pub use crate::input::cpio;

@@ -65,7 +65,19 @@ enum Found {
 
 /// What a name stands for: a module, else an alias of modules, else something built in.
 fn lookup(tree: &Tree, wanted: &str) -> Result<Found> {
-    let module = if wanted.contains('/') || wanted.contains(".ko") { name::of_path(wanted) } else { wanted.to_owned() };
+    // A path is one of the tree's; the name at its end alone would also be found in anybody else's.
+    if wanted.contains('/') {
+        let module = tree.by_path(wanted);
+        return Ok(module.map_or(Found::Nothing, |module| Found::Modules(vec![module], String::new())));
+    }
+    if let Some(symbol) = wanted.strip_prefix("symbol:") {
+        let modules = tree.by_symbol(symbol)?;
+        return Ok(match modules.is_empty() {
+            true => Found::Nothing,
+            false => Found::Modules(modules, wanted.to_owned()),
+        });
+    }
+    let module = if wanted.contains(".ko") { name::of_path(wanted) } else { wanted.to_owned() };
     if let Some(module) = tree.by_name(&module) {
         return Ok(Found::Modules(vec![module], String::new()));
     }
@@ -106,7 +118,8 @@ impl Walk<'_> {
     }
 
     fn with_soft_dependencies(&mut self, module: u32) -> Result<()> {
-        let lines = self.tree.softdeps(module)?;
+        let tree = self.tree;
+        let lines = tree.softdeps(module)?;
         let soft = lines.first().map(|line| SoftDependencies::parse(line)).unwrap_or_default();
         for ignored in lines.iter().skip(1) {
             self.note(format!(
@@ -118,6 +131,12 @@ impl Walk<'_> {
             self.soft(module, wanted)?;
         }
         if self.met.insert(module) {
+            for weak in tree.weakdeps(module)? {
+                self.note(format!(
+                    "{}: may ask for {weak} when it runs, a weak dependency, which is not loaded: name it too if it is needed",
+                    tree.name(module)
+                ));
+            }
             self.out.order.push(module);
             self.out.wanted_by.push(self.request);
         }

@@ -13,7 +13,7 @@ pub struct Scanned {
     /// The names it leaves undefined, each ended by a line feed, in the order of its symbol table.
     imports: String,
     /// The names it exports.
-    exports: Vec<String>,
+    pub exports: Vec<String>,
     /// Its `.modinfo` section.
     pub modinfo: Vec<u8>,
     /// Why it could not be read.

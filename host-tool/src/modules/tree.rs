@@ -61,6 +61,7 @@ pub struct Tree {
     scanned: Option<Vec<scan::Scanned>>,
     builtin: HashSet<String>,
     softdeps: OnceCell<HashMap<String, Vec<String>>>,
+    weakdeps: OnceCell<HashMap<String, Vec<String>>>,
     aliases: OnceCell<Vec<(String, u32)>>,
     builtin_aliases: OnceCell<Vec<(String, String)>>,
 }
@@ -86,6 +87,7 @@ impl Tree {
             scanned: None,
             builtin: HashSet::new(),
             softdeps: OnceCell::new(),
+            weakdeps: OnceCell::new(),
             aliases: OnceCell::new(),
             builtin_aliases: OnceCell::new(),
             directory,
@@ -99,6 +101,9 @@ impl Tree {
             None => tree.take_files()?,
         }
         tree.builtin = tree.read_list("modules.builtin")?.unwrap_or_default().lines().map(name::of_path).collect();
+        // Since Linux 5.2; it names the built-in modules as well.
+        let modinfo = tree.read_list("modules.builtin.modinfo")?.unwrap_or_default();
+        tree.builtin.extend(modinfo.split('\0').filter_map(|entry| Some(name::normalize(entry.split_once('.')?.0))));
         if tree.paths.is_empty() {
             return Err(Failure::new(format!("{}: there is no module in it", tree.directory.display()))
                 .next("give the directory lib/modules/VERSION itself"));
@@ -152,6 +157,66 @@ impl Tree {
     /// The module of this name, spelled with `-` or `_`.
     pub fn by_name(&self, module: &str) -> Option<u32> {
         self.by_name.get(&name::normalize(module)).copied()
+    }
+
+    /// The module in this file, whatever it is compressed with: a path in the tree, or one that ends with the tree's own
+    /// `lib/modules/VERSION/` and such a path.
+    pub fn by_path(&self, path: &str) -> Option<u32> {
+        let mark = format!("lib/modules/{}/", self.version);
+        let own = path.rfind(&mark).map_or(path, |at| &path[at + mark.len()..]);
+        let own = file::plain_path(own.strip_prefix("./").unwrap_or(own));
+        let at = self.paths.iter().position(|known| file::plain_path(known) == own)?;
+        u32::try_from(at).ok()
+    }
+
+    /// The modules that export a symbol (`modules.symbols`), in the order of the tree.
+    ///
+    /// # Errors
+    /// The tree has no `modules.symbols` and a module cannot be read.
+    pub fn by_symbol(&self, symbol: &str) -> Result<Vec<u32>> {
+        if self.scanned.is_none()
+            && let Some(text) = self.read_list("modules.symbols")?
+        {
+            let entry = |line: &str| {
+                let (known, module) = line.strip_prefix("alias symbol:")?.split_once(' ')?;
+                (known == symbol).then(|| self.by_name(module))?
+            };
+            return Ok(text.lines().filter_map(entry).collect());
+        }
+        let read;
+        let scanned = match &self.scanned {
+            Some(scanned) => scanned,
+            None => {
+                read = scan::read_all(&self.directory, &self.paths);
+                &read
+            }
+        };
+        let exports = |module: &scan::Scanned| module.exports.iter().any(|export| export == symbol);
+        Ok((0..).zip(scanned).filter(|(_, module)| exports(module)).map(|(index, _)| index).collect())
+    }
+
+    /// What a module may ask for when it runs: the names in its `weakdep=` lines (`modules.weakdep`).
+    ///
+    /// # Errors
+    /// The tree has a `modules.weakdep` that cannot be read.
+    pub fn weakdeps(&self, module: u32) -> Result<Vec<String>> {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        if let Some(scanned) = &self.scanned {
+            return Ok(ko::info(&scanned[module as usize].modinfo, "weakdep").flat_map(words).collect());
+        }
+        if self.weakdeps.get().is_none() {
+            let text = self.read_list("modules.weakdep")?.unwrap_or_default();
+            let entry = |line: &str| {
+                let (module, rest) = line.strip_prefix("weakdep ")?.split_once(' ')?;
+                Some((name::normalize(module), words(rest)))
+            };
+            let mut weakdeps: HashMap<String, Vec<String>> = HashMap::new();
+            for (module, names) in text.lines().filter_map(entry) {
+                weakdeps.entry(module).or_default().extend(names);
+            }
+            let _ = self.weakdeps.set(weakdeps);
+        }
+        Ok(self.weakdeps.get().and_then(|all| all.get(&self.name(module)).cloned()).unwrap_or_default())
     }
 
     /// Whether the kernel itself contains the module of this name.

@@ -1,5 +1,6 @@
 //! What each MIPS platform does with a device tree, and where its kernel is linked (boot-time code of Linux 6.12).
 
+use crate::input::find;
 use crate::kconfig::Kconfig;
 
 /// Where a platform's kernel takes its device tree from.
@@ -56,6 +57,39 @@ const PLATFORMS: &[Platform] = &[
 /// The platform that a configuration is for; `None` when it is none known here.
 pub fn of(config: &Kconfig) -> Option<&'static Platform> {
     PLATFORMS.iter().find(|platform| config.is_yes(platform.symbol))
+}
+
+/// Texts that only kernels of one platform have: what they say of the system in /proc/cpuinfo or at boot.
+const WORDS: &[(&str, &str)] = &[
+    // arch/mips/mti-malta/malta-setup.c: get_system_type
+    ("MIPS_MALTA", "MIPS Malta"),
+    // arch/mips/ath79/setup.c: ath79_detect_sys_type
+    ("ATH79", "Qualcomm Atheros QCA%s ver %u rev %u"),
+    // arch/mips/ralink/mt7621.c and mt7620.c, rt305x.c and others: soc_info->sys_type
+    ("RALINK", "MediaTek %s ver:%u eco:%u"),
+    ("RALINK", "Ralink %s id:%u rev:%u"),
+    ("RALINK", "Ralink %s ver:%u eco:%u"),
+    // arch/mips/generic/init.c: plat_get_fdt and its fixups
+    ("MIPS_GENERIC_KERNEL", "Failed to apply FDT fixup \"%s\""),
+    // arch/mips/bmips/setup.c: get_system_type
+    ("BMIPS_GENERIC", "Generic BMIPS kernel"),
+    // arch/mips/bcm63xx/setup.c: get_system_type
+    ("BCM63XX", "bcm63xx/%s (0x%04x/0x%02X)"),
+    // arch/mips/bcm47xx/prom.c: bcm47xx_set_system_type
+    ("BCM47XX", "Broadcom BCM%X (%s)"),
+    // arch/mips/rb532/setup.c: get_system_type
+    ("MIKROTIK_RB532", "Mikrotik RB532"),
+];
+
+/// The platform of an uncompressed MIPS kernel, and the text in it that tells; `None` when there is no such text, or one of
+/// several platforms.
+pub fn by_words(image: &[u8]) -> Option<(&'static Platform, &'static str)> {
+    let mut found = WORDS.iter().filter(|(_, words)| find(image, words.as_bytes()).is_some());
+    let (symbol, words) = found.next()?;
+    if found.any(|(other, _)| other != symbol) {
+        return None;
+    }
+    Some((PLATFORMS.iter().find(|platform| platform.symbol == *symbol)?, words))
 }
 
 /// Where a kernel of this configuration is linked, physical.

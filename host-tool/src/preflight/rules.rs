@@ -14,6 +14,25 @@ pub struct Set {
     pub(super) rules: &'static [Rule],
 }
 
+impl Set {
+    /// Kernels of this architecture can be asked for it.
+    pub(super) fn is_for(&self, arch: Arch) -> bool {
+        match self.name {
+            "arm64" => arch == Arch::Arm64,
+            "uhi" | "argv" | "appended" => arch != Arch::Arm64,
+            _ => true,
+        }
+    }
+
+    /// What to do with a kernel that it is not for.
+    pub(super) fn elsewhere(&self, arch: Arch) -> &'static str {
+        match arch {
+            Arch::Arm64 => "leave it away: arm64 kernels take the arm64 handoff only",
+            Arch::MipsBe | Arch::MipsLe => "leave it away: MIPS kernels take uhi, appended or argv",
+        }
+    }
+}
+
 /// One line of a set.
 pub(super) enum Rule {
     /// One of these symbols must be `=y`; `=m` will do when an initramfs can load it and the flag says so.

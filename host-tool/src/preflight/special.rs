@@ -2,9 +2,9 @@
 
 use super::platform::TreeFrom;
 use super::{Context, Finding, Level};
-use crate::input::Arch;
 use crate::input::codec::Codec;
 use crate::input::rootfs::Compressor;
+use crate::input::{Arch, Kernel};
 use crate::kconfig::Value;
 
 /// Which source the kernel takes its command line from: one Kconfig choice (arch/mips/Kconfig, setup.c:bootcmdline_init).
@@ -259,6 +259,23 @@ pub(super) fn phram_memory(context: &Context) -> Vec<Finding> {
     ]
 }
 
+/// fs/squashfs/super.c: a page may not be larger than a block.
+fn block_and_pages(context: &Context, block: u32) -> Option<Finding> {
+    const PAGES: [(&str, u32); 7] = [
+        ("PAGE_SIZE_8KB", 0x2000),
+        ("PAGE_SIZE_16KB", 0x4000),
+        ("PAGE_SIZE_32KB", 0x8000),
+        ("PAGE_SIZE_64KB", 0x1_0000),
+        ("PAGE_SIZE_256KB", 0x4_0000),
+        ("ARM64_16K_PAGES", 0x4000),
+        ("ARM64_64K_PAGES", 0x1_0000),
+    ];
+    let (symbol, page) = PAGES.into_iter().find(|(symbol, page)| context.config.is_yes(symbol) && *page > block)?;
+    let says = format!("the blocks of the root filesystem, 0x{block:x} bytes, are smaller than the kernel's pages");
+    let finding = Finding::of(Level::No, symbol, &Value::Yes, says);
+    Some(finding.fix(format!("make it with mksquashfs -b {page} or larger blocks")))
+}
+
 pub(super) fn squashfs_details(context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(rootfs) = context.rootfs else { return findings };
@@ -284,6 +301,20 @@ pub(super) fn squashfs_details(context: &Context) -> Vec<Finding> {
             "build the kernel with CONFIG_{symbol}=y, or make the root filesystem with a compressor it has"
         )),
     });
+    if rootfs.compressor == Compressor::Xz {
+        let again = "make the root filesystem again with mksquashfs -comp xz, without -Xbcj";
+        findings.extend(rootfs.filters().map(|symbol| xz_filter(context, symbol, again)));
+    }
+    findings.extend(block_and_pages(context, rootfs.block_size));
+    // fs/squashfs/super.c: squashfs_fill_super makes the cache only for fragments, and fails without one.
+    let cache = context.config.get("SQUASHFS_FRAGMENT_CACHE_SIZE");
+    if rootfs.fragments > 0 && cache.as_u64() == Some(0) {
+        let says = "the root filesystem has fragments, and the kernel caches none: it cannot mount it";
+        findings.push(
+            Finding::of(Level::No, "SQUASHFS_FRAGMENT_CACHE_SIZE", &cache, says)
+                .fix("build the kernel with CONFIG_SQUASHFS_FRAGMENT_CACHE_SIZE=3, or use mksquashfs -no-fragments"),
+        );
+    }
     if rootfs.xattrs && !context.config.is_yes("SQUASHFS_XATTR") {
         let value = context.config.get("SQUASHFS_XATTR");
         findings.push(
@@ -299,23 +330,86 @@ pub(super) fn squashfs_details(context: &Context) -> Vec<Finding> {
     findings
 }
 
+/// The kernel's decoders of ramdisks, and the commands that write what each takes.
+const RAMDISKS: [(Codec, &str, &str); 7] = [
+    (Codec::Gzip, "RD_GZIP", "gzip -9"),
+    (Codec::Xz, "RD_XZ", "xz --check=crc32 --lzma2=dict=1MiB"),
+    (Codec::Lzma, "RD_LZMA", "xz --format=lzma -9"),
+    (Codec::Lz4, "RD_LZ4", "lz4 -l -9"),
+    (Codec::Zstd, "RD_ZSTD", "zstd -19"),
+    (Codec::Bzip2, "RD_BZIP2", "bzip2 -9"),
+    (Codec::Lzo, "RD_LZO", "lzop -9"),
+];
+
 pub(super) fn initrd_codec(context: &Context) -> Vec<Finding> {
-    let symbol = match context.initrd {
-        Some(Codec::Gzip) => "RD_GZIP",
-        Some(Codec::Xz) => "RD_XZ",
-        Some(Codec::Lzma) => "RD_LZMA",
-        Some(Codec::Lz4) => "RD_LZ4",
-        Some(Codec::Zstd) => "RD_ZSTD",
-        Some(Codec::Bzip2) => "RD_BZIP2",
-        Some(Codec::Lzo) => "RD_LZO",
-        None => return Vec::new(),
-    };
+    let needs = context.initrd;
+    let mut findings = Vec::new();
+    if let Some((_, symbol, _)) = RAMDISKS.iter().find(|(codec, ..)| needs.codec == Some(*codec)) {
+        let value = context.config.get(symbol);
+        let has = RAMDISKS.iter().filter(|(_, symbol, _)| context.config.is_yes(symbol));
+        let has: Vec<_> = has.map(|(.., command)| format!("`{command}`")).collect();
+        let other = if has.is_empty() {
+            "leave it uncompressed".into()
+        } else {
+            format!("compress it with {}", has.join(" or "))
+        };
+        findings.push(match value {
+            Value::Yes => Finding::of(Level::Ok, symbol, &value, "this compression of ramdisks"),
+            _ => Finding::of(Level::No, symbol, &value, "this compression of ramdisks: missing")
+                .fix(format!("build the kernel with CONFIG_{symbol}=y, or {other}")),
+        });
+    }
+    if let Some(symbol) = needs.filter {
+        findings.push(xz_filter(context, symbol, "pack the ramdisk without it: xz --check=crc32 --lzma2=dict=1MiB"));
+    }
+    if let Some(image) = needs.image {
+        // init/initramfs.c: populate_rootfs keeps what is no archive for a RAM disk, or drops it.
+        let value = context.config.get("BLK_DEV_RAM");
+        findings.push(match value {
+            Value::Yes => Finding::of(
+                Level::Warn,
+                "BLK_DEV_RAM",
+                &value,
+                format!("the ramdisk is {image}: the kernel mounts it with root=/dev/ram0 if it has room and the file system"),
+            ),
+            _ => Finding::of(Level::No, "BLK_DEV_RAM", &value, format!("the ramdisk is {image}, and there is no RAM disk"))
+                .fix("give a cpio archive: (cd DIR && find . | cpio -o -H newc) | gzip -9 > initrd.cpio.gz"),
+        });
+    }
+    findings
+}
+
+/// A branch filter of xz (lib/xz/Kconfig).
+fn xz_filter(context: &Context, symbol: &str, otherwise: &str) -> Finding {
     let value = context.config.get(symbol);
-    vec![match value {
-        Value::Yes => Finding::of(Level::Ok, symbol, &value, "this compression of ramdisks"),
-        _ => Finding::of(Level::No, symbol, &value, "this compression of ramdisks: missing")
-            .fix(format!("build the kernel with CONFIG_{symbol}=y, or compress the ramdisk otherwise")),
-    }]
+    match value {
+        Value::Yes => Finding::of(Level::Ok, symbol, &value, "this filter of xz"),
+        _ => Finding::of(Level::No, symbol, &value, "this filter of xz: missing")
+            .fix(format!("build the kernel with CONFIG_{symbol}=y, or {otherwise}")),
+    }
+}
+
+/// Without a configuration: what the words in the kernel tell of its platform, where that decides.
+pub(super) fn by_words(set: &str, kernel: &Kernel) -> Option<Finding> {
+    let (platform, words) = kernel.platform?;
+    let says = |what: &str| format!("{what}: it is for this platform by its own words, {words:?}");
+    let finding = |level, what: &str| Finding::new(level, &format!("CONFIG_{}", platform.symbol), says(what));
+    let blind = matches!(platform.tree, TreeFrom::BuiltIn | TreeFrom::Nowhere);
+    Some(match set {
+        "uhi" | "appended" if blind => {
+            finding(Level::No, "the kernel looks at no device tree that is passed").fix("use --handoff argv")
+        }
+        "uhi" | "appended" | "argv" if platform.tree == TreeFrom::Other => {
+            finding(Level::No, "the kernel has a boot protocol of its own")
+                .fix("build it for a platform that takes UHI")
+        }
+        "argv" if blind => finding(Level::Warn, "the kernel is taken to read argc and argv, as is usual there")
+            .fix("give its configuration with --config to be sure"),
+        "phram-dt" if blind => {
+            finding(Level::No, "the kernel never sees a packed device tree").fix("use --phram cmdline")
+        }
+        _ => return None,
+    })
 }
 
 /// kexec_load fails with EINVAL on an SMP kernel whose smp_ops cannot stop the other CPUs (machine_kexec.c).

@@ -1,5 +1,6 @@
 //! Configurations and what must be said about them. Each test changes one thing of a kernel that is good.
 use super::*;
+use crate::input::codec::Codec;
 use crate::input::rootfs::Compressor;
 use crate::input::{Arch, Form};
 
@@ -7,8 +8,14 @@ use crate::input::{Arch, Form};
 const GOOD: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
     CONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\nCONFIG_SQUASHFS=y\nCONFIG_SQUASHFS_XZ=y\nCONFIG_DEVTMPFS=y\n\
     CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_KEXEC=y\nCONFIG_PROC_FS=y\nCONFIG_UHI_BOOT=y\n";
-const XZ: SquashfsInfo =
-    SquashfsInfo { compressor: Compressor::Xz, block_size: 0x2_0000, bytes_used: 4096, xattrs: false };
+const XZ: SquashfsInfo = SquashfsInfo {
+    compressor: Compressor::Xz,
+    block_size: 0x2_0000,
+    bytes_used: 4096,
+    xattrs: false,
+    fragments: 0,
+    branch: 0,
+};
 
 /// `changes` are lines of a configuration that replace those of [`GOOD`].
 fn kernel(changes: &str) -> Kernel {
@@ -26,8 +33,14 @@ fn kernel(changes: &str) -> Kernel {
         symbols: Default::default(),
         config: Some(Kconfig::parse(&format!("{GOOD}{changes}"), "test").unwrap()),
         version: Some("6.12.1".into()),
+        platform: None,
+        foreign_pages: None,
         notes: Vec::new(),
     }
+}
+
+fn needs(codec: Option<Codec>) -> initrd::Needs {
+    initrd::Needs { codec, ..initrd::Needs::default() }
 }
 
 /// A root filesystem, and a ramdisk if `initrd`.
@@ -54,7 +67,7 @@ fn every_symbol_of_a_good_kernel_is_needed_by_something() {
         let symbol = line.strip_suffix("=y").unwrap();
         let without = kernel(&format!("# {symbol} is not set\n"));
         let worse = ["uhi", "phram-dt", "squashfs", "initramfs", "kexec"].into_iter().any(|name| {
-            let codec = Wants { initrd_codec: Some(Codec::Gzip), ..wants(true) };
+            let codec = Wants { initrd_needs: needs(Some(Codec::Gzip)), ..wants(true) };
             apply(set(name).unwrap(), &without, &codec, true).level() > Level::Ok
         });
         assert!(worse, "{symbol}");
@@ -162,10 +175,76 @@ fn the_root_filesystems_own_compressor_is_what_counts() {
 
 #[test]
 fn the_ramdisks_own_compression_is_what_counts() {
-    let of = |codec| assess(&kernel(""), &Wants { initrd: true, initrd_codec: codec, ..Wants::default() });
+    let of = |codec| assess(&kernel(""), &Wants { initrd: true, initrd_needs: needs(codec), ..Wants::default() });
     assert!(of(None).refusal().is_none());
     assert!(of(Some(Codec::Gzip)).refusal().is_none());
     assert!(of(Some(Codec::Zstd)).refusal().unwrap().fact().contains("CONFIG_RD_ZSTD"));
+}
+
+#[test]
+fn a_filter_or_an_image_in_the_ramdisk_needs_its_symbol() {
+    let of = |changes: &str, needs| {
+        assess(&kernel(changes), &Wants { initrd: true, initrd_needs: needs, ..Wants::default() })
+    };
+    let filter = initrd::Needs { codec: Some(Codec::Xz), filter: Some("XZ_DEC_ARM"), image: None };
+    let xz = "CONFIG_RD_XZ=y\n";
+    assert!(of(xz, filter).refusal().unwrap().fact().contains("CONFIG_XZ_DEC_ARM"));
+    assert!(of(&format!("{xz}CONFIG_XZ_DEC_ARM=y\n"), filter).refusal().is_none());
+    let image = initrd::Needs { image: Some("a romfs"), ..initrd::Needs::default() };
+    let failure = of("", image).refusal().unwrap();
+    assert!(failure.fact().contains("CONFIG_BLK_DEV_RAM") && failure.fact().contains("a romfs"), "{failure}");
+    assert!(of("CONFIG_BLK_DEV_RAM=y\n", image).refusal().is_none());
+}
+
+#[test]
+fn a_missing_decompressor_names_those_that_the_kernel_has() {
+    let failure = assess(
+        &kernel("CONFIG_RD_LZ4=y\n"),
+        &Wants { initrd: true, initrd_needs: needs(Some(Codec::Zstd)), ..Wants::default() },
+    );
+    let next = failure.refusal().unwrap().next_step().unwrap().to_owned();
+    assert!(next.contains("gzip -9") && next.contains("lz4 -l") && !next.contains("xz"), "{next}");
+}
+
+#[test]
+fn squashfs_is_held_against_pages_filters_and_the_fragment_cache() {
+    let level = |changes: &str, rootfs| {
+        apply(set("squashfs").unwrap(), &kernel(changes), &Wants { rootfs: Some(rootfs), ..Wants::default() }, true)
+            .level()
+    };
+    let small = SquashfsInfo { block_size: 0x2000, ..XZ };
+    assert_eq!(level("", small), Level::Ok);
+    assert_eq!(level("CONFIG_PAGE_SIZE_16KB=y\n", small), Level::No);
+    assert_eq!(level("CONFIG_PAGE_SIZE_16KB=y\n", XZ), Level::Ok);
+    let branch = SquashfsInfo { branch: 1 << 3, ..XZ };
+    assert_eq!(level("", branch), Level::No);
+    assert_eq!(level("CONFIG_XZ_DEC_ARM=y\n", branch), Level::Ok);
+    let fragments = SquashfsInfo { fragments: 7, ..XZ };
+    assert_eq!(level("CONFIG_SQUASHFS_FRAGMENT_CACHE_SIZE=3\n", fragments), Level::Ok);
+    assert_eq!(level("CONFIG_SQUASHFS_FRAGMENT_CACHE_SIZE=0\n", fragments), Level::No);
+}
+
+#[test]
+fn a_set_of_another_architecture_does_not_hold() {
+    assert_eq!(level(&kernel(""), "arm64", false), Level::No);
+    let arm64 = Kernel { arch: Arch::Arm64, ..kernel("CONFIG_ARM64=y\n") };
+    for name in ["uhi", "argv", "appended"] {
+        assert_eq!(level(&arm64, name, false), Level::No, "{name}");
+        let without = Kernel { config: None, ..arm64.clone() };
+        assert_eq!(level(&without, name, false), Level::No, "{name}");
+    }
+}
+
+#[test]
+fn without_a_configuration_the_kernels_own_words_rule_out_what_its_platform_cannot() {
+    let with = |image: &[u8]| Kernel { config: None, platform: platform::by_words(image), ..kernel("") };
+    let (malta, generic) = (&b"x\0MIPS Malta\0y"[..], &b"Failed to apply FDT fixup \"%s\"\n\0"[..]);
+    let assessment = assess(&with(malta), &wants(false));
+    assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Argv);
+    assert_eq!(assessment.phram, PhramWish::CommandLine);
+    assert!(assessment.handoff.unwrap().1.contains("MIPS Malta"));
+    assert!(assess(&with(generic), &wants(false)).handoff.is_none(), "its configuration is needed for the line");
+    assert!(assess(&with(&[malta, generic].concat()), &wants(false)).handoff.is_none(), "two platforms tell nothing");
 }
 
 #[test]

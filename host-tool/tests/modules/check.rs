@@ -101,6 +101,101 @@ fn a_symbol_that_nobody_exports_is_found() {
 }
 
 #[test]
+fn extended_crcs_count_when_they_are_there_and_long_names_are_found() {
+    let long = "a_symbol_whose_name_has_more_than_sixty_four_characters_as_rust_and_lto_make_them";
+    let symvers = format!("{SYMVERS}0x00000009\t{long}\tvmlinux\tEXPORT_SYMBOL\t\n");
+    for endianness in [Big, Little] {
+        let with = |printk: u32, old: bool| {
+            let mut ko = Ko::new(endianness);
+            ko.imports = vec!["printk".to_owned(), long.to_owned()];
+            let extended = [("module_layout", 0x1111_1111), ("printk", printk), (long, 9)];
+            ko.extended = Some(extended.map(|(name, crc)| (name.to_owned(), crc)).to_vec());
+            // What the old section says of the short name does not count.
+            ko.versions = old.then(|| vec![("module_layout".to_owned(), 0x1111_1111), ("printk".to_owned(), 7)]);
+            findings_with(&ko, &[], &symvers, None)
+        };
+        for old in [false, true] {
+            assert_eq!(with(2, old), []);
+            assert_eq!(only(&with(3, old)).rule, Rule::Crc);
+        }
+    }
+}
+
+#[test]
+fn extended_names_and_crcs_must_be_as_many() {
+    let mut files = TestTree::new();
+    let mut ko = good(Big);
+    ko.extended = Some(vec![("module_layout".to_owned(), 1), (String::new(), 2)]);
+    files.add("kernel/m.ko", &ko);
+    let failure = stoop::modules::ko::Module::parse(&ko.bytes()).unwrap_err();
+    assert!(failure.fact().contains("2 CRCs for 1 names"), "{failure}");
+}
+
+#[test]
+fn a_namespace_of_modules_is_for_those_it_names_and_imported_by_none() {
+    let core = |namespace: &str| {
+        let mut core = Ko::new(Big);
+        core.exports.push(("secret".to_owned(), 8, true, namespace.to_owned()));
+        core
+    };
+    let with = |user: &str, namespace: &str, info: Option<&str>| {
+        let mut ko = Ko::new(Big).import("secret", 8);
+        ko.modinfo.extend(info.map(str::to_owned));
+        findings_of(&[("kernel/core.ko", &core(namespace)), (&format!("kernel/{user}.ko"), &ko)])
+    };
+    for user in ["user", "kvm-x", "kvm_intel"] {
+        assert_eq!(with(user, "module:user,kvm-*", None), [], "{user}");
+    }
+    for (user, namespace) in [("other", "module:user,kvm-*"), ("kvm", "module:kvm-*"), ("users", "module:user")] {
+        let list = with(user, namespace, None);
+        assert_eq!((only(&list).rule, list[0].symbol.as_deref()), (Rule::Namespace, Some("secret")), "{user}");
+    }
+    let list = with("user", "module:user", Some("import_ns=module:user"));
+    assert_eq!((only(&list).rule, list[0].symbol.as_deref()), (Rule::Namespace, None));
+}
+
+#[test]
+fn a_signature_that_makes_no_sense_is_refused_where_signatures_are_looked_at() {
+    let mut ko = good(Little);
+    ko.signed = true;
+    let whole = ko.bytes();
+    let marker = b"~Module signature appended~\n".len();
+    let with = |at: usize, byte: u8, config: &str| {
+        let mut bytes = whole.clone();
+        let end = bytes.len() - marker;
+        bytes[end - 12 + at] = byte;
+        let mut files = TestTree::new();
+        files.add_bytes("kernel/m.ko", &bytes).add("kernel/w.ko", &good(Little));
+        let symvers = files.root().join("Module.symvers");
+        std::fs::write(&symvers, SYMVERS).unwrap();
+        let tree = Tree::open(&files.directory(), Source::Auto).unwrap();
+        let config = Kconfig::parse(&format!("CONFIG_MODULES=y\n{config}"), "test").unwrap();
+        check(&tree, &[0], &Kernel::from_symvers(&symvers).unwrap(), Some(&config)).unwrap()
+    };
+    for sig in ["CONFIG_MODULE_SIG=y\n", "CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n"] {
+        assert_eq!(with(2, 2, sig), []);
+        // Another kind; a signer's name; more bytes than there are.
+        for (at, byte) in [(2, 1), (3, 1), (8, 0x7f)] {
+            assert_eq!(only(&with(at, byte, sig)).rule, Rule::Signature);
+        }
+    }
+    assert_eq!(with(2, 1, ""), []);
+}
+
+/// Checks these modules together.
+fn findings_of(files: &[(&str, &Ko)]) -> Vec<Finding> {
+    let mut tree = TestTree::new();
+    for (path, ko) in files {
+        tree.add(path, ko);
+    }
+    let symvers = tree.root().join("Module.symvers");
+    std::fs::write(&symvers, SYMVERS).unwrap();
+    let order: Vec<u32> = (0..files.len() as u32).collect();
+    let opened = Tree::open(&tree.directory(), Source::Auto).unwrap();
+    check(&opened, &order, &Kernel::from_symvers(&symvers).unwrap(), None).unwrap()
+}
+
+#[test]
 fn another_module_layout_is_found() {
     let mut ko = good(Little);
     ko.versions.as_mut().unwrap()[0].1 = 0x1111_1110;

@@ -18,6 +18,8 @@ pub struct Ko {
     pub modinfo: Vec<String>,
     /// `__versions`; none without MODVERSIONS.
     pub versions: Option<Vec<(String, u32)>>,
+    /// `__version_ext_crcs` and `__version_ext_names`.
+    pub extended: Option<Vec<(String, u32)>>,
     pub this_module_size: usize,
     pub signed: bool,
     /// CRCs as absolute symbols, as kernels before 5.x had them, and not in `__kcrctab`.
@@ -36,6 +38,7 @@ impl Ko {
             exports: Vec::new(),
             modinfo: vec![format!("vermagic={VERMAGIC}"), "license=GPL".to_owned()],
             versions: Some(vec![("module_layout".to_owned(), 0x1111_1111)]),
+            extended: None,
             this_module_size: 0x240,
             signed: false,
             absolute_crcs: false,
@@ -88,6 +91,11 @@ impl Ko {
             }
             section("__versions", &data);
         }
+        if let Some(extended) = &self.extended {
+            section("__version_ext_crcs", &extended.iter().flat_map(|(_, crc)| word(*crc)).collect::<Vec<_>>());
+            let names: String = extended.iter().map(|(name, _)| format!("{name}\0")).collect();
+            section("__version_ext_names", names.as_bytes());
+        }
         let plain = section("__ksymtab", &[0; 12]);
         let gpl = section("__ksymtab_gpl", &[0; 12]);
         let crcs: Vec<u8> = self.exports.iter().flat_map(|(_, crc, ..)| word(*crc)).collect();
@@ -133,7 +141,8 @@ impl Ko {
         }
         let mut bytes = object.write().expect("an ELF file");
         if self.signed {
-            bytes.extend(b"~Module signature appended~\n");
+            // Signature, then kind 2 (PKCS#7) and the signature's length, then the marker.
+            bytes.extend(b"SIGNED\0\0\x02\0\0\0\0\0\0\0\0\x06~Module signature appended~\n");
         }
         bytes
     }

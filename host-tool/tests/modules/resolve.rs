@@ -57,6 +57,53 @@ fn an_alias_stands_for_all_its_modules_and_a_built_in_for_nothing_to_load() {
 }
 
 #[test]
+fn a_path_is_one_of_the_trees_and_no_other() {
+    let tree = small_tree();
+    let tree = Tree::open(&tree.directory(), Source::Auto).unwrap();
+    for path in ["kernel/a.ko", "./kernel/a.ko", "/lib/modules/6.12.0/kernel/a.ko", "kernel/a.ko.xz"] {
+        assert_eq!(order(&tree, &[path]), ["kernel/a.ko"], "{path}");
+    }
+    for path in ["../a", "../a.ko", "a/", "/a.ko", "kernel/../kernel/a.ko", "x/a.ko"] {
+        let failure = resolve(&tree, &[path]).unwrap_err();
+        assert!(failure.fact().contains("is no module"), "{path}: {failure}");
+    }
+}
+
+#[test]
+fn a_symbol_stands_for_the_module_that_exports_it() {
+    let files = small_tree();
+    let expected = ["kernel/a.ko", "kernel/b-x.ko.xz"];
+    let tree = Tree::open(&files.directory(), Source::Files).unwrap();
+    assert_eq!(order(&tree, &["symbol:b_fn"]), expected);
+    files.write("modules.dep", "kernel/b-x.ko.xz: kernel/a.ko\nkernel/a.ko:\n");
+    files.write("modules.symbols", "# Aliases for symbols\nalias symbol:a_fn a\nalias symbol:b_fn b_x\n");
+    let tree = Tree::open(&files.directory(), Source::Auto).unwrap();
+    assert_eq!(order(&tree, &["symbol:b_fn"]), expected);
+    assert!(resolve(&tree, &["symbol:none"]).unwrap_err().fact().contains("symbol:none"));
+}
+
+#[test]
+fn weak_dependencies_are_said_and_not_followed() {
+    let mut files = TestTree::new();
+    files.add("kernel/w.ko", &Ko::new(Big).info("weakdep=late later")).add("kernel/late.ko", &Ko::new(Big));
+    let notes = |source| resolve(&Tree::open(&files.directory(), source).unwrap(), &["w"]).unwrap();
+    let found = notes(Source::Files);
+    assert_eq!((found.order.len(), found.notes.len()), (1, 2));
+    assert!(found.notes[0].contains("w: may ask for late"), "{:?}", found.notes);
+    files.write("modules.dep", "kernel/w.ko:\nkernel/late.ko:\n");
+    files.write("modules.weakdep", "# Weak dependencies\nweakdep w late later\n");
+    assert_eq!(notes(Source::Auto).notes, found.notes);
+}
+
+#[test]
+fn built_in_modules_are_known_by_their_modinfo_alone() {
+    let files = small_tree();
+    files.write("modules.builtin", "");
+    let tree = Tree::open(&files.directory(), Source::Auto).unwrap();
+    assert_eq!(resolve(&tree, &["built-in-one"]).unwrap().builtin, ["built_in_one"]);
+}
+
+#[test]
 fn json_has_the_order_and_the_built_ins() {
     let tree = small_tree();
     let text = stdout_of(&["modules", "resolve", "--modules", &tree.text(), "--json", "b-x", "built-in-one"]);

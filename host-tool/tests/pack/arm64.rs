@@ -26,8 +26,6 @@ fn kernels_that_could_not_run_are_refused_as_an_image_and_compressed() {
     let bench = bench();
     for (flags, says) in [
         (0xb, ["is big-endian", "CONFIG_CPU_LITTLE_ENDIAN=y"]),
-        (0xc, ["has pages of 16 KiB", "CONFIG_ARM64_4K_PAGES=y"]),
-        (0xe, ["has pages of 64 KiB", "CONFIG_ARM64_4K_PAGES=y"]),
         (0x2, ["must lie at the start of RAM", "newer kernel"]),
     ] {
         let mut image = Kernel::new(false).image();
@@ -39,17 +37,6 @@ fn kernels_that_could_not_run_are_refused_as_an_image_and_compressed() {
             has(&image_refused(&bench, 1, &[]), &says);
         }
     }
-}
-
-#[test]
-fn an_efi_zboot_kernel_is_refused_by_what_to_give_instead() {
-    let bench = bench();
-    // drivers/firmware/efi/libstub/zboot-header.S: MZ, zimg, the payload's place and size, its codec.
-    let mut zboot = b"MZ\0\0zimg\0\x10\0\0\0\x20\0\0\0\0\0\0\0\0\0\0gzip".to_vec();
-    zboot.resize(0x3000, 0x5a);
-    bench.put("Image", &zboot);
-    let text = image_refused(&bench, 1, &[]);
-    has(&text, &["EFI zboot", "only EFI firmware unpacks", "arch/arm64/boot/Image", "CONFIG_EFI_ZBOOT=n"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn pack_has_its_shape_and_a_dry_run_writes_nothing() {
     let expected = json!({
         "image": "null", "format": "string", "size": "number", "board": "string",
         "load-address": "number", "entry-point": "number", "shim": "number",
-        "kernel": {"form": "string", "version": "string", "load-address": "number", "entry-point": "number"},
+        "kernel": {"form": "string", "version": "string", "config": "string", "load-address": "number", "entry-point": "number"},
         "handoff": {"kind": "string", "origin": "string", "reason": "string"},
         "phram": "string", "alias": "number",
         "cookie": {"rule": "string", "text": "string", "keep": []},
@@ -109,7 +109,7 @@ fn inspect_has_its_shape() {
             "uart": {"kind": "string", "address": "number"},
             "cookie": {"rule": "string", "text": "string", "keep": []},
         },
-        "handoff": "string", "entry-point": "number", "modules": "null",
+        "board": "string", "handoff": "string", "entry-point": "number", "modules": "null",
         "additions": [{"path": "string", "value": "string"}],
         "payloads": [{
             "name": "string", "codec": "string", "stored": "number", "decoded": "number", "crc": "string",
