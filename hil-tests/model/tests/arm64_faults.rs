@@ -81,6 +81,7 @@ const FAULTS: &[(&str, &[Change], &str)] = &[
     ("no ISB behind turning on", &[no_isb_after_sctlr("caches_on")], "Unsynchronised"),
     ("no ISB behind turning off", &[no_isb_after_sctlr("caches_off")], "Unsynchronised"),
     ("RAM mapped as devices, and devices as RAM", &[first("caches_on", 0xd29f_e00a, 0xd280_1fea)], "Map"),
+    ("the TLB of EL1 is emptied at EL2", &[first("caches_on", TLBI[1], TLBI[0])], "StaleTranslation"),
     ("a smaller address space than the tables are for", &[first("caches_on", 0xd286_a3cc, 0xd286_a50c)], "Map"),
     ("interrupts as they came", &[first("_start", 0xd503_4fdf, NOP)], "DAIF"),
     ("x0 is not the tree", &[first("leave", 0xaa04_03e0, NOP)], "x0 to x3"),
@@ -203,6 +204,7 @@ fn params_that_are_not_of_this_arm64_board_are_found() -> Result<()> {
         ("the UART is elsewhere", "nothing is there", found(&[], far, false)?),
         ("its registers lie close", "Alignment", found(&[], |plan| plan.board.uart.shift = 0, false)?),
         ("it wants bytes", "another width", found(&[], |plan| plan.board.uart.width = 1, false)?),
+        ("firmware's RAM is mapped", "Map", found(&[], |plan| plan.board.firmware.clear(), false)?),
         ("there is less RAM", "Map", found(&[], larger, false)?),
         ("another value resets", "not what resets the board", found(&[], reset, true)?),
     ]);

@@ -163,6 +163,7 @@ impl Boot {
         boot.core.patches = patches.collect();
         boot.core.memory.fence = Some([setup.board.ram, own]);
         boot.core.system.ram = vec![setup.board.ram];
+        boot.core.system.firmware = setup.board.firmware.clone();
         match setup.way {
             Way::Cleaned => boot.dirty_behind(setup),
             Way::Running => boot.dirty_image(setup, front).ok_or_else(lost)?,

@@ -52,6 +52,8 @@ pub struct System {
     tlb: Tlb,
     /// RAM of the board: what may be mapped as normal memory.
     pub ram: Vec<stoop_core::Region>,
+    /// Parts of it that firmware protects: what may not be.
+    pub firmware: Vec<stoop_core::Region>,
 }
 
 /// Where an access goes.
@@ -82,6 +84,7 @@ impl System {
             counter_shift: 3,
             tlb: Tlb::default(),
             ram: Vec::new(),
+            firmware: Vec::new(),
         }
     }
 
@@ -233,7 +236,10 @@ impl System {
                 Ok((descriptor, left)) => {
                     let (device, _) = self.kind(descriptor, at)?;
                     let block = stoop_core::Region::new(at as usize, 1 << left);
-                    let is_ram = block.is_some_and(|block| self.ram.iter().any(|ram| ram.contains(&block)));
+                    let is_ram = block.is_some_and(|block| {
+                        let is_kept = self.firmware.iter().any(|firmware| firmware.overlaps(&block));
+                        !is_kept && self.ram.iter().any(|ram| ram.contains(&block))
+                    });
                     let executed = descriptor >> 54 & 1 == 0;
                     if descriptor & 0xffff_ffff_f000 != at || !device && !is_ram || device && executed {
                         return broken(Rule::Map, at);
@@ -366,7 +372,7 @@ impl System {
                 let translated = self.translate(memory, bus, registers.get(t), false, false);
                 return Some(translated.and_then(|to| memory.clean(bus, to.physical, name == DC_CIVAC)));
             }
-            TLBI_VMALLE1 | TLBI_VMALLE1IS if self.level != Level::El2 => self.invalidating = true,
+            TLBI_VMALLE1 | TLBI_VMALLE1IS if self.level == Level::El1 => self.invalidating = true,
             TLBI_ALLE2 | TLBI_ALLE2IS if self.level != Level::El1 => self.invalidating = true,
             // Of another regime.
             TLBI_VMALLE1 | TLBI_VMALLE1IS => {}
