@@ -617,7 +617,7 @@ fn failures(outcome: &Outcome) -> String {
 }
 
 /// What the shim says when it boots: docs and DESIGN.md have the words, this is written from them.
-fn report(booted: &Booted, enter: &Enter) -> String {
+pub(crate) fn report(booted: &Booted, enter: &Enter) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut said =
         format!("stoop {version}: entry {}, slot {}, bootargs {}\r\n", booted.entry, booted.slot, booted.verdict);
@@ -638,7 +638,7 @@ fn report(booted: &Booted, enter: &Enter) -> String {
 }
 
 /// The tree with zeros as the values of `count-entry` and `count-handoff` (devicetree specification, chapter 5).
-fn without_counts(mut tree: Vec<u8>) -> Vec<u8> {
+pub(crate) fn without_counts(mut tree: Vec<u8>) -> Vec<u8> {
     let word = |tree: &[u8], at: usize| {
         tree.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes) as usize
     };

@@ -7,15 +7,18 @@
 //! `docs/proof.md` says what this proves and what only a board can.
 #![forbid(unsafe_code)]
 
+pub mod aarch64;
 pub mod boot;
 pub mod bus;
 pub mod cache;
 pub mod check;
+pub mod compare;
 pub mod core;
 pub mod cpu;
 pub mod kernel;
 pub mod machine;
 pub mod patch;
+pub mod record;
 pub mod suite;
 
 pub use bus::{Bus, Stray};
