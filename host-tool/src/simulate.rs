@@ -164,9 +164,16 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let loader = Loader { image: image.load.wrapping_add(offset), run };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = Vec::new();
-    let prepared = prepare::<A, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |slot, error| {
-        failed.push((char::from(slot), *error));
-    });
+    let prepared = prepare::<A, _>(
+        &mut board,
+        &params,
+        &loader,
+        registers,
+        &crc,
+        &mut scratch,
+        &mut |slot, error| failed.push((char::from(slot), *error)),
+        &|| (),
+    );
     let result = match prepared {
         Ok((handoff, report)) => {
             Ok(booted::<A>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)

@@ -14,6 +14,7 @@ mod trace;
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
 use stoop_core::prepare::{Loader, prepare, stamp};
+use stoop_core::watchdog::Moment;
 
 use console::Console;
 use memory::{BoardMemory, Buffers};
@@ -28,19 +29,27 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, crc) {
         return error.number();
     }
+    watchdog(&params, Moment::Begin);
     arch::cache(params.ram(), memory::run_region());
     #[cfg(feature = "trace")]
     trace::begin(frame, &params);
     let mut console = Console::new(&params);
     let loader = Loader { image: frame.image(), run: memory::run_region() };
     let mut memory = BoardMemory::new(&params, loader.run);
-    let prepared =
-        prepare::<arch::Abi, _>(&mut memory, &params, &loader, frame.registers, crc, scratch, &mut |slot, error| {
-            console.error(slot, error)
-        });
+    let prepared = prepare::<arch::Abi, _>(
+        &mut memory,
+        &params,
+        &loader,
+        frame.registers,
+        crc,
+        scratch,
+        &mut |slot, error| console.error(slot, error),
+        &|| watchdog(&params, Moment::Feed),
+    );
     match prepared {
         Ok((handoff, report)) => {
             console.report(&report, &scratch.line);
+            watchdog(&params, Moment::Feed);
             stamp(&mut memory, &handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
@@ -50,6 +59,11 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
             policy::give_up(&params, &error)
         }
     }
+}
+
+/// Does what is due at this moment about the board's watchdog.
+fn watchdog(params: &Params, moment: Moment) {
+    params.watchdog(moment).for_each(|write| mmio::watchdog(&write));
 }
 
 unsafe extern "C" {

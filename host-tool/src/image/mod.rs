@@ -23,6 +23,7 @@ use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
 use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 use stoop_core::prepare;
+use stoop_core::watchdog::Care;
 
 use self::auto::{Speed, Way};
 use crate::input::{Arch, Form};
@@ -504,6 +505,8 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
         reset: board.reset.map_or((0, 0), |reset| (reset.address, reset.value)),
         led: board.led.unwrap_or_default(),
         slots,
+        care: Care::Leave,
+        watchdog: [&[]; 3],
     };
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {

@@ -5,6 +5,8 @@
 
 use crc::CRC_32_ISO_HDLC;
 
+use crate::watchdog::{EVERY, Feed};
+
 /// The table of remainders, 1 KiB.
 pub struct Crc32([u32; 256]);
 
@@ -35,15 +37,29 @@ impl Crc32 {
     }
 
     /// Of `bytes`, in one go.
-    #[inline(never)]
     pub fn of(&self, bytes: &[u8]) -> u32 {
+        self.more(CRC_32_ISO_HDLC.init, bytes) ^ CRC_32_ISO_HDLC.xorout
+    }
+
+    /// The same; `feed` is called for every [`EVERY`] bytes.
+    pub fn of_fed(&self, bytes: &[u8], feed: Feed<'_>) -> u32 {
         let mut remainder = CRC_32_ISO_HDLC.init;
+        for part in bytes.chunks(EVERY) {
+            feed();
+            remainder = self.more(remainder, part);
+        }
+        remainder ^ CRC_32_ISO_HDLC.xorout
+    }
+
+    /// The remainder once `bytes` follow what gave `remainder`.
+    #[inline(never)]
+    fn more(&self, mut remainder: u32, bytes: &[u8]) -> u32 {
         for byte in bytes {
             let index = usize::from(*byte ^ remainder as u8);
             // Always inside: 256 entries, 8 bits.
             let entry = self.0.get(index).copied().unwrap_or(0);
             remainder = remainder >> 8 ^ entry;
         }
-        remainder ^ CRC_32_ISO_HDLC.xorout
+        remainder
     }
 }

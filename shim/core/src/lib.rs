@@ -33,6 +33,7 @@ pub mod params;
 pub mod prepare;
 pub mod region;
 pub mod squeeze;
+pub mod watchdog;
 #[cfg(feature = "words")]
 pub mod words;
 

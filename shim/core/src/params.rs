@@ -14,27 +14,33 @@
 //! | 14, 16 | reset register, value to write |
 //! | 17, 18, 20 | LED bit mask (0: no LED), set register, clear register |
 //! | 22 | where the cookie ends (16 bits), where the kept keys end (16 bits): bytes from the front of the block |
-//! | 23… | four slots, three words each: name, flags (bit 16: relative to the image), address |
-//! | 35… | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
+//! | 23 | watchdog: what is done about it ([`Care`]), writes at the beginning, to feed, before a return: a byte each, high one first |
+//! | 24… | four slots, three words each: name, flags (bit 16: relative to the image), address |
+//! | 36… | so many writes to the watchdog, three words each: register, bits to keep, bits to flip |
+//! | behind them | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
 
 use crate::block;
 use crate::bytes::{put, wide};
 use crate::crc32::Crc32;
+use crate::watchdog::{Care, MAX_WRITES, Moment, Write};
 use crate::{Code, Error, Region, Result, Subject};
 
 /// `STPP`.
 pub const MAGIC: u32 = 0x5354_5050;
 /// This layout.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The block's largest size in bytes; the shim keeps this much room behind itself.
 pub const MAX_SIZE: usize = 512;
 /// Most slots of one image.
 pub const MAX_SLOTS: usize = 4;
 
 const ENDS: usize = 22;
-const FIXED: usize = 23;
+const WATCHDOG: usize = 23;
+const FIXED: usize = 24;
 const SLOT: usize = 3;
-const STRINGS: usize = (FIXED + SLOT * MAX_SLOTS) * 4;
+const WRITES: usize = FIXED + SLOT * MAX_SLOTS;
+const WRITE: usize = 3;
+const WORDS: usize = WRITES + WRITE * MAX_WRITES;
 
 /// The console's UART.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,14 +116,14 @@ pub struct Led {
 /// The block, checked. Fields are read where they are used: the shim has no room for a decoded copy.
 #[derive(Clone, Debug)]
 pub struct Params<'a> {
-    words: [u32; FIXED + SLOT * MAX_SLOTS],
+    words: [u32; WORDS],
     bytes: &'a [u8],
 }
 
 impl<'a> Params<'a> {
     /// The block at the front of `bytes` ([`MAX_SIZE`] of them), not read yet.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Params { words: [0; FIXED + SLOT * MAX_SLOTS], bytes }
+        Params { words: [0; WORDS], bytes }
     }
 
     /// As [`Params::read`], by value.
@@ -206,9 +212,42 @@ impl<'a> Params<'a> {
         (index < usize::from(self.byte(13, 1))).then_some(slot)
     }
 
+    /// What is done about the watchdog.
+    pub fn care(&self) -> Care {
+        match self.byte(WATCHDOG, 0) {
+            1 => Care::Feed,
+            2 => Care::Stop,
+            3 => Care::Start,
+            _ => Care::Leave,
+        }
+    }
+
+    /// Where the writes of `moment` begin, and how many they are.
+    fn writes_at(&self, moment: Moment) -> (usize, usize) {
+        let before = (0..moment as u32).map(|earlier| usize::from(self.byte(WATCHDOG, 1 + earlier)));
+        (before.sum(), usize::from(self.byte(WATCHDOG, 1 + moment as u32)))
+    }
+
+    /// What is to be written to the watchdog at that moment, in this order.
+    pub fn watchdog(&self, moment: Moment) -> impl Iterator<Item = Write> + '_ {
+        let (start, count) = self.writes_at(moment);
+        let writes = self.words[WRITES..].as_chunks().0;
+        writes.iter().skip(start).take(count).map(|[address, keep, flip]| Write {
+            address: *address,
+            keep: *keep,
+            flip: *flip,
+        })
+    }
+
+    /// Where the cookie begins.
+    fn strings(&self) -> usize {
+        let (start, count) = self.writes_at(Moment::Back);
+        start.wrapping_add(count).wrapping_mul(WRITE).wrapping_add(WRITES).wrapping_mul(4)
+    }
+
     /// Not empty unless the rule is off.
     pub fn cookie(&self) -> &'a [u8] {
-        self.bytes.get(STRINGS..self.cookie_end()).unwrap_or(&[])
+        self.bytes.get(self.strings()..self.cookie_end()).unwrap_or(&[])
     }
 
     /// Keys that pass even without the cookie, each ending with NUL.
@@ -244,6 +283,10 @@ pub struct Settings<'a> {
     pub led: Led,
     /// In the order to try them.
     pub slots: &'a [SlotAt],
+    /// What is done about the watchdog.
+    pub care: Care,
+    /// How: the writes of each [`Moment`], together at most [`MAX_WRITES`].
+    pub watchdog: [&'a [Write]; 3],
 }
 
 impl Settings<'_> {
@@ -252,10 +295,13 @@ impl Settings<'_> {
     pub fn encode(&self, out: &mut [u8], big_endian: bool, crc: &Crc32) -> Option<usize> {
         // Without a rule anything counts, which is what an empty cookie means.
         let cookie = if self.cookie_rule == CookieRule::Off { &[] } else { self.cookie };
-        let cookie_end = STRINGS + cookie.len();
+        let writes = self.watchdog.map(<[Write]>::len);
+        let count: usize = writes.iter().sum();
+        let strings = (WRITES + WRITE * count) * 4;
+        let cookie_end = strings + cookie.len();
         let keep_end = cookie_end + self.keep.len();
         let length = keep_end.next_multiple_of(4) + 4;
-        if length > MAX_SIZE || self.slots.len() > MAX_SLOTS {
+        if length > MAX_SIZE || self.slots.len() > MAX_SLOTS || count > MAX_WRITES {
             return None;
         }
         let out = out.get_mut(..length)?;
@@ -284,15 +330,20 @@ impl Settings<'_> {
         fixed[ENDS] = (cookie_end << 16 | keep_end) as u32;
         fixed[16] = self.reset.1;
         fixed[17] = self.led.mask;
-        let slots = self.slots.iter().flat_map(|slot| {
+        let [begin, feed, back] = writes.map(|count| count as u8);
+        fixed[WATCHDOG] = bytes([self.care as u8, begin, feed, back]);
+        let mut slots = [0; SLOT * MAX_SLOTS];
+        for (words, slot) in slots.chunks_exact_mut(SLOT).zip(self.slots) {
             let flags = u32::from(slot.name) << 24 | u32::from(slot.relative) << 16;
-            [flags, high(slot.address), slot.address as u32]
-        });
-        for (field, word) in out.chunks_exact_mut(4).zip(fixed.into_iter().chain(slots)) {
+            words.copy_from_slice(&[flags, high(slot.address), slot.address as u32]);
+        }
+        let writes = self.watchdog.iter().copied().flatten().flat_map(|write| [write.address, write.keep, write.flip]);
+        let all = fixed.into_iter().chain(slots).chain(writes);
+        for (field, word) in out.chunks_exact_mut(4).zip(all) {
             put(field, word, big_endian);
         }
         let (block, sum) = out.split_at_mut(length - 4);
-        block[STRINGS..cookie_end].copy_from_slice(cookie);
+        block[strings..cookie_end].copy_from_slice(cookie);
         block[cookie_end..keep_end].copy_from_slice(self.keep);
         put(sum, crc.of(block), big_endian);
         Some(length)

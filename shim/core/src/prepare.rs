@@ -12,6 +12,7 @@ use crate::manifest::{Kind, Manifest, PAYLOADS};
 use crate::memory::Memory;
 use crate::names::Name;
 use crate::params::Params;
+use crate::watchdog::Feed;
 #[cfg(feature = "trace")]
 use crate::words;
 use crate::{Code, Error, Region, Result, Subject};
@@ -73,7 +74,7 @@ pub struct Handoff {
     pub tree: Region,
 }
 
-/// Tries the slots in their order; `failed` hears of each one that cannot boot.
+/// Tries the slots in their order; `failed` hears of each one that cannot boot, `feed` is called while something takes long.
 ///
 /// # Errors
 /// The last slot's. Memory may have been written by then, but never the loader's own.
@@ -85,6 +86,7 @@ pub fn prepare<A: Abi, M: Memory>(
     crc: &Crc32,
     scratch: &mut Scratch,
     failed: &mut dyn FnMut(u8, &Error),
+    feed: Feed<'_>,
 ) -> Result<(Handoff, Report)> {
     let entry = A::enter(registers, memory, &mut scratch.line);
     trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, scratch.line.len() as u32, entry.tree);
@@ -104,8 +106,8 @@ pub fn prepare<A: Abi, M: Memory>(
         let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
         let bytes = memory.from(at).unwrap_or(&[]);
         let booted = manifest.read(bytes, at, loader.image, A::MACHINE, crc).and_then(|()| {
-            check_payloads(&manifest, memory, crc)?;
-            deliver_payloads(&manifest, memory, scratch)?;
+            check_payloads(&manifest, memory, crc, feed)?;
+            deliver_payloads(&manifest, memory, scratch, feed)?;
             let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, &entry, &scratch.line, &mut report)?;
             let registers = A::leave(&manifest, tree, line, &registers, memory)?;
             Ok(Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree })
@@ -131,7 +133,7 @@ pub fn prepare<A: Abi, M: Memory>(
 }
 
 /// Every stored byte is there and has the CRC-32 of the manifest, and there is a kernel.
-fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Result<()> {
+fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32, feed: Feed<'_>) -> Result<()> {
     for kind in Kind::ALL.iter().copied() {
         let payload = manifest.payload(kind as usize);
         let (subject, source) = (kind.subject(), payload.source);
@@ -142,7 +144,7 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
             continue;
         }
         let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()))?;
-        let computed = crc.of(stored);
+        let computed = crc.of_fed(stored, feed);
         trace!(
             "{} stored at {}: crc {=u32:#010x}, {=u32:#010x} in the manifest",
             subject, source, computed, payload.crc
@@ -158,7 +160,12 @@ fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Re
 ///
 /// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
 /// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
-fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mut Scratch) -> Result<()> {
+fn deliver_payloads<M: Memory>(
+    manifest: &Manifest,
+    memory: &mut M,
+    scratch: &mut Scratch,
+    feed: Feed<'_>,
+) -> Result<()> {
     for kind in Kind::ALL.iter().copied() {
         let payload = manifest.payload(kind as usize);
         for later in kind as usize..PAYLOADS {
@@ -174,7 +181,7 @@ fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, scratch: &mu
             }
         }
         if !payload.place.is_empty() {
-            deliver(kind.subject(), &payload, memory, &mut scratch.tables)?;
+            deliver(kind.subject(), &payload, memory, &mut scratch.tables, feed)?;
         }
     }
     Ok(())

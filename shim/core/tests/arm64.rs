@@ -71,7 +71,8 @@ fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
         let loader = Loader { image: IMAGE, run: board.run };
         let mut scratch = Box::<Scratch>::default();
         let registers = [0x18_0000, 0, 0, 0];
-        let booted = prepare::<Arm64, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |_, _| ());
+        let booted =
+            prepare::<Arm64, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |_, _| (), &|| ());
         assert_eq!(booted.err().map(|error| (error.code(), error.value)), code, "0x{size:x}");
     }
 }

@@ -3,6 +3,8 @@
 mod common;
 mod fdt_support;
 
+use std::cell::Cell;
+
 use common::*;
 use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
@@ -34,6 +36,8 @@ struct Boot {
     memory: Machinery,
     result: Result<(Handoff, Report), Error>,
     failed: Vec<(u8, Error)>,
+    /// How often the watchdog was fed.
+    fed: usize,
 }
 
 fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boot {
@@ -43,6 +47,7 @@ fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) ->
     let loader = Loader { image: IMAGE, run: memory.run };
     let mut scratch = Box::new(Scratch::new());
     let mut failed = vec![];
+    let fed = Cell::new(0);
     let result = prepare::<Mips<false>, _>(
         &mut memory,
         &params,
@@ -51,8 +56,9 @@ fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) ->
         &crc,
         &mut scratch,
         &mut |slot, error| failed.push((slot, *error)),
+        &|| fed.set(fed.get() + 1),
     );
-    Boot { memory, result, failed }
+    Boot { memory, result, failed, fed: fed.get() }
 }
 
 /// A machine with the image at `IMAGE` and `a0..a3` for these arguments.
@@ -112,6 +118,14 @@ fn everything_is_put_in_its_place_and_the_rest_zeroed() {
         assert_eq!(place[size], 0xa5, "nothing behind it");
     }
     assert!(boot.failed.is_empty());
+}
+
+#[test]
+fn the_watchdog_is_fed_while_a_payload_is_checked_and_while_it_is_moved() {
+    let boot = boot(&image(&dtb(b"console=x"), |_| {}), None);
+    assert!(boot.result.is_ok());
+    // Kernel, root filesystem and ramdisk are checked and moved, the tree is checked; all are short.
+    assert!(boot.fed >= 7, "fed {} times", boot.fed);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize])
     let loader = Loader { image: IMAGE, run: memory.run };
     let booted = SCRATCH.with_borrow_mut(|scratch| {
         let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
-        prepare::<A, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed)
+        prepare::<A, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed, &|| ())
     });
     let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;
     prop_assert!(matches!(report.verdict, Name::None | Name::Ignored | Name::Refused));

@@ -5,7 +5,8 @@
 
 use core::cell::Cell;
 
-use super::range::{Bits, HALF};
+use super::range::{Bits, HALF, rarely};
+use crate::watchdog::{EVERY, Feed};
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
 const MAX_LITERAL_BITS: u32 = 4;
@@ -101,17 +102,19 @@ impl Header {
 /// How many bytes had been produced when the damage was noticed: a header that [`Header::read`] refuses or whose size exceeds
 /// `out`, a stream that is cut, that reaches back before the first byte, that produces more than `out` or the header's size, or
 /// that does not end as LZMA does. Every input ends in time linear to `stored` and `out`.
+///
+/// `feed` is called for every [`EVERY`] bytes that come out.
 #[inline(never)]
-pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs) -> Result<usize, usize> {
+pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: Feed<'_>) -> Result<usize, usize> {
     let mut produced = 0;
-    match run(stored, out, probs, &mut produced) {
+    match run(stored, out, probs, feed, &mut produced) {
         Some(()) => Ok(produced),
         None => Err(produced),
     }
 }
 
 #[inline(always)]
-fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: Feed<'_>, produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
     if let Some(size) = header.size {
@@ -131,14 +134,21 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
     // Distances less one: the last, and the three before.
     let mut distance = 0;
     let mut earlier = [0; 3];
+    // The end, or where the watchdog is fed next: one comparison for both.
+    let mut pause = 0;
     'symbols: loop {
         bits.fill();
-        if pos == end && bits.code == 0 {
-            if bits.range == 0 {
-                break;
+        if pos >= pause {
+            rarely();
+            if pos == end && bits.code == 0 {
+                if bits.range == 0 {
+                    break;
+                }
+                *produced = pos;
+                return Some(());
             }
-            *produced = pos;
-            return Some(());
+            feed();
+            pause = end.min(pos.wrapping_add(EVERY));
         }
         let step = pos & step_mask;
         let row = (state * 16 + step) & 0xff;
@@ -234,7 +244,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                     if end > pos && end != usize::MAX {
                         break 'symbols;
                     }
-                    end = pos;
+                    (end, pause) = (pos, pos);
                     continue 'symbols;
                 }
             }

@@ -27,6 +27,9 @@ pub const PL011: bool = true;
 /// Nanoseconds of a tick of [`count`], as a power of two: 64, near MediaTek's 13 MHz.
 pub const TICK: u32 = 6;
 
+/// Looks at [`count`] that take a tick or more, one after the other: some 5 ns each on the fastest cores.
+pub const LOOKS: u32 = 16;
+
 /// What start.S saved, in its order.
 #[repr(C)]
 pub struct Frame {

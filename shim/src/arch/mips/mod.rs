@@ -37,6 +37,9 @@ pub const PL011: bool = false;
 /// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
 pub const TICK: u32 = 2;
 
+/// Looks at [`count`] that take a tick or more, one after the other: it ticks every two cycles, and a look takes more.
+pub const LOOKS: u32 = 1;
+
 /// What start.S saved, in its order.
 #[repr(C)]
 pub struct Frame {
