@@ -1,5 +1,5 @@
 //! Squeezes the shim: everything behind its front becomes a stream of a binary range coder, driven by
-//! [`stoop_core::squeeze::Model`], which the front's instructions (shim/src/arch/mips/start.S) unpack.
+//! [`stoop_core::squeeze::Model`], which the front's instructions (shim/src/arch/mips/unpack.S) unpack.
 //!
 //! The coder is LZMA's with probabilities of 12 bits: the stream begins with its first 32 bits of code, as a word of the
 //! machine, and then has a byte for each time that the range falls below 2^24. The end is where the output ends.

@@ -1,4 +1,4 @@
-//! ZX0, version 2, by which the arm64 shim is squeezed: an LZ77 whose unpacker is 35 instructions (shim/src/arch/aarch64/start.S)
+//! ZX0, version 2, by which the arm64 shim is squeezed: an LZ77 whose unpacker is 35 instructions (shim/src/arch/aarch64/unpack.S)
 //! and needs no memory of its own, since it runs with the caches off. `cargo ci shim` packs, by the crate `zx0`; this unpacks, to prove
 //! what was packed and to look into images.
 //!

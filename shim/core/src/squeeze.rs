@@ -1,5 +1,5 @@
 //! How the shim is squeezed: the model that says how likely the next bit of its code is. Bits that it expects cost next to
-//! nothing. The front unpacks by it (shim/src/arch/mips/start.S takes the constants from here), the host tool packs.
+//! nothing. The front unpacks by it (shim/src/arch/mips/unpack.S takes the constants from here), the host tool packs.
 //!
 //! A MIPS instruction is a word with fields, so words are coded bit by bit from the highest, and the *ring* holds what is
 //! known best of every field: bits of this word as far as they are decoded, below them those of the word before. Each of

@@ -16,7 +16,7 @@ use core::arch::{asm, global_asm};
 use stoop_core::Region;
 use stoop_core::arm64;
 
-global_asm!(include_str!("start.S"));
+global_asm!(include_str!("start.S"), include_str!("unpack.S"), include_str!("cache.S"), include_str!("mem.S"),);
 
 /// The kernel's and bootloader's conventions.
 pub type Abi = arm64::Arm64;

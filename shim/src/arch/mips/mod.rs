@@ -14,6 +14,9 @@ use stoop_core::{Region, mips, squeeze};
 
 global_asm!(
     include_str!("start.S"),
+    include_str!("unpack.S"),
+    include_str!("cache.S"),
+    include_str!("mem.S"),
     WEIGHTS = const squeeze::WEIGHTS,
     FIELDS = const squeeze::FIELDS,
     SPREAD = const squeeze::SPREAD,
@@ -84,7 +87,7 @@ pub fn mmio(physical: usize) -> *mut u8 {
     mips::kseg1(physical) as *mut u8
 }
 
-/// Says what `sync_caches` (start.S) will find in Config1 and Config2 (MIPS32 PRA volume III).
+/// Says what `sync_caches` (cache.S) will find in Config1 and Config2 (MIPS32 PRA volume III).
 #[cfg(feature = "trace")]
 pub fn trace_caches() {
     let (config1, mut config2): (u32, u32);

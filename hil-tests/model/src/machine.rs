@@ -1,0 +1,331 @@
+//! A board without its CPU, from its data file: what is not in the file is not there, and an access to it is a [`Stray`].
+
+use std::ops::Range;
+
+use stoop::board::Board;
+use stoop_core::Region;
+use stoop_core::params::{Led, Uart, UartKind};
+
+use crate::bus::{Bus, Stray};
+
+/// What a RAM controller does beyond the RAM that there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beyond {
+    /// Nothing answers.
+    Faults,
+    /// The address wraps, as with the DDR controller of ath79.
+    Wraps,
+}
+
+/// What the board did, with the time of [`Machine::now`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The LED was lit or darkened.
+    Led(bool),
+    /// The reset register was written.
+    Reset,
+    /// The watchdog was not fed in time.
+    Bite,
+}
+
+/// A watchdog.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watchdog {
+    /// Writes that feed it, in their order: address, width, and value.
+    pub feed: Vec<(u64, u8, u64)>,
+    /// Writes that stop it, in their order.
+    pub stop: Vec<(u64, u8, u64)>,
+    /// Instructions without feeding after which it resets the board.
+    pub period: u64,
+    /// It counts.
+    pub runs: bool,
+    /// When it was fed.
+    pub fed: u64,
+    /// How often it was fed.
+    pub feeds: u64,
+}
+
+/// A board without its CPU. Time passes by [`Machine::advance`] only.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its RAM, from the address of `ram` on.
+    pub ram: Vec<u8>,
+    /// Where the RAM of the data file is.
+    pub ram_at: Region,
+    /// What happens in that region beyond [`Machine::ram`].
+    pub beyond: Beyond,
+    /// The content of its memory-mapped flash.
+    pub flash: Vec<u8>,
+    /// Where it is.
+    pub flash_at: Region,
+    /// How often each byte of flash was read, at most 255.
+    pub flash_reads: Vec<u8>,
+    /// Flash bytes that have another bit from their second read on.
+    pub flaky: Range<usize>,
+    /// What came out of the UART.
+    pub said: Vec<u8>,
+    /// The UART.
+    pub uart: Uart,
+    /// How often the status says "busy" after a character.
+    pub busy_polls: u32,
+    /// The transmitter never gets ready.
+    pub deaf: bool,
+    /// Characters that were sent while the transmitter was busy, and lost.
+    pub lost: usize,
+    /// Reads of the UART's status.
+    pub polls: u64,
+    /// The LED's registers.
+    pub led: Option<Led>,
+    /// The reset register: address, value.
+    pub reset: Option<(u64, u64)>,
+    /// The watchdog.
+    pub watchdog: Option<Watchdog>,
+    /// What happened, and when.
+    pub events: Vec<(u64, Event)>,
+    /// The board was reset: nothing more happens.
+    pub dead: bool,
+    /// The CPU's byte order.
+    pub big_endian: bool,
+    /// Instructions since the board was entered.
+    pub now: u64,
+    busy: u32,
+    /// Writes of a watchdog's sequence seen so far: of feeding, of stopping.
+    progress: [usize; 2],
+}
+
+impl Machine {
+    /// The board of this data file: RAM of zeros, flash erased.
+    pub fn of(board: &Board) -> Machine {
+        let flash_at = board.flash_window();
+        Machine {
+            ram: vec![0; board.ram.size()],
+            ram_at: board.ram,
+            beyond: Beyond::Faults,
+            flash: vec![0xff; flash_at.size()],
+            flash_at,
+            flash_reads: vec![0; flash_at.size()],
+            flaky: 0..0,
+            said: Vec::new(),
+            uart: board.uart,
+            busy_polls: 3,
+            deaf: false,
+            lost: 0,
+            polls: 0,
+            led: board.led,
+            reset: board.reset.map(|reset| (reset.address as u64, reset.value.into())),
+            watchdog: None,
+            events: Vec::new(),
+            dead: false,
+            big_endian: board.arch.is_big_endian(),
+            now: 0,
+            busy: 0,
+            progress: [0; 2],
+        }
+    }
+
+    /// The bytes of RAM or flash at a physical address, without a trace; `None` where there are not as many.
+    pub fn bytes(&self, at: u64, size: usize) -> Option<&[u8]> {
+        if let Some(at) = offset(self.ram_at, at, size) {
+            return self.ram.get(at..at + size);
+        }
+        self.flash.get(offset(self.flash_at, at, size)?..)?.get(..size)
+    }
+
+    /// Puts bytes into RAM or flash, without a trace; `None` where there is no room.
+    pub fn put(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
+        let memory = match offset(self.ram_at, at, bytes.len()) {
+            Some(at) => self.ram.get_mut(at..at + bytes.len()),
+            None => self.flash.get_mut(offset(self.flash_at, at, bytes.len())?..)?.get_mut(..bytes.len()),
+        };
+        memory?.copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// Lets time pass: so many instructions.
+    #[inline]
+    pub fn advance(&mut self, instructions: u64) {
+        self.now += instructions;
+        if let Some(watchdog) = &self.watchdog
+            && watchdog.runs
+            && self.now - watchdog.fed > watchdog.period
+            && !self.dead
+        {
+            self.events.push((self.now, Event::Bite));
+            self.dead = true;
+        }
+    }
+
+    /// Where in [`Machine::ram`] a physical address is.
+    fn in_ram(&self, at: u64, size: usize) -> Option<usize> {
+        let at = offset(self.ram_at, at, size)?;
+        match self.beyond {
+            Beyond::Wraps => Some(at % self.ram.len()),
+            Beyond::Faults => (at + size <= self.ram.len()).then_some(at),
+        }
+    }
+
+    /// Reads a device, or says that there is none.
+    fn read_device(&mut self, at: u64, width: u8) -> Result<u64, Stray> {
+        let stray = |why| Stray { at, width: width.into(), value: None, why };
+        let Some(number) = self.uart_register(at) else { return Err(stray("nothing is there")) };
+        let (status, bit, when_busy) = match self.uart.kind {
+            UartKind::Pl011 => (6, 0x20, 0x20),
+            _ => (5, 0x20, 0),
+        };
+        if number != status {
+            return Err(stray("a register of the UART that nobody needs to read"));
+        }
+        if width != self.uart.width {
+            return Err(stray("the UART wants another width"));
+        }
+        self.polls += 1;
+        let busy = self.deaf || self.busy != 0;
+        self.busy = self.busy.saturating_sub(1);
+        // Other bits are set or not, as they are in a UART that receives.
+        let others = if self.polls.is_multiple_of(2) { 0x41 } else { 0x40 };
+        Ok(others | if busy { when_busy } else { bit ^ when_busy })
+    }
+
+    fn write_device(&mut self, at: u64, width: u8, value: u64) -> Result<(), Stray> {
+        let stray = |why| Stray { at, width: width.into(), value: Some(value), why };
+        let is_watchdog = self.watched(at, width, value);
+        if let Some(led) = &self.led
+            && [led.set as u64, led.clear as u64].contains(&at)
+        {
+            if (width, value) != (4, led.mask.into()) {
+                return Err(stray("not the LED's bit alone"));
+            }
+            let on = at == led.set as u64;
+            self.events.push((self.now, Event::Led(on)));
+            return Ok(());
+        }
+        if let Some((reset, wanted)) = self.reset
+            && reset == at
+        {
+            if (width, value) != (4, wanted) {
+                return Err(stray("not what resets the board"));
+            }
+            self.events.push((self.now, Event::Reset));
+            self.dead = true;
+            return Ok(());
+        }
+        if is_watchdog {
+            return Ok(());
+        }
+        match self.uart_register(at) {
+            None => Err(stray("nothing is there")),
+            Some(0) if width == self.uart.width => {
+                if self.busy != 0 {
+                    self.lost += 1;
+                } else {
+                    self.said.push(value as u8);
+                }
+                self.busy = self.busy_polls;
+                Ok(())
+            }
+            Some(0) => Err(stray("the UART wants another width")),
+            Some(_) => Err(stray("a register of the UART that nobody needs to write")),
+        }
+    }
+
+    /// The number of the UART's register there.
+    fn uart_register(&self, at: u64) -> Option<u64> {
+        let distance = at.checked_sub(self.uart.address as u64)?;
+        let number = distance >> self.uart.shift;
+        let registers = if self.uart.kind == UartKind::Pl011 { 16 } else { 8 };
+        let there = self.uart.kind != UartKind::None && number < registers;
+        (there && distance.is_multiple_of(1 << self.uart.shift)).then_some(number)
+    }
+
+    /// Feeds or stops the watchdog, when the write is of one of these sequences.
+    fn watched(&mut self, at: u64, width: u8, value: u64) -> bool {
+        let Some(watchdog) = &mut self.watchdog else { return false };
+        let mut known = false;
+        for (which, progress) in self.progress.iter_mut().enumerate() {
+            let sequence = if which == 0 { &watchdog.feed } else { &watchdog.stop };
+            if sequence.get(*progress) != Some(&(at, width, value)) {
+                *progress = 0;
+            }
+            if sequence.get(*progress) != Some(&(at, width, value)) {
+                continue;
+            }
+            (known, *progress) = (true, *progress + 1);
+            if *progress == sequence.len() {
+                *progress = 0;
+                watchdog.fed = self.now;
+                match which {
+                    0 => watchdog.feeds += 1,
+                    _ => watchdog.runs = false,
+                }
+            }
+        }
+        known
+    }
+
+    fn read_flash(&mut self, at: usize) -> u8 {
+        let times = &mut self.flash_reads[at];
+        *times = times.saturating_add(1);
+        self.flash[at] ^ if *times > 1 && self.flaky.contains(&at) { 4 } else { 0 }
+    }
+}
+
+/// Where in `region` so many bytes from `at` on are.
+fn offset(region: Region, at: u64, size: usize) -> Option<usize> {
+    let at = usize::try_from(at).ok()?.checked_sub(region.start())?;
+    (at.checked_add(size)? <= region.size()).then_some(at)
+}
+
+impl Bus for Machine {
+    fn read(&mut self, at: u64, width: u8) -> Result<u64, Stray> {
+        let size = usize::from(width);
+        let mut bytes = [0; 8];
+        if let Some(at) = self.in_ram(at, size) {
+            bytes[..size].copy_from_slice(&self.ram[at..at + size]);
+        } else if let Some(at) = offset(self.flash_at, at, size) {
+            for (byte, at) in bytes.iter_mut().zip(at..at + size) {
+                *byte = self.read_flash(at);
+            }
+        } else {
+            return self.read_device(at, width);
+        }
+        let bytes = bytes[..size].iter();
+        let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        Ok(if self.big_endian { bytes.fold(0, join) } else { bytes.rev().fold(0, join) })
+    }
+
+    fn write(&mut self, at: u64, width: u8, value: u64) -> Result<(), Stray> {
+        let size = usize::from(width);
+        let Some(at) = self.in_ram(at, size) else {
+            if offset(self.flash_at, at, size).is_some() {
+                return Err(Stray { at, width: size, value: Some(value), why: "flash is not written like memory" });
+            }
+            return self.write_device(at, width, value);
+        };
+        match self.big_endian {
+            true => self.ram[at..at + size].copy_from_slice(&value.to_be_bytes()[8 - size..]),
+            false => self.ram[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]),
+        }
+        Ok(())
+    }
+
+    fn read_line(&mut self, at: u64, line: &mut [u8]) -> Result<(), Stray> {
+        if let Some(at) = self.in_ram(at, line.len()) {
+            line.copy_from_slice(&self.ram[at..at + line.len()]);
+        } else if let Some(at) = offset(self.flash_at, at, line.len()) {
+            for (byte, at) in line.iter_mut().zip(at..) {
+                *byte = self.read_flash(at);
+            }
+        } else {
+            return Err(Stray { at, width: line.len(), value: None, why: "neither RAM nor flash is there" });
+        }
+        Ok(())
+    }
+
+    fn write_line(&mut self, at: u64, line: &[u8]) -> Result<(), Stray> {
+        let Some(at) = self.in_ram(at, line.len()) else {
+            return Err(Stray { at, width: line.len(), value: Some(0), why: "no RAM takes the cache line" });
+        };
+        self.ram[at..at + line.len()].copy_from_slice(line);
+        Ok(())
+    }
+}
