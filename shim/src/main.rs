@@ -62,6 +62,7 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
 }
 
 /// Does what is due at this moment about the board's watchdog.
+#[inline(never)]
 fn watchdog(params: &Params, moment: Moment) {
     params.watchdog(moment).for_each(|write| mmio::watchdog(&write));
 }

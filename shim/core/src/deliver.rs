@@ -34,7 +34,6 @@ pub fn deliver<M: Memory>(
             memory.copy(from, to.start()).ok_or(not_ram)?;
         }
     } else {
-        memory.pair(from, to).ok_or(not_ram)?;
         let mut done = 0;
         while done < length {
             feed();

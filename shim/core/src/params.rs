@@ -10,11 +10,11 @@
 //! | 6, 8 | memory-mapped flash: start, size (size 0: none) |
 //! | 10 | UART registers |
 //! | 12 | UART kind, register shift, access width in bytes, cookie rule (a byte each, high one first) |
-//! | 13 | policy, number of slots, a byte each from the high end |
+//! | 13 | policy, number of slots, what is done about the watchdog ([`Care`]), a byte each from the high end |
 //! | 14, 16 | reset register, value to write |
 //! | 17, 18, 20 | LED bit mask (0: no LED), set register, clear register |
 //! | 22 | where the cookie ends (16 bits), where the kept keys end (16 bits): bytes from the front of the block |
-//! | 23 | watchdog: what is done about it ([`Care`]), writes at the beginning, to feed, before a return: a byte each, high one first |
+//! | 23 | writes to the watchdog, a byte each from the second: how many there are at the beginning; with those to feed; with those before a return |
 //! | 24… | four slots, three words each: name, flags (bit 16: relative to the image), address |
 //! | 36… | so many writes to the watchdog, three words each: register, bits to keep, bits to flip |
 //! | behind them | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
@@ -40,6 +40,8 @@ const FIXED: usize = 24;
 const SLOT: usize = 3;
 const WRITES: usize = FIXED + SLOT * MAX_SLOTS;
 const WRITE: usize = 3;
+/// Moments that have writes.
+const MOMENTS: u32 = 3;
 const WORDS: usize = WRITES + WRITE * MAX_WRITES;
 
 /// The console's UART.
@@ -214,7 +216,7 @@ impl<'a> Params<'a> {
 
     /// What is done about the watchdog.
     pub fn care(&self) -> Care {
-        match self.byte(WATCHDOG, 0) {
+        match self.byte(13, 2) {
             1 => Care::Feed,
             2 => Care::Stop,
             3 => Care::Start,
@@ -222,27 +224,22 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Where the writes of `moment` begin, and how many they are.
-    fn writes_at(&self, moment: Moment) -> (usize, usize) {
-        let before = (0..moment as u32).map(|earlier| usize::from(self.byte(WATCHDOG, 1 + earlier)));
-        (before.sum(), usize::from(self.byte(WATCHDOG, 1 + moment as u32)))
+    /// Word at which the writes of `moment`, a [`Moment`] or the one behind the last, begin.
+    fn writes_at(&self, moment: u32) -> usize {
+        usize::from(self.byte(WATCHDOG, moment)).wrapping_mul(WRITE).wrapping_add(WRITES)
     }
 
     /// What is to be written to the watchdog at that moment, in this order.
+    #[inline(always)] // One caller in the shim.
     pub fn watchdog(&self, moment: Moment) -> impl Iterator<Item = Write> + '_ {
-        let (start, count) = self.writes_at(moment);
-        let writes = self.words[WRITES..].as_chunks().0;
-        writes.iter().skip(start).take(count).map(|[address, keep, flip]| Write {
-            address: *address,
-            keep: *keep,
-            flip: *flip,
-        })
+        let (start, end) = (self.writes_at(moment as u32), self.writes_at(moment as u32 + 1));
+        let writes = self.words.get(start..end).unwrap_or(&[]).as_chunks().0;
+        writes.iter().map(|[address, keep, flip]| Write { address: *address, keep: *keep, flip: *flip })
     }
 
     /// Where the cookie begins.
     fn strings(&self) -> usize {
-        let (start, count) = self.writes_at(Moment::Back);
-        start.wrapping_add(count).wrapping_mul(WRITE).wrapping_add(WRITES).wrapping_mul(4)
+        self.writes_at(MOMENTS).wrapping_mul(4)
     }
 
     /// Not empty unless the rule is off.
@@ -286,7 +283,7 @@ pub struct Settings<'a> {
     /// What is done about the watchdog.
     pub care: Care,
     /// How: the writes of each [`Moment`], together at most [`MAX_WRITES`].
-    pub watchdog: [&'a [Write]; 3],
+    pub watchdog: [&'a [Write]; MOMENTS as usize],
 }
 
 impl Settings<'_> {
@@ -325,13 +322,13 @@ impl Settings<'_> {
             fixed[word + 1] = address as u32;
         }
         fixed[12] = bytes([self.uart.kind as u8, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
-        fixed[13] = bytes([self.policy as u8, self.slots.len() as u8, 0, 0]);
+        fixed[13] = bytes([self.policy as u8, self.slots.len() as u8, self.care as u8, 0]);
         // Below MAX_SIZE.
         fixed[ENDS] = (cookie_end << 16 | keep_end) as u32;
         fixed[16] = self.reset.1;
         fixed[17] = self.led.mask;
-        let [begin, feed, back] = writes.map(|count| count as u8);
-        fixed[WATCHDOG] = bytes([self.care as u8, begin, feed, back]);
+        let [begin, feed, _] = writes;
+        fixed[WATCHDOG] = bytes([0, begin as u8, (begin + feed) as u8, count as u8]);
         let mut slots = [0; SLOT * MAX_SLOTS];
         for (words, slot) in slots.chunks_exact_mut(SLOT).zip(self.slots) {
             let flags = u32::from(slot.name) << 24 | u32::from(slot.relative) << 16;
