@@ -23,6 +23,7 @@ pub mod shim_image;
 pub mod simulate;
 pub mod squeeze;
 pub mod ui;
+pub mod watchdog;
 pub mod zx0;
 
 pub use error::{Failure, Result};

@@ -20,7 +20,7 @@ use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::shim_image::Variant;
 use crate::ui::Progress;
-use crate::{Failure, Result};
+use crate::{Failure, Result, watchdog};
 
 /// N of the `mtdN` alias that names the root filesystem in RAM: no kernel counts this far by itself, so it is free
 /// whatever else registers (drivers/mtd/mtdcore.c: add_mtd_device).
@@ -182,6 +182,8 @@ pub struct Request {
     pub handoff: HandoffWish,
     /// The shim says what it decides and why.
     pub trace: bool,
+    /// What is done about the watchdog; `None`: fed if the board's data say how.
+    pub watchdog: Option<watchdog::Wish>,
 }
 
 /// Where a choice comes from.
@@ -289,6 +291,8 @@ pub struct Plan {
     pub handoff_reason: String,
     /// The shim says what it decides and why.
     pub trace: bool,
+    /// What it does about the watchdog.
+    pub watchdog: watchdog::Plan,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -301,6 +305,7 @@ impl Plan {
     pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
         let board = board::load(&request.board)?;
         let cookie = cookie(request)?;
+        let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
         for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
             if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
                 return Err(Failure::usage(format!("{flag} holds bytes that are not printable ASCII"))
@@ -366,6 +371,7 @@ impl Plan {
             handoff,
             handoff_reason,
             trace: request.trace,
+            watchdog,
             warnings,
         })
     }

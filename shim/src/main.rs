@@ -19,6 +19,9 @@ use stoop_core::watchdog::Moment;
 use console::Console;
 use memory::{BoardMemory, Buffers};
 
+/// Looks at the counter between two writes that start or stop a watchdog: some ten microseconds.
+const SETTLE: u32 = 2000;
+
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
@@ -64,7 +67,15 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
 /// Does what is due at this moment about the board's watchdog.
 #[inline(never)]
 fn watchdog(params: &Params, moment: Moment) {
-    params.watchdog(moment).for_each(|write| mmio::watchdog(&write));
+    for write in params.watchdog(moment) {
+        mmio::watchdog(&write);
+        if moment == Moment::Begin {
+            // ath79 takes its timer over into the other clock before it may be enabled (Linux: two microseconds).
+            (0..SETTLE).for_each(|_| {
+                arch::count();
+            });
+        }
+    }
 }
 
 unsafe extern "C" {

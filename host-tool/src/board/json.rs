@@ -14,6 +14,10 @@ pub(super) fn region<S: Serializer>(region: &Region, serializer: S) -> Result<S:
     Range { start: region.start(), size: region.size() }.serialize(serializer)
 }
 
+pub(super) fn regions<S: Serializer>(regions: &[Region], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(regions.iter().map(|region| Range { start: region.start(), size: region.size() }))
+}
+
 pub(super) fn optional_region<S: Serializer>(found: &Option<Region>, serializer: S) -> Result<S::Ok, S::Error> {
     found.map(|region| Range { start: region.start(), size: region.size() }).serialize(serializer)
 }

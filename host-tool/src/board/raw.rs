@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::{Origin, Problem};
 use super::suggest::nearest;
-use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role};
+use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
 
 /// `boards/NAME.toml`.
 #[derive(Deserialize, Debug)]
@@ -23,10 +23,13 @@ pub(super) struct Board {
     pub(super) cpu_clock: Option<usize>,
     pub(super) ram: Range,
     #[serde(default)]
+    pub(super) firmware: Vec<Range>,
+    #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
     pub(super) uart: Option<Uart>,
     pub(super) reset: Option<Reset>,
     pub(super) led: Option<Led>,
+    pub(super) watchdog: Option<Watchdog>,
     #[serde(default)]
     pub(super) defaults: Defaults,
     pub(super) bootloader: Bootloader,
@@ -48,6 +51,8 @@ pub(super) struct Soc {
     pub(super) arch: Option<Arch>,
     pub(super) cpu_clock: Option<usize>,
     #[serde(default)]
+    pub(super) firmware: Vec<Range>,
+    #[serde(default)]
     pub(super) load_addresses: BTreeMap<String, usize>,
     pub(super) uart: Option<Uart>,
     pub(super) reset: Option<Reset>,
@@ -55,6 +60,7 @@ pub(super) struct Soc {
     pub(super) flash_window: Option<Range>,
     #[serde(default)]
     pub(super) gpio: Vec<Gpio>,
+    pub(super) watchdog: Option<Watchdog>,
     #[serde(default)]
     pub(super) defaults: Defaults,
     #[serde(default)]
@@ -145,6 +151,7 @@ pub(super) struct Bootloader {
     pub(super) decompression_limit: Option<usize>,
     pub(super) dictionary_limit: Option<usize>,
     pub(super) image_limit: Option<usize>,
+    pub(super) watchdog: Option<u32>,
 }
 
 #[derive(Deserialize, Debug)]

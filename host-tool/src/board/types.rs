@@ -36,6 +36,9 @@ pub struct Board {
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
     #[serde(serialize_with = "json::region")]
     pub ram: Region,
+    /// Parts of RAM that firmware keeps for itself and protects (TF-A): not even speculation may read them.
+    #[serde(serialize_with = "json::regions")]
+    pub firmware: Vec<Region>,
     /// Kernel family (`generic`, `ath79` …) to link address, as typed; empty for position-independent kernels.
     pub load_addresses: BTreeMap<String, usize>,
     /// The console.
@@ -46,6 +49,8 @@ pub struct Board {
     /// The LED for error codes.
     #[serde(serialize_with = "json::led")]
     pub led: Option<Led>,
+    /// What resets the board unless it is fed.
+    pub watchdog: Option<Watchdog>,
     /// What pack does unless told otherwise.
     pub defaults: Defaults,
     /// The vendor's bootloader.
@@ -69,6 +74,27 @@ impl Board {
     pub fn free_ram(&self) -> Region {
         let size = self.ram.size().saturating_sub(self.bootloader.reserved_top);
         Region::new(self.ram.start(), size).unwrap_or(Region::EMPTY)
+    }
+
+    /// The largest part of RAM without firmware's, by the blocks of 2 MiB in which the shim maps it: what the shim may use.
+    pub fn shim_ram(&self) -> Region {
+        const BLOCK: usize = 0x20_0000;
+        let mut taken: Vec<(usize, usize)> = self
+            .firmware
+            .iter()
+            .map(|part| (part.start() / BLOCK * BLOCK, part.end().next_multiple_of(BLOCK)))
+            .collect();
+        taken.push((self.ram.end(), self.ram.end()));
+        taken.sort_unstable();
+        let (mut at, mut largest) = (self.ram.start(), Region::EMPTY);
+        for (start, end) in taken {
+            let part = Region::between(at, start).unwrap_or(Region::EMPTY);
+            if part.size() > largest.size() {
+                largest = part;
+            }
+            at = at.max(end);
+        }
+        largest
     }
 
     /// Flash that the CPU reads like memory; empty when there is none.
@@ -129,6 +155,44 @@ pub struct Reset {
     pub address: usize,
     /// What to write, as one 32-bit word in the CPU's byte order.
     pub value: u32,
+}
+
+/// What resets the board unless somebody feeds it: the writes to its registers, each list in its order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Watchdog {
+    /// What to call it.
+    pub title: String,
+    /// The kernel's option with its driver, without `CONFIG_`.
+    pub driver: Option<String>,
+    /// Most seconds that it counts when it is started, or fed by a number.
+    pub longest: Option<u32>,
+    /// Feeds it; without effect while it does not run.
+    #[serde(default)]
+    pub feed: Vec<Register>,
+    /// Stops it; empty when nothing does, or nobody knows what.
+    #[serde(default)]
+    pub stop: Vec<Register>,
+    /// Starts it.
+    #[serde(default)]
+    pub start: Vec<Register>,
+}
+
+/// A write to a 32-bit register: of what it holds the bits `keep`, exclusive or `value` plus seconds times `per-second`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Register {
+    /// Its physical address.
+    pub address: u32,
+    /// Bits that stay; 0 when it is not read.
+    #[serde(default)]
+    pub keep: u32,
+    /// Bits to set where `keep` has 0, to invert where it has 1.
+    #[serde(default)]
+    pub value: u32,
+    /// What a second counts.
+    #[serde(default)]
+    pub per_second: u32,
 }
 
 /// What pack does unless told otherwise.
@@ -209,6 +273,8 @@ pub struct Bootloader {
     pub dictionary_limit: Option<usize>,
     /// Most bytes of an image that it starts.
     pub image_limit: Option<usize>,
+    /// Seconds after which the watchdog fires that it leaves running; 0 when it leaves none, `None` when nobody knows.
+    pub watchdog: Option<u32>,
 }
 
 impl Bootloader {

@@ -16,7 +16,7 @@ use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::shim_image::Variant;
 use crate::simulate::shown;
-use crate::{Failure, Result, board, device_tree, modules};
+use crate::{Failure, Result, board, device_tree, modules, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -128,6 +128,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "ram": {"start": params.ram().start(), "size": params.ram().size()},
             "flash": {"start": params.flash().start(), "size": params.flash().size()},
             "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
+            "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
             "cookie": {"rule": words::rule(params.cookie_rule()), "text": shown(params.cookie()), "keep": keep(params)},
         })),
         "handoff": manifest.as_ref().map(|manifest| words::handoff(manifest.handoff())),
@@ -180,6 +181,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("RAM", format!("0x{:08x}..0x{:08x}", params.ram().start(), params.ram().end()));
         let uart = params.uart();
         line("UART", format!("{} at 0x{:08x}", board::uart_kind(uart.kind), uart.address));
+        line("watchdog", watchdog::told(params).unwrap_or_else(|| "left alone".into()));
         let keep = keep(params);
         let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
         line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), words::rule(params.cookie_rule())));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
+use stoop_core::watchdog::Care;
 
 use super::explain::put;
 use super::files;
@@ -17,9 +18,10 @@ use crate::plan::{
     ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
 };
 use crate::preflight::Level;
+use crate::qemu::uboot;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
-use crate::{Failure, Result, device_tree, on_board};
+use crate::{Failure, Result, device_tree, on_board, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -102,6 +104,10 @@ pub struct Args {
     /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
     #[arg(long)]
     trace: bool,
+    /// What the shim does about a watchdog: feed it while it works, stop it, start it so that a kernel that hangs is reset, or
+    /// leave it [default: feed, where the board's data say how]
+    #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
+    watchdog: Option<watchdog::Wish>,
     /// The image
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -125,6 +131,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut warnings = plan.warnings.clone();
     warnings.extend(verify(&plan, &built)?);
     warnings.extend(limits(&plan, &built)?);
+    let work = image::seconds(&plan, &built);
+    warnings.extend(plan.watchdog.warnings(&plan.board, plan.kernel.config.as_ref(), work));
     if !args.dry_run {
         files::replace(&args.output, &built.file)?;
     }
@@ -176,6 +184,7 @@ fn request(args: &Args) -> Result<Request> {
         slot: args.slot,
         handoff: args.handoff,
         trace: args.trace,
+        watchdog: args.watchdog,
     })
 }
 
@@ -232,7 +241,7 @@ fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
         Format::Fit if !tree.is_empty() => vec![fetch, format!("bootm 0x{at:08x}#stoop{tree}")],
         Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
         Format::Image => vec![fetch, format!("booti 0x{at:08x}{tree}")],
-        Format::Raw => vec![fetch, format!("go 0x{at:08x}")],
+        Format::Raw => [fetch].into_iter().chain(uboot::go(at, "")).collect(),
         Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
         // Not started but written: see `flashing`.
         Format::Nor => Vec::new(),
@@ -288,6 +297,12 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
             "text": plan.cookie.text,
             "keep": plan.cookie.keep,
         },
+        "watchdog": {
+            "care": plan.watchdog.care.name(),
+            "seconds": (plan.watchdog.seconds != 0).then_some(plan.watchdog.seconds),
+            "left-running": plan.board.bootloader.watchdog,
+        },
+        "seconds": image::seconds(plan, built),
         "cmdline": shown(&built.line),
         "modules": plan.modules.as_ref().map(modules_value),
         "payloads": payloads.collect::<Vec<_>>(),
@@ -353,6 +368,10 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
             rule => format!("{:?}, {}{keep}", plan.cookie.text, rule.name()),
         },
     );
+    line("watchdog", watchdog_line(plan));
+    if let Some(seconds) = image::seconds(plan, built) {
+        line("time", format!("about {seconds:.1} s to check and to deliver, by the board's figures"));
+    }
     if let Some(modules) = &plan.modules {
         let (count, size) = (modules.order.len(), amount(modules.archive_bytes));
         line("modules", format!("{count} of {} in the initrd, {size}: they fit {}", modules.version, modules.symbols));
@@ -389,7 +408,28 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     for command in commands {
         text += &format!("  {command}\n");
     }
+    if plan.format.value == Format::Raw {
+        text += "  (go cleans no cache: the line before it sees to the first instructions, the shim to the rest)\n";
+    }
     text
+}
+
+/// What the shim does about the watchdog.
+fn watchdog_line(plan: &Plan) -> String {
+    let left = match plan.board.bootloader.watchdog {
+        None => "what the bootloader leaves running is not known".to_owned(),
+        Some(0) => "the bootloader leaves none running".to_owned(),
+        Some(seconds) => format!("one that fires after {seconds} s runs when the image starts"),
+    };
+    let title = plan.board.watchdog.as_ref().map_or("", |dog| &dog.title);
+    match plan.watchdog.care {
+        Care::Leave => format!("left alone; {left}"),
+        Care::Feed => format!("{title}: fed until the kernel starts; {left}"),
+        Care::Stop => format!("{title}: stopped"),
+        Care::Start => {
+            format!("{title}: started, resets the board {} s after the kernel starts", plan.watchdog.seconds)
+        }
+    }
 }
 
 fn map_line(named: &Named) -> String {

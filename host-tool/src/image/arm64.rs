@@ -85,7 +85,7 @@ fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree:
     let in_place = kernel.codec == Codec::Store;
     let reserved = plan.facts.reserved.iter().filter_map(|(_, range)| crate::plan::region(range).ok());
     Relative {
-        ram: board.ram,
+        ram: board.shim_ram(),
         bootloader: board.bootloader.reserved_top,
         download: board.bootloader.tftp_address,
         reserved: reserved.collect(),

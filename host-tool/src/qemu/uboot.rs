@@ -247,7 +247,7 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
         How::Bootm { at, tree: Some((tree_at, tree)) } => {
             (at, Some(boot.image), Some((tree_at, tree)), vec![format!("bootm {at:#x} - {tree_at:#x}")])
         }
-        How::Go { at } => (at, Some(boot.image), None, vec![format!("go {at:#x}{typed}")]),
+        How::Go { at } => (at, Some(boot.image), None, go(at as usize, typed)),
         // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
         How::Bootelf { at } => {
             let commands = vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")];
@@ -292,6 +292,26 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
         command(console, facts, line)?;
     }
     type_line(console, last)
+}
+
+/// Bytes from which the shim cleans the caches: what is stored as it is (linker/mips.ld holds it to that).
+const FIRST_BYTES: usize = 0x400;
+
+/// Starts what has just been fetched to `at`, as typed, with these words behind the command.
+///
+/// `go` jumps and cleans no cache (U-Boot cmd/boot.c), and what the CPU has copied to KSEG0 (tftpboot, cp, nand read) may still
+/// be in its data cache, where instructions are not fetched from. The shim cleans the caches, but not for its own first
+/// instructions: on MIPS these go to memory by way of KSEG1, and run there. arm64 has no such way, but U-Boot a command.
+pub fn go(at: usize, words: &str) -> Vec<String> {
+    match at & !0x1fff_ffff {
+        0x8000_0000 => {
+            let uncached = at | 0x2000_0000;
+            let copied = format!("cp.l {at:#x} {uncached:#x} {:#x}", FIRST_BYTES / 4);
+            vec![copied, format!("go {uncached:#x}{words}")]
+        }
+        0xa000_0000 => vec![format!("go {at:#x}{words}")],
+        _ => vec!["dcache flush".into(), "icache flush".into(), format!("go {at:#x}{words}")],
+    }
 }
 
 /// The words that mainline U-Boot's bootm makes of bootargs on MIPS, `argv[1]` and on: cut at each single blank outside of

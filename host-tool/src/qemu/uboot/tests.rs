@@ -107,11 +107,12 @@ fn other_files_are_fetched_before_the_image() {
 fn go_bootelf_and_a_command_end_in_their_line() {
     let last = |how| typed(Some(b"a=b"), how).split_off(4);
     let fetch = "tftpboot 0x81000000 10.0.2.2:image";
-    assert_eq!(last(How::Go { at: 0x8100_0000 }), [fetch, "go 0x81000000 ${bootargs}"]);
+    let first = "cp.l 0x81000000 0xa1000000 0x100";
+    assert_eq!(last(How::Go { at: 0x8100_0000 }), [fetch, first, "go 0xa1000000 ${bootargs}"]);
     let bootelf = [fetch, "setenv autostart yes", "bootelf -p 0x81000000 ${bootargs}"];
     assert_eq!(last(How::Bootelf { at: 0x8100_0000 }), bootelf);
     assert_eq!(last(How::Command { line: "bootm 0xbe080000", at: 0x8100_0000 }), ["bootm 0xbe080000"]);
-    assert_eq!(typed(None, How::Go { at: 0x8100_0000 }).pop().unwrap(), "go 0x81000000", "no words, no variable");
+    assert_eq!(typed(None, How::Go { at: 0x8100_0000 }).pop().unwrap(), "go 0xa1000000", "no words, no variable");
 }
 
 #[test]

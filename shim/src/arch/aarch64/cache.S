@@ -1,13 +1,25 @@
 // The caches, by address, and the MMU.
 
 // Branches when this is EL2 with registers of its own; else the names _el1 are right: at EL1, and at EL2 with HCR_EL2.E2H,
-// where they are redirected (Arm ARM, D1.3.3).
+// where they are redirected and TCR has the layout of EL1 (Arm ARM, D1.3.3).
     .macro at_plain_el2 label, scratch
     mrs   \scratch, CurrentEL
     tbz   \scratch, #3, 9f
     mrs   \scratch, hcr_el2
     tbz   \scratch, #34, \label
 9:
+    .endm
+
+// No translation of our regime stays in the TLB. ALLE2 is right with and without E2H; VMALLE1 at EL2 would, unless TGE is set as
+// well, be about somebody else's EL1 (Arm ARM, TLBI VMALLE1). Of what was written in front of it, a `dsb` has made sure.
+    .macro forget_translations scratch
+    mrs   \scratch, CurrentEL
+    tbz   \scratch, #3, 8f
+    tlbi  alle2
+    b     9f
+8:  tlbi  vmalle1
+9:  dsb   sy
+    isb
     .endm
 
     .section .text.start, "ax"
@@ -44,16 +56,12 @@ caches_off:
     mrs   x11, sctlr_el1
     bic   x11, x11, x10
     msr   sctlr_el1, x11
-    isb
-    tlbi  vmalle1
     b     2f
 1:  mrs   x11, sctlr_el2
     bic   x11, x11, x10
     msr   sctlr_el2, x11
-    isb
-    tlbi  alle2
-2:  dsb   sy
-    isb
+2:  isb
+    forget_translations x11
     ret
 
 front_end:
@@ -75,9 +83,7 @@ caches_on:
     msr   tcr_el1, x12
     msr   ttbr0_el1, x0
     isb
-    tlbi  vmalle1
-    dsb   sy
-    isb
+    forget_translations x11
     mrs   x11, sctlr_el1
     bl    on_bits
     msr   sctlr_el1, x11
@@ -88,9 +94,7 @@ caches_on:
     msr   tcr_el2, x12
     msr   ttbr0_el2, x0
     isb
-    tlbi  alle2
-    dsb   sy
-    isb
+    forget_translations x11
     mrs   x11, sctlr_el2
     bl    on_bits
     msr   sctlr_el2, x11

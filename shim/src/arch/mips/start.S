@@ -25,19 +25,9 @@ _start:
     ehb
 1:  addiu $t7, $ra, -(1b - _start) # where the image is
 
-    # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
-    # never have been initialised.
-    mfc0  $t0, $16
-    andi  $t1, $t0, 7
-    sltiu $t1, $t1, 2
-    beqz  $t1, 2f
-    li    $t2, 3
-    ins   $t0, $t2, 0, 3
-    mtc0  $t0, $16
-2:
     # Whoever copied us here may have left parts in the data cache and old code in the instruction cache.
-    bal   sync_caches
-    ehb
+    bal   take_caches
+    nop
 
     # The frame: what `main` sees as `Frame`, and behind it what the bootloader wants back. s0..s7 and fp are safe: nothing
     # here uses them, and `main` gives them back.
@@ -54,6 +44,7 @@ _start:
     sw    $k1, 40($sp)
     sw    $t9, 44($sp)
     sw    $gp, 48($sp)
+    sw    $t6, 52($sp)            # Config
 
 # From here on at the run address only.
     .section .text.run, "ax"
@@ -69,7 +60,12 @@ at_run_address:
     jal   main
     addiu $a0, $sp, 16
 
-    # Back to the bootloader's `go`, with the error's number in v0.
+    # Back to the bootloader's `go`, with the error's number in v0; KSEG0 as it was.
+    move  $t8, $v0
+    lw    $v0, 52($sp)
+    bal   change_caches
+    move  $at, $zero
+    move  $v0, $t8
     lw    $ra, 40($sp)
     lw    $t9, 44($sp)
     lw    $gp, 48($sp)
