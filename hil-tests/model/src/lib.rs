@@ -7,8 +7,15 @@
 //! `docs/proof.md` says what this proves and what only a board can.
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod bus;
+pub mod cache;
+pub mod check;
+pub mod core;
+pub mod cpu;
+pub mod kernel;
 pub mod machine;
 
 pub use bus::{Bus, Stray};
+pub use core::{Core, Stop};
 pub use machine::Machine;

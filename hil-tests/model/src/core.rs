@@ -1,0 +1,323 @@
+//! A MIPS32 release 2 core without TLB, floating point and interrupts, whose caches hold what they hold.
+//!
+//! From "MIPS32 Architecture For Programmers", volumes II (instructions) and III (privileged resources), and the software
+//! user's manuals of the 4KEc, 24K, 74K and 1004K families. What it does not know it does not guess: it stops with [`Stop`].
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::bus::Stray;
+use crate::cache::Cache;
+use crate::check::{Rule, Violations};
+use crate::cpu::Cpu;
+use crate::machine::Machine;
+
+mod execute;
+mod memory;
+mod privileged;
+
+/// Why a core went no further.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// An instruction that it does not know, or may not be executed.
+    Unknown {
+        /// The instruction.
+        word: u32,
+        /// Where it is.
+        pc: u32,
+    },
+    /// An exception, by its code in Cause (4 address error on load, 5 on store, 8 syscall, 9 break, 12 overflow, 13 trap).
+    Exception {
+        /// Its code.
+        code: u32,
+        /// The instruction.
+        pc: u32,
+        /// The address that was used.
+        at: u32,
+    },
+    /// An access that the board does not have.
+    Bus {
+        /// The access.
+        stray: Stray,
+        /// The instruction.
+        pc: u32,
+    },
+    /// `sdbbp`: how the programs of the tests say that they have arrived.
+    Arrived {
+        /// The instruction.
+        pc: u32,
+    },
+    /// The board was reset, by its register or its watchdog.
+    Reset,
+    /// [`Core::halt_at`] was reached.
+    Halted,
+    /// Too many instructions.
+    Endless {
+        /// The next instruction.
+        pc: u32,
+    },
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Unknown { word, pc } => write!(f, "an unknown instruction 0x{word:08x}, pc 0x{pc:08x}"),
+            Stop::Exception { code, pc, at } => write!(f, "exception {code} at 0x{at:08x}, pc 0x{pc:08x}"),
+            Stop::Bus { stray, pc } => write!(f, "{stray}, pc 0x{pc:08x}"),
+            Stop::Arrived { pc } => write!(f, "sdbbp at 0x{pc:08x}"),
+            Stop::Reset => f.write_str("a reset"),
+            Stop::Halted => f.write_str("the address to halt at"),
+            Stop::Endless { pc } => write!(f, "no end, pc 0x{pc:08x}"),
+        }
+    }
+}
+
+/// What happened, if it was not the next instruction.
+pub type Step<T = ()> = Result<T, Stop>;
+
+/// CP0 registers by name, as [`Core::cp0`] numbers them: eight selects each.
+pub mod cp0 {
+    /// Cycles / 2.
+    pub const COUNT: usize = 9 * 8;
+    /// Modes and interrupt masks.
+    pub const STATUS: usize = 12 * 8;
+    /// Exceptions; DC stops Count.
+    pub const CAUSE: usize = 13 * 8;
+    /// Processor identification.
+    pub const PRID: usize = 15 * 8;
+    /// Where the exception vectors are.
+    pub const EBASE: usize = 15 * 8 + 1;
+    /// K0 and what the core is.
+    pub const CONFIG: usize = 16 * 8;
+    /// Tags for and from CACHE.
+    pub const TAG_LO: usize = 28 * 8;
+    /// Tags of the data cache.
+    pub const DTAG_LO: usize = 28 * 8 + 2;
+    /// Tags of the second level.
+    pub const STAG_LO: usize = 28 * 8 + 4;
+    /// Tags for CACHE, high.
+    pub const TAG_HI: usize = 29 * 8;
+    /// Which RAM CACHE means.
+    pub const ERR_CTL: usize = 26 * 8;
+}
+
+/// Cause.DC: Count does not count.
+pub const CAUSE_DC: u32 = 1 << 27;
+
+/// A core with its board.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// The general registers.
+    pub r: [u32; 32],
+    /// The high half of products.
+    pub hi: u32,
+    /// The low half of products.
+    pub lo: u32,
+    /// The next instruction.
+    pub pc: u32,
+    /// The one behind it: a branch's target while its delay slot is next.
+    pub next: u32,
+    /// CP0 registers, eight selects each.
+    pub cp0: [u32; 256],
+    /// What it is.
+    pub cpu: Cpu,
+    /// The board.
+    pub machine: Machine,
+    /// The instruction cache.
+    pub icache: Option<Cache>,
+    /// The data cache.
+    pub dcache: Option<Cache>,
+    /// The second level.
+    pub l2: Option<Cache>,
+    /// Nobody has initialised the caches' tags.
+    pub garbage: bool,
+    /// What was done that must not be.
+    pub violations: Violations,
+    /// RAM that nobody may write to: what the bootloader needs.
+    pub bootloader: Vec<Range<u32>>,
+    /// RAM that the image may write to; empty: anything that is not the bootloader's.
+    pub layout: Vec<Range<u32>>,
+    /// Stops before the instruction at this virtual address.
+    pub halt_at: u32,
+    /// Instructions of a tick of Count.
+    pub instructions_per_tick: u64,
+    /// For each word of RAM the barrier's number when it was last written; 0 never.
+    written: Vec<u32>,
+    epoch: u32,
+    /// Words that were written, the lowest and the highest.
+    touched: Option<(u32, u32)>,
+    /// Ticks that were skipped because somebody waited for them.
+    skipped: u64,
+    /// Reads of Count since anything was stored.
+    count_reads: u32,
+    stopped_count: Option<u32>,
+    /// CP0 registers written without `ehb` since.
+    hazards: u32,
+    /// Lines written back without `sync` since.
+    unsynced: Vec<u32>,
+    /// `ll` was executed and nothing else.
+    linked: bool,
+    in_delay_slot: bool,
+    fetch: Fetch,
+}
+
+/// Where instructions come from until the line ends.
+#[derive(Clone, Copy, Debug)]
+struct Fetch {
+    /// Virtual; 1 when it is to be found out.
+    base: u32,
+    mask: u32,
+    line: usize,
+}
+
+const NO_FETCH: Fetch = Fetch { base: 1, mask: !0, line: 0 };
+
+/// Reads of Count in a row after which waiting is made short.
+const PATIENCE: u32 = 64;
+/// Ticks that each further read skips.
+const LEAP: u64 = 100_000;
+
+impl Core {
+    /// A core at reset's values that has not run, Config.K0 as given, caches empty.
+    pub fn new(cpu: Cpu, machine: Machine, k0: u32) -> Core {
+        let words = machine.ram.len() / 4;
+        let mut core = Core {
+            r: [0; 32],
+            hi: 0,
+            lo: 0,
+            pc: 0,
+            next: 4,
+            cp0: [0; 256],
+            cpu,
+            icache: cpu.icache.map(Cache::new),
+            dcache: cpu.dcache.map(Cache::new),
+            l2: cpu.l2.map(Cache::new),
+            garbage: false,
+            violations: Violations::default(),
+            bootloader: Vec::new(),
+            layout: Vec::new(),
+            halt_at: 1,
+            instructions_per_tick: 2,
+            written: vec![0; words],
+            epoch: 1,
+            touched: None,
+            skipped: 0,
+            count_reads: 0,
+            stopped_count: None,
+            hazards: 0,
+            unsynced: Vec::new(),
+            linked: false,
+            in_delay_slot: false,
+            fetch: NO_FETCH,
+            machine,
+        };
+        core.cp0[cp0::CONFIG] = cpu.config(core.machine.big_endian, k0);
+        core.cp0[cp0::CONFIG + 1] = cpu.config1();
+        core.cp0[cp0::CONFIG + 2] = cpu.config2();
+        core.cp0[cp0::CONFIG + 3] = cpu.config3();
+        core.cp0[cp0::PRID] = cpu.prid;
+        core.cp0[cp0::EBASE] = 0x8000_0000;
+        core
+    }
+
+    /// The core is about to execute the instruction at `pc`.
+    pub fn jump_to(&mut self, pc: u32) {
+        (self.pc, self.next) = (pc, pc.wrapping_add(4));
+        self.fetch = NO_FETCH;
+    }
+
+    /// Runs until something stops it, at most so many instructions.
+    pub fn run(&mut self, most: u64) -> Stop {
+        let end = self.machine.now.saturating_add(most);
+        while self.machine.now < end {
+            if self.pc == self.halt_at {
+                return Stop::Halted;
+            }
+            if let Err(stop) = self.step() {
+                return stop;
+            }
+        }
+        Stop::Endless { pc: self.pc }
+    }
+
+    /// Executes one instruction.
+    ///
+    /// # Errors
+    /// Why there is no next one; the program counter is still at the instruction.
+    #[inline]
+    pub fn step(&mut self) -> Step {
+        let pc = self.pc;
+        let word = self.fetch(pc)?;
+        let target = self.next;
+        self.machine.advance(1);
+        if self.machine.dead {
+            return Err(Stop::Reset);
+        }
+        let was_delay_slot = std::mem::take(&mut self.in_delay_slot);
+        self.next = target.wrapping_add(4);
+        self.pc = target;
+        if let Err(stop) = self.execute(word, pc, was_delay_slot) {
+            (self.pc, self.next, self.in_delay_slot) = (pc, target, was_delay_slot);
+            return Err(stop);
+        }
+        self.r[0] = 0;
+        Ok(())
+    }
+
+    /// CP0 Count.
+    pub fn count(&self) -> u32 {
+        self.stopped_count.unwrap_or((self.machine.now / self.instructions_per_tick + self.skipped) as u32)
+    }
+
+    /// Ticks of Count since the start, also those that were skipped while somebody waited.
+    pub fn ticks(&self) -> u64 {
+        self.machine.now / self.instructions_per_tick
+    }
+
+    fn violate(&mut self, rule: Rule, pc: u32, at: u32) {
+        self.violations.add(rule, pc, at);
+    }
+
+    fn bus(&self, stray: Stray, pc: u32) -> Stop {
+        Stop::Bus { stray, pc }
+    }
+
+    /// Words of RAM from `range` that were written since the start, by address.
+    pub fn written_in(&self, range: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        let base = self.machine.ram_at.start() as u32;
+        let end = range.end.min(base + (self.written.len() * 4) as u32);
+        (range.start.max(base)..end).step_by(4).filter(move |at| self.written[((at - base) / 4) as usize] != 0)
+    }
+
+    /// The lowest and the highest word of RAM that was written.
+    pub fn touched(&self) -> Option<(u32, u32)> {
+        self.touched
+    }
+
+    /// What must hold at the jump to a kernel: everything is in memory, for whoever reads it and how.
+    pub fn check_handoff(&mut self) {
+        let pc = self.pc;
+        let dirty: Vec<u32> = [&self.dcache, &self.l2]
+            .into_iter()
+            .flatten()
+            .flat_map(|cache| cache.dirty().collect::<Vec<_>>())
+            .collect();
+        if !self.garbage {
+            for at in dirty {
+                self.violate(Rule::DirtyAtHandoff, pc, at);
+            }
+        }
+        if let Some(at) = self.unsynced.first().copied() {
+            self.violate(Rule::NoSync, pc, at);
+        }
+        if self.hazards != 0 {
+            let hazards = self.hazards;
+            self.violate(Rule::HazardWithoutEhb, pc, hazards);
+        }
+    }
+
+    /// The bytes that a cached load would see.
+    pub fn seen(&self, at: u32, size: usize) -> Option<Vec<u8>> {
+        (at..at + size as u32).map(|at| self.newest_byte(at)).collect()
+    }
+}
