@@ -1,11 +1,12 @@
-//! Picks the linker script of the target's architecture. Knows no boards.
+//! Picks the linker script of the target's architecture, and gives it core's numbers. Knows no boards.
 
 fn main() {
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../linker");
     println!("cargo::rerun-if-changed={root}/{arch}.ld");
     println!("cargo::rustc-link-arg-bins=-T{root}/{arch}.ld");
-    // By these relocations the host tool moves the shim to its run address, or sees that it has nothing to move.
+    println!("cargo::rustc-link-arg-bins=--defsym=PARAMS_SIZE={}", stoop_core::params::MAX_SIZE);
+    // In these relocations the host tool sees that the shim holds no address.
     println!("cargo::rustc-link-arg-bins=--emit-relocs");
     if std::env::var_os("CARGO_FEATURE_TRACE").is_some() {
         // defmt's own: its strings are symbols of a section that is not loaded.

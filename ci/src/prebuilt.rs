@@ -16,7 +16,7 @@ use crate::{cache, elf, repository, run};
 /// One of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Program {
-    /// The shim in all its variants, with relocations, for the host tool to move.
+    /// The shim in all its variants, squeezed.
     Shim,
     /// The lab's PID 1.
     Init,
@@ -200,10 +200,14 @@ const NO_HOISTING: &str = "-Cllvm-args=-disable-machine-licm";
 const FEWER_COPIES: &str = "-Zmir-opt-level=3";
 /// Blocks in the order of the source.
 const SOURCE_ORDER: &str = "-Cllvm-args=-disable-block-placement";
-const MIPS_FLAGS: [&str; 2] = [
+const MIPS_FLAGS: [&str; 5] = [
     // An instruction of the next block in a branch's delay slot, in place of a nop.
     "-Cllvm-args=-disable-mips-df-succbb-search=false",
     "-Cllvm-args=-mips-tail-calls=1",
+    // All data by gp, and no tables of addresses: the shim runs anywhere.
+    "-Cllvm-args=-mgpopt",
+    "-Cllvm-args=-mips-ssection-threshold=65535",
+    "-Cjump-tables=no",
 ];
 
 fn folder() -> PathBuf {
@@ -239,8 +243,7 @@ fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
             run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
             let bytes = cache::read(&folder.join(machine.target()).join("shim").join(package))?;
             let bytes = match (build, machine) {
-                (Build::Shim(_), Machine::Arm64) => shim_image::squeezed(&bytes, squeeze)?,
-                (Build::Shim(_), Machine::Mips(_)) => bytes,
+                (Build::Shim(_), _) => shim_image::squeezed(&bytes, squeeze)?,
                 (Build::Init, _) => elf::loadable(&bytes)?,
             };
             built.push((build, machine, bytes));

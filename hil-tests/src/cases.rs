@@ -76,8 +76,12 @@ impl<'a> Cases<'a> {
         let own = String::from_utf8_lossy(&packed.built.line);
         let line = [&own, passed].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         // What the shim says of itself is compared with `simulate`, which is to be as expected.
-        if (seen.cmdline(), booting.simulated.verdict) != (line.clone(), verdict) {
-            wrong.push(format!("seen {} {:?}, not {verdict} {line:?}", booting.simulated.verdict, seen.cmdline()));
+        if (seen.cmdline(), booting.simulated.verdict.text()) != (line.clone(), verdict) {
+            wrong.push(format!(
+                "seen {} {:?}, not {verdict} {line:?}",
+                booting.simulated.verdict.text(),
+                seen.cmdline()
+            ));
         }
         let big = Sum { size: BIG_SIZE as u32, crc: BIG_CRC };
         if packed.plan.rootfs.is_some() && (seen.sum("big"), seen.text("root")) != (Some(big), "31:99".into()) {

@@ -110,8 +110,8 @@ impl Booting {
         let version = env!("CARGO_PKG_VERSION");
         let report = [
             ("version", version.to_owned()),
-            ("verdict", simulated.verdict.to_owned()),
-            ("entry", simulated.entry.to_owned()),
+            ("verdict", simulated.verdict.text().to_owned()),
+            ("entry", simulated.entry.text().to_owned()),
             ("slot", simulated.slot.to_string()),
         ];
         if packed.plan.tree_is_seen() {
@@ -127,7 +127,9 @@ impl Booting {
         }
         let said = format!(
             "stoop {version}: entry {}, slot {}, bootargs {}",
-            simulated.entry, simulated.slot, simulated.verdict
+            simulated.entry.text(),
+            simulated.slot,
+            simulated.verdict.text()
         );
         differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
         let arm64 = packed.plan.arch() == Arch::Arm64;

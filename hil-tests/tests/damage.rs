@@ -52,7 +52,7 @@ fn damaged(image: &[u8], part: Part) -> Vec<u8> {
     let offset = match part {
         Part::Manifest(offset) => opened.note.manifest + offset,
         Part::Payload(kind) => {
-            let source = opened.manifest(&Crc32::new()).expect("it was just packed").payload(kind as usize).source;
+            let source = opened.manifest(&Crc32::new()).expect("it was just packed").payload(kind).source;
             source.start() + source.size() / 2 - opened.load
         }
     };

@@ -12,6 +12,7 @@ use stoop::plan::{CodecWish, CookieMatch, Request};
 use stoop::qemu::uboot;
 use stoop::simulate::Entry;
 use stoop_ci::lab::{Endian, Lab};
+use stoop_core::cookie::Verdict;
 use stoop_hil_tests::packed::{Booting, board, file, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Cap, Packed, Via, oracle};
@@ -130,7 +131,11 @@ fn simulate_follows_the_kernels_rule_for_200_generated_cases() -> Result<()> {
         let bootargs = case.bootargs.clone().unwrap_or_default();
         let booted = packed.simulate(Entry::Argv(bootargs.into()))?;
         let (verdict, line) = model(case);
-        assert_eq!((booted.verdict, String::from_utf8_lossy(&booted.cmdline).as_ref()), (verdict, &*line), "{case:?}");
+        assert_eq!(
+            (booted.verdict.text(), String::from_utf8_lossy(&booted.cmdline).as_ref()),
+            (verdict, &*line),
+            "{case:?}"
+        );
         *seen.entry(verdict).or_insert(0) += 1;
     }
     println!("{seen:?}");
@@ -158,11 +163,11 @@ fn ask_on(endian: Endian) -> Result<()> {
         let booting = Booting::of(rig.as_mut(), &packed, bootargs, Via::Bootm, PATIENCE)?;
         assert_eq!(booting.differences(&packed), Vec::<String>::new(), "{case:?}");
         // What the shim holds back, the oracle must not get.
-        let passed = bootargs.filter(|_| booting.simulated.verdict == "accepted");
+        let passed = bootargs.filter(|_| booting.simulated.verdict == Verdict::Accepted);
         let oracle = oracle::ask(rig.as_mut(), &lab, &tree, passed, PATIENCE)?;
         assert_eq!(booting.seen.cmdline(), oracle.cmdline(), "{case:?}");
-        assert_eq!((booting.simulated.verdict, oracle.cmdline()), model(case), "{case:?}");
-        println!("{}: {:?}", booting.simulated.verdict, oracle.cmdline());
+        assert_eq!((booting.simulated.verdict.text(), oracle.cmdline()), model(case), "{case:?}");
+        println!("{}: {:?}", booting.simulated.verdict.text(), oracle.cmdline());
     }
     Ok(())
 }

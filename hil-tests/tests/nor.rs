@@ -74,7 +74,7 @@ impl Bench<'_> {
         }
         assert_eq!(seen.cmdline(), shown(&booted.cmdline));
         let reported = (seen.text("chosen/stoop/slot"), seen.text("chosen/stoop/verdict"));
-        assert_eq!(reported, (booted.slot.to_string(), booted.verdict.to_owned()));
+        assert_eq!(reported, (booted.slot.to_string(), booted.verdict.text().to_owned()));
         Ok((system(&seen), booted.slot))
     }
 }

@@ -22,8 +22,12 @@ fn packed(lab: &Lab, endian: Endian) -> Result<Packed> {
 /// What the shim has to say of this boot, by what `simulate` and pack know.
 fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
     let mut all = vec![
-        format!("entry {}: {} bytes of bootargs, device tree none", booted.entry, BOOTARGS.len()),
-        format!("bootargs {}: cookie liminix, rule contains, a line of {} bytes", booted.verdict, BOOTARGS.len()),
+        format!("entry {}: {} bytes of bootargs, device tree none", booted.entry.text(), BOOTARGS.len()),
+        format!(
+            "bootargs {}: cookie liminix, rule contains, a line of {} bytes",
+            booted.verdict.text(),
+            BOOTARGS.len()
+        ),
     ];
     for payload in &packed.built.payloads {
         let (name, crc) = (payload.kind.subject().text(), payload.crc);
@@ -39,7 +43,7 @@ fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
         }
     }
     let own = packed.built.line.len();
-    let (tree, verdict) = (booted.tree.len(), booted.verdict);
+    let (tree, verdict) = (booted.tree.len(), booted.verdict.text());
     all.push(format!(
         "dtb is {tree} bytes, command line: {own} of its own, {} passed, bootargs {verdict}",
         BOOTARGS.len()

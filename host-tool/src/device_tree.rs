@@ -80,6 +80,9 @@ fn printed(value: &[u8]) -> String {
     }
 }
 
+/// Nodes in each other: Linux takes no more (drivers/of/fdt.c: FDT_MAX_DEPTH).
+const DEEPEST: usize = 64;
+
 const BEGIN_NODE: u32 = 1;
 const END_NODE: u32 = 2;
 const PROPERTY: u32 = 3;
@@ -238,7 +241,7 @@ pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
 }
 
-/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense or `found` gives that.
+/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense, nests too deep, or `found` gives that.
 pub(crate) fn walk<'a>(
     blob: &'a [u8],
     structure: usize,
@@ -258,6 +261,10 @@ pub(crate) fn walk<'a>(
                     path.push(name);
                 }
                 depth += 1;
+                // Names are printed, and no tree has such ones.
+                if depth > DEEPEST || name.contains(char::is_control) {
+                    return None;
+                }
             }
             END_NODE => {
                 depth = depth.checked_sub(1)?;

@@ -67,8 +67,8 @@ fn texts(code: Code) -> [&'static str; 4] {
             "the params are damaged",
             "The block behind the shim's code that names RAM, UART and cookie has no right magic, version, length or CRC-32. \
              Nothing can be printed in this state: the number comes back to the bootloader's `go`.",
-            "The image was cut off or changed on its way; or the shim was started without its params, from its ELF file.",
-            "Check the file with `stoop inspect`, and load it again. Start images, not the shim by itself.",
+            "The image was not written by `stoop pack`: damage on its way would be E06.",
+            "Pack the image again.",
         ],
         Code::NoManifest => [
             "no manifest where one should be",
@@ -80,7 +80,8 @@ fn texts(code: Code) -> [&'static str; 4] {
         ],
         Code::ManifestShape => [
             "the manifest is of another version",
-            "There is a manifest, but its version or length is not this shim's. The number is its address.",
+            "There is a manifest, but its version or length is not this shim's, or it names a handoff or codec that this shim \
+             does not know. The number is its address.",
             "Shim and slot were packed by different versions of stoop.",
             "Pack the image again and write all of it, shim and slots.",
         ],
@@ -95,6 +96,15 @@ fn texts(code: Code) -> [&'static str; 4] {
             "The manifest was made for another architecture or byte order. The number is its second word.",
             "The image of another board was written into this slot.",
             "Pack for this board: `stoop boards show NAME` says its byte order.",
+        ],
+        Code::Shim => [
+            "the shim is damaged",
+            "A sum over the shim and its params as they are stored, or over what was unpacked of them, is wrong. Nothing that \
+             was unpacked has run, and nothing can be printed: MIPS gives the number to the bootloader's `go`, arm64 resets.",
+            "The image was cut off or changed on its way; the RAM where the shim runs is not there, not as large as the board \
+             file says, or broken; or the shim was started without its params, from its ELF file.",
+            "Check the file with `stoop inspect`, and load it again. If it is whole, compare `ram` in the board file with the \
+             bootloader's `bdinfo`.",
         ],
         Code::NoKernel => [
             "the slot has no kernel",
@@ -118,7 +128,7 @@ fn texts(code: Code) -> [&'static str; 4] {
         Code::Codec => [
             "this shim has no decoder for a payload",
             "The payload is compressed in a way that this shim was built without. The number is the codec.",
-            "The shim is older than the tool that wrote the slot.",
+            "The shim in flash was packed for a kernel that is stored, the slot has one that is compressed.",
             "Pack again with `--codec store`, or write shim and slot from the same image.",
         ],
         Code::Decode => [

@@ -21,9 +21,9 @@ pub const KSEG_SIZE: usize = crate::board::KSEG_END;
 /// Where the kernel may have exceptions vectors, kexec its line and secondary CPUs their stubs: never used.
 pub const LOW: usize = 0x1000;
 /// Linux maps by pages of at least this.
-pub const PAGE: usize = stoop_core::prepare::PAGE;
+pub const PAGE: usize = stoop_core::boot::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.
-pub const GRAIN: usize = crate::shim_image::GRAIN;
+pub const GRAIN: usize = 0x1_0000;
 /// For the tables of argv and env.
 pub const ARGV_SIZE: usize = 0x1000;
 

@@ -21,7 +21,6 @@ pub mod preflight;
 pub mod qemu;
 pub mod shim_image;
 pub mod simulate;
-pub mod squeeze;
 pub mod ui;
 pub mod watchdog;
 pub mod zx0;

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match stoop::command::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("stoop: {failure}");
+            stoop::ui::tell(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -429,7 +429,7 @@ fn shim(facts: &Facts<'_>, opened: &Opened<'_>, board: &Board) -> Vec<Finding> {
         findings.push(found(Level::Warn, "uart", says, again));
     }
     let Ok(manifest) = opened.manifest(&crc) else { return findings };
-    let places = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind as usize).place));
+    let places = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind).place));
     let all = places.into_iter().chain([("shim", opened.note.run), ("dtb", manifest.tree())]);
     for (name, place) in all.filter(|(_, place)| !place.is_empty() && !board.ram.contains(place)) {
         let says = format!("the {name} goes to {}, RAM is {}", span(place), span(board.ram));
@@ -440,7 +440,7 @@ fn shim(facts: &Facts<'_>, opened: &Opened<'_>, board: &Board) -> Vec<Finding> {
         let says = format!("the shim runs at {}, in the bootloader's own RAM", span(opened.note.run));
         findings.push(no("reserved-top", says, again));
     }
-    let packed = !manifest.payload(Kind::Dtb as usize).source.is_empty();
+    let packed = !manifest.payload(Kind::Dtb).source.is_empty();
     let entry = if packed { Entry::None } else { Entry::Uhi(device_tree::empty()) };
     let outcome = simulate::run(facts.file, &Input { entry, load: None });
     findings.push(match outcome.map(|outcome| outcome.result) {

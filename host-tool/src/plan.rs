@@ -18,7 +18,7 @@ use crate::kconfig::Kconfig;
 use crate::modules::{self, initrd::Included};
 use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
-use crate::shim_image::Variant;
+use crate::shim_image::{Form, Variant};
 use crate::ui::Progress;
 use crate::{Failure, Result, watchdog};
 
@@ -182,6 +182,8 @@ pub struct Request {
     pub handoff: HandoffWish,
     /// The shim says what it decides and why.
     pub trace: bool,
+    /// The shim is stored as it runs, for debuggers.
+    pub plain_shim: bool,
     /// What is done about the watchdog; `None`: fed if the board's data say how.
     pub watchdog: Option<watchdog::Wish>,
 }
@@ -291,6 +293,8 @@ pub struct Plan {
     pub handoff_reason: String,
     /// The shim says what it decides and why.
     pub trace: bool,
+    /// The shim is stored as it runs, for debuggers.
+    pub plain_shim: bool,
     /// What it does about the watchdog.
     pub watchdog: watchdog::Plan,
     /// What the user should know, whole sentences without a full stop.
@@ -371,6 +375,7 @@ impl Plan {
             handoff,
             handoff_reason,
             trace: request.trace,
+            plain_shim: request.plain_shim,
             watchdog,
             warnings,
         })
@@ -384,6 +389,11 @@ impl Plan {
     /// The shim for payloads stored by all of these: the smallest that can deliver them, unless it is to be traced.
     pub fn shim(&self, codecs: impl IntoIterator<Item = Codec>) -> Variant {
         if self.trace { Variant::Trace } else { Variant::smallest(codecs) }
+    }
+
+    /// How it is stored.
+    pub fn shim_form(&self) -> Form {
+        if self.plain_shim { Form::Plain } else { Form::Squeezed }
     }
 
     /// The kernel reads the final device tree; else it knows only what the command line and the environment tell.

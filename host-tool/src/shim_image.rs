@@ -1,35 +1,80 @@
-//! From the prebuilt shim to the front of an image: moved to its run address, the params in their place, squeezed.
+//! From the prebuilt shim to the front of an image, and back. What is stored is the same on every machine:
+//!
+//! | part | |
+//! |---|---|
+//! | stub | as it was linked, but for the numbers in its header |
+//! | rest | squeezed by ZX0 when the shim was built ([`squeezed`]), zeros up to a word |
+//! | params | as they are, words |
+//! | last word | makes the [`sum`] over all of it 0 |
+//!
+//! Nothing in it but the params and the numbers in the header depends on the image, so its size is known before anything is laid out.
 
-mod arm64;
+mod linked;
 
-use object::read::elf::ElfFile32;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionFlags, elf};
+use stoop_core::bytes::{put, words};
 use stoop_core::codec::Codec;
 use stoop_core::manifest::Machine;
-use stoop_core::params;
+use stoop_core::params::MAX_SIZE;
 
-pub use arm64::{image_front, squeezed};
+pub use linked::squeezed;
 
-use crate::input::Arch;
-use crate::squeeze::{squeeze, unsqueeze};
-use crate::{Failure, Result, monitor};
+use self::linked::Linked;
+use crate::input::{Arch, arm64};
+use crate::{Failure, Result, zx0};
 
-/// The shim's code can only be moved by multiples of this: then a low half never carries into its high half.
-pub const GRAIN: usize = 0x1_0000;
-/// The mark `STPS` in the third word of every shim, and behind it the size of what is stored as it is (start.S).
+/// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
-const MARK_AT: usize = 8;
 
 /// The first bytes of an image: what the bootloader enters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShimFront {
     /// As they are stored.
     pub bytes: Vec<u8>,
-    /// Bytes that they unpack to at the run address.
+    /// Bytes that they become: stub, rest and room for the params.
     pub unpacked: usize,
-    /// RAM that the shim needs at its run address: code, params, tables, stack.
-    pub run_size: usize,
 }
+
+/// What the header of one image's shim says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Header {
+    /// Where the shim runs, in KSEG0.
+    Mips {
+        /// Virtual.
+        run_address: usize,
+    },
+    /// What the loader is asked for (Documentation/arch/arm64/booting.rst).
+    Arm64 {
+        /// From a multiple of 2 MiB to the image.
+        text_offset: usize,
+        /// RAM from the image's first byte on.
+        image_size: usize,
+    },
+}
+
+/// How the rest is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Form {
+    /// By ZX0.
+    #[default]
+    Squeezed,
+    /// As one run of literals of ZX0: the code can be read in the image, and the stub is the same.
+    Plain,
+}
+
+/// Where the stub has what (shim/src/arch/*/start.S).
+struct Places {
+    mark: usize,
+    /// Two half words: bytes that are stored, and where in them the params are.
+    numbers: usize,
+    /// The first byte of what is summed. On MIPS 16..20 are not: Malta puts its revision there.
+    summed: usize,
+    /// The header's own numbers.
+    header: usize,
+}
+
+const MIPS: Places = Places { mark: 8, numbers: 12, summed: 20, header: 20 };
+const ARM64: Places = Places { mark: 4, numbers: arm64::HEADER, summed: 0, header: arm64::TEXT_OFFSET };
+const WORD: usize = 4;
 
 /// Which decoders a shim has: each takes bytes of every image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,34 +149,69 @@ pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
     })
 }
 
-/// The image's front for a shim that runs at the virtual address `run_address` with `params`.
+/// The front of an image: what is stored of the shim.
 ///
 /// # Errors
-/// The params are larger than the shim's room for them. Anything else is a mistake of this tool, not of its user: an
-/// address that is no multiple of [`GRAIN`], or a file that is no shim.
-pub fn front(shim: &[u8], run_address: usize, params: &[u8]) -> Result<ShimFront> {
-    let broken = |fact: String| {
-        Failure::new(format!("the shim cannot be moved to 0x{run_address:x}: {fact}"))
-            .next("report this: the shim in this copy of stoop is broken")
-    };
-    let mut moved = Moved::of(shim, run_address).map_err(broken)?;
-    put_params(&mut moved.bytes[moved.params..], params)?;
-    let (front, rest) = moved.bytes.split_at(moved.front);
-    let bytes = [front, &squeeze(&words(rest, moved.big_endian), moved.big_endian)].concat();
-    if unpack(&bytes, moved.bytes.len()).as_ref() != Some(&moved.bytes) {
-        return Err(broken("what was squeezed does not come back".into()));
+/// The params are larger than the shim's room for them. Anything else is a mistake of this tool, not of its user: a file that is
+/// no shim, or one for another machine than the header.
+pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<ShimFront> {
+    if params.len() > MAX_SIZE {
+        return Err(Failure::usage(format!(
+            "the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}",
+            params.len()
+        ))
+        .next("give a shorter cookie or fewer kept keys"));
     }
-    Ok(ShimFront { bytes, unpacked: moved.bytes.len(), run_size: moved.run_size })
+    let linked = Linked::of(shim).map_err(broken)?;
+    let big_endian = linked.big_endian;
+    let stream = match form {
+        Form::Squeezed => linked.squeezed.ok_or("it is not squeezed").map_err(broken)?,
+        Form::Plain => zx0::plain(&linked.rest),
+    };
+    let mut bytes = linked.stub;
+    let unpacked = bytes.len() + linked.rest.len() + MAX_SIZE;
+    bytes.extend(stream);
+    let pad = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().next_multiple_of(WORD), 0);
+    pad(&mut bytes);
+    let params_at = bytes.len();
+    bytes.extend(params);
+    pad(&mut bytes);
+    let stored = bytes.len() + WORD;
+    if stored > linked.room {
+        return Err(broken(format!("it takes 0x{stored:x} bytes of the image, there is room for 0x{:x}", linked.room)));
+    }
+    let (places, at) = match header {
+        Header::Mips { .. } => (MIPS, MIPS.header),
+        Header::Arm64 { .. } => (ARM64, ARM64.header),
+    };
+    match header {
+        Header::Mips { run_address } => put(&mut bytes[at..at + WORD], run_address as u32, big_endian),
+        Header::Arm64 { text_offset, image_size } => {
+            let fields = [text_offset, image_size].map(|number| (number as u64).to_le_bytes());
+            bytes[at..at + 16].copy_from_slice(fields.as_flattened());
+        }
+    }
+    // Both fit: the room is below 64 KiB.
+    let half = |number: usize| if big_endian { (number as u16).to_be_bytes() } else { (number as u16).to_le_bytes() };
+    bytes[places.numbers..places.numbers + WORD].copy_from_slice([half(stored), half(params_at)].as_flattened());
+    let last = closing(&bytes[places.summed..], big_endian);
+    bytes.extend(last);
+    if parts(&bytes).is_none_or(|parts| !parts.whole) {
+        return Err(broken("its header is another machine's"));
+    }
+    Ok(ShimFront { bytes, unpacked })
 }
 
-fn put_params(room: &mut [u8], params: &[u8]) -> Result<()> {
-    let size = room.len();
-    let block = room.get_mut(..params.len()).ok_or_else(|| {
-        Failure::usage(format!("the params take 0x{:x} bytes, the shim has 0x{size:x}", params.len()))
-            .next("give a shorter cookie or fewer kept keys")
-    })?;
-    block.copy_from_slice(params);
-    Ok(())
+/// Bytes of every front with params of that length: their content and the header's change nothing.
+///
+/// # Errors
+/// As for [`front`].
+pub fn stored_size(shim: &[u8], params: usize, form: Form) -> Result<usize> {
+    let header = match Linked::of(shim).map_err(broken)?.machine {
+        Machine::Arm64 => Header::Arm64 { text_offset: 0, image_size: 0 },
+        _ => Header::Mips { run_address: 0 },
+    };
+    Ok(front(shim, header, &vec![0; params], form)?.bytes.len())
 }
 
 /// RAM that the shim needs wherever it runs, in bytes.
@@ -139,181 +219,122 @@ fn put_params(room: &mut [u8], params: &[u8]) -> Result<()> {
 /// # Errors
 /// The file is no shim.
 pub fn run_size(shim: &[u8]) -> Result<usize> {
-    let size = match arm64::is_shim(shim) {
-        true => arm64::Linked::of(shim).map(|linked| linked.run_size),
-        false => Moved::of(shim, LINKED_AT).map(|moved| moved.run_size),
+    Ok(Linked::of(shim).map_err(broken)?.run_size)
+}
+
+fn broken(fact: impl Into<String>) -> Failure {
+    Failure::new(format!("the shim is broken: {}", fact.into())).next("report this: this copy of stoop is broken")
+}
+
+/// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.
+pub fn sum(bytes: &[u8], big_endian: bool) -> u32 {
+    let mut all = vec![0; bytes.len() / WORD];
+    words(&mut all, bytes, big_endian);
+    all.into_iter().fold(0, |sum, word| mixed(sum).wrapping_add(word))
+}
+
+/// Between two words. Invertible, so a change of one word is always seen; and neither plain addition nor plain bits, or else the
+/// same change at two places, as a damaged literal makes that is copied, would cancel far too often.
+fn mixed(sum: u32) -> u32 {
+    sum.rotate_right(13).wrapping_mul(5)
+}
+
+/// The word behind these bytes that makes the sum 0.
+fn closing(bytes: &[u8], big_endian: bool) -> [u8; WORD] {
+    let mut word = [0; WORD];
+    put(&mut word, mixed(sum(bytes, big_endian)).wrapping_neg(), big_endian);
+    word
+}
+
+/// What an image's front says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parts<'a> {
+    /// Whom it is for.
+    pub machine: Machine,
+    /// The params block, and zeros up to a word.
+    pub params: &'a [u8],
+    /// The sum over what is stored is right.
+    pub whole: bool,
+}
+
+/// Takes an image's front apart; `None` when these bytes do not begin with one, or are cut.
+pub fn parts(image: &[u8]) -> Option<Parts<'_>> {
+    let (machine, places, big_endian, [stored, params]) = front_of(image)?;
+    let summed = image.get(places.summed..stored)?;
+    let params = image.get(params..stored.checked_sub(WORD)?)?;
+    Some(Parts { machine, params, whole: stored.is_multiple_of(WORD) && sum(summed, big_endian) == 0 })
+}
+
+/// Makes the sum over what is stored right again, in an image that was changed on purpose; nothing when it is none.
+pub fn close(image: &mut [u8]) {
+    let found = front_of(image).map(|(_, places, big_endian, [stored, _])| (places, big_endian, stored));
+    if let Some((places, big_endian, stored)) = found
+        && let Some((content, last)) = image.get_mut(..stored).and_then(<[u8]>::split_last_chunk_mut)
+    {
+        *last = closing(&content[places.summed..], big_endian);
+    }
+}
+
+/// The machine of an image's front, where it has what, its byte order, and its numbers.
+fn front_of(image: &[u8]) -> Option<(Machine, Places, bool, [usize; 2])> {
+    let machine = machine(image)?;
+    let (places, big_endian) = (if machine == Machine::Arm64 { ARM64 } else { MIPS }, machine == Machine::MipsBe);
+    let half = |at: usize| {
+        let bytes = *image.get(at..)?.first_chunk()?;
+        Some(usize::from(if big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }))
     };
-    size.map_err(|fact| Failure::new(format!("the shim is broken: {fact}")).next("report this"))
+    let numbers = [half(places.numbers)?, half(places.numbers + 2)?];
+    Some((machine, places, big_endian, numbers))
 }
 
 /// The machine of the shim that these bytes begin with.
 pub fn machine(image: &[u8]) -> Option<Machine> {
-    if arm64::is_marked(image) {
+    if arm64::is_image(image) && crate::input::le32(image, ARM64.mark) == Some(MARK) {
         return Some(Machine::Arm64);
     }
-    mark(image).map(|(big_endian, _)| if big_endian { Machine::MipsBe } else { Machine::MipsLe })
-}
-
-/// In the trace build: the number of its strings, [`monitor::number`].
-const TABLE: &str = "__trace_table";
-
-/// Writes it.
-fn number(shim: &[u8], field: &mut [u8]) {
-    field.iter_mut().zip(monitor::number(shim)).for_each(|(to, byte)| *to = byte);
-}
-
-/// Where linker/mips.ld puts the shim.
-const LINKED_AT: usize = 0x8000_0000;
-
-/// What the front of an image becomes where it runs, the params at the end; `None` when it is no shim or damaged.
-pub fn unpack(image: &[u8], size: usize) -> Option<Vec<u8>> {
-    if arm64::is_marked(image) {
-        return arm64::unpack(image, size);
+    match crate::input::be32(image, MIPS.mark)? {
+        MARK => Some(Machine::MipsBe),
+        mark if mark == MARK.swap_bytes() => Some(Machine::MipsLe),
+        _ => None,
     }
-    let (big_endian, front) = mark(image)?;
-    let (front, stream) = image.split_at_checked(front)?;
-    let rest = size.checked_sub(front.len()).filter(|size| size.is_multiple_of(4))?;
-    let words = unsqueeze(stream, rest / 4, big_endian)?;
-    let word = |word: u32| if big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
-    Some(front.iter().copied().chain(words.into_iter().flat_map(word)).collect())
-}
-
-/// As the machine reads them.
-fn words(bytes: &[u8], big_endian: bool) -> Vec<u32> {
-    let word = |word: &[u8; 4]| if big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
-    bytes.as_chunks().0.iter().map(word).collect()
-}
-
-/// The params block in what [`unpack`] gives: the shim's last bytes.
-pub fn params(unpacked: &[u8]) -> Option<&[u8]> {
-    unpacked.get(unpacked.len().checked_sub(params::MAX_SIZE)?..)
-}
-
-/// Whether these bytes begin with a shim: its byte order, big-endian or not, and the size of its front.
-pub fn mark(image: &[u8]) -> Option<(bool, usize)> {
-    let word = |at| crate::input::be32(image, at);
-    let big_endian = match word(MARK_AT)? {
-        MARK => true,
-        mark if mark == MARK.swap_bytes() => false,
-        _ => return None,
-    };
-    let size = word(MARK_AT + 4)?;
-    Some((big_endian, if big_endian { size } else { size.swap_bytes() } as usize))
-}
-
-/// The shim as it will lie at its run address.
-struct Moved {
-    /// With room for the params at the end.
-    bytes: Vec<u8>,
-    /// Bytes that are stored as they are.
-    front: usize,
-    /// Where the params go.
-    params: usize,
-    run_size: usize,
-    big_endian: bool,
-}
-
-type Fact<T> = std::result::Result<T, String>;
-
-impl Moved {
-    fn of(shim: &[u8], run_address: usize) -> Fact<Moved> {
-        let file = ElfFile32::<Endianness>::parse(shim).map_err(|error| error.to_string())?;
-        let symbol = |name: &str| {
-            let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
-            // Seen as the CPU sees it: in 32 bits.
-            found.map(|symbol| symbol.address() as u32 as usize).ok_or(format!("no symbol {name}"))
-        };
-        let (start, run_end) = (symbol("__run_start")?, symbol("__run_end")?);
-        let inside = |name: &str| symbol(name)?.checked_sub(start).ok_or(format!("{name} in front of it"));
-        let (front, params, end) = (inside("__front_end")?, inside("__params")?, inside("__move_end")?);
-        if !(front < params && params + params::MAX_SIZE == end && (end - front).is_multiple_of(4)) {
-            return Err("its parts are not in their order".into());
-        }
-        let delta = run_address.wrapping_sub(start) as u32;
-        if !(delta as usize).is_multiple_of(GRAIN) {
-            return Err(format!("0x{GRAIN:x} does not divide the distance"));
-        }
-        if run_end.wrapping_sub(1).wrapping_add(delta as usize) as u32 >> 28 != run_address as u32 >> 28 {
-            return Err("it would cross a 256 MiB boundary".into());
-        }
-        let mut bytes = vec![0; end];
-        for loaded in loaded(&file) {
-            let (section, data) = loaded?;
-            let at = (section.address() as u32 as usize).checked_sub(start).ok_or("a section in front of it")?;
-            let room = bytes.get_mut(at..at + data.len()).ok_or("a section behind it")?;
-            room.copy_from_slice(data);
-            relocate(&file, &section, room, delta)?;
-        }
-        if let Ok(table) = inside(TABLE) {
-            number(shim, bytes.get_mut(table..).ok_or("its number of strings behind it")?);
-        }
-        let big_endian = file.endian() == Endianness::Big;
-        Ok(Moved { bytes, front, params, run_size: run_end - start, big_endian })
-    }
-}
-
-/// The sections that have bytes of the running shim, and these.
-fn loaded<'data: 'file, 'file, F: Object<'data>>(
-    file: &'file F,
-) -> impl Iterator<Item = Fact<(F::Section<'file>, &'data [u8])>> {
-    let is_loaded = |section: &F::Section<'file>| matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & elf::SHF_ALLOC.0 != 0);
-    let with_bytes = |section: F::Section<'file>| match section.data() {
-        Ok([]) => None,
-        Ok(data) => Some(Ok((section, data))),
-        Err(error) => Some(Err(error.to_string())),
-    };
-    file.sections().filter(is_loaded).filter_map(with_bytes)
-}
-
-/// Adds `delta` to every absolute address in one section (System V ABI, MIPS RISC processor supplement, chapter 4).
-fn relocate<'data>(
-    file: &ElfFile32<'data, Endianness>,
-    section: &impl ObjectSection<'data>,
-    bytes: &mut [u8],
-    delta: u32,
-) -> Fact<()> {
-    let big_endian = file.endian() == Endianness::Big;
-    for (address, relocation) in section.relocations() {
-        let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
-        if absolute(file, relocation.target()) {
-            continue;
-        }
-        // In a linked file the offset is an address.
-        let at = (address as u32).wrapping_sub(section.address() as u32) as usize;
-        let field = bytes.get_mut(at..at + 4).ok_or(format!("a relocation at 0x{address:x}"))?;
-        let word = [field[0], field[1], field[2], field[3]];
-        let old = if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) };
-        let replaced = |mask: u32, add: u32| old & !mask | old.wrapping_add(add) & mask;
-        let new = match r_type {
-            elf::R_MIPS_32 => old.wrapping_add(delta),
-            elf::R_MIPS_HI16 => replaced(0xffff, delta >> 16),
-            elf::R_MIPS_26 => replaced(0x03ff_ffff, delta >> 2),
-            // Low halves stay for multiples of 64 KiB; distances stay in any case.
-            elf::R_MIPS_NONE | elf::R_MIPS_LO16 | elf::R_MIPS_PC16 => continue,
-            other => return Err(format!("relocation type {} at 0x{address:x}", other.0)),
-        };
-        field.copy_from_slice(&if big_endian { new.to_be_bytes() } else { new.to_le_bytes() });
-    }
-    Ok(())
-}
-
-/// Sizes and other numbers that the linker script defines do not move, nor the numbers of defmt's strings, which are the
-/// addresses of symbols in a section that is not loaded.
-fn absolute(file: &ElfFile32<'_, Endianness>, target: RelocationTarget) -> bool {
-    let RelocationTarget::Symbol(index) = target else { return true };
-    let Ok(symbol) = file.symbol_by_index(index) else { return false };
-    let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
-    let not_loaded = |section: &_| matches!(ObjectSection::flags(section), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & elf::SHF_ALLOC.0 == 0);
-    symbol.section() == object::SymbolSection::Absolute || section.is_some_and(|section| not_loaded(&section))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = &'static [u8]> {
-        let both = |arch| Variant::ALL.map(|variant| prebuilt(arch, variant).unwrap());
-        [Arch::MipsBe, Arch::MipsLe].into_iter().flat_map(both)
+    fn all() -> impl Iterator<Item = (Arch, Variant, &'static [u8])> {
+        let archs = [Arch::MipsBe, Arch::MipsLe, Arch::Arm64].into_iter();
+        let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
+        both.filter(|(arch, variant)| variant.exists(*arch))
+            .map(|(arch, variant)| (arch, variant, prebuilt(arch, variant).unwrap()))
+    }
+
+    fn header(arch: Arch) -> Header {
+        match arch {
+            Arch::Arm64 => Header::Arm64 { text_offset: 0x1f_0000, image_size: 0x123_4000 },
+            _ => Header::Mips { run_address: 0x81fe_0000 },
+        }
+    }
+
+    fn packed(arch: Arch, shim: &[u8], form: Form) -> Vec<u8> {
+        front(shim, header(arch), &[0x5a; 160], form).unwrap().bytes
+    }
+
+    /// What the stub does (shim/src/arch/*/unpack.S): what it has unpacked and the params, or `None`, which means that it gives up.
+    fn unpacked(image: &[u8], linked: &Linked) -> Option<(Vec<u8>, Vec<u8>)> {
+        let parts = parts(image)?;
+        parts
+            .whole
+            .then(|| rest(&image[linked.stub.len()..], linked))
+            .flatten()
+            .map(|rest| (rest, parts.params.to_vec()))
+    }
+
+    /// What the stub does once what is stored was found whole.
+    fn rest(stream: &[u8], linked: &Linked) -> Option<Vec<u8>> {
+        let rest = zx0::unpack(stream, linked.rest.len())?;
+        (rest.len() == linked.rest.len() && sum(&rest, linked.big_endian) == 0).then_some(rest)
     }
 
     #[test]
@@ -323,118 +344,125 @@ mod tests {
         for codec in [Codec::Lz4, Codec::Lzma] {
             assert_eq!(Variant::smallest([Codec::Store, codec]), Variant::Full);
         }
-        for arch in [Arch::MipsBe, Arch::MipsLe] {
+        for arch in [Arch::MipsBe, Arch::MipsLe, Arch::Arm64] {
             let [store, full] = [Variant::Store, Variant::Full]
-                .map(|variant| front(prebuilt(arch, variant).unwrap(), LINKED_AT, b"").unwrap().bytes.len());
+                .map(|variant| stored_size(prebuilt(arch, variant).unwrap(), 0, Form::Squeezed).unwrap());
             assert!(store + 1024 < full, "{arch}: {store} and {full}");
         }
     }
 
     #[test]
-    fn moved_by_nothing_the_shim_is_what_was_linked() {
-        for shim in all() {
-            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
-            let code = [".front", ".text"].map(|name| file.section_by_name(name).unwrap().data().unwrap()).concat();
-            let front = front(shim, LINKED_AT, b"params").unwrap();
-            let unpacked = unpack(&front.bytes, front.unpacked).unwrap();
-            assert!(unpacked.starts_with(&code));
-            assert!(super::params(&unpacked).unwrap().starts_with(b"params\0\0"));
-            assert!(front.bytes.len() < front.unpacked - params::MAX_SIZE, "0x{:x}", front.bytes.len());
-        }
-    }
-
-    #[test]
-    fn moving_changes_high_halves_jumps_and_pointers_only() {
-        for shim in all() {
-            let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
-            assert_eq!(here.len(), there.len());
-            let big = mark(&here).unwrap().0;
-            let word = |bytes: &[u8]| {
-                let word = bytes.try_into().unwrap();
-                if big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
-            };
-            let mut changed = 0;
-            for (old, new) in here.chunks_exact(4).zip(there.chunks_exact(4)).map(|(a, b)| (word(a), word(b))) {
-                if old != new {
-                    changed += 1;
-                    let lui = old >> 26 == 0x0f && new.wrapping_sub(old) == 0x123;
-                    let jump = matches!(old >> 26, 2 | 3) && new.wrapping_sub(old) == 0x123_0000 >> 2;
-                    let pointer = old >> 16 == 0x8000 && new.wrapping_sub(old) == 0x123_0000;
-                    assert!(lui || jump || pointer, "{old:08x} became {new:08x}");
-                }
+    fn the_stub_is_as_linked_but_for_its_numbers_and_the_rest_and_the_params_come_back() {
+        for (arch, _, shim) in all() {
+            let linked = Linked::of(shim).unwrap();
+            for form in [Form::Squeezed, Form::Plain] {
+                let image = packed(arch, shim, form);
+                let changed: Vec<usize> = (0..linked.stub.len()).filter(|at| image[*at] != linked.stub[*at]).collect();
+                let may = |at: &usize| match arch {
+                    Arch::Arm64 => (8..24).contains(at) || (64..68).contains(at),
+                    _ => (12..16).contains(at) || (20..24).contains(at),
+                };
+                assert!(changed.iter().all(may), "{arch}: {changed:?}");
+                let (rest, params) = unpacked(&image, &linked).unwrap();
+                assert!(rest == linked.rest && params == [0x5a; 160], "{arch}");
             }
-            assert!(changed > 50, "only {changed} words moved");
+            let code = linked.rest.windows(64).next().unwrap();
+            let shows = |form| packed(arch, shim, form).windows(64).step_by(4).any(|bytes| bytes == code);
+            assert!(shows(Form::Plain) && !shows(Form::Squeezed), "{arch}: a plain shim can be read, word by word");
         }
     }
 
     #[test]
-    fn the_numbers_of_a_traced_shim_s_strings_do_not_move() {
-        for arch in [Arch::MipsBe, Arch::MipsLe] {
-            let shim = prebuilt(arch, Variant::Trace).unwrap();
-            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
-            let strings = file.section_by_name(".defmt").unwrap().index();
-            let is_string = |target| {
-                let RelocationTarget::Symbol(index) = target else { return false };
-                file.symbol_by_index(index).unwrap().section_index() == Some(strings)
-            };
-            let text = file.section_by_name(".text").unwrap();
-            let numbers = text.relocations().filter(|(_, relocation)| is_string(relocation.target()));
-            let places: Vec<usize> = numbers.map(|(at, _)| at as u32 as usize - LINKED_AT).collect();
-            assert!(places.len() > 20, "{arch}: only {} numbers", places.len());
-            let [here, there] = [0, 0x123_0000].map(|delta| Moved::of(shim, LINKED_AT + delta).unwrap().bytes);
-            for at in places {
-                assert_eq!(here[at..at + 4], there[at..at + 4], "{arch}: the number at 0x{at:x}");
+    fn the_params_content_and_the_header_change_no_size() {
+        for (arch, _, shim) in all() {
+            let size = stored_size(shim, 160, Form::Squeezed).unwrap();
+            assert_eq!(packed(arch, shim, Form::Squeezed).len(), size, "{arch}");
+            let zeros = front(shim, header(arch), &[0; 160], Form::Squeezed).unwrap().bytes;
+            assert_eq!(zeros.len(), size, "{arch}");
+            assert_eq!(stored_size(shim, MAX_SIZE, Form::Squeezed).unwrap(), size + MAX_SIZE - 160);
+        }
+    }
+
+    /// Bytes of the header that the sum does not have, or that the stub does not read.
+    fn is_not_the_stub_s(arch: Arch, at: usize) -> bool {
+        arch != Arch::Arm64 && (at < 12 || (14..20).contains(&at))
+    }
+
+    #[test]
+    fn every_bit_of_the_shim_and_its_params_that_flips_is_noticed_before_anything_is_unpacked() {
+        for (arch, variant, shim) in all() {
+            let good = packed(arch, shim, Form::Squeezed);
+            // Whatever a wrong length reads behind it.
+            let mut image = [&good[..], &[0xa5; 0x1_0000]].concat();
+            for bit in 0..good.len() * 8 {
+                image[bit / 8] ^= 1 << (bit % 8);
+                let noticed = parts(&image).is_none_or(|parts| !parts.whole);
+                assert!(noticed || is_not_the_stub_s(arch, bit / 8), "{arch} {}: bit {bit}", variant.name());
+                image[bit / 8] ^= 1 << (bit % 8);
             }
         }
     }
 
     #[test]
-    fn a_traced_shim_says_which_strings_it_needs_and_others_have_none() {
-        for (arch, variant) in
-            [Arch::MipsBe, Arch::MipsLe].into_iter().flat_map(|arch| Variant::ALL.map(|all| (arch, all)))
-        {
-            let shim = prebuilt(arch, variant).unwrap();
-            let file = ElfFile32::<Endianness>::parse(shim).unwrap();
-            let field = file.symbols().find(|symbol| symbol.name() == Ok(TABLE));
-            assert_eq!(field.is_some(), variant == Variant::Trace, "{arch} {}", variant.name());
-            if let Some(field) = field {
-                let at = field.address() as u32 as usize - LINKED_AT;
-                let bytes = Moved::of(shim, LINKED_AT).unwrap().bytes;
-                assert_eq!(bytes[at..at + 2], monitor::number(shim), "{arch}");
+    fn a_bit_of_the_stream_that_flips_behind_the_back_of_the_first_sum_is_noticed_by_the_second() {
+        for (arch, variant, shim) in all().filter(|(_, variant, _)| *variant == Variant::Store) {
+            let linked = Linked::of(shim).unwrap();
+            let mut stream = linked.squeezed.clone().unwrap();
+            for bit in (0..stream.len() * 8).step_by(3) {
+                stream[bit / 8] ^= 1 << (bit % 8);
+                // Of the last byte's bits not all are used.
+                let came = rest(&stream, &linked);
+                assert!(came.is_none_or(|rest| rest == linked.rest), "{arch} {}: bit {bit}", variant.name());
+                stream[bit / 8] ^= 1 << (bit % 8);
             }
         }
-        assert!(prebuilt(Arch::Arm64, Variant::Trace).is_err());
     }
 
     #[test]
-    fn what_cannot_be_moved_exactly_is_refused() {
-        for shim in all() {
-            assert!(front(shim, LINKED_AT + 0x8000, b"").unwrap_err().fact().contains("does not divide"));
-            assert!(front(shim, LINKED_AT, &[0; params::MAX_SIZE + 1]).unwrap_err().fact().contains("0x201 bytes"));
+    fn every_bit_of_what_was_unpacked_counts_and_so_does_the_order_of_words() {
+        for (arch, _, shim) in all() {
+            let linked = Linked::of(shim).unwrap();
+            let mut rest = linked.rest.clone();
+            assert_eq!(sum(&rest, linked.big_endian), 0, "{arch}");
+            for bit in 0..rest.len() * 8 {
+                rest[bit / 8] ^= 1 << (bit % 8);
+                assert_ne!(sum(&rest, linked.big_endian), 0, "{arch}: bit {bit}");
+                rest[bit / 8] ^= 1 << (bit % 8);
+            }
+            rest.chunks_exact_mut(8).for_each(|pair| pair.rotate_left(4));
+            assert_ne!(sum(&rest, linked.big_endian), 0, "{arch}");
         }
-        assert!(front(b"\x7fELF", LINKED_AT, b"").is_err());
+    }
+
+    #[test]
+    fn params_that_are_too_large_and_what_is_no_shim_are_refused() {
+        for (arch, _, shim) in all() {
+            assert!(front(shim, header(arch), &[1; MAX_SIZE], Form::Plain).is_ok(), "{arch}");
+            let failure = front(shim, header(arch), &[1; MAX_SIZE + 1], Form::Squeezed).unwrap_err();
+            assert!(failure.fact().contains("0x201 bytes"), "{failure}");
+            let other = if arch == Arch::Arm64 { Arch::MipsBe } else { Arch::Arm64 };
+            assert!(front(shim, header(other), b"", Form::Squeezed).is_err(), "{arch}");
+        }
+        assert!(front(b"\x7fELF", header(Arch::MipsBe), b"", Form::Squeezed).is_err());
+        assert_eq!(parts(&[0; 64]), None);
+    }
+
+    #[test]
+    fn what_is_cut_is_no_image() {
+        for (arch, _, shim) in all() {
+            let image = packed(arch, shim, Form::Squeezed);
+            for length in [0, 8, 15, 16, 64, 300, image.len() - 1] {
+                assert_eq!(parts(&image[..length]), None, "{arch}: {length}");
+            }
+        }
     }
 
     #[test]
     fn the_run_region_holds_the_shim_its_params_and_its_stack() {
-        for shim in all() {
-            let front = front(shim, LINKED_AT, &[0; params::MAX_SIZE]).unwrap();
-            assert!(front.run_size > front.unpacked + 4096, "0x{:x} of 0x{:x}", front.unpacked, front.run_size);
-            assert_eq!(run_size(shim).unwrap(), front.run_size);
-            // What the front saves on the stack lies behind its weights.
-            assert!(front.run_size >= front.unpacked + stoop_core::squeeze::WEIGHTS + 64, "0x{:x}", front.run_size);
-        }
-    }
-
-    #[test]
-    fn what_is_no_shim_does_not_unpack() {
-        for shim in all() {
-            let front = front(shim, LINKED_AT, b"").unwrap();
-            for length in [0, 8, 15, 16, 300, front.bytes.len() - 1] {
-                assert_eq!(unpack(&front.bytes[..length], front.unpacked), None, "{length}");
-            }
-            assert_eq!(unpack(&front.bytes, 4), None);
-            assert_eq!(mark(&[0; 64]), None);
+        for (arch, _, shim) in all() {
+            let front = front(shim, header(arch), &[0; MAX_SIZE], Form::Squeezed).unwrap();
+            let size = run_size(shim).unwrap();
+            assert!(size > front.unpacked + 4096, "{arch}: 0x{:x} of 0x{size:x}", front.unpacked);
         }
     }
 }

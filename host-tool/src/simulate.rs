@@ -2,19 +2,17 @@
 
 mod memory;
 
-use std::borrow::Cow;
-
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
+use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
+use stoop_core::bootargs::EntryKind;
 use stoop_core::bytes;
+use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
-use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
-use stoop_core::names::Name;
-use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare};
-use stoop_core::words;
 use stoop_core::{Error, Region};
 
 use crate::device_tree::Facts;
@@ -47,8 +45,8 @@ pub struct Input {
 /// How the kernel is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Called {
-    /// `uhi`, `argv`, `appended` or `arm64`.
-    pub kind: &'static str,
+    /// By which convention.
+    pub kind: HandoffKind,
     /// Physical.
     pub entry_point: usize,
     /// a0 to a3, or x0 to x3.
@@ -71,10 +69,10 @@ pub struct PhramAt {
 pub struct Booted {
     /// The one string the kernel will see, without NUL.
     pub cmdline: Vec<u8>,
-    /// The verdict's spelling.
-    pub verdict: &'static str,
-    /// The entry's spelling.
-    pub entry: &'static str,
+    /// What became of the bootargs.
+    pub verdict: Verdict,
+    /// How the bootloader called the image.
+    pub entry: EntryKind,
     /// One character.
     pub slot: char,
     /// The handoff.
@@ -105,6 +103,9 @@ pub struct Outcome {
 const ENV_LIMIT: usize = 32;
 /// For argc, argv and strings, or a device tree, at the top of RAM, where U-Boot keeps them.
 const BOOTLOADER_GRAIN: usize = 0x1_0000;
+
+/// Bytes of RAM, and of flash, that every image may use; larger ones may use more.
+const MOST_MEMORY: usize = 0x800_0000;
 
 /// Runs it.
 ///
@@ -139,18 +140,19 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
         }
     };
     let window = params.flash();
-    let mut content = Cow::Borrowed(flash.unwrap_or_default());
-    // Of an image for flash, all but its front lie there.
-    let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
-    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
-        let (content, at) = (content.to_mut(), at - window.start());
-        content.resize(window.size(), 0xff);
-        content[at..][..bytes.len()].copy_from_slice(bytes);
-    }
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
     // On MIPS the shim moves to its run address, on arm64 it runs where it is.
     let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
-    let mut board = Board::new(params.ram(), window, run, content);
+    let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+    let flash = flash.unwrap_or_default();
+    let content = &flash[..flash.len().min(window.size())];
+    let mut board = Board::new(params.ram(), window, run, content, MOST_MEMORY.max(4 * pieces));
+    let damaged = || Failure::new("the flash of its board cannot hold the image").next("pack it for the board again");
+    // Of an image for flash, all but its front lie there.
+    let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
+    for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
+        board.flash(*at, bytes).ok_or_else(damaged)?;
+    }
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
         board.put(at, bytes).ok_or_else(|| {
@@ -166,19 +168,19 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     }
     let registers = enter::<A>(&mut board, image, params.ram(), &input.entry)?;
     let loader = Loader { image: image.load.wrapping_add(offset), run };
-    let mut scratch = Box::new(Scratch::new());
+    let mut buffers = Box::new(Buffers::new());
+    buffers.crc.fill();
+    let mut board = boot::Board { memory: board, loader, buffers: &mut buffers, feed: &|| () };
     let mut failed = Vec::new();
-    let prepared = prepare::<A, _>(
-        &mut board,
-        &params,
-        &loader,
-        registers,
-        &crc,
-        &mut scratch,
-        &mut |slot, error| failed.push((char::from(slot), *error)),
-        &|| (),
-    );
-    let result = match prepared {
+    let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
+    let board = board.memory;
+    if let Some(most) = board.exceeded() {
+        return Err(Failure::new(format!(
+            "its payloads take more than 0x{most:x} bytes of RAM, which is simulated for no image of this size"
+        ))
+        .next("pack it again, and see what `stoop inspect` says about its payloads"));
+    }
+    let result = match booting {
         Ok((handoff, report)) => {
             Ok(booted::<A>(&board, &loader, &params.slots().collect::<Vec<_>>(), &handoff, &report)?)
         }
@@ -282,7 +284,7 @@ fn booted<A: Abi>(
     let facts = Facts::of(&tree)?;
     let cmdline = facts.bootargs.clone().unwrap_or_default();
     let mut env = Vec::new();
-    if !manifest.payload(Kind::Env as usize).place.is_empty() {
+    if !manifest.payload(Kind::Env).place.is_empty() {
         let [argc, argv, list, _] = handoff.registers;
         let arguments = strings(board, argv, A::BIG_ENDIAN).ok_or_else(gone)?;
         if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {
@@ -290,7 +292,7 @@ fn booted<A: Abi>(
         }
         env = strings(board, list, A::BIG_ENDIAN).ok_or_else(gone)?;
     }
-    let payload = |kind: Kind| manifest.payload(kind as usize);
+    let payload = |kind: Kind| manifest.payload(kind);
     let mut regions = vec![("shim", loader.run), ("dtb", handoff.tree)];
     let places =
         [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env].map(|kind| (kind.subject().text(), payload(kind).place));
@@ -301,11 +303,11 @@ fn booted<A: Abi>(
         named_in_the_tree(&facts).or_else(|| named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }));
     Ok(Booted {
         cmdline,
-        verdict: report.verdict.text(),
-        entry: report.entry.text(),
+        verdict: report.verdict,
+        entry: report.entry,
         slot: char::from(report.slot),
         handoff: Called {
-            kind: words::handoff(manifest.handoff()),
+            kind: manifest.handoff(),
             entry_point: handoff.entry_point,
             registers: handoff.registers.map(|register| register as u64),
             env,
@@ -355,7 +357,7 @@ fn concerns(booted: &Booted) -> Vec<String> {
     let mut concerns = Vec::new();
     let words: Vec<&[u8]> = booted.cmdline.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
     let roots: Vec<_> = words.iter().filter(|word| word.starts_with(b"root=")).collect();
-    let passed = booted.verdict == Name::Accepted.text() || booted.verdict == Name::Kept.text();
+    let passed = booted.verdict.passes();
     if let [.., image, last] = roots[..]
         && passed
         && image != last

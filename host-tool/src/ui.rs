@@ -1,9 +1,57 @@
-//! The terminal: progress and diagnostics on stderr. Results go to stdout, from the verb that has them.
+//! The terminal: progress and diagnostics on stderr, results on stdout. Names and texts come from files of strangers: what a
+//! terminal would obey in them is escaped here, where everything is displayed.
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{Failure, Result};
+
+/// Text as it may be displayed: control characters, and those that turn the direction of writing, as `\u001b`, which JSON means
+/// the same by. Ends of lines stay.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let harms = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(harms) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if harms(c) {
+            shown += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A result on stdout; a reader that has gone away is no failure.
+///
+/// # Errors
+/// It cannot be written.
+pub fn put(text: &str) -> Result<()> {
+    put_raw(harmless(text).as_bytes())
+}
+
+/// The same for bytes that are the result itself, or text of our own with colours.
+///
+/// # Errors
+/// It cannot be written.
+pub fn put_raw(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// A diagnostic on stderr.
+pub fn tell(text: impl std::fmt::Display) {
+    // Who does not listen misses it; the result and the exit code are the same.
+    let _ = writeln!(io::stderr().lock(), "stoop: {}", harmless(&text.to_string()));
+}
 
 /// What long work reports to. The library calls it; who listens is the caller's choice.
 pub trait Progress {
@@ -43,7 +91,7 @@ impl Progress for Stderr {
         name.clone_into(&mut self.name);
         self.times = Some((Instant::now(), Instant::now()));
         if !std::io::stderr().is_terminal() {
-            eprintln!("stoop: {name}");
+            tell(name);
             return;
         }
         let bar = match total {
@@ -55,7 +103,7 @@ impl Progress for Stderr {
             None => "{msg:24} {spinner} {elapsed}",
         };
         bar.set_style(ProgressStyle::with_template(template).expect("a constant template"));
-        bar.set_message(name.to_owned());
+        bar.set_message(harmless(name).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         self.bar = Some(bar);
     }
@@ -68,9 +116,9 @@ impl Progress for Stderr {
 
     fn now(&mut self, what: &str) {
         match (&self.bar, &mut self.times) {
-            (Some(bar), _) => bar.set_message(format!("{} {what}", self.name)),
+            (Some(bar), _) => bar.set_message(harmless(&format!("{} {what}", self.name)).into_owned()),
             (None, Some((began, told))) if told.elapsed() >= PIPE_INTERVAL => {
-                eprintln!("stoop: {} {what} ({} s)", self.name, began.elapsed().as_secs());
+                tell(format_args!("{} {what} ({} s)", self.name, began.elapsed().as_secs()));
                 *told = Instant::now();
             }
             _ => {}
@@ -83,5 +131,19 @@ impl Drop for Stderr {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left_and_json_means_the_same() {
+        assert!(matches!(harmless("plain text, ümläut\n"), Cow::Borrowed(_)));
+        let evil = "a\u{1b}[31m\u{7}\r\t\u{9b}\u{202e}b";
+        assert_eq!(harmless(evil), r"a\u001b[31m\u0007\u000d\u0009\u009b\u202eb");
+        let json = serde_json::to_string(evil).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&harmless(&json)).unwrap(), evil);
     }
 }

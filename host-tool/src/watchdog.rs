@@ -197,11 +197,15 @@ pub fn told(params: &Params<'_>) -> Option<String> {
         u32::MAX => format!("bits 0x{:x} of 0x{:08x} inverted", write.flip, write.address),
         keep => format!("0x{:x} to the bits 0x{:x} of 0x{:08x}", write.flip, !keep, write.address),
     };
-    let all = |moment| params.watchdog(moment).map(write).collect::<Vec<_>>().join(", ");
+    let all = |moment| {
+        let mut found = Vec::new();
+        params.watchdog(moment, &mut |done| found.push(write(done)));
+        found.join(", ")
+    };
     let fed = || format!("fed for every 0x{EVERY:x} bytes: {}", all(Moment::Feed));
     Some(match params.care() {
         Care::Leave => return None,
-        Care::Feed => format!("{}; after a failure, too", fed()),
+        Care::Feed => format!("{}; not after a failure", fed()),
         Care::Stop => format!("stopped: {}", all(Moment::Begin)),
         Care::Start => format!("started: {}; {}; not after a failure", all(Moment::Begin), fed()),
     })

@@ -1,6 +1,5 @@
-//! ZX0, version 2, by which the arm64 shim is squeezed: an LZ77 whose unpacker is 35 instructions (shim/src/arch/aarch64/unpack.S)
-//! and needs no memory of its own, since it runs with the caches off. `cargo ci shim` packs, by the crate `zx0`; this unpacks, to prove
-//! what was packed and to look into images.
+//! ZX0, version 2, by which the shim is squeezed: an LZ77 whose unpacker is some 50 instructions (shim/src/arch/*/unpack.S) and
+//! needs no memory of its own. `cargo ci shim` packs, by the crate `zx0`; this unpacks, to prove what was packed.
 //!
 //! The stream is a row of blocks, of bytes and of bits between them: a byte for bits is read when a bit is wanted and none is
 //! left, its highest bit first. Numbers from 1 on are in interlaced Elias gamma code: before each digit behind the leading 1 a
@@ -46,6 +45,21 @@ pub fn unpack(stream: &[u8], most: usize) -> Option<Vec<u8>> {
         }
         is_new = input.bit()?;
     }
+}
+
+/// These bytes as a stream that has nothing but literals.
+pub fn plain(bytes: &[u8]) -> Vec<u8> {
+    let gamma = |number: usize, inverted: bool| {
+        let digits = (0..number.ilog2()).rev().map(move |digit| (number >> digit & 1 != 0) != inverted);
+        digits.flat_map(|digit| [false, digit]).chain([true])
+    };
+    let count: Vec<bool> = gamma(bytes.len(), false).collect();
+    // The literals begin behind the byte with the count's last bit.
+    let front = count.len().div_ceil(8);
+    let bits: Vec<bool> = count.into_iter().chain([true]).chain(gamma(END, true)).collect();
+    let byte = |bits: &[bool]| bits.iter().zip((0..8).rev()).fold(0, |byte, (bit, at)| byte | u8::from(*bit) << at);
+    let packed: Vec<u8> = bits.chunks(8).map(byte).collect();
+    [&packed[..front], bytes, &packed[front..]].concat()
 }
 
 struct Input<'a> {
@@ -103,6 +117,13 @@ pub(crate) mod tests {
         #[test]
         fn noise_comes_back(bytes in proptest::collection::vec(any::<u8>(), 1..600)) {
             prop_assert_eq!(unpack(&pack(&bytes), bytes.len()), Some(bytes));
+        }
+
+        #[test]
+        fn literals_alone_come_back_and_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 1..3000)) {
+            let stream = plain(&bytes);
+            prop_assert!(stream.windows(bytes.len()).any(|window| window == bytes));
+            prop_assert_eq!(unpack(&stream, bytes.len()), Some(bytes));
         }
 
         #[test]

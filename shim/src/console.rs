@@ -1,9 +1,9 @@
 //! Words on the UART: the report and the errors. Every line begins with `stoop`.
 
 use stoop_core::Error;
+use stoop_core::boot::Report;
 use stoop_core::names::spelled;
 use stoop_core::params::{Params, Uart, UartKind};
-use stoop_core::prepare::Report;
 
 use crate::mmio;
 
@@ -73,14 +73,11 @@ impl Console {
 
     /// `stoop: E12 kernel crc 0x…, slot a`.
     pub fn error(&mut self, slot: u8, error: &Error) {
-        let (subject, mut other) = (usize::from(error.subject()), usize::from(error.other()));
-        if other == subject {
-            other = NO_NAME;
-        }
-        let (number, name) = (usize::from(error.number()), usize::from(error.name()));
+        let other = error.other().map_or(NO_NAME, |other| other as usize);
+        let (subject, name) = (error.subject() as usize, error.code().name() as usize);
         self.say(
             b"stoop: E\x04\x01\x01\x01 0x\x03, slot \x02\r\n",
-            &[number, subject, name, other, error.value, usize::from(slot)],
+            &[usize::from(error.number()), subject, name, other, error.value, usize::from(slot)],
         );
     }
 

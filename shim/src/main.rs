@@ -1,4 +1,4 @@
-//! The boot path. Start code: `arch/*/start.S`; every decision: `stoop_core::prepare`.
+//! The boot path. Start code: `arch/*/start.S`; every decision: `stoop_core::boot`.
 #![no_std]
 #![no_main]
 #![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
@@ -8,16 +8,13 @@ mod console;
 mod memory;
 mod mmio;
 mod policy;
-#[cfg(feature = "trace")]
 mod trace;
 
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
-use stoop_core::prepare::{Loader, prepare, stamp};
 use stoop_core::watchdog::Moment;
 
 use console::Console;
-use memory::{BoardMemory, Buffers};
 
 /// Looks at the counter between two writes that start or stop a watchdog: some ten microseconds.
 const SETTLE: u32 = 2000;
@@ -26,38 +23,26 @@ const SETTLE: u32 = 2000;
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
     // SAFETY: the only call, and `main` is called once.
-    let Buffers { crc, scratch } = unsafe { memory::buffers() };
-    crc.fill();
+    let buffers = unsafe { memory::buffers() };
+    buffers.crc.fill();
     let mut params = Params::new(memory::params());
-    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, crc) {
+    if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
     watchdog(&params, Moment::Begin);
     arch::cache(params.ram(), memory::run_region());
-    #[cfg(feature = "trace")]
-    trace::begin(frame, &params);
     let mut console = Console::new(&params);
-    let loader = Loader { image: frame.image(), run: memory::run_region() };
-    let mut memory = BoardMemory::new(&params, loader.run);
-    let prepared = prepare::<arch::Abi, _>(
-        &mut memory,
-        &params,
-        &loader,
-        frame.registers,
-        crc,
-        scratch,
-        &mut |slot, error| console.error(slot, error),
-        &|| watchdog(&params, Moment::Feed),
-    );
-    match prepared {
+    trace::begin(frame, &params);
+    let feed = || watchdog(&params, Moment::Feed);
+    let mut board = memory::board(&params, frame.image(), buffers, &feed);
+    match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
-            console.report(&report, &scratch.line);
-            watchdog(&params, Moment::Feed);
-            stamp(&mut memory, &handoff, [frame.count, arch::count()]);
+            console.report(&report, &board.buffers.line);
+            feed();
+            board.stamp(&handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
         Err(error) => {
-            #[cfg(feature = "trace")]
             trace::end(&params);
             policy::give_up(&params, &error)
         }
@@ -67,15 +52,14 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
 /// Does what is due at this moment about the board's watchdog.
 #[inline(never)]
 fn watchdog(params: &Params, moment: Moment) {
-    for write in params.watchdog(moment) {
+    params.watchdog(moment, &mut |write| {
         mmio::watchdog(&write);
-        if moment == Moment::Begin {
-            // ath79 takes its timer over into the other clock before it may be enabled (Linux: two microseconds).
-            (0..SETTLE).for_each(|_| {
-                arch::count();
-            });
-        }
-    }
+        // ath79 takes its timer over into the other clock before it may be enabled (Linux: two microseconds).
+        let settle = if moment == Moment::Begin { SETTLE } else { 0 };
+        (0..settle).for_each(|_| {
+            arch::count();
+        });
+    });
 }
 
 unsafe extern "C" {

@@ -2,10 +2,10 @@
 
 use core::slice;
 
-use stoop_core::crc32::Crc32;
+use stoop_core::Region;
+use stoop_core::boot::{Board, Buffers, Loader};
 use stoop_core::memory::Memory;
 use stoop_core::params::{MAX_SIZE, Params};
-use stoop_core::{Region, prepare::Scratch};
 
 use crate::arch;
 
@@ -28,19 +28,11 @@ pub fn run_region() -> Region {
     Region::new(arch::physical(start), end.wrapping_sub(start)).unwrap_or(Region::EMPTY)
 }
 
-/// The params block behind the shim.
+/// The params block, with whatever came behind it in the image.
 pub fn params() -> &'static [u8] {
-    // SAFETY: the linker script keeps MAX_SIZE bytes there inside the run region, start.S has moved them with the
-    // code, and nothing writes them.
+    // SAFETY: the linker script keeps MAX_SIZE bytes there inside the run region, unpack.S has written all of them, and nothing
+    // else does.
     unsafe { &__params }
-}
-
-/// What is too large for the stack, or for copies.
-pub struct Buffers {
-    /// Its table, still empty.
-    pub crc: Crc32,
-    /// Core's.
-    pub scratch: Scratch,
 }
 
 /// The buffers, in .bss.
@@ -48,17 +40,19 @@ pub struct Buffers {
 /// # Safety
 /// Only one caller, once.
 pub unsafe fn buffers() -> &'static mut Buffers {
-    static mut BUFFERS: Buffers = Buffers { crc: Crc32::BLANK, scratch: Scratch::new() };
+    static mut BUFFERS: Buffers = Buffers::new();
     // SAFETY: the caller promises to be the only one.
     unsafe { (&raw mut BUFFERS).as_mut_unchecked() }
 }
 
-impl BoardMemory {
-    /// RAM and flash from the params; the loader's own region is never given out.
-    pub fn new(params: &Params, run: Region) -> Self {
-        BoardMemory { ram: params.ram(), flash: params.flash(), run }
-    }
+/// The board as the params describe it, with an image at physical `image`. The loader's own region is never given out.
+pub fn board<'b, F>(params: &Params, image: usize, buffers: &'b mut Buffers, feed: F) -> Board<'b, BoardMemory, F> {
+    let run = run_region();
+    let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run };
+    Board { memory, loader: Loader { image, run }, buffers, feed }
+}
 
+impl BoardMemory {
     /// End of the flash or the part of RAM without the loader that holds `start`; `start` itself when nothing does.
     fn readable_end(&self, start: usize) -> usize {
         let inside = |region: &Region| start.wrapping_sub(region.start()) < region.size();

@@ -2,7 +2,7 @@
 
 use stoop::input::kernel::{Kernel, Overrides};
 use stoop::plan::{Format, HandoffWish};
-use stoop::shim_image::{self, Variant};
+use stoop::shim_image::{self, Form, Header, Variant};
 use stoop::ui::Quiet;
 use stoop::{Failure, Result};
 
@@ -175,9 +175,9 @@ pub fn cross(machine: Machine) -> &'static str {
 /// The prebuilt shim is none.
 pub fn blank(machine: Machine, variant: Variant) -> Result<Vec<u8>> {
     let elf = cache::read(&prebuilt::shim(variant, machine))?;
-    let front = match machine {
-        Machine::Mips(_) => shim_image::front(&elf, RUN, &[])?,
-        Machine::Arm64 => shim_image::image_front(&elf, &[], 0, shim_image::run_size(&elf)?)?,
+    let header = match machine {
+        Machine::Mips(_) => Header::Mips { run_address: RUN },
+        Machine::Arm64 => Header::Arm64 { text_offset: 0, image_size: shim_image::run_size(&elf)? },
     };
-    Ok(front.bytes)
+    Ok(shim_image::front(&elf, header, &[], Form::Squeezed)?.bytes)
 }

@@ -144,10 +144,6 @@ pub struct Core {
     /// For each word of RAM the barrier's number when it was last written; 0 never.
     written: Vec<u32>,
     epoch: u32,
-    /// Words that were written, the lowest and the highest.
-    touched: Option<(u32, u32)>,
-    /// Ticks that were skipped because somebody waited for them.
-    skipped: u64,
     /// Reads of Count since anything was stored.
     count_reads: u32,
     stopped_count: Option<u32>,
@@ -200,8 +196,6 @@ impl Core {
             instructions_per_tick: 2,
             written: vec![0; words],
             epoch: 1,
-            touched: None,
-            skipped: 0,
             count_reads: 0,
             stopped_count: None,
             hazards: 0,
@@ -228,8 +222,8 @@ impl Core {
 
     /// Runs until something stops it, at most so many instructions.
     pub fn run(&mut self, most: u64) -> Stop {
-        let end = self.machine.now.saturating_add(most);
-        while self.machine.now < end {
+        let end = self.executed().saturating_add(most);
+        while self.executed() < end {
             if self.pc == self.halt_at {
                 return Stop::Halted;
             }
@@ -266,12 +260,13 @@ impl Core {
 
     /// CP0 Count.
     pub fn count(&self) -> u32 {
-        self.stopped_count.unwrap_or((self.machine.now / self.instructions_per_tick + self.skipped) as u32)
+        self.stopped_count.unwrap_or((self.machine.now / self.instructions_per_tick) as u32)
     }
 
-    /// Ticks of Count since the start, also those that were skipped while somebody waited.
-    pub fn ticks(&self) -> u64 {
-        self.machine.now / self.instructions_per_tick
+    /// Instructions that were executed: without the time that was skipped while somebody waited.
+    #[inline]
+    pub fn executed(&self) -> u64 {
+        self.machine.executed()
     }
 
     fn violate(&mut self, rule: Rule, pc: u32, at: u32) {
@@ -287,11 +282,6 @@ impl Core {
         let base = self.machine.ram_at.start() as u32;
         let end = range.end.min(base + (self.written.len() * 4) as u32);
         (range.start.max(base)..end).step_by(4).filter(move |at| self.written[((at - base) / 4) as usize] != 0)
-    }
-
-    /// The lowest and the highest word of RAM that was written.
-    pub fn touched(&self) -> Option<(u32, u32)> {
-        self.touched
     }
 
     /// What must hold at the jump to a kernel: everything is in memory, for whoever reads it and how.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use stoop::board::Board;
-use stoop::plan::Request;
+use stoop::plan::{HandoffWish, Request};
 use stoop::{Failure, Result};
 use stoop_core::fdt::{Additions, Merge};
 use tempfile::TempDir;
@@ -30,11 +30,11 @@ fn kernel(board: &Board, line: Line, size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = program.into_iter().cycle().take(64).flat_map(word).collect();
     bytes.extend_from_slice(b"Linux version 6.12.117 (test)\0IKCFG_ST");
     let from = match line {
-        Line::FromTree => "CONFIG_MIPS_CMDLINE_FROM_DTB=y\n",
-        Line::FromBootloader => "CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n",
+        Line::FromTree => "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n",
+        Line::FromBootloader => "CONFIG_ATH79=y\nCONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n",
     };
     let config = format!(
-        "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MTD=y\nCONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\n\
+        "CONFIG_OF=y\nCONFIG_MTD=y\nCONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\n\
          CONFIG_SQUASHFS=y\nCONFIG_SQUASHFS_XZ=y\nCONFIG_DEVTMPFS=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n{from}"
     );
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -133,12 +133,11 @@ impl Parts {
     /// The files cannot be written.
     pub fn request(&self, board: &Board, line: Line) -> Result<Request> {
         let load = board.load_addresses.values().next().copied().unwrap_or(0x8010_0000) as u32;
-        // Nothing can lie below the first pages: kernels that are linked there begin with their exception vectors.
-        let load = if load & 0xffff_ffff == 0x8000_0000 { load + 0x1000 } else { load };
         let name = &board.name;
         let kernel = self.put(&format!("{name}.vmlinux"), &elf(board, load, &kernel(board, line, KERNEL), BSS))?;
         Ok(Request {
             board: name.clone(),
+            handoff: if line == Line::FromTree { HandoffWish::Uhi } else { HandoffWish::Argv },
             kernel,
             dtb: Some(self.put("board.dtb", &tree(b"console=ttyS0 own=1")?)?),
             rootfs: Some(self.put("root.squashfs", &squashfs(ROOTFS))?),

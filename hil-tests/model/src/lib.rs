@@ -15,6 +15,7 @@ pub mod core;
 pub mod cpu;
 pub mod kernel;
 pub mod machine;
+pub mod suite;
 
 pub use bus::{Bus, Stray};
 pub use core::{Core, Stop};

@@ -28,13 +28,22 @@ pub enum Event {
     Bite,
 }
 
-/// A watchdog.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A write to a 32-bit register: it becomes what it holds `& keep`, exclusive or `flip`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// Physical.
+    pub address: u64,
+    /// Bits that stay.
+    pub keep: u32,
+    /// Bits to set or to invert.
+    pub flip: u32,
+}
+
+/// A watchdog. Its time is that of executed instructions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Watchdog {
-    /// Writes that feed it, in their order: address, width, and value.
-    pub feed: Vec<(u64, u8, u64)>,
-    /// Writes that stop it, in their order.
-    pub stop: Vec<(u64, u8, u64)>,
+    /// Writes that feed it, stop it, start it, each in their order.
+    pub sequences: [Vec<Write>; 3],
     /// Instructions without feeding after which it resets the board.
     pub period: u64,
     /// It counts.
@@ -43,6 +52,54 @@ pub struct Watchdog {
     pub fed: u64,
     /// How often it was fed.
     pub feeds: u64,
+    /// Writes of each sequence that were seen.
+    progress: [usize; 3],
+    /// What its registers hold.
+    registers: Vec<(u64, u32)>,
+}
+
+impl Watchdog {
+    /// With these writes for feeding, stopping and starting.
+    pub fn new(sequences: [Vec<Write>; 3], period: u64, runs: bool) -> Watchdog {
+        Watchdog { sequences, period, runs, ..Watchdog::default() }
+    }
+
+    fn knows(&self, at: u64) -> bool {
+        self.sequences.iter().flatten().any(|write| write.address == at)
+    }
+
+    fn read(&self, at: u64) -> u32 {
+        self.registers.iter().find(|(address, _)| *address == at).map_or(0x8000_0005, |(_, value)| *value)
+    }
+
+    /// Whether the write is one of those that it takes.
+    fn write(&mut self, at: u64, value: u32, now: u64) -> bool {
+        let old = self.read(at);
+        let is = |write: &Write| write.address == at && value == (old & write.keep) ^ write.flip;
+        let mut known = false;
+        for (which, progress) in self.progress.iter_mut().enumerate() {
+            let sequence = &self.sequences[which];
+            if !sequence.get(*progress).is_some_and(is) {
+                *progress = 0;
+            }
+            if !sequence.first().is_some_and(|_| is(&sequence[*progress])) {
+                continue;
+            }
+            (known, *progress) = (true, *progress + 1);
+            if *progress == sequence.len() {
+                *progress = 0;
+                self.fed = now;
+                match which {
+                    0 => self.feeds += 1,
+                    1 => self.runs = false,
+                    _ => self.runs = true,
+                }
+            }
+        }
+        self.registers.retain(|(address, _)| *address != at);
+        self.registers.push((at, value));
+        known
+    }
 }
 
 /// A board without its CPU. Time passes by [`Machine::advance`] only.
@@ -88,12 +145,19 @@ pub struct Machine {
     pub big_endian: bool,
     /// Instructions since the board was entered.
     pub now: u64,
+    /// Of these, the time that was skipped while somebody waited.
+    pub skipped: u64,
     busy: u32,
-    /// Writes of a watchdog's sequence seen so far: of feeding, of stopping.
-    progress: [usize; 2],
 }
 
 impl Machine {
+    /// The same with less RAM than the data file says.
+    pub fn with_ram(mut self, size: usize, beyond: Beyond) -> Machine {
+        self.ram.resize(size, 0);
+        self.beyond = beyond;
+        self
+    }
+
     /// The board of this data file: RAM of zeros, flash erased.
     pub fn of(board: &Board) -> Machine {
         let flash_at = board.flash_window();
@@ -118,8 +182,8 @@ impl Machine {
             dead: false,
             big_endian: board.arch.is_big_endian(),
             now: 0,
+            skipped: 0,
             busy: 0,
-            progress: [0; 2],
         }
     }
 
@@ -147,12 +211,24 @@ impl Machine {
         self.now += instructions;
         if let Some(watchdog) = &self.watchdog
             && watchdog.runs
-            && self.now - watchdog.fed > watchdog.period
+            && self.now - self.skipped - watchdog.fed > watchdog.period
             && !self.dead
         {
             self.events.push((self.now, Event::Bite));
             self.dead = true;
         }
+    }
+
+    /// Lets time pass that somebody only waits for; the watchdog does not count it.
+    pub fn skip(&mut self, instructions: u64) {
+        self.skipped += instructions;
+        self.now += instructions;
+    }
+
+    /// Instructions that were executed.
+    #[inline]
+    pub fn executed(&self) -> u64 {
+        self.now - self.skipped
     }
 
     /// Where in [`Machine::ram`] a physical address is.
@@ -167,6 +243,9 @@ impl Machine {
     /// Reads a device, or says that there is none.
     fn read_device(&mut self, at: u64, width: u8) -> Result<u64, Stray> {
         let stray = |why| Stray { at, width: width.into(), value: None, why };
+        if let Some(watchdog) = self.watchdog.as_ref().filter(|watchdog| width == 4 && watchdog.knows(at)) {
+            return Ok(watchdog.read(at).into());
+        }
         let Some(number) = self.uart_register(at) else { return Err(stray("nothing is there")) };
         let (status, bit, when_busy) = match self.uart.kind {
             UartKind::Pl011 => (6, 0x20, 0x20),
@@ -188,7 +267,13 @@ impl Machine {
 
     fn write_device(&mut self, at: u64, width: u8, value: u64) -> Result<(), Stray> {
         let stray = |why| Stray { at, width: width.into(), value: Some(value), why };
-        let is_watchdog = self.watched(at, width, value);
+        let executed = self.now - self.skipped;
+        if let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| width == 4 && watchdog.knows(at)) {
+            return match watchdog.write(at, value as u32, executed) {
+                true => Ok(()),
+                false => Err(stray("not what the watchdog takes")),
+            };
+        }
         if let Some(led) = &self.led
             && [led.set as u64, led.clear as u64].contains(&at)
         {
@@ -207,9 +292,6 @@ impl Machine {
             }
             self.events.push((self.now, Event::Reset));
             self.dead = true;
-            return Ok(());
-        }
-        if is_watchdog {
             return Ok(());
         }
         match self.uart_register(at) {
@@ -235,31 +317,6 @@ impl Machine {
         let registers = if self.uart.kind == UartKind::Pl011 { 16 } else { 8 };
         let there = self.uart.kind != UartKind::None && number < registers;
         (there && distance.is_multiple_of(1 << self.uart.shift)).then_some(number)
-    }
-
-    /// Feeds or stops the watchdog, when the write is of one of these sequences.
-    fn watched(&mut self, at: u64, width: u8, value: u64) -> bool {
-        let Some(watchdog) = &mut self.watchdog else { return false };
-        let mut known = false;
-        for (which, progress) in self.progress.iter_mut().enumerate() {
-            let sequence = if which == 0 { &watchdog.feed } else { &watchdog.stop };
-            if sequence.get(*progress) != Some(&(at, width, value)) {
-                *progress = 0;
-            }
-            if sequence.get(*progress) != Some(&(at, width, value)) {
-                continue;
-            }
-            (known, *progress) = (true, *progress + 1);
-            if *progress == sequence.len() {
-                *progress = 0;
-                watchdog.fed = self.now;
-                match which {
-                    0 => watchdog.feeds += 1,
-                    _ => watchdog.runs = false,
-                }
-            }
-        }
-        known
     }
 
     fn read_flash(&mut self, at: usize) -> u8 {

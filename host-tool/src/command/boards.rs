@@ -9,7 +9,7 @@ use stoop_core::Region;
 use stoop_core::params::UartKind;
 
 use crate::board::{self, Board, Bootloader, Flash};
-use crate::{Failure, Result};
+use crate::{Failure, Result, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -49,8 +49,10 @@ enum Action {
 /// # Errors
 /// An unknown board, an unreadable file, or a board file with problems.
 pub fn run(args: Args) -> Result<()> {
-    let mut out = io::stdout().lock();
-    run_to(args, &mut out)
+    let mut out = Vec::new();
+    let done = run_to(args, &mut out);
+    ui::put(&String::from_utf8_lossy(&out))?;
+    done
 }
 
 fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
@@ -299,12 +301,8 @@ fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
     print(writeln!(out, "{text}"))
 }
 
-/// A reader that went away is no failure.
 fn print(written: io::Result<()>) -> Result<()> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
-        _ => Ok(()),
-    }
+    written.map_err(|error| Failure::new(format!("stdout: {error}")))
 }
 
 #[cfg(test)]

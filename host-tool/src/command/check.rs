@@ -1,8 +1,8 @@
 //! `stoop check`: will this kernel take the handoff, a root filesystem in RAM, a ramdisk, kexec; or, of a finished image, what would
 //! go wrong on a board.
 
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
@@ -12,6 +12,7 @@ use crate::input::kernel::Form;
 use crate::input::{Kernel, Overrides};
 use crate::kconfig::Kconfig;
 use crate::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
+use crate::ui::harmless;
 use crate::{Failure, Result, ui};
 
 /// What the user typed.
@@ -84,12 +85,11 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     let answer = answer(&kernel, &args.needs);
-    let text = match args.json {
-        true => format!("{:#}\n", answer.json(&kernel)),
-        false => answer.text(&kernel, std::io::stdout().is_terminal()),
-    };
-    let written = std::io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(|error| Failure::io(Path::new("standard output"), &error))?;
+    match args.json {
+        true => ui::put(&format!("{:#}\n", answer.json(&kernel)))?,
+        // The table's cells are harmless, its colours are our own.
+        false => ui::put_raw(answer.text(&kernel, std::io::stdout().is_terminal()).as_bytes())?,
+    }
     answer.verdict()
 }
 
@@ -219,7 +219,7 @@ impl Answer {
             line("note", note.clone());
         }
         out.push('\n');
-        out + &if terminal { self.table() } else { self.plain() }
+        harmless(&out).into_owned() + &if terminal { self.table() } else { self.plain() }
     }
 
     /// One row for each finding that is needed; of what was not asked for its worst finding, or what it means.
@@ -264,7 +264,7 @@ impl Answer {
                 out.push_str(&format!("{:<31}-> {}\n", "", row.fix));
             }
         }
-        out
+        harmless(&out).into_owned()
     }
 
     fn table(&self) -> String {
@@ -282,9 +282,9 @@ impl Answer {
             table.add_row([
                 Cell::new(row.level.name()).fg(colour),
                 if row.needed { name.add_attribute(Attribute::Bold) } else { name.fg(Color::DarkGrey) },
-                Cell::new(row.symbol),
-                Cell::new(row.says),
-                Cell::new(row.fix),
+                Cell::new(harmless(&row.symbol)),
+                Cell::new(harmless(&row.says)),
+                Cell::new(harmless(&row.fix)),
             ]);
         }
         format!("{table}\n")
@@ -310,6 +310,8 @@ fn symbol(finding: &preflight::Finding) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use clap::Parser;
 
     use super::*;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::explain::put;
 use crate::board;
 use crate::input::read_file;
 use crate::on_board::{Finding, examine};
 use crate::preflight::Level;
+use crate::ui::put;
 use crate::{Failure, Result};
 
 /// Prints every finding.

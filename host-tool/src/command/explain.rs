@@ -1,11 +1,10 @@
 //! `stoop explain`: what a code on the UART or LED means, and what to do.
 
-use std::io::{self, Write};
-
 use serde_json::json;
 
+use crate::Result;
 use crate::explain::{self, Explanation};
-use crate::{Failure, Result};
+use crate::ui::put;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -31,14 +30,6 @@ pub fn run(args: &Args) -> Result<()> {
         None => explain::all().map(|each| format!("{}  {}\n", each.name(), each.title)).collect(),
     };
     put(&text)
-}
-
-/// The result on stdout; a reader that has gone away is no failure.
-pub(super) fn put(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
-        _ => Ok(()),
-    }
 }
 
 fn value(each: &Explanation) -> serde_json::Value {

@@ -8,14 +8,13 @@ use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::params::Params;
-use stoop_core::words;
 
-use super::explain::put;
 use super::pack::amount;
 use crate::image::{self, Opened};
 use crate::input::read_file;
 use crate::shim_image::Variant;
 use crate::simulate::shown;
+use crate::ui::put;
 use crate::{Failure, Result, board, device_tree, modules, watchdog};
 
 /// What the user typed.
@@ -47,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Payloads that are there.
 fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, stoop_core::manifest::Payload)> {
-    let all = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind as usize)));
+    let all = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind)));
     all.into_iter().filter(|(_, payload)| !payload.source.is_empty())
 }
 
@@ -72,12 +71,12 @@ fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static st
 
 /// The modules in the initrd that pack put there, in load order.
 fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
-    modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd as usize).source)?)
+    modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd).source)?)
 }
 
 /// What the shim adds to the device tree, apart from what it learns on the board.
 fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
-    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions as usize).source)?)
+    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions).source)?)
 }
 
 fn keep(params: &Params<'_>) -> Vec<String> {
@@ -99,7 +98,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
     let payload = |(name, payload): (&str, stoop_core::manifest::Payload)| {
         json!({
             "name": name,
-            "codec": words::codec(payload.codec),
+            "codec": payload.codec.name(),
             "stored": payload.source.size(),
             "decoded": if payload.destination.is_empty() { payload.source.size() } else { payload.destination.size() },
             "crc": format!("0x{:08x}", payload.crc),
@@ -129,9 +128,9 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "flash": {"start": params.flash().start(), "size": params.flash().size()},
             "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
             "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
-            "cookie": {"rule": words::rule(params.cookie_rule()), "text": shown(params.cookie()), "keep": keep(params)},
+            "cookie": {"rule": params.cookie_rule().name(), "text": shown(params.cookie()), "keep": keep(params)},
         })),
-        "handoff": manifest.as_ref().map(|manifest| words::handoff(manifest.handoff())),
+        "handoff": manifest.as_ref().map(|manifest| manifest.handoff().name()),
         "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
         "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
         "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
@@ -184,11 +183,11 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("watchdog", watchdog::told(params).unwrap_or_else(|| "left alone".into()));
         let keep = keep(params);
         let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
-        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), words::rule(params.cookie_rule())));
+        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), params.cookie_rule().name()));
     }
     if let Some(manifest) = &manifest {
         let entry = opened.typed(manifest.entry_point());
-        line("handoff", format!("{} to 0x{entry:08x}", words::handoff(manifest.handoff())));
+        line("handoff", format!("{} to 0x{entry:08x}", manifest.handoff().name()));
         if let Some(modules) = modules(opened, manifest) {
             let file = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
             line("modules", modules.iter().map(file).collect::<Vec<_>>().join(" "));
@@ -203,7 +202,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
                 payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
             text += &format!(
                 "{name:<10}{:<10}{:<10}{:<10}{to}\n",
-                words::codec(payload.codec),
+                payload.codec.name(),
                 format!("0x{:x}", payload.source.size()),
                 format!("0x{decoded:x}")
             );

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::kernel_build::build::{Outcome, Request, build};
-use crate::ui::Stderr;
+use crate::ui::{self, Stderr};
 use crate::{Failure, Result};
 
 /// What to do with kernels.
@@ -110,21 +110,16 @@ impl BuildArgs {
         let outcome = build(&request, &mut progress)?;
         drop(progress);
         for overridden in &outcome.overridden {
-            eprintln!("stoop: {overridden}");
+            ui::tell(overridden);
         }
-        if self.json {
-            print_json(&request, &outcome)
-        } else {
-            print_text(&request, &outcome)
-        }
-        Ok(())
+        if self.json { print_json(&request, &outcome) } else { print_text(&request, &outcome) }
     }
 }
 
-fn print_json(request: &Request, outcome: &Outcome) {
+fn print_json(request: &Request, outcome: &Outcome) -> Result<()> {
     let collected = &outcome.collected;
-    println!(
-        "{:#}",
+    ui::put(&format!(
+        "{:#}\n",
         json!({
             "release": outcome.release,
             "out": request.out,
@@ -144,21 +139,21 @@ fn print_json(request: &Request, outcome: &Outcome) {
             "bytes_copied": collected.copied,
             "seconds": outcome.seconds,
         })
-    );
+    ))
 }
 
-fn print_text(request: &Request, outcome: &Outcome) {
+fn print_text(request: &Request, outcome: &Outcome) -> Result<()> {
     let collected = &outcome.collected;
     let written = match outcome.bytes_written {
         Some(bytes) => format!("{} KiB written", bytes / 1024),
         None => "bytes written are not counted here".to_owned(),
     };
-    println!(
-        "{}: Linux {}, {} modules, {} files built in {:.1} s, {written}",
+    ui::put(&format!(
+        "{}: Linux {}, {} modules, {} files built in {:.1} s, {written}\n",
         request.out.display(),
         outcome.release,
         collected.module_count,
         outcome.done.built,
         outcome.seconds,
-    );
+    ))
 }

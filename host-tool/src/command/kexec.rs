@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::explain::put;
 use super::files;
 use crate::Result;
 use crate::input::read_file;
 use crate::kexec::Loadable;
+use crate::ui::put;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]

@@ -1,7 +1,6 @@
 //! `stoop modules`: which modules a kernel needs for a purpose, whether they fit it, and the files that load them.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Map, Value as Json, json};
@@ -12,7 +11,7 @@ use crate::modules::check::{check, refuse};
 use crate::modules::requirement::{Catalogue, Plan, plan, stem};
 use crate::modules::symbols::Kernel;
 use crate::modules::tree::{Source, Tree};
-use crate::ui::Stderr;
+use crate::ui::{self, Stderr};
 use crate::{Failure, Result};
 
 /// What to do with modules.
@@ -128,19 +127,14 @@ impl Selection {
         }
         let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
         for note in &plan.resolution.notes {
-            eprintln!("stoop: {note}");
+            ui::tell(note);
         }
         Ok(plan)
     }
 }
 
-fn print(text: &str) -> Result<()> {
-    let stdout = Path::new("standard output");
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|e| Failure::io(stdout, &e))
-}
-
 fn print_json(value: &Json) -> Result<()> {
-    print(&format!("{value:#}\n"))
+    ui::put(&format!("{value:#}\n"))
 }
 
 impl ResolveArgs {
@@ -161,7 +155,7 @@ impl ResolveArgs {
                 "notes": plan.resolution.notes,
             }));
         }
-        print(&order.iter().map(|path| format!("{path}\n")).collect::<String>())
+        ui::put(&order.iter().map(|path| format!("{path}\n")).collect::<String>())
     }
 }
 
@@ -197,7 +191,7 @@ fn print_all(tree: &Tree, as_json: bool) -> Result<()> {
             text.push('\n');
         }
     }
-    if as_json { print_json(&json!({ "version": tree.version(), "dependencies": map })) } else { print(&text) }
+    if as_json { print_json(&json!({ "version": tree.version(), "dependencies": map })) } else { ui::put(&text) }
 }
 
 impl CheckArgs {
@@ -231,7 +225,7 @@ impl CheckArgs {
                 "findings": findings,
             }))?;
         } else if findings.is_empty() {
-            print(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
+            ui::put(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
         }
         refuse(&findings)
     }
@@ -264,7 +258,7 @@ impl BundleArgs {
                 "tree_bytes": tree_bytes,
             }));
         }
-        print(&format!(
+        ui::put(&format!(
             "{}: {written:#x} bytes, {} of {} modules, {} of {}\n",
             self.output.display(),
             bundle.order.len(),

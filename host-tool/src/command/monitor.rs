@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::monitor::Monitor;
-use crate::{Failure, Result};
+use crate::{Failure, Result, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
                     "name a device that you may read, for example `--port /dev/ttyUSB0`, which nothing else has open",
                 )
             })?;
-            eprintln!("stoop: reading {name} at {} baud; Ctrl-C ends it", args.speed);
+            ui::tell(format_args!("reading {name} at {} baud; Ctrl-C ends it", args.speed));
             show(port, Path::new(name))
         }
         (None, Some(path)) if path.as_os_str() != "-" => {

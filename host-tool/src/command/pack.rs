@@ -9,7 +9,6 @@ use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
 
-use super::explain::put;
 use super::files;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
@@ -20,7 +19,7 @@ use crate::plan::{
 use crate::preflight::Level;
 use crate::qemu::uboot;
 use crate::simulate::{self, Entry, Input, shown};
-use crate::ui::{self, Progress};
+use crate::ui::{self, Progress, put};
 use crate::{Failure, Result, device_tree, on_board, watchdog};
 
 /// What the user typed.
@@ -104,6 +103,9 @@ pub struct Args {
     /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
     #[arg(long)]
     trace: bool,
+    /// With the shim stored as it runs instead of squeezed, for debuggers
+    #[arg(long)]
+    plain_shim: bool,
     /// What the shim does about a watchdog: feed it while it works, stop it, start it so that a kernel that hangs is reset, or
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
@@ -138,7 +140,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     drop(progress);
     for warning in &warnings {
-        eprintln!("stoop: warning: {warning}");
+        ui::tell(format_args!("warning: {warning}"));
     }
     let commands = commands(&plan, &built, &args.output);
     put(&match args.json {
@@ -184,6 +186,7 @@ fn request(args: &Args) -> Result<Request> {
         slot: args.slot,
         handoff: args.handoff,
         trace: args.trace,
+        plain_shim: args.plain_shim,
         watchdog: args.watchdog,
     })
 }
@@ -342,8 +345,9 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
         line("flash", format!("slot {}, started by {}", flash.slot, plan.board.bootloader.name));
     }
     let traced = if plan.trace { ", says what it decides: `stoop monitor` shows it" } else { "" };
+    let plain = if plan.plain_shim { ", stored as it runs" } else { "" };
     let run = plan.board.typed(built.places.run.start());
-    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{traced}", built.shim));
+    line("shim", format!("0x{:x} bytes, runs at 0x{run:08x}{plain}{traced}", built.shim));
     let why = match plan.handoff.origin {
         Origin::Kernel => format!("{}: {}", plan.handoff.origin, plan.handoff_reason),
         origin => origin.to_string(),

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use stoop_core::manifest::Machine;
+use stoop_core::manifest::{HandoffKind, Machine};
 
-use super::explain::put;
 use super::files;
 use crate::input::{dtb, read_file};
 use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
+use crate::ui::{self, put};
 use crate::{Failure, Result, shim_image};
 
 /// What the user typed.
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     let outcome =
         simulate::run(&file, &Input { entry, load }).map_err(|failure| failure.within(args.image.display()))?;
     for warning in &outcome.warnings {
-        eprintln!("stoop: warning: {warning}");
+        ui::tell(format_args!("warning: {warning}"));
     }
     put(&if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) })?;
     match &outcome.result {
@@ -105,11 +105,11 @@ fn booted_value(booted: &Booted) -> Value {
     let regions = booted.regions.iter();
     json!({
         "cmdline": shown(&booted.cmdline),
-        "verdict": booted.verdict,
-        "entry": booted.entry,
+        "verdict": booted.verdict.text(),
+        "entry": booted.entry.text(),
         "slot": booted.slot.to_string(),
         "handoff": {
-            "kind": booted.handoff.kind,
+            "kind": booted.handoff.kind.name(),
             "entry-point": booted.handoff.entry_point,
             "registers": booted.handoff.registers.map(|register| format!("0x{register:08x}")),
             "env": booted.handoff.env.iter().map(|string| shown(string)).collect::<Vec<_>>(),
@@ -135,15 +135,15 @@ fn text(outcome: &Outcome, memory: bool) -> String {
     let Ok(booted) = &outcome.result else { return text };
     let [a0, a1, a2, a3] = booted.handoff.registers;
     let (entry_point, first) = match booted.handoff.kind {
-        "arm64" => (booted.handoff.entry_point, 'x'),
+        HandoffKind::Arm64 => (booted.handoff.entry_point, 'x'),
         _ => (stoop_core::mips::kseg0(booted.handoff.entry_point), 'a'),
     };
     text += &format!("command line {}\n", shown(&booted.cmdline));
-    text += &format!("verdict      {} (entry: {})\n", booted.verdict, booted.entry);
+    text += &format!("verdict      {} (entry: {})\n", booted.verdict.text(), booted.entry.text());
     text += &format!("slot         {}\n", booted.slot);
     text += &format!(
         "handoff      {} to 0x{entry_point:08x}, {first}0..{first}3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",
-        booted.handoff.kind,
+        booted.handoff.kind.name(),
     );
     for string in &booted.handoff.env {
         text += &format!("environment  {}\n", shown(string));

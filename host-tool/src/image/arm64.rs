@@ -33,7 +33,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let load = places.head.start();
 
     let params = params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
-    let front = shim_image::image_front(shim, &params, text_offset, image_size)?;
+    let front = shim_image::front(shim, Header::Arm64 { text_offset, image_size }, &params, plan.shim_form())?;
     let from_image =
         |region: Region| Region::new(region.start().wrapping_sub(load), region.size()).unwrap_or(Region::EMPTY);
     let distances =
@@ -66,8 +66,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         entry.destination_relative = true;
         entry.destination = from_image(entry.destination);
     }
-    let note =
-        Note { big_endian: false, run: places.run, load, unpacked: front.unpacked, manifest: manifest_at, variant };
+    let note = Note { big_endian: false, run: places.run, load, manifest: manifest_at, variant };
     let shim = front.bytes.len();
     let mut head = front.bytes;
     head.resize(manifest_at, 0);

@@ -74,7 +74,7 @@ mod tests {
                     out.copy_from_slice(&stored.bytes);
                     Ok(out.len())
                 }
-                Codec::Lz4 => stoop_core::codec::lz4::decode(&stored.bytes, &mut out, &|| ()),
+                Codec::Lz4 => stoop_core::codec::lz4::decode(&stored.bytes, &mut out),
                 Codec::Lzma => stoop_core::codec::lzma::decode(&stored.bytes, &mut out, &mut probs, &|| ()),
             };
             assert_eq!(length, Ok(bytes.len()));

@@ -16,20 +16,20 @@ use std::borrow::Cow;
 use stoop_core::Region;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
+use stoop_core::boot;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
 use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
-use stoop_core::prepare;
 
 use self::auto::{Speed, Way};
 use crate::input::{Arch, Form};
 use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
-use crate::shim_image;
+use crate::shim_image::{self, Header};
 use crate::ui::Progress;
 use crate::{Failure, Result, device_tree};
 
@@ -227,10 +227,13 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let run_size = shim_image::run_size(shim)?;
     // Its addresses have a fixed width, too.
     let tables_size = argv::tables(plan, &Places::default(), 0)?.map_or(0, |(block, _)| block.len());
-    let mut reserved = 0;
+    let slots = |manifest_at| [SlotAt { name: b'-', relative: true, address: manifest_at }];
+    // Numbers have fixed widths in the params.
+    let params_size = params(plan, &slots(0), &crc)?.len();
+    let manifest_at = shim_image::stored_size(shim, params_size, plan.shim_form())?.next_multiple_of(16);
+    let params = params(plan, &slots(manifest_at), &crc)?;
     let mut skew = 0;
     loop {
-        let manifest_at = reserved;
         let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
         let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
         let tables_at = (additions_at + additions_size).next_multiple_of(16);
@@ -244,14 +247,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
             skew += 16;
             continue;
         }
-        let params = params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
-        let front = shim_image::front(shim, stoop_core::mips::kseg0(places.run.start()), &params)?;
-        if front.bytes.len() > reserved {
-            // With the manifest's new offset in it, it may squeeze a little worse.
-            reserved = (front.bytes.len() + 8).next_multiple_of(16);
-            continue;
-        }
-
+        let header = Header::Mips { run_address: stoop_core::mips::kseg0(places.run.start()) };
+        let front = shim_image::front(shim, header, &params, plan.shim_form())?;
         line = command_line(plan, &places)?;
         let additions = additions(plan, &line, &places)?;
         if additions.len() > additions_size {
@@ -286,14 +283,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
         let listing = listing(plan, tree, &parts, load + manifest_at);
-        let note = Note {
-            big_endian: plan.arch().big_endian(),
-            run: places.run,
-            load,
-            unpacked: front.unpacked,
-            manifest: manifest_at,
-            variant,
-        };
+        let note = Note { big_endian: plan.arch().big_endian(), run: places.run, load, manifest: manifest_at, variant };
         let mut head = front.bytes.clone();
         head.resize(manifest_at, 0);
         head.extend_from_slice(&listing.encode(&crc));
@@ -468,7 +458,7 @@ fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
 fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Result<(Vec<u8>, [u16; 3])> {
     let packed = plan.dtb.is_some();
     let (initrd, rootfs) = (places.initrd, places.rootfs);
-    let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(prepare::PAGE)).unwrap_or(rootfs);
+    let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(boot::PAGE)).unwrap_or(rootfs);
     let initrd = Region::new(initrd.start(), plan.initrd.as_ref().map_or(0, Vec::len)).unwrap_or(initrd);
     let what = Additions {
         cells: plan.facts.cells,

@@ -16,7 +16,7 @@ use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
 use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Places, Shape};
 use crate::plan::{Plan, RootfsIn};
-use crate::shim_image;
+use crate::shim_image::{self, Header};
 use crate::{Failure, Result};
 
 /// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
@@ -312,13 +312,13 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     let shim = shim_image::prebuilt(plan.arch(), variant)?;
     let (run, load) = fixed(&plan.board, shim_image::run_size(shim)?, BOOT_SIZE)?;
     let params = super::params(plan, &map.listed(), crc)?;
-    let front = shim_image::front(shim, stoop_core::mips::kseg0(run.start()), &params)?;
+    let header = Header::Mips { run_address: stoop_core::mips::kseg0(run.start()) };
+    let front = shim_image::front(shim, header, &params, plan.shim_form())?;
     let mut data = front.bytes.clone();
-    data.resize(data.len().next_multiple_of(4), 0);
     // Its manifest is the one at the next stretch of the file.
     let area = map.boot.front(data.len() + note::SIZE + container::ROOM)?;
-    let (big_endian, unpacked) = (plan.arch().big_endian(), front.unpacked);
-    let note = Note { big_endian, run, load: load.start(), unpacked, manifest: area.size(), variant };
+    let big_endian = plan.arch().big_endian();
+    let note = Note { big_endian, run, load: load.start(), manifest: area.size(), variant };
     data.extend_from_slice(&note.encode(crc));
     let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
         Failure::new(format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()))

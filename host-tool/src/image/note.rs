@@ -2,7 +2,7 @@
 //! `simulate` understand an image without knowing how it was packed.
 //!
 //! 32-bit words in the byte order of the machine: magic `STPN`; version (16 bits), length in bytes with its CRC (16
-//! bits); run region: start, size; load address; bytes of the shim when unpacked; offset of the manifest in the image;
+//! bits); run region: start, size; load address; offset of the manifest in the image;
 //! which shim it is: 0 store, 1 full, 2 trace; CRC-32 of all before it.
 
 use stoop_core::Region;
@@ -13,8 +13,8 @@ use crate::shim_image::Variant;
 
 /// `STPN`.
 const MAGIC: u32 = 0x5354_504e;
-const VERSION: u32 = 2;
-const WORDS: usize = 9;
+const VERSION: u32 = 3;
+const WORDS: usize = 8;
 /// Bytes of every note.
 pub(super) const SIZE: usize = WORDS * 4;
 
@@ -27,8 +27,6 @@ pub struct Note {
     pub run: Region,
     /// Where the image was laid out for.
     pub load: usize,
-    /// Bytes that the image's front unpacks to.
-    pub unpacked: usize,
     /// Where the manifest lies, from the image's first byte.
     pub manifest: usize,
     /// What the shim decodes.
@@ -39,8 +37,7 @@ impl Note {
     /// Its bytes.
     pub(super) fn encode(&self, crc: &Crc32) -> [u8; SIZE] {
         let header = VERSION << 16 | SIZE as u32;
-        let numbers =
-            [self.run.start(), self.run.size(), self.load, self.unpacked, self.manifest, self.variant as usize];
+        let numbers = [self.run.start(), self.run.size(), self.load, self.manifest, self.variant as usize];
         let fields = [MAGIC, header].into_iter().chain(numbers.map(|number| number as u32));
         let mut bytes = [0; SIZE];
         for (field, word) in bytes.chunks_exact_mut(4).zip(fields) {
@@ -55,12 +52,12 @@ impl Note {
     pub(super) fn decode(bytes: &[u8], big_endian: bool, crc: &Crc32) -> Option<Note> {
         let mut fields = [0; WORDS];
         words(&mut fields, bytes, big_endian)?;
-        let [magic, header, start, size, load, unpacked, manifest, variant, sum] = fields;
+        let [magic, header, start, size, load, manifest, variant, sum] = fields;
         let good = magic == MAGIC && header == VERSION << 16 | SIZE as u32 && sum == crc.of(bytes.get(..SIZE - 4)?);
         let run = Region::new(start as usize, size as usize).filter(|_| good)?;
         let variant = Variant::ALL.into_iter().find(|known| *known as u32 == variant)?;
-        let (load, unpacked, manifest) = (load as usize, unpacked as usize, manifest as usize);
-        Some(Note { big_endian, run, load, unpacked, manifest, variant })
+        let (load, manifest) = (load as usize, manifest as usize);
+        Some(Note { big_endian, run, load, manifest, variant })
     }
 
     /// The first note in an image's first bytes, at a multiple of four.
@@ -133,7 +130,7 @@ mod tests {
         for big_endian in [true, false] {
             let run = Region::new(0x120_0000, 0x8000).unwrap();
             let variant = Variant::Full;
-            let note = Note { big_endian, run, load: 0x200_0000, unpacked: 0x2400, manifest: 0x1800, variant };
+            let note = Note { big_endian, run, load: 0x200_0000, manifest: 0x1800, variant };
             let mut image = vec![0; 64];
             image.extend(note.encode(&crc));
             assert_eq!(Note::find(&image, big_endian, &crc), Some(note));

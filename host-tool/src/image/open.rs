@@ -12,7 +12,8 @@ use super::container::{UIMAGE_HEADER, uimage_header};
 use super::{FlashNote, Note, checksum};
 use crate::input::fit;
 use crate::plan::Format;
-use crate::{Failure, Result, shim_image};
+use crate::shim_image::{self, Parts};
+use crate::{Failure, Result};
 
 /// One checksum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,8 +41,8 @@ pub struct Opened<'a> {
     pub note: Note,
     /// Bytes that the shim's front takes in the image, at most.
     pub shim: usize,
-    /// The shim as it runs, with the params at its end.
-    pub unpacked: Vec<u8>,
+    /// Its front's own words.
+    pub front: Parts<'a>,
     /// The container's checksums.
     pub container: Vec<Check>,
     /// Of an image for flash: what lies where there.
@@ -129,12 +130,18 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
-    let unpacked = shim_image::unpack(image, note.unpacked).ok_or_else(|| damaged("its shim does not unpack"))?;
+    if note.run.size() > LARGEST_SHIM {
+        return Err(damaged("it says that its shim needs more RAM than any does"));
+    }
+    let front = shim_image::parts(image).ok_or_else(|| damaged("its shim is cut"))?;
     let format = if format == Format::Raw && machine == Machine::Arm64 { Format::Image } else { format };
     let load = load.unwrap_or(note.load);
     let pieces = if matches!(format, Format::Raw | Format::Image) { vec![(load, file)] } else { pieces };
-    Ok(Opened { machine, format, load, image, pieces, note, shim: note.manifest, unpacked, container, flash: None })
+    Ok(Opened { machine, format, load, image, pieces, note, shim: note.manifest, front, container, flash: None })
 }
+
+/// Bytes of RAM that no shim needs.
+const LARGEST_SHIM: usize = 0x10_0000;
 
 impl Check {
     fn new(of: impl Into<String>, holds: bool, wrong: impl FnOnce() -> String) -> Check {
@@ -198,7 +205,7 @@ impl Opened<'_> {
     /// # Errors
     /// As the shim would find it.
     pub fn params(&self, crc: &Crc32) -> stoop_core::Result<Params<'_>> {
-        Params::check(shim_image::params(&self.unpacked).unwrap_or(&[]), self.note.big_endian, crc)
+        Params::check(self.front.params, self.note.big_endian, crc)
     }
 
     /// The manifest, checked, its addresses as if the image were where it was laid out for.
@@ -225,13 +232,14 @@ impl Opened<'_> {
     pub fn checks(&self) -> Vec<Check> {
         let crc = Crc32::new();
         let mut checks = self.container.clone();
+        checks.push(Check::new("shim", self.front.whole, || "the sum over it and its params is wrong".into()));
         let params = self.params(&crc);
         checks.push(Check { of: "params".into(), wrong: params.err().map(|error| error.to_string()) });
         let found = self.manifest(&crc);
         checks.push(Check { of: "manifest".into(), wrong: found.as_ref().err().map(ToString::to_string) });
         let Ok(found) = found else { return checks };
         for kind in Kind::ALL {
-            let payload = found.payload(kind as usize);
+            let payload = found.payload(kind);
             if payload.source.is_empty() {
                 continue;
             }

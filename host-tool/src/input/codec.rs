@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::most_decoded;
 use crate::{Failure, Result};
 
 /// A compression, known by its first bytes.
@@ -24,8 +25,10 @@ pub enum Codec {
 }
 
 const LZ4_LEGACY: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
+/// Bytes that a decoder of LZMA may take: since Linux 6.12 kernels have dictionaries of 128 MiB (scripts/xz_wrap.sh).
+const DECODER_MEMORY: u64 = 160 << 20;
 /// A block of the legacy format decodes to at most this.
-const LZ4_LEGACY_BLOCK: usize = 8 << 20;
+pub(crate) const LZ4_LEGACY_BLOCK: usize = 8 << 20;
 
 impl Codec {
     /// By the first bytes; `None` when they are of no compression known here.
@@ -74,15 +77,19 @@ impl Codec {
     /// Decodes the first stream at the front of `bytes`; what follows it is ignored, since kernels put their size there.
     ///
     /// # Errors
-    /// A damaged or truncated stream, more than `limit` bytes of output, or a codec that is only recognised.
+    /// A damaged or truncated stream, more output than `limit` or than any file of this size has, or a codec that is only recognised.
     pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
+        self.decode_most(bytes, limit.min(most_decoded(bytes.len())))
+    }
+
+    fn decode_most(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let damaged = |error: &dyn std::fmt::Display| {
             Failure::new(format!("the {} stream is damaged or cut off: {error}", self.name()))
                 .next("build or download the file again")
         };
         let read = match self {
-            Codec::Lz4 if bytes.starts_with(&LZ4_LEGACY) => {
+            Codec::Lz4 if self.is_by_blocks(bytes) => {
                 out = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
                 Ok(out.len())
             }
@@ -101,6 +108,11 @@ impl Codec {
         Ok(out)
     }
 
+    /// A form that is decoded block by block, not while it is read.
+    pub(crate) fn is_by_blocks(self, bytes: &[u8]) -> bool {
+        self == Codec::Lz4 && bytes.starts_with(&LZ4_LEGACY)
+    }
+
     /// Decodes while it is read.
     ///
     /// # Errors
@@ -109,9 +121,13 @@ impl Codec {
         let state = |error: &dyn std::fmt::Display| Failure::new(format!("no {} decoder: {error}", self.name()));
         Ok(match self {
             Codec::Gzip => Box::new(flate2::read::GzDecoder::new(from)),
-            Codec::Xz => Box::new(liblzma::read::XzDecoder::new(from)),
+            Codec::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0);
+                Box::new(liblzma::read::XzDecoder::new_stream(from, stream.map_err(|error| state(&error))?))
+            }
             Codec::Lzma => {
-                let stream = liblzma::stream::Stream::new_lzma_decoder(u64::MAX).map_err(|error| state(&error))?;
+                let stream =
+                    liblzma::stream::Stream::new_lzma_decoder(DECODER_MEMORY).map_err(|error| state(&error))?;
                 Box::new(liblzma::read::XzDecoder::new_stream(from, stream))
             }
             Codec::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(from)),

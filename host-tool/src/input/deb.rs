@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::io::Read;
-use std::path::Path;
 use std::rc::Rc;
 
+use object::read::archive::ArchiveFile;
+
 use super::codec::Codec;
+use super::most_decoded;
 use crate::ui::Progress;
 use crate::{Failure, Result};
 
@@ -18,19 +20,15 @@ pub(super) struct Contents {
     pub(super) config: Option<(String, String)>,
 }
 
-/// The largest member believed.
-const LIMIT: u64 = 1 << 30;
-
 /// Reads until kernel and configuration are found; the modules behind them are not unpacked.
-pub(super) fn read(path: &Path, progress: &mut dyn Progress) -> Result<Contents> {
+pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents> {
     let broken = |error: &dyn std::fmt::Display| {
         Failure::new(format!("the package is damaged or cut off: {error}")).next("download it again")
     };
-    let file = std::fs::File::open(path).map_err(|error| Failure::io(path, &error))?;
-    let mut archive = ar::Archive::new(std::io::BufReader::new(file));
-    while let Some(entry) = archive.next_entry() {
-        let entry = entry.map_err(|error| broken(&error))?;
-        let name = String::from_utf8_lossy(entry.header().identifier()).into_owned();
+    let archive = ArchiveFile::parse(bytes).map_err(|error| broken(&error))?;
+    for member in archive.members() {
+        let member = member.map_err(|error| broken(&error))?;
+        let name = String::from_utf8_lossy(member.name()).into_owned();
         let Some(suffix) = name.strip_prefix("data.tar") else { continue };
         let codec = match suffix.trim_end_matches('/') {
             "" => None,
@@ -43,13 +41,16 @@ pub(super) fn read(path: &Path, progress: &mut dyn Progress) -> Result<Contents>
                     .next("unpack it with dpkg-deb -x and give the kernel in boot/"));
             }
         };
-        progress.step("reading the package", Some(entry.header().size()));
+        let data = member.data(bytes).map_err(|error| broken(&error))?;
+        progress.step("reading the package", Some(data.len() as u64));
         let done = Rc::new(Cell::new(0));
-        let counted = Counted { inner: entry, done: done.clone() };
+        let counted = Counted { inner: data, done: done.clone() };
         let data: Box<dyn Read + '_> = match codec {
             Some(codec) => codec.reader(counted)?,
             None => Box::new(counted),
         };
+        let most = most_decoded(bytes.len());
+        let data = Bounded { inner: data, left: most, most };
         return from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?.ok_or_else(|| {
             Failure::new("the package has no kernel: no /boot/vmlinux-* or /boot/vmlinuz-*")
                 .next("give the package that `apt-get download` fetches for the versioned name, such as linux-image-6.1.0-50-mips32r2el")
@@ -59,11 +60,32 @@ pub(super) fn read(path: &Path, progress: &mut dyn Progress) -> Result<Contents>
         .next("download it again"))
 }
 
+/// Ends in an error behind so many bytes.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+    most: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            std::io::Error::other(format!(
+                "it unpacks to more than 0x{:x} bytes, and no kernel was among them",
+                self.most
+            ))
+        })?;
+        Ok(read)
+    }
+}
+
 /// `None` when there is no kernel in it.
 fn from_tar(data: impl Read, mut tick: impl FnMut()) -> std::io::Result<Option<Contents>> {
     let mut kernel: Option<(String, Vec<u8>)> = None;
     let mut config = None;
-    for entry in tar::Archive::new(data).entries()? {
+    // Raw: long names are entries of their own, which nothing here has to hold in memory. Kernels have short ones.
+    for entry in tar::Archive::new(data).entries()?.raw(true) {
         let mut entry = entry?;
         tick();
         let path = entry.path()?.into_owned();
@@ -90,7 +112,7 @@ fn from_tar(data: impl Read, mut tick: impl FnMut()) -> std::io::Result<Option<C
 
 fn contents(entry: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    entry.take(LIMIT).read_to_end(&mut bytes)?;
+    entry.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -146,9 +168,7 @@ pub(super) mod tests {
     }
 
     fn read_bytes(bytes: &[u8]) -> Result<Contents> {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        read(file.path(), &mut Quiet)
+        read(bytes, &mut Quiet)
     }
 
     const FILES: &[(&str, &[u8])] = &[
@@ -180,6 +200,29 @@ pub(super) mod tests {
         let failure = read_bytes(&package(&[("./usr/share/doc/x", b"")], ".xz")).err().unwrap();
         assert!(failure.fact().contains("no kernel"), "{failure}");
         assert!(failure.next_step().unwrap().contains("versioned name"));
+    }
+
+    #[test]
+    fn neither_a_long_name_nor_a_kernel_of_zeros_is_held_in_memory() {
+        let zeros = vec![0; most_decoded(0) as usize + 1];
+        let mut name = tar::Header::new_gnu();
+        name.set_entry_type(tar::EntryType::GNULongName);
+        name.set_path("././@LongLink").unwrap();
+        name.set_size(zeros.len() as u64);
+        name.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append(&name, &zeros[..]).unwrap();
+        let package = |tar: Vec<u8>| {
+            let mut archive = ar::Builder::new(Vec::new());
+            let tar = zstd::encode_all(&tar[..], 1).unwrap();
+            archive.append(&ar::Header::new(b"data.tar.zst".to_vec(), tar.len() as u64), &tar[..]).unwrap();
+            archive.into_inner().unwrap()
+        };
+        let kernel = super::tests::package(&[("./boot/vmlinuz-6", &zeros)], ".zst");
+        for package in [package(builder.into_inner().unwrap()), kernel] {
+            let failure = read_bytes(&package).err().unwrap();
+            assert!(failure.fact().contains("unpacks to more than 0x6000000 bytes"), "{failure}");
+        }
     }
 
     #[test]

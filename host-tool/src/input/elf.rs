@@ -6,7 +6,7 @@ use object::Endianness;
 use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
-use super::{Arch, KSEG0_SIZE, physical};
+use super::{Arch, KSEG0_SIZE, most_decoded, physical};
 use crate::{Failure, Result};
 
 /// What an ELF file says.
@@ -87,7 +87,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
 
     let start = first.start;
-    let mut image = Vec::new();
+    let filled = loads.iter().filter(|load| load.file != 0).map(|load| load.start + load.file - start).max();
+    let (filled, most) = (filled.unwrap_or(0), most_decoded(bytes.len()));
+    if filled > most {
+        return Err(Failure::new(format!(
+            "its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{:x} bytes",
+            bytes.len()
+        ))
+        .next("link the kernel again: its segments lie far apart"));
+    }
+    let mut image = Vec::with_capacity(filled as usize);
     for load in &loads {
         let from = load.offset as usize;
         let source = &bytes[from..from + load.file as usize];
@@ -299,6 +308,16 @@ mod tests {
         assert!(refusal(&elf).fact().contains("overlap"));
         elf.segments[1].address += 1;
         assert!(read(&elf.write()).is_ok());
+    }
+
+    #[test]
+    fn a_small_file_whose_segments_lie_far_apart_makes_no_large_image() {
+        let mut elf = Elf::kernel(false, b"");
+        elf.segments.push(Segment { address: 0x9f00_0000, bytes: vec![1], memory: 1 });
+        assert!(refusal(&elf).fact().contains("span 0x1ef00001 bytes"), "{}", refusal(&elf));
+        // A bss of any size takes none.
+        elf.segments[1] = Segment { address: 0x8f00_0000, bytes: vec![], memory: 0x1000_0000 };
+        assert_eq!(read(&elf.write()).unwrap().image.len(), elf.segments[0].bytes.len());
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Kernel {
         let within = |failure: Failure| failure.within(path.display());
         let bytes = read_file(path)?;
         if bytes.starts_with(b"!<arch>\n") {
-            let contents = deb::read(path, progress).map_err(within)?;
+            let contents = deb::read(&bytes, progress).map_err(within)?;
             let config = match (&overrides.config, &contents.config) {
                 (None, Some((name, text))) => {
                     Some(Kconfig::parse(text, &format!("boot/{name} of the package")).map_err(within)?)

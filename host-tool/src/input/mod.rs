@@ -67,6 +67,11 @@ pub const KSEG0_SIZE: u64 = 0x2000_0000;
 /// The largest file believed; a vmlinux with debugging information stays well below.
 const LARGEST: u64 = 1 << 30;
 
+/// The most bytes believed to come out of a file of `size` bytes: kernels, ramdisks and packages shrink to a sixth at best.
+pub(crate) fn most_decoded(size: usize) -> u64 {
+    (16 * size as u64).clamp(0x600_0000, LARGEST)
+}
+
 /// Strips KSEG0 or KSEG1 from a 32-bit or sign-extended address; a physical address stays. `None` when it is neither.
 pub fn physical(address: u64) -> Option<u64> {
     let low = match address >> 32 {

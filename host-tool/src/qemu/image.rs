@@ -77,8 +77,9 @@ impl Image {
     }
 
     fn uimage(bytes: &[u8]) -> Result<Image> {
+        let header = bytes.get(..UIMAGE_HEADER).unwrap_or_default();
         let (Some(size), Some(load), Some(entry), Some(&compression)) =
-            (word(bytes, 12), word(bytes, 16), word(bytes, 20), bytes.get(31))
+            (word(header, 12), word(header, 16), word(header, 20), header.get(31))
         else {
             return Err(
                 Failure::new(format!("the uImage ends within its header, at {:#x}", bytes.len())).next("pack it again")
@@ -177,7 +178,9 @@ mod tests {
     fn a_cut_uimage_is_refused_with_both_numbers() {
         let refused = Image::of(&uimage(0x20, 0x1f)).unwrap_err();
         assert_eq!(refused.fact(), "the uImage promises 0x20 bytes and has 0x1f");
-        assert!(Image::of(&uimage(0x20, 0x20)[..20]).is_err(), "cut within the header");
+        for length in 4..UIMAGE_HEADER {
+            assert!(Image::of(&uimage(0, 0)[..length]).is_err(), "cut within the header, which promises no bytes");
+        }
         assert!(Image::of(&[]).is_err(), "empty");
     }
 

@@ -295,7 +295,7 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
 }
 
 /// Bytes from which the shim cleans the caches: what is stored as it is (linker/mips.ld holds it to that).
-const FIRST_BYTES: usize = 0x400;
+const FIRST_BYTES: usize = 0x600;
 
 /// Starts what has just been fetched to `at`, as typed, with these words behind the command.
 ///

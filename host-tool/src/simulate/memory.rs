@@ -1,45 +1,168 @@
-//! A board's memory made of vectors, with the same refusals as the shim's own (shim/src/memory.rs).
+//! A board's memory as far as it is used, with the same refusals as the shim's own (shim/src/memory.rs).
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use stoop_core::Region;
 use stoop_core::memory::Memory;
 
+/// Memory is allocated in pieces of this size, and at least so much is there behind whatever was written.
+const GRAIN: usize = 0x1_0000;
+/// What nobody wrote reads like this: so much of it at once.
+const ZEROS: &[u8] = &[0; GRAIN];
+const ERASED: &[u8] = &[0xff; GRAIN];
+
+/// A range of addresses of any size, of which only the written parts are held.
+struct Sparse<'a> {
+    region: Region,
+    untouched: &'static [u8],
+    /// What its start reads like while nothing is put into it.
+    content: &'a [u8],
+    /// By the address of their first byte; no two overlap or touch.
+    chunks: BTreeMap<usize, Vec<u8>>,
+}
+
+impl<'a> Sparse<'a> {
+    fn new(region: Region, untouched: &'static [u8], content: &'a [u8]) -> Self {
+        Sparse { region, untouched, content, chunks: BTreeMap::new() }
+    }
+
+    fn held(&self) -> usize {
+        self.chunks.values().map(Vec::len).sum()
+    }
+
+    /// The chunk that holds the first byte of `at`: where it begins, and its bytes.
+    fn chunk(&self, at: usize) -> Option<(usize, &[u8])> {
+        let (start, bytes) = self.chunks.range(..=at).next_back()?;
+        (at - start < bytes.len()).then_some((*start, bytes))
+    }
+
+    /// Readable from `start` on, up to `end` at most: all that is held, or some of what nobody wrote.
+    fn from(&self, start: usize, end: usize) -> &[u8] {
+        let bytes = match self.chunk(start) {
+            Some((first, bytes)) => &bytes[start - first..],
+            None if start - self.region.start() < self.content.len() => &self.content[start - self.region.start()..],
+            None => {
+                let next = self.chunks.range(start..).next().map_or(end, |(next, _)| *next);
+                &self.untouched[..self.untouched.len().min(next - start)]
+            }
+        };
+        &bytes[..bytes.len().min(end - start)]
+    }
+
+    /// Makes one chunk of all that touches `at`; `None` when more than `most` bytes would be held then.
+    fn hold(&mut self, at: Region, most: usize) -> Option<()> {
+        let inside = |chunk: (usize, &[u8])| at.end() - chunk.0 <= chunk.1.len();
+        if self.chunk(at.start()).is_some_and(inside) {
+            return Some(());
+        }
+        let start = (at.start() / GRAIN * GRAIN).max(self.region.start());
+        let end = (at.end() / GRAIN).checked_add(2)?.saturating_mul(GRAIN).min(self.region.end());
+        let touching = |(first, bytes): &(&usize, &Vec<u8>)| **first <= end && start <= **first + bytes.len();
+        let merged: Vec<usize> = self.chunks.iter().filter(touching).map(|(first, _)| *first).collect();
+        let taken: usize = merged.iter().map(|first| self.chunks[first].len()).sum();
+        let behind = merged.last().map_or(end, |last| end.max(last + self.chunks[last].len()));
+        let start = merged.first().map_or(start, |first| start.min(*first));
+        if self.held() - taken + (behind - start) > most {
+            return None;
+        }
+        let mut whole = vec![self.untouched[0]; behind - start];
+        for first in merged {
+            let bytes = self.chunks.remove(&first)?;
+            whole[first - start..][..bytes.len()].copy_from_slice(&bytes);
+        }
+        self.chunks.insert(start, whole);
+        Some(())
+    }
+
+    /// The bytes of a range that one chunk holds.
+    fn held_mut(&mut self, at: Region) -> Option<&mut [u8]> {
+        let (start, bytes) = self.chunks.range_mut(..=at.start()).next_back()?;
+        bytes.get_mut(at.start() - start..at.end() - start)
+    }
+
+    /// The bytes of two ranges that do not overlap, each in one chunk.
+    fn two(&mut self, from: Region, to: Region) -> Option<(&[u8], &mut [u8])> {
+        let (mut source, mut room) = (None, None);
+        for (start, bytes) in &mut self.chunks {
+            let holds = |at: &Region| *start <= at.start() && at.end() - start <= bytes.len();
+            match (holds(&from), holds(&to)) {
+                (true, true) => {
+                    let (from, to) = (from.start() - start..from.end() - start, to.start() - start..to.end() - start);
+                    return Some(if from.end <= to.start {
+                        let (low, high) = bytes.split_at_mut(to.start);
+                        (&low[from], &mut high[..to.len()])
+                    } else {
+                        let (low, high) = bytes.split_at_mut(from.start);
+                        (&high[..from.len()], &mut low[to])
+                    });
+                }
+                (true, false) => source = bytes.get(from.start() - start..from.end() - start),
+                (false, true) => room = bytes.get_mut(to.start() - start..to.end() - start),
+                (false, false) => {}
+            }
+        }
+        source.zip(room)
+    }
+}
+
 /// RAM, flash, and the loader's own region, which nobody gets.
 pub(super) struct Board<'a> {
-    ram: Region,
-    flash: Region,
+    ram: Sparse<'a>,
+    flash: Sparse<'a>,
     run: Region,
-    ram_bytes: Vec<u8>,
-    flash_bytes: Cow<'a, [u8]>,
+    /// Most bytes of each that are held.
+    most: usize,
+    /// More than that was asked for.
+    exceeded: bool,
 }
 
 impl<'a> Board<'a> {
-    /// RAM of zeros, flash as given; what is missing of it is erased.
-    pub(super) fn new(ram: Region, flash: Region, run: Region, mut flash_bytes: Cow<'a, [u8]>) -> Board<'a> {
-        if flash_bytes.len() != flash.size() {
-            flash_bytes.to_mut().resize(flash.size(), 0xff);
-        }
-        Board { ram, flash, run, ram_bytes: vec![0; ram.size()], flash_bytes }
+    /// RAM of zeros, and flash that begins with `content` and is erased behind it; at most so many bytes of each can be written.
+    pub(super) fn new(ram: Region, flash: Region, run: Region, content: &'a [u8], most: usize) -> Self {
+        let (ram, flash) = (Sparse::new(ram, ZEROS, &[]), Sparse::new(flash, ERASED, content));
+        Board { ram, flash, run, most, exceeded: false }
     }
 
     /// Puts bytes anywhere in RAM, as a bootloader can; `None` when they do not fit.
     pub(super) fn put(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
-        let at = Region::new(at, bytes.len()).filter(|at| self.ram.contains(at))?;
-        self.ram_bytes[at.start() - self.ram.start()..][..bytes.len()].copy_from_slice(bytes);
+        let at = Region::new(at, bytes.len()).filter(|at| self.ram.region.contains(at))?;
+        self.hold(at)?.copy_from_slice(bytes);
         Some(())
+    }
+
+    /// Puts bytes into flash that had no content; `None` when they do not fit.
+    pub(super) fn flash(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
+        let at = Region::new(at, bytes.len()).filter(|at| self.flash.region.contains(at))?;
+        let held = self.flash.hold(at, self.most);
+        self.exceeded |= held.is_none();
+        held?;
+        self.flash.held_mut(at)?.copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// The most bytes that can be used, when that was too few.
+    pub(super) fn exceeded(&self) -> Option<usize> {
+        self.exceeded.then_some(self.most)
+    }
+
+    fn hold(&mut self, at: Region) -> Option<&mut [u8]> {
+        let held = self.ram.hold(at, self.most);
+        self.exceeded |= held.is_none();
+        held?;
+        self.ram.held_mut(at)
     }
 
     fn readable_end(&self, start: usize) -> Option<usize> {
         let inside = |region: &Region| region.start() <= start && start < region.end();
-        if inside(&self.flash) {
-            Some(self.flash.end())
-        } else if !inside(&self.ram) || inside(&self.run) {
+        let (ram, flash) = (self.ram.region, self.flash.region);
+        if inside(&flash) {
+            Some(flash.end())
+        } else if !inside(&ram) || inside(&self.run) {
             None
-        } else if start < self.run.start() && self.ram.contains(&self.run) {
+        } else if start < self.run.start() && ram.contains(&self.run) {
             Some(self.run.start())
         } else {
-            Some(self.ram.end())
+            Some(ram.end())
         }
     }
 
@@ -48,49 +171,39 @@ impl<'a> Board<'a> {
     }
 
     fn writable(&self, at: Region) -> bool {
-        self.ram.contains(&at) && !at.overlaps(&self.run)
+        self.ram.region.contains(&at) && !at.overlaps(&self.run)
     }
 
-    fn ram_range(&self, at: Region) -> std::ops::Range<usize> {
-        at.start() - self.ram.start()..at.end() - self.ram.start()
+    fn in_flash(&self, at: Region) -> bool {
+        self.flash.region.contains(&at) && !self.flash.region.is_empty()
     }
 }
 
 impl Memory for Board<'_> {
     fn from(&self, start: usize) -> Option<&[u8]> {
         let end = self.readable_end(start)?;
-        let (base, bytes) = match self.flash.contains(&Region::between(start, end)?) && !self.flash.is_empty() {
-            true => (self.flash.start(), &self.flash_bytes[..]),
-            false => (self.ram.start(), &self.ram_bytes[..]),
-        };
-        bytes.get(start - base..end - base)
+        let side = if self.in_flash(Region::between(start, end)?) { &self.flash } else { &self.ram };
+        Some(side.from(start, end))
     }
 
     fn write(&mut self, at: Region) -> Option<&mut [u8]> {
         if !self.writable(at) {
             return None;
         }
-        let range = self.ram_range(at);
-        self.ram_bytes.get_mut(range)
+        self.hold(at)
     }
 
     fn pair(&mut self, from: Region, to: Region) -> Option<(&[u8], &mut [u8])> {
         if !self.readable(from) || !self.writable(to) || from.overlaps(&to) {
             return None;
         }
-        let to = self.ram_range(to);
-        if self.flash.contains(&from) && !self.flash.is_empty() {
-            let at = from.start() - self.flash.start();
-            return Some((self.flash_bytes.get(at..at + from.size())?, self.ram_bytes.get_mut(to)?));
+        self.hold(to)?;
+        if self.in_flash(from) {
+            let source = self.flash.from(from.start(), from.end());
+            return Some((source.get(..from.size())?, self.ram.held_mut(to)?));
         }
-        let from = self.ram_range(from);
-        if from.end <= to.start {
-            let (low, high) = self.ram_bytes.split_at_mut_checked(to.start)?;
-            Some((low.get(from)?, high.get_mut(..to.len())?))
-        } else {
-            let (low, high) = self.ram_bytes.split_at_mut_checked(from.start.max(to.end))?;
-            Some((high.get(from.start - from.start.max(to.end)..)?.get(..from.len())?, low.get_mut(to)?))
-        }
+        self.hold(from)?;
+        self.ram.two(from, to)
     }
 
     fn copy(&mut self, from: Region, to: usize) -> Option<()> {
@@ -98,14 +211,14 @@ impl Memory for Board<'_> {
         if !self.readable(from) || !self.writable(to) {
             return None;
         }
-        let to = self.ram_range(to);
-        if self.flash.contains(&from) && !self.flash.is_empty() {
-            let at = from.start() - self.flash.start();
-            self.ram_bytes.get_mut(to)?.copy_from_slice(self.flash_bytes.get(at..at + from.size())?);
+        if self.in_flash(from) || !from.overlaps(&to) {
+            let (source, room) = self.pair(from, to)?;
+            room.copy_from_slice(source);
             return Some(());
         }
-        let from = self.ram_range(from);
-        self.ram_bytes.copy_within(from, to.start);
+        let both = Region::between(from.start().min(to.start()), from.end().max(to.end()))?;
+        let offset = from.start() - both.start();
+        self.hold(both)?.copy_within(offset..offset + from.size(), to.start() - both.start());
         Some(())
     }
 }
@@ -119,10 +232,45 @@ mod tests {
     }
 
     fn board() -> Board<'static> {
+        let flash = &[7; 16];
         let mut board =
-            Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), Cow::Owned(vec![7; 16]));
+            Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), flash, 0x10_0000);
         board.put(0x1000, b"abcdef").unwrap();
         board
+    }
+
+    #[test]
+    fn of_memory_that_nobody_has_only_what_is_used_is_held() {
+        let all = region(0x1000, usize::MAX / 2);
+        let mut board = Board::new(all, Region::EMPTY, Region::EMPTY, &[], 8 * GRAIN);
+        let far = 0x4000_0000_0000;
+        board.put(far, b"far").unwrap();
+        board.put(0x1000, b"near").unwrap();
+        assert_eq!(
+            (board.from(far).unwrap()[..4].to_vec(), board.from(0x1000).unwrap()[..5].to_vec()),
+            (b"far\0".to_vec(), b"near\0".to_vec())
+        );
+        assert!(board.from(far / 2).unwrap().iter().all(|byte| *byte == 0), "nobody wrote it");
+        assert_eq!(board.exceeded(), None);
+        assert!(board.write(region(far, 9 * GRAIN)).is_none());
+        assert_eq!(board.exceeded(), Some(8 * GRAIN));
+        assert!(board.from(far).unwrap().starts_with(b"far\0"), "and what was there stays");
+    }
+
+    #[test]
+    fn pieces_that_grow_together_keep_their_bytes() {
+        let mut board = Board::new(region(0, 0x100_0000), Region::EMPTY, Region::EMPTY, &[], 0x100_0000);
+        for at in [0x30_0000, 0x10_0000, 0x20_0000] {
+            board.put(at, &at.to_le_bytes()).unwrap();
+        }
+        assert!(board.pair(region(0x10_0000, 8), region(0x30_0000, 8)).is_some(), "in two pieces");
+        board.write(region(0x10_0008, 0x20_0000 - 8)).unwrap().fill(1);
+        for at in [0x10_0000, 0x30_0000usize] {
+            assert_eq!(board.read(region(at, 8)).unwrap(), at.to_le_bytes());
+        }
+        assert_eq!(board.read(region(0x20_0000, 8)).unwrap(), [1; 8]);
+        board.copy(region(0x10_0000, 8), 0x80_0000).unwrap();
+        assert_eq!(board.read(region(0x80_0000, 8)).unwrap(), 0x10_0000usize.to_le_bytes());
     }
 
     #[test]
@@ -130,7 +278,8 @@ mod tests {
         let board = board();
         assert_eq!(board.from(0x1000).unwrap().len(), 0x800, "ends at the loader");
         assert_eq!(board.from(0x1900).unwrap().len(), 0x700);
-        assert_eq!(board.from(0x8000).unwrap()[..17], [[7; 16].as_slice(), &[0xff]].concat());
+        assert_eq!(board.from(0x8000).unwrap(), [7; 16]);
+        assert_eq!(board.from(0x8010).unwrap(), [0xff; 0xf0], "erased behind its content");
         for outside in [0, 0xfff, 0x1800, 0x18ff, 0x2000, 0x7fff, 0x8100] {
             assert!(board.from(outside).is_none(), "0x{outside:x}");
         }

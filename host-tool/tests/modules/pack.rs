@@ -73,7 +73,7 @@ impl Work {
         let file = fs::read(self.bench.path("image")).unwrap();
         let image = stoop::image::open(&file).unwrap();
         let manifest = image.manifest(&Crc32::new()).unwrap();
-        image.bytes(manifest.payload(Kind::Initrd as usize).source).unwrap().to_vec()
+        image.bytes(manifest.payload(Kind::Initrd).source).unwrap().to_vec()
     }
 }
 

@@ -47,7 +47,7 @@ impl Slots {
         put(&mut flash, &b);
         let opened = open(&a.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
-        let sources = Kind::ALL.map(|kind| (kind, manifest.payload(kind as usize).source));
+        let sources = Kind::ALL.map(|kind| (kind, manifest.payload(kind).source));
         let near = |source: Region| Region::new(source.start() - window.start(), source.size()).unwrap();
         let there = sources.into_iter().filter(|(_, source)| !source.is_empty());
         let parts = there.map(|(kind, source)| (kind, near(source))).collect();
@@ -189,8 +189,8 @@ fn sizes_places_and_codecs_that_lie_have_a_code_and_the_next_slot_boots() {
         (kernel + 5, 0x7fff_ffff, "E11 kernel unreadable"),
         (kernel + 4, 1, "E11 kernel unreadable"),
         (kernel + 5, 0x2000, "E12 kernel crc"),
-        (kernel, 0x103, "E13 kernel codec"),
-        (kernel, 0x1ff, "E13 kernel codec"),
+        (kernel, 0x103, "E03 manifest shape"),
+        (kernel, 0x1ff, "E03 manifest shape"),
         (kernel + 9, 0x100, "E15 kernel length"),
         (kernel + 9, 0x1000_0000, "E15 kernel length"),
         (kernel + 11, 0x1000_0000, "E17 kernel overlaps"),

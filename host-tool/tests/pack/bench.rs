@@ -174,6 +174,15 @@ impl Bench {
         command.current_dir(self.folder.path()).args(words).output().unwrap()
     }
 
+    /// The same with 512 MiB of memory and 5 s of the CPU: what any file under 16 MiB may take.
+    pub fn limited(&self, words: &[&str]) -> Output {
+        let mut command = Command::new("prlimit");
+        command.args(["--as=536870912", "--cpu=5", env!("CARGO_BIN_EXE_stoop")]);
+        let output = command.current_dir(self.folder.path()).args(words).output().expect("prlimit of util-linux");
+        assert!(output.status.code().is_some_and(|code| code < 3), "{words:?}: {output:?}");
+        output
+    }
+
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

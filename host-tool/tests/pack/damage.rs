@@ -25,7 +25,7 @@ fn a_flipped_bit_in_a_payload_names_it_and_the_shim_gives_e12() {
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&stoop_core::crc32::Crc32::new()).unwrap();
         for kind in stoop_core::manifest::Kind::ALL {
-            let source = manifest.payload(kind as usize).source;
+            let source = manifest.payload(kind).source;
             if source.is_empty() {
                 continue;
             }
@@ -59,18 +59,19 @@ fn a_flipped_bit_in_the_manifest_is_found() {
 }
 
 #[test]
-fn flipped_bits_in_the_shim_never_go_unnoticed_as_params() {
+fn a_flipped_bit_in_the_shim_or_its_params_is_found() {
     let bench = Bench::new();
-    let (_, built) = packed(&Request { format: Some(Format::Raw), ..bench.full() });
-    let good = image::open(&built.file).unwrap();
-    let params = stoop::shim_image::params(&good.unpacked).unwrap().to_vec();
-    for at in (0..built.shim).step_by(97) {
-        let mut damaged = built.file.clone();
-        damaged[at] ^= 4;
-        // Either it is no image any more, or its params are damaged and said to be, or they are what they were.
-        if let Ok(opened) = image::open(&damaged) {
-            let said = opened.checks().iter().any(|check| check.of == "params" && check.wrong.is_some());
-            assert!(said || stoop::shim_image::params(&opened.unpacked) == Some(&params[..]), "byte {at}");
+    // On MIPS neither the first instructions are summed, nor what Malta puts there; on arm64 the first two words are how tools know
+    // an image.
+    for (format, request, first) in [(Format::Raw, bench.full(), 20), (Format::Image, arm64(&bench), 8)] {
+        let (_, built) = packed(&Request { format: Some(format), ..request });
+        for at in (first..built.shim).step_by(13) {
+            let mut damaged = built.file.clone();
+            damaged[at] ^= 4;
+            // Either it is no image any more, or it is said.
+            if image::open(&damaged).is_ok() {
+                assert!(damage_of(&damaged).contains(&"shim".to_owned()), "{}: byte {at}", format.name());
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ fn a_kernel_that_takes_its_line_from_argv_gets_it_there() {
     let request = Request { handoff: HandoffWish::Argv, phram: PhramChoice::Cmdline, ..with_config(&bench, MALTA) };
     let (_, built) = packed(&request);
     let booted = booted(&built.file, Entry::Argv(b"liminix x=1".to_vec()));
-    assert_eq!(booted.handoff.kind, "argv");
+    assert_eq!(booted.handoff.kind.name(), "argv");
     assert_eq!(booted.handoff.registers[0], 2);
     assert_eq!(booted.handoff.registers[1] as usize, built.places.argv.start() | 0x8000_0000);
     let line = String::from_utf8(booted.cmdline.clone()).unwrap();
@@ -154,7 +154,7 @@ fn the_cookie_is_liminix_anywhere_unless_said_otherwise() {
     let off = Request { no_cookie: true, ..bench.full() };
     assert_eq!(plan(&off).cookie.rule, CookieRule::Off);
     let (_, built) = packed(&off);
-    assert_eq!(booted(&built.file, Entry::Argv(b"anything".to_vec())).verdict, "accepted");
+    assert_eq!(booted(&built.file, Entry::Argv(b"anything".to_vec())).verdict.text(), "accepted");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn the_bootloaders_own_tree_can_be_the_base() {
     assert!(plan.warnings.iter().any(|warning| warning.contains("root= is not set")), "{:?}", plan.warnings);
     let booted = booted(&built.file, Entry::Uhi(tree(Some(b"liminix root=/dev/mtdblock99"))));
     // Its bootargs count as bootargs, not as the tree's own.
-    assert_eq!((booted.verdict, &booted.cmdline[..]), ("accepted", &b"liminix root=/dev/mtdblock99"[..]));
+    assert_eq!((booted.verdict.text(), &booted.cmdline[..]), ("accepted", &b"liminix root=/dev/mtdblock99"[..]));
     let none = stoop::simulate::run(&built.file, &stoop::simulate::Input::default()).unwrap();
     assert_eq!(none.result.unwrap_err().code(), stoop_core::Code::NoTree);
 }

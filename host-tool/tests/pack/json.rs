@@ -119,7 +119,7 @@ fn inspect_has_its_shape() {
     });
     assert_eq!(shape(&value), expected);
     assert_eq!(value["ok"], true);
-    assert_eq!(value["checks"].as_array().unwrap().len(), 8);
+    assert_eq!(value["checks"].as_array().unwrap().len(), 9);
     assert_eq!(value["shim"], json!({"variant": "store", "decodes": ["store"]}));
     output(&bench, &[&PACK[..], &["--codec", "lz4"]].concat());
     let value = output(&bench, &["inspect", "image", "--json"]);

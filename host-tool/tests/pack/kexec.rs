@@ -87,6 +87,7 @@ fn an_arm64_image_with_a_wrong_header_is_refused_with_the_rule() {
     ] {
         let mut wrong = built.file.clone();
         wrong[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        stoop::shim_image::close(&mut wrong);
         let failure = Loadable::of(&wrong).unwrap_err();
         assert!(failure.fact().contains(rule), "{failure}");
         assert_eq!(failure.next_step(), Some("pack it again with --format image by this version of stoop"));

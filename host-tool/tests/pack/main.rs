@@ -8,6 +8,7 @@ mod check;
 mod cookie;
 mod damage;
 mod forms;
+mod hostile;
 mod json;
 mod kexec;
 mod nor;

@@ -87,7 +87,7 @@ fn the_file_has_the_container_and_the_slot_in_whole_erase_blocks() {
     assert!(opened.checks().iter().all(|check| check.wrong.is_none()));
     assert_eq!((opened.format, opened.manifest_at()), (Format::Nor, 0x1e23_0000));
     let booted = booted(&built.file, Entry::Argv(b"root=31:03".to_vec()));
-    assert_eq!((booted.slot, booted.verdict), ('b', "ignored"));
+    assert_eq!((booted.slot, booted.verdict.text()), ('b', "ignored"));
     assert_eq!(booted.phram.unwrap().region.size(), plan.rootfs.unwrap().bytes.len().next_multiple_of(0x1000));
 }
 

@@ -48,7 +48,7 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
                 assert_eq!(check.wrong, None, "{} {}: {}", board.name, format.name(), check.of);
             }
             let booted = booted(&built.file, Entry::Argv(b"root=31:03".to_vec()));
-            assert_eq!(booted.verdict, "ignored");
+            assert_eq!(booted.verdict.text(), "ignored");
             assert_eq!(booted.cmdline, b"console=ttyS0 root=/dev/mtdblock99 rootfstype=squashfs");
             assert_eq!(booted.handoff.entry_point as u32, kernel.load & 0x1fff_ffff);
             assert_eq!(booted.handoff.registers[0], 0xffff_fffe);
@@ -70,7 +70,7 @@ fn every_codec_delivers_the_same_kernel() {
     for format in FORMATS {
         for codec in [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma] {
             let (_, built) = packed(&Request { codec, format: Some(format), ..bench.full() });
-            assert_eq!(booted(&built.file, Entry::None).verdict, "none");
+            assert_eq!(booted(&built.file, Entry::None).verdict.text(), "none");
             assert_eq!(built.payloads[0].decoded, Kernel::new(false).bytes().len());
             sizes.push(built.payloads[0].stored);
         }
@@ -187,13 +187,13 @@ fn payloads_that_stay_in_place_are_where_the_manifest_says_byte_for_byte() {
         let (plan, built) = packed(&Request { format: Some(format), codec: CodecWish::Store, ..bench.full() });
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
-        let at = |kind: Kind| opened.bytes(manifest.payload(kind as usize).destination).map(<[u8]>::to_vec);
+        let at = |kind: Kind| opened.bytes(manifest.payload(kind).destination).map(<[u8]>::to_vec);
         assert_eq!(at(Kind::Rootfs), plan.rootfs.as_ref().map(|rootfs| rootfs.bytes.clone()), "{}", format.name());
         assert_eq!(at(Kind::Initrd), plan.initrd, "{}", format.name());
-        let kernel = manifest.payload(Kind::Kernel as usize);
+        let kernel = manifest.payload(Kind::Kernel);
         assert_eq!(opened.bytes(kernel.source), Some(&plan.kernel.image[..]));
         // Whole pages of their own: what the kernel maps shows nothing else.
-        let place = manifest.payload(Kind::Rootfs as usize).place;
+        let place = manifest.payload(Kind::Rootfs).place;
         assert_eq!((place.start() % 0x1_0000, place.size()), (0, 0x1_3000));
         let page = opened.bytes(place).unwrap();
         assert!(page[0x1_2345..].iter().all(|byte| *byte == 0));

@@ -6,11 +6,10 @@
 //! `root=` would come back by the very tree that was to be kept.
 
 use crate::abi::Abi;
-use crate::bootargs::{Entry, Line};
+use crate::bootargs::{Entry, EntryKind, Line};
 use crate::fdt::Tree;
 use crate::manifest::{Machine, Manifest};
 use crate::memory::Memory;
-use crate::names::Name;
 use crate::{Region, Result};
 
 /// arm64, little-endian.
@@ -27,10 +26,10 @@ impl Abi for Arm64 {
         let [at, ..] = registers;
         let mut tree = Tree::new(memory.from(at).unwrap_or(&[]));
         if tree.read().is_err() {
-            return Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
+            return Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
         }
         let fits = line.extend_from_slice(tree.bootargs()).is_ok();
-        Entry { kind: Name::Uhi, tree: Region::stated(at, tree.size()), too_long: !fits }
+        Entry { kind: EntryKind::Uhi, tree: Region::stated(at, tree.size()), too_long: !fits }
     }
 
     fn leave<M: Memory>(

@@ -9,11 +9,27 @@ pub const MAX_LINE: usize = 4095;
 /// One line of bootargs, without NUL.
 pub type Line = heapless::Vec<u8, MAX_LINE>;
 
+/// By which protocol the bootloader called us. The value is the number of its word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// argc and argv.
+    Argv = Name::Argv as u8,
+    /// A device tree, in a1 or x0.
+    Uhi = Name::Uhi as u8,
+    /// CFE, which passes nothing.
+    Cfe = Name::Cfe as u8,
+    /// None that we know.
+    None = Name::None as u8,
+}
+
+worded!(EntryKind);
+
 /// How the bootloader called us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// The protocol: [`Name::Argv`], [`Name::Uhi`] (a device tree in a1 or x0), [`Name::Cfe`] or [`Name::None`].
-    pub kind: Name,
+    /// The protocol.
+    pub kind: EntryKind,
     /// The bootloader's device tree, whose header is right; empty when there is none.
     pub tree: Region,
     /// The line did not fit the buffer, which is now empty.

@@ -4,29 +4,54 @@ use crate::bootargs::{Line, word};
 use crate::names::Name;
 use crate::params::{CookieRule, Params};
 
-/// Judges `line`; for [`Name::Kept`] only the kept words are left of it.
+/// What becomes of the bootargs. The value is the number of its word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Verdict {
+    /// Nobody passed any.
+    None = Name::None as u8,
+    /// The rule is met: the line passes.
+    Accepted = Name::Accepted as u8,
+    /// It is not met: nothing passes.
+    Ignored = Name::Ignored as u8,
+    /// It is not met: only the kept keys pass.
+    Kept = Name::Kept as u8,
+    /// What should pass does not fit: nothing does.
+    Refused = Name::Refused as u8,
+}
+
+worded!(Verdict);
+
+impl Verdict {
+    /// The line, as it was left, becomes a part of the kernel's.
+    pub fn passes(self) -> bool {
+        matches!(self, Verdict::Accepted | Verdict::Kept)
+    }
+}
+
+/// Judges `line`; for [`Verdict::Kept`] only the kept words are left of it.
 ///
-/// Verdicts: [`Name::None`] without bootargs, [`Name::Accepted`], [`Name::Kept`], [`Name::Ignored`]. What counts may
-/// still turn out too long for the kernel: [`Name::Refused`].
-pub fn judge(line: &mut Line, params: &Params) -> Name {
+/// Verdicts: [`Verdict::None`] without bootargs, [`Verdict::Accepted`], [`Verdict::Kept`], [`Verdict::Ignored`]. What counts may
+/// still turn out too long for the kernel: [`Verdict::Refused`].
+pub fn judge(line: &mut Line, params: &Params) -> Verdict {
     if line.is_empty() {
-        Name::None
+        Verdict::None
     } else if counts(line, params.cookie_rule(), params.cookie()) {
-        Name::Accepted
+        Verdict::Accepted
     } else if keep(line, params.keep()) {
-        Name::Kept
+        Verdict::Kept
     } else {
-        Name::Ignored
+        Verdict::Ignored
     }
 }
 
 /// Without a rule the cookie is empty, and anything contains that.
-fn counts(line: &[u8], rule: u8, cookie: &[u8]) -> bool {
+fn counts(line: &[u8], rule: CookieRule, cookie: &[u8]) -> bool {
     let mut at = 0usize;
     loop {
         let (start, mut end) = word(line, at);
         let mut text = line.get(start..end);
-        if rule != CookieRule::Word as u8 {
+        if rule != CookieRule::Word {
             // As strstr() looks: at every byte.
             text = line.get(at..).and_then(|rest| rest.get(..cookie.len()));
             end = at.wrapping_add(1);

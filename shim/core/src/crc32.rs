@@ -5,7 +5,7 @@
 
 use crc::CRC_32_ISO_HDLC;
 
-use crate::watchdog::{EVERY, Feed};
+use crate::watchdog::EVERY;
 
 /// The table of remainders, 1 KiB.
 pub struct Crc32([u32; 256]);
@@ -42,7 +42,7 @@ impl Crc32 {
     }
 
     /// The same; `feed` is called for every [`EVERY`] bytes.
-    pub fn of_fed(&self, bytes: &[u8], feed: Feed<'_>) -> u32 {
+    pub fn of_fed(&self, bytes: &[u8], feed: &impl Fn()) -> u32 {
         let mut remainder = CRC_32_ISO_HDLC.init;
         for part in bytes.chunks(EVERY) {
             feed();

@@ -2,12 +2,33 @@
 //!
 //! The shim prints `stoop: E12 kernel crc 0x…`; `stoop explain E12` says what to do.
 
-use core::num::NonZeroU32;
+use crate::names::Name;
 
-use crate::names::{Name, spelled};
+/// What an error is about. The value is the number of its word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Subject {
+    /// The kernel.
+    Kernel = Name::Kernel as u8,
+    /// The initial ramdisk.
+    Initrd = Name::Initrd as u8,
+    /// The root filesystem.
+    Rootfs = Name::Rootfs as u8,
+    /// The tables of argv and environment.
+    Env = Name::Env as u8,
+    /// The device tree.
+    Dtb = Name::Dtb as u8,
+    /// What is added to it.
+    Additions = Name::Additions as u8,
+    /// The params block.
+    Params = Name::Params as u8,
+    /// The manifest.
+    Manifest = Name::Manifest as u8,
+    /// argc and argv, for the kernel.
+    Argv = Name::Argv as u8,
+}
 
-/// What an error is about: one of the nouns among the names.
-pub use crate::names::Name as Subject;
+worded!(Subject);
 
 /// Stable numbers, grouped by tens: 0x params and manifest, 1x payloads, 2x device tree, 3x handoff.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,13 +44,16 @@ pub enum Code {
     ManifestCrc = 4,
     /// The manifest is for another architecture or endianness. Value: its second word.
     Foreign = 5,
+    /// The shim itself is damaged: a sum over what is stored or what was unpacked is wrong. Only the number exists, which the
+    /// start code gives to the bootloader.
+    Shim = 6,
     /// The slot has no kernel.
     NoKernel = 10,
     /// Bytes of a payload lie outside the memory this board has. Value: their start.
     Unreadable = 11,
     /// A payload's CRC-32 does not match. Value: the computed one.
     Crc = 12,
-    /// The payload's codec is not in this shim. Value: the codec.
+    /// The payload's codec is not built into this shim. Value: the codec.
     Codec = 13,
     /// The compressed stream is damaged. Value: bytes produced.
     Decode = 14,
@@ -56,12 +80,13 @@ pub enum Code {
 
 impl Code {
     /// Every code, for explanations and tests.
-    pub const ALL: [Code; 19] = [
+    pub const ALL: [Code; 20] = [
         Code::Params,
         Code::NoManifest,
         Code::ManifestShape,
         Code::ManifestCrc,
         Code::Foreign,
+        Code::Shim,
         Code::NoKernel,
         Code::Unreadable,
         Code::Crc,
@@ -81,7 +106,7 @@ impl Code {
     /// The word behind the subject.
     pub const fn name(self) -> Name {
         match self {
-            Code::Params => Name::Damaged,
+            Code::Params | Code::Shim => Name::Damaged,
             Code::NoManifest | Code::NoKernel | Code::NoTree => Name::Missing,
             Code::ManifestShape => Name::Shape,
             Code::ManifestCrc | Code::Crc => Name::Crc,
@@ -100,22 +125,12 @@ impl Code {
     }
 }
 
-/// Name behind each number, for the shim, which has only the number.
-const NAMES: [u8; 31] = {
-    let mut names = [Name::Missing as u8; 31];
-    let mut index = 0;
-    while index < Code::ALL.len() {
-        names[Code::ALL[index] as usize] = Code::ALL[index].name() as u8;
-        index += 1;
-    }
-    names
-};
-
-/// A failure on the board: two machine words, so that it travels in registers.
+/// A failure on the board: two machine words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error {
-    /// Code, subject and other subject, a byte each from the low end; a code is never 0.
-    packed: NonZeroU32,
+    code: Code,
+    subject: Subject,
+    other: Subject,
     /// Its meaning depends on the code.
     pub value: usize,
 }
@@ -126,58 +141,38 @@ impl Error {
         Self::between(code, subject, subject, value)
     }
 
-    /// An error about one part, by the code's number.
-    pub(crate) const fn numbered(code: u32, subject: Subject, value: usize) -> Self {
-        let packed = code | (subject as u32) << 8 | (subject as u32) << 16;
-        match NonZeroU32::new(packed) {
-            Some(packed) => Error { packed, value },
-            None => Error { packed: NonZeroU32::MIN, value },
-        }
-    }
-
     /// An error about two parts.
     pub const fn between(code: Code, subject: Subject, other: Subject, value: usize) -> Self {
-        let packed = code as u32 | (subject as u32) << 8 | (other as u32) << 16;
-        match NonZeroU32::new(packed) {
-            Some(packed) => Error { packed, value },
-            None => Error { packed: NonZeroU32::MIN, value },
-        }
+        Error { code, subject, other, value }
+    }
+
+    /// What is the matter.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// The number behind `E`.
     pub fn number(&self) -> u8 {
-        self.packed.get() as u8
+        self.code as u8
     }
 
-    /// Number of the [`Name`] that says what is the matter.
-    pub fn name(&self) -> u8 {
-        NAMES.get(usize::from(self.number())).copied().unwrap_or(0)
+    /// What it is about.
+    pub fn subject(&self) -> Subject {
+        self.subject
     }
 
-    /// Number of the subject's [`Name`].
-    pub fn subject(&self) -> u8 {
-        (self.packed.get() >> 8) as u8
-    }
-
-    /// Number of the other subject's [`Name`]; the subject's own when the error is about one part.
-    pub fn other(&self) -> u8 {
-        (self.packed.get() >> 16) as u8
-    }
-
-    /// The code.
-    pub fn code(&self) -> Code {
-        // `packed` is made from a code, so one of them is it.
-        Code::ALL.into_iter().find(|code| *code as u8 == self.number()).unwrap_or(Code::Params)
+    /// The other part, when it is about two.
+    pub fn other(&self) -> Option<Subject> {
+        (self.other != self.subject).then_some(self.other)
     }
 }
 
 /// As the shim prints it, for the host; the shim itself has no `core::fmt`.
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let word = |number| core::str::from_utf8(spelled(number)).unwrap_or("");
-        write!(f, "E{:02} {} {}", self.number(), word(self.subject()), word(self.name()))?;
-        if self.other() != self.subject() {
-            write!(f, " {}", word(self.other()))?;
+        write!(f, "E{:02} {} {}", self.number(), self.subject.text(), self.code.name().text())?;
+        if let Some(other) = self.other() {
+            write!(f, " {}", other.text())?;
         }
         write!(f, " {:#010x}", self.value)
     }

@@ -78,6 +78,19 @@ pub enum HandoffKind {
     Arm64 = 3,
 }
 
+impl HandoffKind {
+    /// `None` for a byte that no version of the manifest defines.
+    fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => HandoffKind::Uhi,
+            1 => HandoffKind::Argv,
+            2 => HandoffKind::Appended,
+            3 => HandoffKind::Arm64,
+            _ => return None,
+        })
+    }
+}
+
 /// The payload [`Kind::Env`]: what argc, argv and env of the kernel point to (arch/mips/fw/lib/cmdline.c: fw_init_cmdline,
 /// fw_getenv), as the kernel reads it. Only the pointer to the line is missing, which lies in the final device tree.
 ///
@@ -157,8 +170,8 @@ impl Kind {
 /// Bytes that the shim delivers, or reads where they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Payload {
-    /// How it is stored: a [`Codec`].
-    pub codec: u8,
+    /// How it is stored.
+    pub codec: Codec,
     /// CRC-32 of the stored bytes.
     pub crc: u32,
     /// Stored bytes; empty when the image has no such payload.
@@ -171,8 +184,13 @@ pub struct Payload {
 
 impl Payload {
     /// No payload.
-    pub const NONE: Payload =
-        Payload { codec: 0, crc: 0, source: Region::EMPTY, destination: Region::EMPTY, place: Region::EMPTY };
+    pub const NONE: Payload = Payload {
+        codec: Codec::Store,
+        crc: 0,
+        source: Region::EMPTY,
+        destination: Region::EMPTY,
+        place: Region::EMPTY,
+    };
 }
 
 /// The list, checked. Fields are read where they are used.
@@ -208,7 +226,7 @@ impl Manifest {
         if kinds >> 24 != machine as u32 {
             return Err(Error::new(Code::Foreign, Subject::Manifest, kinds as usize));
         }
-        if version_length != u32::from(VERSION) << 16 | SIZE as u32 {
+        if version_length != u32::from(VERSION) << 16 | SIZE as u32 || !self.is_known() {
             return Err(Error::new(Code::ManifestShape, Subject::Manifest, at));
         }
         Ok(())
@@ -218,9 +236,16 @@ impl Manifest {
         wide(self.words[word], self.words[word + 1])
     }
 
-    /// How the kernel is called: a [`HandoffKind`].
-    pub fn handoff(&self) -> u8 {
-        (self.words[2] >> 16) as u8
+    /// How the kernel is called.
+    pub fn handoff(&self) -> HandoffKind {
+        HandoffKind::from_byte((self.words[2] >> 16) as u8).unwrap_or(HandoffKind::Uhi)
+    }
+
+    /// Every field that is one of a list is one of it.
+    fn is_known(&self) -> bool {
+        let mut codecs = self.words[HEAD..].as_chunks::<PAYLOAD>().0.iter().map(|words| words[0] as u8);
+        codecs.all(|codec| Codec::from_byte(codec).is_some())
+            && HandoffKind::from_byte((self.words[2] >> 16) as u8).is_some()
     }
 
     /// What counts from the image when the kernel's destination does.
@@ -253,8 +278,8 @@ impl Manifest {
 
     /// One payload, its addresses physical; [`Payload::NONE`] when the image has none of that kind.
     #[inline(never)]
-    pub fn payload(&self, kind: usize) -> Payload {
-        let Some(words) = self.words[HEAD..].as_chunks::<PAYLOAD>().0.get(kind) else {
+    pub fn payload(&self, kind: Kind) -> Payload {
+        let Some(words) = self.words[HEAD..].as_chunks::<PAYLOAD>().0.get(kind as usize) else {
             return Payload::NONE;
         };
         let source = if words[0] & SOURCE_RELATIVE != 0 { self.at } else { 0 };
@@ -263,7 +288,8 @@ impl Manifest {
         let region =
             |base: usize, start: usize, size: usize| Region::stated(wide(start).wrapping_add(base), wide(size));
         Payload {
-            codec: words[0] as u8,
+            // Every codec is known: `read` has looked.
+            codec: Codec::from_byte(words[0] as u8).unwrap_or(Codec::Store),
             crc: words[1],
             source: region(source, 2, 4),
             destination: region(destination, 6, 8),

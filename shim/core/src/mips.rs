@@ -1,12 +1,11 @@
 //! MIPS32: KSEG pointers, argc and argv, the Unified Hosting Interface.
 
 use crate::abi::Abi;
-use crate::bootargs::{Entry, Line, MAX_LINE, is_text};
+use crate::bootargs::{Entry, EntryKind, Line, MAX_LINE, is_text};
 use crate::bytes::{find, put};
 use crate::fdt::Tree;
 use crate::manifest::{Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
-use crate::names::Name;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// a0 of the Unified Hosting Interface (arch/mips/include/asm/bootinfo.h: get_fdt).
@@ -51,19 +50,19 @@ impl<const BIG: bool> Abi for Mips<BIG> {
 
     fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
         let (a0, a1, a3) = (registers[0] as u32, registers[1] as u32, registers[3] as u32);
-        let mut entry = Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
+        let mut entry = Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
         if a3 == CFE_SEAL {
             trace!("a3 is CFE's seal: a0 to a2 are no arguments");
-            entry.kind = Name::Cfe;
+            entry.kind = EntryKind::Cfe;
             return entry;
         }
         let fits = if a0 == UHI {
             bootloader_tree(a1, memory).map(|(at, bootargs)| {
-                (entry.kind, entry.tree) = (Name::Uhi, at);
+                (entry.kind, entry.tree) = (EntryKind::Uhi, at);
                 line.extend_from_slice(bootargs).is_ok()
             })
         } else {
-            join::<BIG, M>(a0, a1, memory, line).inspect(|_| entry.kind = Name::Argv)
+            join::<BIG, M>(a0, a1, memory, line).inspect(|_| entry.kind = EntryKind::Argv)
         };
         if fits != Some(true) {
             trace!(
@@ -88,7 +87,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         registers: &[usize; 4],
         memory: &mut M,
     ) -> Result<[usize; 4]> {
-        let table = manifest.payload(Kind::Env as usize).place;
+        let table = manifest.payload(Kind::Env).place;
         if table.is_empty() {
             // To a kernel with the tree in its slot these are no arguments: the slot comes first, and argc is out of range.
             return Ok([UHI as usize, kseg0(tree.start()), 0, 0]);

@@ -182,14 +182,23 @@ impl<'a> Params<'a> {
         Uart { kind, address: self.wide(10), shift: self.byte(12, 1), width: self.byte(12, 2) }
     }
 
-    /// When bootargs count: a [`CookieRule`].
-    pub fn cookie_rule(&self) -> u8 {
-        self.byte(12, 3)
+    /// When bootargs count.
+    pub fn cookie_rule(&self) -> CookieRule {
+        match self.byte(12, 3) {
+            0 => CookieRule::Off,
+            1 => CookieRule::Contains,
+            // Of what no version defines, the strictest.
+            _ => CookieRule::Word,
+        }
     }
 
-    /// After the last slot failed: a [`Policy`].
-    pub fn policy(&self) -> u8 {
-        self.byte(13, 0)
+    /// After the last slot failed.
+    pub fn policy(&self) -> Policy {
+        match self.byte(13, 0) {
+            1 => Policy::Reset,
+            2 => Policy::Return,
+            _ => Policy::Halt,
+        }
     }
 
     /// Physical address of the reset register and the value to write; address 0 when there is none.
@@ -231,10 +240,15 @@ impl<'a> Params<'a> {
 
     /// What is to be written to the watchdog at that moment, in this order.
     #[inline(always)] // One caller in the shim.
-    pub fn watchdog(&self, moment: Moment) -> impl Iterator<Item = Write> + '_ {
-        let (start, end) = (self.writes_at(moment as u32), self.writes_at(moment as u32 + 1));
-        let writes = self.words.get(start..end).unwrap_or(&[]).as_chunks().0;
-        writes.iter().map(|[address, keep, flip]| Write { address: *address, keep: *keep, flip: *flip })
+    pub fn watchdog(&self, moment: Moment, write: &mut impl FnMut(Write)) {
+        let (mut at, end) = (self.writes_at(moment as u32), self.writes_at(moment as u32 + 1));
+        while at < end {
+            let Some(&[address, keep, flip]) = self.words.get(at..).and_then(|words| words.first_chunk()) else {
+                return;
+            };
+            write(Write { address, keep, flip });
+            at = at.wrapping_add(WRITE);
+        }
     }
 
     /// Where the cookie begins.

@@ -17,15 +17,8 @@ macro_rules! trace {
 mod formats {
     use defmt::{Format, Formatter};
 
-    use crate::names::{Name, spelled};
-    use crate::prepare::Handoff;
+    use crate::boot::Handoff;
     use crate::{Error, Region};
-
-    impl Format for Name {
-        fn format(&self, f: Formatter<'_>) {
-            defmt::write!(f, "{=str}", self.text());
-        }
-    }
 
     impl Format for Region {
         fn format(&self, f: Formatter<'_>) {
@@ -47,21 +40,11 @@ mod formats {
     /// As [`core::fmt::Display`] has it.
     impl Format for Error {
         fn format(&self, f: Formatter<'_>) {
-            let word = |number| core::str::from_utf8(spelled(number)).unwrap_or("");
-            let (subject, name, value) = (word(self.subject()), word(self.name()), self.value as u64);
-            match self.other() == self.subject() {
-                true => defmt::write!(f, "E{=u8:02} {=str} {=str} {=u64:#010x}", self.number(), subject, name, value),
-                false => {
-                    let other = word(self.other());
-                    defmt::write!(
-                        f,
-                        "E{=u8:02} {=str} {=str} {=str} {=u64:#010x}",
-                        self.number(),
-                        subject,
-                        name,
-                        other,
-                        value
-                    );
+            let (subject, name, value) = (self.subject(), self.code().name(), self.value as u64);
+            match self.other() {
+                None => defmt::write!(f, "E{=u8:02} {} {} {=u64:#010x}", self.number(), subject, name, value),
+                Some(other) => {
+                    defmt::write!(f, "E{=u8:02} {} {} {} {=u64:#010x}", self.number(), subject, name, other, value);
                 }
             }
         }

@@ -19,11 +19,12 @@ pub enum Care {
     /// Nothing.
     #[default]
     Leave = 0,
-    /// Fed while the shim works, and after a failure for as long as the shim keeps the CPU.
+    /// Fed while the shim works, never after a failure.
     Feed = 1,
     /// Stopped before anything that takes long.
     Stop = 2,
-    /// Started, fed while the shim works and just before the kernel; never after a failure, so that `halt` ends in a reset.
+    /// Started, fed while the shim works and just before the kernel, never after a failure; stopped for a bootloader that gets
+    /// the board back.
     Start = 3,
 }
 
@@ -33,7 +34,7 @@ pub enum Care {
 pub enum Moment {
     /// Once the params are read.
     Begin = 0,
-    /// For every [`EVERY`] bytes that are checked, copied or decoded.
+    /// For every [`EVERY`] bytes that are checked or come out of LZMA, and before each payload is delivered.
     Feed = 1,
     /// Before the bootloader gets the board back.
     Back = 2,
@@ -42,8 +43,6 @@ pub enum Moment {
 /// Most writes of one set of params.
 pub const MAX_WRITES: usize = 6;
 
-/// Bytes between two feedings: at most that much read from flash, or made by a decoder and what its last symbol adds.
+/// Bytes between two feedings: that much is checked, or made by LZMA and what its last symbol adds. What LZ4 makes of a payload, or
+/// a move of it, is not interrupted: with the bytes in RAM, 16 MiB take half a second.
 pub const EVERY: usize = 4096;
-
-/// Feeds the watchdog, if it is to be fed. Called often: cheap.
-pub type Feed<'a> = &'a dyn Fn();

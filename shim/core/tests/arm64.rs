@@ -6,13 +6,12 @@ use common::{Machinery, NO_PAYLOADS, TREE_ROOM, entry, image, params_block, regi
 use stoop_core::Code;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
-use stoop_core::bootargs::Line;
+use stoop_core::boot::{Board, Buffers, Loader};
+use stoop_core::bootargs::{EntryKind, Line};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{Additions, Merge};
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
-use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params};
-use stoop_core::prepare::{Loader, Scratch, prepare};
 
 /// A tree with bootargs, as the additions write one.
 fn tree(line: &[u8]) -> Vec<u8> {
@@ -23,7 +22,7 @@ fn tree(line: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn enter(board: &Machinery, x0: usize) -> (Name, usize, String, bool) {
+fn enter(board: &Machinery, x0: usize) -> (EntryKind, usize, String, bool) {
     let mut line = Line::new();
     let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &mut line);
     (entry.kind, entry.tree.start(), String::from_utf8_lossy(&line).into_owned(), entry.too_long)
@@ -34,10 +33,10 @@ fn x0_is_a_tree_at_any_alignment_or_nothing() {
     let mut board = Machinery::new();
     for at in [0x2_0000, 0x2_0004, 0x2_0001] {
         board.put(at, &tree(b"liminix a=1"));
-        assert_eq!(enter(&board, at), (Name::Uhi, at, "liminix a=1".into(), false));
+        assert_eq!(enter(&board, at), (EntryKind::Uhi, at, "liminix a=1".into(), false));
     }
     for garbage in [0, 1, 3, 0x3000, board.run.start(), board.ram.len(), usize::MAX, usize::MAX - 7] {
-        assert_eq!(enter(&board, garbage), (Name::None, 0, String::new(), false), "0x{garbage:x}");
+        assert_eq!(enter(&board, garbage), (EntryKind::None, 0, String::new(), false), "0x{garbage:x}");
     }
 }
 
@@ -47,10 +46,10 @@ fn a_tree_with_a_huge_size_and_little_in_it_is_read_and_one_that_passes_ram_is_n
     let mut huge = tree(b"liminix");
     huge[4..8].copy_from_slice(&0x10_0000u32.to_be_bytes());
     board.put(0x2_0000, &huge);
-    assert_eq!(enter(&board, 0x2_0000).0, Name::Uhi);
+    assert_eq!(enter(&board, 0x2_0000).0, EntryKind::Uhi);
     huge[4..8].copy_from_slice(&0x7fff_0000u32.to_be_bytes());
     board.put(0x2_0000, &huge);
-    assert_eq!(enter(&board, 0x2_0000).0, Name::None);
+    assert_eq!(enter(&board, 0x2_0000).0, EntryKind::None);
 }
 
 #[test]
@@ -65,14 +64,14 @@ fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
     });
     // One that fits, and one of 2 MiB (arch/arm64/mm/fixmap.c: fixmap_remap_fdt) and a little.
     for (size, code) in [(0x1000, None), (0x20_0000, Some((Code::TreeRoom, TREE_ROOM)))] {
-        let mut board = Machinery::new();
-        board.put(IMAGE, &without_tree);
-        board.put(0x18_0000, &blob(&vec![0x5a; size]));
-        let loader = Loader { image: IMAGE, run: board.run };
-        let mut scratch = Box::<Scratch>::default();
-        let registers = [0x18_0000, 0, 0, 0];
-        let booted =
-            prepare::<Arm64, _>(&mut board, &params, &loader, registers, &crc, &mut scratch, &mut |_, _| (), &|| ());
+        let mut memory = Machinery::new();
+        memory.put(IMAGE, &without_tree);
+        memory.put(0x18_0000, &blob(&vec![0x5a; size]));
+        let loader = Loader { image: IMAGE, run: memory.run };
+        let mut buffers = Box::new(Buffers::new());
+        buffers.crc.fill();
+        let mut board = Board { memory, loader, buffers: &mut buffers, feed: &|| () };
+        let booted = board.boot::<Arm64>(&params, [0x18_0000, 0, 0, 0], &mut |_, _| ());
         assert_eq!(booted.err().map(|error| (error.code(), error.value)), code, "0x{size:x}");
     }
 }
@@ -92,7 +91,7 @@ fn blob(value: &[u8]) -> Vec<u8> {
 fn a_line_longer_than_any_is_refused() {
     let mut board = Machinery::new();
     board.put(0x2_0000, &tree(&[b'a'; 4096]));
-    assert_eq!(enter(&board, 0x2_0000), (Name::Uhi, 0x2_0000, String::new(), true));
+    assert_eq!(enter(&board, 0x2_0000), (EntryKind::Uhi, 0x2_0000, String::new(), true));
 }
 
 /// The manifest at 0x9000 of an image at `image`, with the additions' relative words.

@@ -5,8 +5,9 @@ mod common;
 use std::cell::Cell;
 
 use common::{NO_PAYLOADS, entry, params_block, region, settings};
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
+use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
 use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
 use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 use stoop_core::{Code, Region};
@@ -25,10 +26,10 @@ fn params_come_back_in_both_byte_orders() {
         assert_eq!(params.ram(), settings.ram);
         assert_eq!(params.flash(), settings.flash);
         assert_eq!(params.uart(), settings.uart);
-        assert_eq!(params.cookie_rule(), CookieRule::Word as u8);
+        assert_eq!(params.cookie_rule(), CookieRule::Word);
         assert_eq!(params.cookie(), b"liminix");
         assert_eq!(params.keep(), b"bootImage\0a\0");
-        assert_eq!(params.policy(), Policy::Reset as u8);
+        assert_eq!(params.policy(), Policy::Reset);
         assert_eq!(params.reset(), settings.reset);
         assert_eq!(params.led(), settings.led);
         assert_eq!(params.slots().collect::<Vec<_>>(), SLOTS);
@@ -52,7 +53,9 @@ fn what_is_written_to_a_watchdog_comes_back_by_its_moment() {
                 assert_eq!(params.care(), care);
                 for (moment, written) in [Moment::Begin, Moment::Feed, Moment::Back].into_iter().zip(settings.watchdog)
                 {
-                    assert_eq!(params.watchdog(moment).collect::<Vec<_>>(), written, "{moment:?}");
+                    let mut found = vec![];
+                    params.watchdog(moment, &mut |write| found.push(write));
+                    assert_eq!(found, written, "{moment:?}");
                 }
                 assert_eq!((params.cookie(), params.keep()), (&b"liminix"[..], &b"bootImage\0a\0"[..]));
                 assert_eq!(params.slots().collect::<Vec<_>>(), settings.slots);
@@ -150,22 +153,22 @@ fn a_manifest_comes_back_for_every_machine() {
     for machine in [Machine::MipsBe, Machine::MipsLe, Machine::Arm64] {
         let bytes = listing(machine).encode(&crc);
         let manifest = Manifest::check(&bytes, 0x9000, 0x8000, machine, &crc).unwrap();
-        assert_eq!(manifest.handoff(), HandoffKind::Argv as u8);
+        assert_eq!(manifest.handoff(), HandoffKind::Argv);
         assert_eq!(manifest.tree(), region(0x11_8000, 0x2000), "relative as the kernel is");
         assert_eq!(manifest.entry_point(), 0x8040, "relative as the kernel is");
         let kernel = Payload {
-            codec: 0,
+            codec: Codec::Store,
             crc: crc.of(b"x"),
             source: region(0x9150, 0x30),
             destination: region(0xa000, 0x60),
             place: region(0xa000, 0x80),
         };
-        assert_eq!(manifest.payload(Kind::Kernel as usize), kernel);
+        assert_eq!(manifest.payload(Kind::Kernel), kernel);
         let dtb = Payload { crc: crc.of(b"y"), source: region(0x700_0000, 0x100), ..Payload::NONE };
-        assert_eq!(manifest.payload(Kind::Dtb as usize), dtb);
-        assert!(manifest.payload(Kind::Rootfs as usize).source.is_empty());
-        assert!(manifest.payload(Kind::Rootfs as usize).place.is_empty());
-        assert_eq!(manifest.payload(5), Payload::NONE);
+        assert_eq!(manifest.payload(Kind::Dtb), dtb);
+        assert!(manifest.payload(Kind::Rootfs).source.is_empty());
+        assert!(manifest.payload(Kind::Rootfs).place.is_empty());
+        assert_eq!(manifest.payload(Kind::Additions), Payload::NONE);
     }
 }
 
@@ -211,6 +214,20 @@ fn a_sound_manifest_of_another_version_or_length_is_no_shape_this_shim_knows() {
         let end = usize::from(u16::from_le_bytes([bytes[4], bytes[5]])) - 4;
         let sum = crc.of(&bytes[..end]);
         bytes[end..end + 4].copy_from_slice(&sum.to_le_bytes());
+        let error = Manifest::check(&bytes, 0x9000, 0, Machine::MipsLe, &crc).unwrap_err();
+        assert_eq!((error.code(), error.value), (Code::ManifestShape, 0x9000), "byte {at}");
+    }
+}
+
+#[test]
+fn a_handoff_or_codec_that_no_version_defines_is_no_shape_this_shim_knows() {
+    let crc = Crc32::new();
+    // Words are little-endian: the handoff is the second highest byte of word 2, the codec the lowest of a payload's first.
+    for (at, byte) in [(10, 4), (10, 0xff), (manifest::CODEC, 3), (manifest::CODEC + 5 * 48, 0xff)] {
+        let mut bytes = listing(Machine::MipsLe).encode(&crc);
+        bytes[at] = byte;
+        let sum = crc.of(&bytes[..SIZE - 4]);
+        bytes[SIZE - 4..].copy_from_slice(&sum.to_le_bytes());
         let error = Manifest::check(&bytes, 0x9000, 0, Machine::MipsLe, &crc).unwrap_err();
         assert_eq!((error.code(), error.value), (Code::ManifestShape, 0x9000), "byte {at}");
     }

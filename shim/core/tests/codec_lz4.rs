@@ -2,20 +2,17 @@
 
 mod codec_samples;
 
-use std::cell::Cell;
-
 use codec_samples::{code, kinds, noise};
 use lz4_flex::block::{compress, decompress};
 use proptest::prelude::*;
 use stoop_core::codec::lz4::decode;
-use stoop_core::watchdog::EVERY;
 
 /// What it is, the block, and the bytes it makes or how many it makes before the damage.
 type Case<'a> = (&'a str, &'a [u8], Result<&'a [u8], usize>);
 
 fn decoded(stored: &[u8], room: usize) -> (Result<usize, usize>, Vec<u8>) {
     let mut out = vec![0xee; room];
-    let result = decode(stored, &mut out, &|| ());
+    let result = decode(stored, &mut out);
     let (Ok(produced) | Err(produced)) = result;
     assert!(produced <= room, "{produced} of {room} bytes produced");
     (result, out)
@@ -30,16 +27,6 @@ fn blocks_of_all_kinds_of_bytes_decode() {
         assert!(out[..bytes.len()] == bytes, "{kind}: other bytes");
         assert_eq!(out[bytes.len()..], [0xee; 3], "{kind}: written behind the end");
     }
-}
-
-#[test]
-fn the_watchdog_is_fed_for_every_few_bytes_that_come_out() {
-    let bytes = code(150_000);
-    let (stored, fed) = (compress(&bytes), Cell::new(0));
-    let mut out = vec![0; bytes.len()];
-    assert_eq!(decode(&stored, &mut out, &|| fed.set(fed.get() + 1)), Ok(bytes.len()));
-    // A sequence of these bytes makes a few hundred at most.
-    assert!(fed.get() >= bytes.len() / (EVERY + 512), "fed {} times", fed.get());
 }
 
 #[test]

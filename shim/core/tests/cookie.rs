@@ -5,13 +5,12 @@ mod common;
 use common::{params_block, settings};
 use proptest::prelude::*;
 use stoop_core::bootargs::{Line, MAX_LINE, is_text, word};
-use stoop_core::cookie::{is_kept, judge};
+use stoop_core::cookie::{Verdict, is_kept, judge};
 use stoop_core::crc32::Crc32;
-use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params};
 
 /// The verdict, and what is left of the line.
-fn judged(line: &[u8], rule: CookieRule, cookie: &[u8], keep: &[u8]) -> (Name, Vec<u8>) {
+fn judged(line: &[u8], rule: CookieRule, cookie: &[u8], keep: &[u8]) -> (Verdict, Vec<u8>) {
     let block = params_block(&settings(rule, cookie, keep), false);
     let params = Params::check(&block, false, &Crc32::new()).unwrap();
     let mut left = Line::from_slice(line).unwrap();
@@ -19,51 +18,51 @@ fn judged(line: &[u8], rule: CookieRule, cookie: &[u8], keep: &[u8]) -> (Name, V
     (verdict, left.to_vec())
 }
 
-fn contains(line: &str, cookie: &str) -> Name {
+fn contains(line: &str, cookie: &str) -> Verdict {
     judged(line.as_bytes(), CookieRule::Contains, cookie.as_bytes(), b"").0
 }
 
-fn as_word(line: &str, cookie: &str) -> Name {
+fn as_word(line: &str, cookie: &str) -> Verdict {
     judged(line.as_bytes(), CookieRule::Word, cookie.as_bytes(), b"").0
 }
 
 #[test]
 fn no_bootargs_are_none_under_every_rule() {
     for rule in [CookieRule::Off, CookieRule::Contains, CookieRule::Word] {
-        assert_eq!(judged(b"", rule, b"liminix", b"x\0").0, Name::None);
+        assert_eq!(judged(b"", rule, b"liminix", b"x\0").0, Verdict::None);
     }
 }
 
 #[test]
 fn without_a_rule_everything_counts() {
-    assert_eq!(judged(b"root=31:03", CookieRule::Off, b"", b""), (Name::Accepted, b"root=31:03".to_vec()));
+    assert_eq!(judged(b"root=31:03", CookieRule::Off, b"", b""), (Verdict::Accepted, b"root=31:03".to_vec()));
 }
 
 #[test]
 fn contains_looks_at_every_byte() {
     for line in ["liminix", "a liminix b", "a=liminix", "xliminixy", "limliminix", "root=1 liminix"] {
-        assert_eq!(contains(line, "liminix"), Name::Accepted, "{line}");
+        assert_eq!(contains(line, "liminix"), Verdict::Accepted, "{line}");
     }
     for line in ["l", "limini", "Liminix", "limi nix", "root=31:03"] {
-        assert_eq!(contains(line, "liminix"), Name::Ignored, "{line}");
+        assert_eq!(contains(line, "liminix"), Verdict::Ignored, "{line}");
     }
-    assert_eq!(contains("aab", "ab"), Name::Accepted, "a false start hides nothing");
+    assert_eq!(contains("aab", "ab"), Verdict::Accepted, "a false start hides nothing");
 }
 
 #[test]
 fn word_wants_a_whole_word() {
     for line in ["liminix", " liminix", "a liminix b", "a\tliminix", "a  liminix  ", "x \"a b\" liminix"] {
-        assert_eq!(as_word(line, "liminix"), Name::Accepted, "{line}");
+        assert_eq!(as_word(line, "liminix"), Verdict::Accepted, "{line}");
     }
     for line in ["a=liminix", "liminix=1", "xliminix", "liminixy", "\"a liminix b\"", "   ", "\"liminix\""] {
-        assert_eq!(as_word(line, "liminix"), Name::Ignored, "{line}");
+        assert_eq!(as_word(line, "liminix"), Verdict::Ignored, "{line}");
     }
 }
 
 #[test]
 fn an_accepted_line_stays_as_it_is() {
     let line = b"  a\t b liminix \"c  d\" ";
-    assert_eq!(judged(line, CookieRule::Contains, b"liminix", b"a\0"), (Name::Accepted, line.to_vec()));
+    assert_eq!(judged(line, CookieRule::Contains, b"liminix", b"a\0"), (Verdict::Accepted, line.to_vec()));
 }
 
 #[test]
@@ -81,11 +80,11 @@ fn kept_words_move_to_the_front() {
         ("x=\"1\t2\" y", "x\0", "x=\"1 2\""),
     ];
     for (line, keys, left) in table {
-        assert_eq!(kept(line, keys), (Name::Kept, left.into()), "{line}");
+        assert_eq!(kept(line, keys), (Verdict::Kept, left.into()), "{line}");
     }
     for (line, keys) in [("bootImages=1", "bootImage\0"), ("xbootImage", "bootImage\0"), ("root=x", ""), ("a b", "c\0")]
     {
-        assert_eq!(kept(line, keys), (Name::Ignored, line.into()), "an ignored line is left alone");
+        assert_eq!(kept(line, keys), (Verdict::Ignored, line.into()), "an ignored line is left alone");
     }
 }
 
@@ -136,8 +135,8 @@ fn text_is_printable_ascii_and_tabs() {
 fn the_longest_line_is_judged() {
     let mut line = vec![b'x'; MAX_LINE - 2];
     line.extend(b" k");
-    assert_eq!(judged(&line, CookieRule::Word, b"c", b"k\0"), (Name::Kept, b"k".to_vec()));
-    assert_eq!(judged(&line, CookieRule::Contains, b"x k", b"").0, Name::Accepted);
+    assert_eq!(judged(&line, CookieRule::Word, b"c", b"k\0"), (Verdict::Kept, b"k".to_vec()));
+    assert_eq!(judged(&line, CookieRule::Contains, b"x k", b"").0, Verdict::Accepted);
 }
 
 proptest! {
@@ -145,17 +144,17 @@ proptest! {
     fn the_rules_agree_with_the_standard_library(line in "[ab=\t ]{0,20}", cookie in "[ab=]{1,3}") {
         let none = line.is_empty();
         let verdict = |found: bool| match (none, found) {
-            (true, _) => Name::None,
-            (_, true) => Name::Accepted,
-            _ => Name::Ignored,
+            (true, _) => Verdict::None,
+            (_, true) => Verdict::Accepted,
+            _ => Verdict::Ignored,
         };
         prop_assert_eq!(contains(&line, &cookie), verdict(line.contains(&cookie)));
         let words = line.split([' ', '\t']);
         prop_assert_eq!(as_word(&line, &cookie), verdict(words.clone().any(|word| word == cookie)));
         let kept: Vec<&str> = words.filter(|word| matches!(word.split('=').next(), Some("ab" | "b"))).collect();
         let (verdict, left) = judged(line.as_bytes(), CookieRule::Word, b"never", b"ab\0b\0");
-        prop_assert_eq!(verdict == Name::Kept, !kept.is_empty());
-        if verdict == Name::Kept {
+        prop_assert_eq!(verdict == Verdict::Kept, !kept.is_empty());
+        if verdict == Verdict::Kept {
             prop_assert_eq!(String::from_utf8(left).unwrap(), kept.join(" "));
         }
     }

@@ -8,14 +8,13 @@ use fdt_support::{Edits, fixture, write};
 use proptest::prelude::*;
 use stoop_core::Region;
 use stoop_core::abi::Abi;
-use stoop_core::bootargs::{Entry, Line, MAX_LINE};
+use stoop_core::bootargs::{Entry, EntryKind, Line, MAX_LINE};
 use stoop_core::mips::Mips;
-use stoop_core::names::Name;
 
 const KSEG0: u32 = 0x8000_0000;
 const UHI: u32 = 0xffff_fffe;
-const NONE: Entry = Entry { kind: Name::None, tree: Region::EMPTY, too_long: false };
-const ARGV: Entry = Entry { kind: Name::Argv, tree: Region::EMPTY, too_long: false };
+const NONE: Entry = Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
+const ARGV: Entry = Entry { kind: EntryKind::Argv, tree: Region::EMPTY, too_long: false };
 
 fn enter(registers: [u32; 4], memory: &Machinery) -> (Entry, Vec<u8>) {
     let mut line = Line::new();
@@ -134,7 +133,7 @@ fn a_tree_in_a1_brings_its_bootargs() {
     let with = |line: &[u8]| {
         let (mut memory, tree) = (Machinery::new(), tree(line));
         memory.put(0x8000, &tree);
-        let uhi = Entry { kind: Name::Uhi, tree: region(0x8000, tree.len()), too_long: false };
+        let uhi = Entry { kind: EntryKind::Uhi, tree: region(0x8000, tree.len()), too_long: false };
         (memory, uhi)
     };
     let (memory, uhi) = with(b"root=1 liminix");
@@ -150,7 +149,7 @@ fn a_tree_in_a1_brings_its_bootargs() {
 #[test]
 fn cfe_has_no_arguments() {
     let memory = with_argv(&[None, Some(b"a")], false);
-    let cfe = Entry { kind: Name::Cfe, ..NONE };
+    let cfe = Entry { kind: EntryKind::Cfe, ..NONE };
     assert_eq!(enter([2, 0x8000_1000, 0, 0x4346_4531], &memory), (cfe, vec![]));
 }
 
@@ -177,8 +176,8 @@ proptest! {
             let before = memory.at(region(0x10_0000, 0x100)).to_vec();
             let (entry, line) = enter(registers, memory);
             assert!(line.len() <= MAX_LINE && line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
-            assert!(matches!(entry.kind, Name::Argv | Name::Uhi | Name::Cfe | Name::None));
-            assert!(entry.kind == Name::Argv || line.is_empty());
+            assert!(matches!(entry.kind, EntryKind::Argv | EntryKind::Uhi | EntryKind::Cfe | EntryKind::None));
+            assert!(entry.kind == EntryKind::Argv || line.is_empty());
             assert_eq!(memory.at(region(0x10_0000, 0x100)), before);
         });
     }

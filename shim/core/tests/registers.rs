@@ -7,14 +7,14 @@ use common::{Machinery, image, params_block, region, settings};
 use proptest::prelude::*;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
+use stoop_core::boot::{Board, Buffers, Handoff, Loader};
+use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Tree;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
-use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params};
-use stoop_core::prepare::{Handoff, Loader, Scratch, prepare};
 
 const IMAGE: usize = 0x10_0000;
 const KSEG0: u32 = 0x8000_0000;
@@ -79,7 +79,7 @@ fn garbage(register: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<
 
 /// Boots an image with a tree of its own; how the kernel is called when its line is its own.
 fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize]) -> Result<Handoff, TestCaseError> {
-    thread_local!(static SCRATCH: std::cell::RefCell<Box<Scratch>> = std::cell::RefCell::new(Box::default()));
+    thread_local!(static BUFFERS: std::cell::RefCell<Box<Buffers>> = std::cell::RefCell::new(Box::new(Buffers::new())));
     let mut memory = Machinery::new();
     let ours = image(&dtb(b"own=1"), |listing| (listing.machine, listing.handoff) = (A::MACHINE, handoff));
     memory.put(IMAGE, &ours);
@@ -90,12 +90,15 @@ fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize])
     let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
     let params = Params::check(&block, false, &crc).unwrap();
     let loader = Loader { image: IMAGE, run: memory.run };
-    let booted = SCRATCH.with_borrow_mut(|scratch| {
+    let (booted, memory) = BUFFERS.with_borrow_mut(|buffers| {
+        buffers.crc.fill();
+        buffers.line.clear();
         let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
-        prepare::<A, _>(&mut memory, &params, &loader, registers, &crc, scratch, &mut failed, &|| ())
+        let mut board = Board { memory, loader, buffers, feed: &|| () };
+        (board.boot::<A>(&params, registers, &mut failed), board.memory)
     });
     let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;
-    prop_assert!(matches!(report.verdict, Name::None | Name::Ignored | Name::Refused));
+    prop_assert!(matches!(report.verdict, Verdict::None | Verdict::Ignored | Verdict::Refused));
     let mut tree = Tree::new(memory.read(handoff.tree).unwrap());
     prop_assert!(tree.read().is_ok());
     prop_assert_eq!(tree.bootargs(), b"own=1");

@@ -339,8 +339,6 @@ impl Core {
 
     /// The first store to a word.
     fn first_store(&mut self, at: u32, pc: u32) {
-        let (low, high) = self.touched.unwrap_or((at, at));
-        self.touched = Some((low.min(at), high.max(at)));
         let inside = |ranges: &[std::ops::Range<u32>]| ranges.iter().any(|range| range.contains(&at));
         if inside(&self.bootloader) {
             self.violate(Rule::StoreToBootloader, pc, at);

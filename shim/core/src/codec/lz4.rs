@@ -5,8 +5,6 @@
 use core::cell::Cell;
 use core::slice::Iter;
 
-use crate::watchdog::{EVERY, Feed};
-
 /// The shortest match.
 const MIN_MATCH: usize = 4;
 /// A length in the token that says: more length bytes follow.
@@ -20,26 +18,19 @@ const MORE: usize = 15;
 /// # Errors
 /// How many bytes had been produced when the damage was noticed: no bytes at all, a sequence that is cut, a distance of 0 or before
 /// the first byte, more bytes than `out` has. Every input ends in time linear to `stored` and `out`.
-///
-/// `feed` is called for every [`EVERY`] bytes that come out, but not within literals or a match.
 #[inline(never)]
-pub fn decode(stored: &[u8], out: &mut [u8], feed: Feed<'_>) -> Result<usize, usize> {
+pub fn decode(stored: &[u8], out: &mut [u8]) -> Result<usize, usize> {
     let mut produced = 0;
-    match run(stored, Cell::from_mut(out).as_slice_of_cells(), feed, &mut produced) {
+    match run(stored, Cell::from_mut(out).as_slice_of_cells(), &mut produced) {
         Some(()) => Ok(produced),
         None => Err(produced),
     }
 }
 
 #[inline(always)]
-fn run(stored: &[u8], out: &[Cell<u8>], feed: Feed<'_>, produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], out: &[Cell<u8>], produced: &mut usize) -> Option<()> {
     let mut input = stored.iter();
-    let mut pause = 0;
     loop {
-        if *produced >= pause {
-            feed();
-            pause = produced.wrapping_add(EVERY);
-        }
         let token = usize::from(*input.next()?);
         let len = length(&mut input, token >> 4, out.len())?;
         let (literals, rest) = input.as_slice().split_at_checked(len)?;

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use super::range::{Bits, HALF, rarely};
-use crate::watchdog::{EVERY, Feed};
+use crate::watchdog::EVERY;
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
 const MAX_LITERAL_BITS: u32 = 4;
@@ -105,7 +105,7 @@ impl Header {
 ///
 /// `feed` is called for every [`EVERY`] bytes that come out.
 #[inline(never)]
-pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: Feed<'_>) -> Result<usize, usize> {
+pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: &impl Fn()) -> Result<usize, usize> {
     let mut produced = 0;
     match run(stored, out, probs, feed, &mut produced) {
         Some(()) => Ok(produced),
@@ -114,7 +114,7 @@ pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: Feed<'_>) 
 }
 
 #[inline(always)]
-fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: Feed<'_>, produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: &impl Fn(), produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
     if let Some(size) = header.size {

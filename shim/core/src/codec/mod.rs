@@ -10,8 +10,6 @@ pub mod lzma;
 #[cfg(feature = "lzma")]
 mod range;
 
-use crate::watchdog::Feed;
-
 /// How a payload is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -55,18 +53,25 @@ impl Tables {
         }
     }
 
-    /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when `codec`, a [`Codec`], is
-    /// none of this build's decoders. `feed` is called for every [`crate::watchdog::EVERY`] bytes or so that come out.
+    /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when this build has
+    /// no decoder for `codec`. LZMA calls `feed` for every [`crate::watchdog::EVERY`] bytes or so that come out; LZ4 is done
+    /// too soon for any watchdog.
     ///
     /// # Errors
     /// The decoder's: how many bytes had been produced when it noticed the damage.
     #[inline(always)]
-    pub fn decode(&mut self, codec: u8, stored: &[u8], out: &mut [u8], feed: Feed<'_>) -> Option<Result<usize, usize>> {
+    pub fn decode(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut [u8],
+        feed: &impl Fn(),
+    ) -> Option<Result<usize, usize>> {
         match codec {
             #[cfg(feature = "lzma")]
-            codec if codec == Codec::Lzma as u8 => Some(lzma::decode(stored, out, &mut self.probs, feed)),
+            Codec::Lzma => Some(lzma::decode(stored, out, &mut self.probs, feed)),
             #[cfg(feature = "lz4")]
-            codec if codec == Codec::Lz4 as u8 => Some(lz4::decode(stored, out, feed)),
+            Codec::Lz4 => Some(lz4::decode(stored, out)),
             _ => {
                 let _ = (stored, out, feed);
                 None

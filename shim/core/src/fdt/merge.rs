@@ -74,22 +74,17 @@ impl<'a, 'o> Merge<'a, 'o> {
         self.texts = texts;
         self.open[0] = self.additions.header[STRUCTURE];
         self.base.read()?;
-        let mut code = self.walk();
-        let mut value = self.base.start.wrapping_sub(self.base.header[STRUCTURE]);
-        if code == 0 {
-            if self.out.len <= self.room {
-                return Ok(());
-            }
-            (code, value) = (Code::TreeRoom as u32, self.room);
-        }
-        if code == Code::TreeCells as u32 {
-            value = self.base.count();
-        }
-        Err(Error::numbered(code, Subject::Dtb, value))
+        let (code, value) = match self.walk() {
+            Ok(()) if self.out.len <= self.room => return Ok(()),
+            Ok(()) => (Code::TreeRoom, self.room),
+            Err(Code::TreeCells) => (Code::TreeCells, self.base.count()),
+            Err(code) => (code, self.base.start.wrapping_sub(self.base.header[STRUCTURE])),
+        };
+        Err(Error::new(code, Subject::Dtb, value))
     }
 
-    /// The number of what is the matter, or 0.
-    fn walk(&mut self) -> u32 {
+    /// Copies the base with the additions in it; says what is the matter at the tag that was read last.
+    fn walk(&mut self) -> core::result::Result<(), Code> {
         // Header, reservations and whatever else is in front of the structure block.
         self.out.bytes(self.base.part(0, self.base.header[STRUCTURE]));
         let (mut depth, mut properties) = (0usize, false);
@@ -117,14 +112,14 @@ impl<'a, 'o> Merge<'a, 'o> {
                 continue;
             }
             if depth == 0 {
-                return Code::TreeStructure as u32;
+                return Err(Code::TreeStructure);
             }
             if tag == PROPERTY && properties {
                 let name = self.base.name();
-                let Some(first) = name.first() else { return Code::TreeStructure as u32 };
+                let Some(first) = name.first() else { return Err(Code::TreeStructure) };
                 if both && self.additions.find(self.content(), PROPERTY, name) {
                     if *first == b'#' && self.base.count() != self.additions.count() {
-                        return Code::TreeCells as u32;
+                        return Err(Code::TreeCells);
                     }
                     continue;
                 }
@@ -135,7 +130,7 @@ impl<'a, 'o> Merge<'a, 'o> {
                 depth = depth.wrapping_sub(1);
                 properties = false;
             } else if tag != NOP {
-                return Code::TreeStructure as u32;
+                return Err(Code::TreeStructure);
             }
             self.out.bytes(self.base.raw());
             if depth == 0 {
@@ -143,7 +138,7 @@ impl<'a, 'o> Merge<'a, 'o> {
             }
         }
         if self.base.next() != END {
-            return Code::TreeStructure as u32;
+            return Err(Code::TreeStructure);
         }
         self.out.be32(END);
         let strings = self.out.len;
@@ -154,7 +149,7 @@ impl<'a, 'o> Merge<'a, 'o> {
         self.out.patch(TOTAL * 4, self.out.len);
         self.out.patch(STRINGS * 4, strings);
         self.out.patch(STRUCTURE_SIZE * 4, strings.wrapping_sub(self.base.header[STRUCTURE]));
-        0
+        Ok(())
     }
 
     fn content(&self) -> usize {

@@ -64,7 +64,6 @@ caches_off:
     forget_translations x11
     ret
 
-front_end:
 
     .section .text.run, "ax"
 // MMU and caches on, with the first table at x0 (level 1, 16 entries). Out of the caches first: what was written past

@@ -2,7 +2,7 @@
 //!
 //! What start.S guarantees when it calls `main`:
 //! 1. EL1 or EL2, every interrupt masked, MMU and caches off;
-//! 2. code and data are unpacked; they, params and stack lie as linked from the image's first byte, a multiple of 4 KiB; .bss is zero;
+//! 2. code and data are unpacked, and what is stored and what was unpacked were found whole; they, params and stack lie as linked from the image's first byte, a multiple of 4 KiB; .bss is zero;
 //! 3. no cache holds anything of the image that differs from memory;
 //! 4. [`Frame`] holds x0..x3 as they came, the counter at entry, and where the image is.
 //!
@@ -15,20 +15,21 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
+use stoop_core::params::MAX_SIZE;
 
-global_asm!(include_str!("start.S"), include_str!("unpack.S"), include_str!("cache.S"), include_str!("mem.S"),);
+global_asm!(
+    include_str!("start.S"),
+    include_str!("unpack.S"),
+    include_str!("cache.S"),
+    include_str!("mem.S"),
+    PARAMS = const MAX_SIZE,
+);
 
 /// The kernel's and bootloader's conventions.
 pub type Abi = arm64::Arm64;
 
 /// Boards have one as their console.
 pub const PL011: bool = true;
-
-/// Nanoseconds of a tick of [`count`], as a power of two: 64, near MediaTek's 13 MHz.
-pub const TICK: u32 = 6;
-
-/// Looks at [`count`] that take a tick or more, one after the other: some 5 ns each on the fastest cores.
-pub const LOOKS: u32 = 16;
 
 /// What start.S saved, in its order.
 #[repr(C)]

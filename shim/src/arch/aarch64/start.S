@@ -1,8 +1,9 @@
-// The first instructions, behind the header of an arm64 Image (Documentation/arch/arm64/booting.rst), so that booti, kexec and
-// QEMU place it. They run wherever a loader put them, at EL1 or EL2. Everything reaches code and data by adr: there is nothing
-// to relocate (the host tool refuses a shim with an absolute address in it). No unaligned access anywhere: until the caches are
-// on, all memory is device memory, which faults on one. The front (.text.start) is stored as it is, with the params behind it;
-// everything else is squeezed behind those.
+// From the image's first byte to Rust, behind the header of an arm64 Image (Documentation/arch/arm64/booting.rst), so that booti,
+// kexec and QEMU place it. It runs wherever a loader put it, at EL1 or EL2. unpack.S makes the shim of what is stored behind it,
+// cache.S has the caches and the MMU, mem.S what the compiler calls.
+//
+// Everything reaches code and data by adr: there is nothing to relocate (the host tool refuses a shim with an absolute address
+// in it). No unaligned access anywhere: until the caches are on, all memory is device memory, which faults on one.
 
     .section .text.start, "ax"
     .globl _start
@@ -15,18 +16,46 @@ _start:
     .quad 0, 0, 0
     .ascii "ARM\x64"
     .word 0                       // no EFI
-    .word front_end - _start      // how tools find the params
+stored:
+    .2byte 0, 0                   // from pack: bytes that are stored; where in them the params are
 1:
     msr   daifset, #15            // all of them: U-Boot leaves SError unmasked
     mrs   x9, cntvct_el0          // for the report
+
+    // Nothing is written before what is stored was found whole.
+    adr   x10, stored
+    ldrh  w11, [x10]
+    adr   x10, _start
+    add   x11, x11, x10
+    bl    sum
+    cbnz  w12, damaged
+
     // Whoever loaded us may have left parts in the data cache; and what is written from here on until the caches are on
     // goes past them.
     bl    clean_image
     bl    caches_off
+    bl    unpack
+    cbnz  w12, damaged
+    adr   x30, unpacked
+    b     code_written
+
+// Nobody to return to: U-Boot takes itself apart before it starts a kernel. PSCI's SYSTEM_RESET (Arm DEN 0022, 5.11), of the
+// firmware above us.
+damaged:
+    mov   w0, #0x84000000
+    add   w0, w0, #9
+    mrs   x1, CurrentEL
+    tbz   x1, #3, 1f
+    smc   #0
+    b     halt
+1:  hvc   #0
+halt:
+    wfi
+    b     halt
 
 // From here on where the rest was unpacked to.
     .section .text.run, "ax"
-at_rest:
+unpacked:
     adr   x10, __bss_start
     adr   x11, __bss_end
 2:  str   xzr, [x10], #8
@@ -44,9 +73,7 @@ at_rest:
     mov   x30, xzr
     mov   x0, sp
     bl    main
-    // Nobody to return to: U-Boot takes itself apart before it starts a kernel.
-3:  wfi
-    b     3b
+    b     halt
 
 // The jump, with the kernel's four registers: x0 = their address, x1 = entry point. Never returns.
     .globl leave

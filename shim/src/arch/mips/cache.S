@@ -17,16 +17,12 @@
 take_caches:
     mfc0  $t6, $16
     andi  $t0, $t6, 7
-    # Config.K0 2 or 7: not cached. Then the caches may never have been initialised: a write-back by index would write their random
-    # content to random places. And whoever ran so sees RAM in KSEG0, not them.
-    xori  $t1, $t0, 7
-    sltiu $t1, $t1, 1
+    # Config.K0 2: not cached. Then the caches may never have been initialised: a write-back by index would write their random
+    # content to random places. And whoever ran so sees RAM in KSEG0, not them. 0 or 1: written through, which costs. More write
+    # back, and stay.
     xori  $at, $t0, 2
     sltiu $at, $at, 1
-    or    $at, $at, $t1
-    # 0 or 1: written through, which costs. 3 to 6 stay: they write back.
-    sltiu $t1, $t0, 2
-    or    $t1, $t1, $at
+    sltiu $t1, $t0, 3
     beqz  $t1, change_caches
     move  $v0, $t6
     # 3, or 5 beside a coherence manager (Config3.CMGCR).

@@ -2,7 +2,8 @@
 //!
 //! What start.S guarantees when it calls `main`:
 //! 1. kernel mode, interrupts off; KSEG0 is write-back, or uncached if the bootloader left it so;
-//! 2. code, data, params and stack are at the run address; .bss is zero; the stack is ours;
+//! 2. code, data, params and stack are at the run address, to which gp belongs; what is stored and what was unpacked were found
+//!    whole; .bss is zero; the stack is ours;
 //! 3. caches hold nothing that differs from memory, apart from what was written since;
 //! 4. [`Frame`] holds a0..a3 as they came, CP0 Count at entry, and where the image was loaded.
 //!
@@ -10,25 +11,16 @@
 
 use core::arch::{asm, global_asm};
 
-use stoop_core::{Region, mips, squeeze};
+use stoop_core::params::MAX_SIZE;
+use stoop_core::{Code, Region, mips};
 
 global_asm!(
     include_str!("start.S"),
     include_str!("unpack.S"),
     include_str!("cache.S"),
     include_str!("mem.S"),
-    WEIGHTS = const squeeze::WEIGHTS,
-    FIELDS = const squeeze::FIELDS,
-    SPREAD = const squeeze::SPREAD,
-    NEAR = const squeeze::NEAR,
-    HALF = const squeeze::HALF >> 16,
-    SCALE = const squeeze::SCALE >> 16,
-    MASK0 = const squeeze::MASKS[0],
-    MASK1 = const squeeze::MASKS[1],
-    MASK2 = const squeeze::MASKS[2],
-    MASK3 = const squeeze::MASKS[3],
-    MASK4 = const squeeze::MASKS[4],
-    MASK5 = const squeeze::MASKS[5],
+    DAMAGED = const Code::Shim as u8,
+    PARAMS = const MAX_SIZE,
 );
 
 /// The kernel's and bootloader's conventions for this endianness.
@@ -36,12 +28,6 @@ pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
 
 /// No board has one.
 pub const PL011: bool = false;
-
-/// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
-pub const TICK: u32 = 2;
-
-/// Looks at [`count`] that take a tick or more, one after the other: it ticks every two cycles, and a look takes more.
-pub const LOOKS: u32 = 1;
 
 /// What start.S saved, in its order.
 #[repr(C)]

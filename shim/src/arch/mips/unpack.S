@@ -1,112 +1,149 @@
-# Start code falls into this; it goes on at the run address.
+# What is stored becomes the shim at its run address: the stub as it is, the rest by ZX0, version 2 (host-tool/src/zx0.rs has the
+# format), and the params as they are. A damaged stream
+# neither writes outside the room for the rest nor reads outside of what is stored or unpacked already.
 
     .section .text.start, "ax"
-    # The front goes to the run address as it is, the rest unpacked behind it: stoop_core::squeeze has the model, squeeze.rs
-    # of the host tool the stream. t7 source; t1 destination and one word more, since the stream's first word is copied
-    # along; t2 the end of that and the first weight. The run address is a multiple of 64 KiB.
-    lui   $t1, %hi(front_end)     # the same as of _start
-    addiu $t2, $t1, %lo(front_end)
-3:  lw    $t4, 0($t7)
-    addiu $t7, $t7, 4
-    sw    $t4, 0($t1)
-    bne   $t1, $t2, 3b
-    addiu $t1, $t1, 4
-    lui   $t2, %hi(__move_end + 4)
-    addiu $t2, $t2, %lo(__move_end + 4)
-    ori   $a0, $zero, {WEIGHTS}
-    addu  $at, $t2, $a0
-4:  addiu $at, $at, -1
-    bne   $at, $t2, 4b
-    sb    $zero, 0($at)
-    # t3 range, t4 code, t5 ring, t6 its next bit, t0 the field's bits so far, a1 spread, ra masks.
-    li    $t3, -1
-    lui   $a1, {SPREAD} >> 16
-    ori   $a1, $a1, {SPREAD} & 0xffff
-    move  $t5, $zero
-    lui   $t6, 0x8000
-    bal   bit
-    move  $t0, $zero
-    .word {MASK0}, {MASK1}, {MASK2}, {MASK3}, {MASK4}, {MASK5}
-more:
-    lbu   $at, 0($t7)
-    addiu $t7, $t7, 1
-    sll   $t3, $t3, 8
-    sll   $t4, $t4, 8
-    or    $t4, $t4, $at
-bit:
-    srl   $at, $t3, 24
-    beqz  $at, more
-    mul   $t8, $t6, $a1
-    addu  $t8, $t8, $t0
-    move  $v1, $zero
-    # Once to sum the weights, once more if they are to move by v1.
-pass:
-    move  $t9, $ra
-    move  $v0, $zero
-5:  lw    $k1, 0($t9)
-    and   $at, $t5, $k1
-    addu  $at, $at, $k1
-    xor   $at, $at, $t8
-    mul   $at, $at, $a1
-    multu $at, $a0
-    mfhi  $at
-    addu  $at, $at, $t2
-    lb    $a3, 0($at)
-    addu  $v0, $v0, $a3
-    addu  $a3, $a3, $v1
-    seb   $gp, $a3
-    beql  $gp, $a3, 6f
-    sb    $a3, 0($at)
-6:  bnez  $k1, 5b
-    addiu $t9, $t9, 4
-    bnez  $v1, moved
-    sra   $gp, $v0, 31            # gp: all ones when a 0 is likely
-    xor   $v0, $v0, $gp
-    addiu $v0, $v0, {NEAR}
-    mul   $v0, $v0, $v0
-    srl   $v0, $v0, 6
-    mul   $v0, $v0, $v0
-    srl   $v0, $v0, 15
-    mul   $v0, $v0, $v0
-    lui   $at, {HALF}
-    addu  $v0, $v0, $at
-    lui   $at, {SCALE}
-    divu  $zero, $at, $v0
-    mflo  $v0                     # how likely the unlikely bit is
-    srl   $at, $t3, 12
-    mul   $at, $at, $v0
-    sltu  $k1, $t4, $at           # k1: the unlikely bit
-    subu  $t3, $t3, $at
-    movn  $t3, $at, $k1
-    movn  $at, $zero, $k1
-    subu  $t4, $t4, $at
-    addiu $a2, $gp, 1
-    xor   $a2, $a2, $k1           # a2: the bit
-    sll   $k1, $k1, 12
-    subu  $v0, $v0, $k1
-    addiu $v0, $v0, 128
-    sra   $v0, $v0, 8
-    xor   $v1, $v0, $gp
-    bnez  $v0, pass
-    subu  $v1, $v1, $gp
-moved:
-    or    $t5, $t5, $t6
-    xor   $at, $t5, $t6
-    movz  $t5, $at, $a2
-    sll   $t0, $t0, 1
-    or    $t0, $t0, $a2
-    lui   $at, {FIELDS} >> 16
-    ori   $at, $at, {FIELDS} & 0xffff
-    and   $at, $at, $t6
-    srl   $t6, $t6, 1
-    bnez  $t6, bit
-    movn  $t0, $zero, $at
-    sw    $t5, -4($t1)
-    addiu $t1, $t1, 4
-    bne   $t1, $t2, bit
-    lui   $t6, 0x8000
 
-    # Returns to the rest.
-    lui   $ra, %hi(at_run_address)
-    b     sync_caches
-    addiu $ra, $ra, %lo(at_run_address)
+# v0: the sum of the words from t0 up to t1, 0 for what is whole: its last word makes it so (host-tool/src/shim_image.rs: sum).
+# Uses t2 and t3.
+sum:
+    move  $v0, $zero
+1:  lw    $t2, 0($t0)
+    addiu $t0, $t0, 4
+    sltu  $t3, $t0, $t1
+    rotr  $v0, $v0, 13
+    addu  $t2, $t2, $v0
+    sll   $v0, $v0, 2
+    bnez  $t3, 1b
+    addu  $v0, $v0, $t2
+    jr    $ra
+    nop
+
+# In: t6 run address, t7 image. Out: v0 is 0 when the rest is whole. Uses at, v1, a0..a3, t0..t5 and t7.
+unpack:
+    move  $v1, $ra
+    lhu   $a2, 12($t7)            # bytes that are stored
+    addu  $a2, $a2, $t7           # a2: behind what is stored
+    ori   $a3, $zero, %lo(__params)
+    addu  $a3, $a3, $t6           # a3: behind the rest
+    ori   $t1, $zero, %lo(__rest)
+    addu  $t1, $t1, $t6
+    move  $a0, $t6
+1:  lw    $t2, 0($t7)
+    addiu $t7, $t7, 4
+    addiu $a0, $a0, 4
+    bne   $a0, $t1, 1b
+    sw    $t2, -4($a0)
+
+    # t7 source, a0 destination; t4 the bits to come from the highest on, t1 minus their number; t5 minus the distance.
+    move  $t1, $zero
+    li    $t5, -1
+literals:
+    bal   number
+    li    $t0, 1
+    bal   room
+    nop
+1:  lbu   $t2, 0($t7)
+    addiu $t7, $t7, 1
+    addiu $a0, $a0, 1
+    bne   $a0, $t3, 1b
+    sb    $t2, -1($a0)
+    bgezal $t1, more
+    addiu $t1, $t1, 1
+    bltz  $t4, match
+    sll   $t4, $t4, 1
+    bal   number
+    li    $t0, 1
+copy:
+    bal   room
+    addu  $t2, $a0, $t5
+    subu  $at, $t2, $t6           # from nowhere but what is there already
+    subu  $a1, $a0, $t6
+    sltu  $at, $at, $a1
+    beqz  $at, damaged
+    nop
+1:  lbu   $at, 0($t2)
+    addiu $t2, $t2, 1
+    addiu $a0, $a0, 1
+    bne   $a0, $t3, 1b
+    sb    $at, -1($a0)
+    bgezal $t1, more
+    addiu $t1, $t1, 1
+    bgez  $t4, literals
+    sll   $t4, $t4, 1
+match:
+    bal   number
+    li    $t0, -2                 # stored inverted, so that this counts down
+    addiu $t2, $t0, 257
+    beqz  $t2, params
+    addiu $t0, $t0, 1
+    lbu   $t2, 0($t7)
+    addiu $t7, $t7, 1
+    sll   $t5, $t0, 7
+    srl   $t3, $t2, 1
+    addu  $t5, $t5, $t3
+    andi  $t2, $t2, 1             # the length's first bit
+    bnez  $t2, copy
+    li    $t0, 2
+    bal   digit
+    li    $t0, 1
+    b     copy
+    addiu $t0, $t0, 1
+
+# t0: a number in interlaced Elias gamma code, from what is in it; and behind its first bit. Uses at and t2.
+digit:
+    b     2f
+    move  $at, $ra
+number:
+    move  $at, $ra
+1:  bgezal $t1, more
+    addiu $t1, $t1, 1
+    bltz  $t4, 3f
+    sll   $t4, $t4, 1
+2:  bgezal $t1, more
+    addiu $t1, $t1, 1
+    srl   $t2, $t4, 31
+    sll   $t4, $t4, 1
+    addu  $t0, $t0, $t0
+    b     1b
+    addu  $t0, $t0, $t2
+3:  jr    $at
+    nop
+
+# Eight bits, one of them for who wants it now.
+more:
+    beq   $t7, $a2, damaged
+    li    $t1, -7
+    lbu   $t4, 0($t7)
+    addiu $t7, $t7, 1
+    jr    $ra
+    sll   $t4, $t4, 24
+
+# t3: where t0 bytes from a0 on end, if there is room for them.
+room:
+    subu  $t3, $a3, $a0
+    addiu $at, $t0, -1
+    sltu  $at, $at, $t3
+    bnez  $at, 1f
+    addu  $t3, $a0, $t0
+damaged:
+    jr    $v1
+    li    $v0, 1
+1:  jr    $ra
+    nop
+
+params:
+    addiu $t7, $t7, 3
+    ins   $t7, $zero, 0, 2
+    addiu $t1, $a3, {PARAMS}
+1:  lw    $t2, 0($t7)
+    addiu $t7, $t7, 4
+    addiu $a3, $a3, 4
+    bne   $a3, $t1, 1b
+    sw    $t2, -4($a3)
+
+    addiu $t1, $a3, -{PARAMS}
+    ori   $t0, $zero, %lo(__rest)
+    addu  $t0, $t0, $t6
+    b     sum
+    move  $ra, $v1

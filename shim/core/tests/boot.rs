@@ -8,14 +8,15 @@ use std::cell::Cell;
 use common::*;
 use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
+use stoop_core::boot::{Board, Buffers, Handoff, Loader, Report};
+use stoop_core::bootargs::EntryKind;
 use stoop_core::codec::Codec;
+use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF};
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing};
 use stoop_core::mips::Mips;
-use stoop_core::names::Name;
 use stoop_core::params::{CookieRule, Params, Settings, SlotAt};
-use stoop_core::prepare::{Handoff, Loader, Report, Scratch, prepare, stamp};
 use stoop_core::{Code, Error, Region};
 
 /// A change to a listing that the test is about.
@@ -40,25 +41,20 @@ struct Boot {
     fed: usize,
 }
 
-fn boot_with(mut memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boot {
+fn boot_with(memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boot {
     let crc = Crc32::new();
     let block = params_block(settings, false);
     let params = Params::check(&block, false, &crc).unwrap();
     let loader = Loader { image: IMAGE, run: memory.run };
-    let mut scratch = Box::new(Scratch::new());
-    let mut failed = vec![];
+    let mut buffers = Box::new(Buffers::new());
+    buffers.crc.fill();
     let fed = Cell::new(0);
-    let result = prepare::<Mips<false>, _>(
-        &mut memory,
-        &params,
-        &loader,
-        registers.map(|register| register as usize),
-        &crc,
-        &mut scratch,
-        &mut |slot, error| failed.push((slot, *error)),
-        &|| fed.set(fed.get() + 1),
-    );
-    Boot { memory, result, failed, fed: fed.get() }
+    let feed = || fed.set(fed.get() + 1);
+    let mut board = Board { memory, loader, buffers: &mut buffers, feed: &feed };
+    let mut failed = vec![];
+    let registers = registers.map(|register| register as usize);
+    let result = board.boot::<Mips<false>>(&params, registers, &mut |slot, error| failed.push((slot, *error)));
+    Boot { memory: board.memory, result, failed, fed: fed.get() }
 }
 
 /// A machine with the image at `IMAGE` and `a0..a3` for these arguments.
@@ -83,7 +79,7 @@ impl Boot {
         bootargs_in(self.memory.at(handoff.tree))
     }
 
-    fn verdict(&self) -> Name {
+    fn verdict(&self) -> Verdict {
         self.result.as_ref().expect("it boots").1.verdict
     }
 
@@ -108,7 +104,7 @@ fn everything_is_put_in_its_place_and_the_rest_zeroed() {
         handoff.registers,
         [0xffff_fffe, 0x8000_0000 | TREE_AT, 0, 0].map(|register: usize| register as u32 as usize)
     );
-    assert_eq!(*report, Report { verdict: Name::None, entry: Name::None, slot: b'a' });
+    assert_eq!(*report, Report { verdict: Verdict::None, entry: EntryKind::None, slot: b'a' });
     for (at, bytes, size) in
         [(KERNEL_AT, KERNEL, 0x100), (ROOTFS_AT, ROOTFS, 0x1000), (INITRD_AT, INITRD, INITRD.len())]
     {
@@ -151,8 +147,10 @@ fn the_tree_has_report_phram_initrd_and_memory() {
     assert_eq!(handoff.tree, region(TREE_AT, size));
     assert_eq!(handoff.slot_at + COUNT_HANDOFF, TREE_AT + count_at);
     assert_eq!(boot.memory.at(handoff.tree), &expected[..size]);
-    let mut memory = boot.memory;
-    stamp(&mut memory, &handoff, [0x1234_5678, 0xcafe_f00d]);
+    let loader = Loader { image: IMAGE, run: boot.memory.run };
+    let mut board = Board { memory: boot.memory, loader, buffers: &mut Box::new(Buffers::new()), feed: &|| () };
+    board.stamp(&handoff, [0x1234_5678, 0xcafe_f00d]);
+    let memory = board.memory;
     assert_eq!(memory.at(region(handoff.slot_at + COUNT_ENTRY, 4)), [0x12, 0x34, 0x56, 0x78]);
     assert_eq!(memory.at(region(handoff.slot_at + COUNT_HANDOFF, 4)), [0xca, 0xfe, 0xf0, 0x0d]);
 }
@@ -161,10 +159,10 @@ fn the_tree_has_report_phram_initrd_and_memory() {
 fn verdicts_decide_what_is_joined() {
     let image = image(&dtb(b"console=x"), |_| {});
     for (bootargs, verdict, line) in [
-        (None, Name::None, "console=x"),
-        (Some("root=31:03"), Name::Ignored, "console=x"),
-        (Some("root=31:03 liminix"), Name::Accepted, "console=x root=31:03 liminix"),
-        (Some("root=31:03 keep=1"), Name::Kept, "console=x keep=1"),
+        (None, Verdict::None, "console=x"),
+        (Some("root=31:03"), Verdict::Ignored, "console=x"),
+        (Some("root=31:03 liminix"), Verdict::Accepted, "console=x root=31:03 liminix"),
+        (Some("root=31:03 keep=1"), Verdict::Kept, "console=x keep=1"),
     ] {
         let boot = boot(&image, bootargs.map(str::as_bytes));
         assert_eq!((boot.verdict(), boot.line()), (verdict, line.into()), "{bootargs:?}");
@@ -179,11 +177,11 @@ fn a_line_of_4095_bytes_passes_and_one_of_4096_is_refused_whole() {
     let bootargs = |length: usize| [&b"liminix "[..], &vec![b'x'; length - 8]].concat();
     let fits = bootargs(4095 - 10);
     let booted = boot(&image, Some(&fits));
-    assert_eq!(booted.verdict(), Name::Accepted);
+    assert_eq!(booted.verdict(), Verdict::Accepted);
     assert_eq!(booted.line(), [&b"console=x "[..], &fits].concat());
     for length in [4096 - 10, 4095, 4096, 5000] {
         let booted = boot(&image, Some(&bootargs(length)));
-        assert_eq!((booted.verdict(), booted.line()), (Name::Refused, b"console=x".to_vec()), "{length}");
+        assert_eq!((booted.verdict(), booted.line()), (Verdict::Refused, b"console=x".to_vec()), "{length}");
     }
 }
 
@@ -197,9 +195,9 @@ fn without_a_packed_tree_the_bootloaders_is_the_base_and_its_line_counts_as_boot
         boot_with(memory, &settings, [0xffff_fffe, 0x8006_0000, 0, 0])
     };
     let boot = uhi(b"a liminix");
-    assert_eq!((boot.verdict(), boot.line()), (Name::Accepted, b"a liminix".to_vec()));
+    assert_eq!((boot.verdict(), boot.line()), (Verdict::Accepted, b"a liminix".to_vec()));
     let boot = uhi(b"a");
-    assert_eq!((boot.verdict(), boot.line()), (Name::Ignored, vec![]));
+    assert_eq!((boot.verdict(), boot.line()), (Verdict::Ignored, vec![]));
     assert_eq!(self::boot(&image, Some(b"a")).said(), "E20 dtb missing");
 }
 
@@ -369,7 +367,7 @@ fn every_flipped_bit_of_every_payload_is_found_before_anything_moves() {
     let before = memory.ram[places].to_vec();
     let mut flipped = 0;
     for kind in Kind::ALL {
-        let source = listed.payload(kind as usize).source;
+        let source = listed.payload(kind).source;
         for bit in 0..source.size() * 8 {
             let at = source.start() + bit / 8;
             memory.ram[at] ^= 1 << (bit % 8);
