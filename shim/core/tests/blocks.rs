@@ -58,6 +58,9 @@ fn what_is_written_to_a_watchdog_comes_back_by_its_moment() {
                     assert_eq!(found, written, "{moment:?}");
                 }
                 assert_eq!((params.cookie(), params.keep()), (&b"liminix"[..], &b"bootImage\0a\0"[..]));
+                // Nothing behind the block is needed.
+                let length = settings.encode(&mut [0; MAX_SIZE], big_endian, &crc).unwrap();
+                assert_eq!(Params::check(&block[..length], big_endian, &crc).unwrap().keep(), params.keep());
                 assert_eq!(params.slots().collect::<Vec<_>>(), settings.slots);
             }
         }
