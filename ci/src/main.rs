@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use stoop::Result;
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, sizes, test};
+use stoop_ci::{bench, cache, fuzz, sizes, test};
 
 /// What developers and CI call.
 #[derive(Parser)]
@@ -41,6 +42,15 @@ enum Verb {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Feeds every parser with made-up input by cargo-fuzz, and prints how many inputs each took
+    Fuzz {
+        /// How long, all targets together
+        #[arg(long, default_value_t = 4)]
+        minutes: u64,
+        /// Only the targets whose names begin so, such as core
+        #[arg(default_value = "")]
+        prefix: String,
+    },
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -72,6 +82,7 @@ fn main() -> ExitCode {
         }
         Verb::Sizes => sizes::print(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
+        Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };

@@ -1,12 +1,12 @@
 //! Everything that is checked before a change lands, in the order in which it fails cheapest.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, lab, repository, run, sizes, toolchain};
+use crate::{bench, fuzz, lab, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -27,11 +27,13 @@ pub fn everything() -> Result<()> {
     part("clippy, freestanding programs", &mut clippy_freestanding)?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
     part("tests, host", &mut || {
-        run::shown(cargo("test").args(["--package", "stoop-core", "--package", "stoop", "--package", "stoop-ci"]))
+        let packages = ["stoop-core", "stoop", "stoop-ci", "stoop-fuzz"];
+        run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
+    part("fuzzing, two minutes", &mut || fuzz::run("", FUZZING))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("lab", &mut || lab::build().map(|_| ()))?;
@@ -44,7 +46,10 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 13;
+const PARTS: usize = 14;
+
+/// All targets together; `cargo ci fuzz` takes longer.
+const FUZZING: Duration = Duration::from_secs(120);
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");

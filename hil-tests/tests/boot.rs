@@ -1,12 +1,16 @@
 //! Packed images on the board: the kernel sees exactly what `simulate` says, whatever the bootloader passes. Whichever way
 //! the image is started: `matrix.rs`.
 
-use stoop::Result;
+use std::time::Duration;
+
 use stoop::image::LONGEST_LINE;
-use stoop::plan::{CookieMatch, Request};
+use stoop::plan::{CookieMatch, Format, Request};
+use stoop::qemu::uboot;
+use stoop::{Result, commands};
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::lab_request;
+use stoop_hil_tests::seen::END;
 use stoop_hil_tests::{Cap, Packed};
 
 /// Words that no kernel wants, `length` bytes of them with the cookie in front, in words that U-Boot passes all.
@@ -54,4 +58,46 @@ fn a_little_endian_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -
 #[test]
 fn a_big_endian_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()> {
     on(Endian::Big, &[Cap::Uboot], every_kind_of_bootargs)
+}
+
+/// Types these lines as they are, the last one to start the image, and waits for the end of init's report.
+fn type_all(cases: &mut Cases<'_>, packed: &Packed, lines: &[String]) -> Result<()> {
+    cases.rig.power_off()?;
+    assert_eq!(cases.rig.stage("printed.img", &packed.built.file)?, "printed.img");
+    let facts = cases.rig.bootloader().clone();
+    cases.rig.power_on()?;
+    let console = cases.rig.console()?;
+    uboot::attach(console, &facts)?;
+    uboot::network(console, &facts)?;
+    let (last, before) = lines.split_last().expect("something to type");
+    for line in before {
+        uboot::command(console, &facts, line)?;
+    }
+    console.send(format!("{last}\n").as_bytes())?;
+    console.expect(&format!("{END}[\r\n]"), Duration::from_secs(600)).map(drop).map_err(|failure| failure.within(last))
+}
+
+/// An ELF image also without the option, by its sections: what a bootloader does that has only them.
+fn what_pack_prints(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
+    for format in [Format::Uimage, Format::Raw, Format::Elf] {
+        let packed = Packed::of(&Request { format: Some(format), ..lab_request(lab, endian) })?;
+        let lines = commands::printed(&packed.plan, &packed.built, "printed.img");
+        type_all(cases, &packed, &lines)?;
+        if format == Format::Elf {
+            let by_sections: Vec<String> = lines.iter().map(|line| line.replace("bootelf -p ", "bootelf ")).collect();
+            assert_ne!(by_sections, lines);
+            type_all(cases, &packed, &by_sections)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_pack_prints_for_the_bootloader_starts_a_little_endian_image() -> Result<()> {
+    on(Endian::Little, &[Cap::Uboot], what_pack_prints)
+}
+
+#[test]
+fn what_pack_prints_for_the_bootloader_starts_a_big_endian_image() -> Result<()> {
+    on(Endian::Big, &[Cap::Uboot], what_pack_prints)
 }

@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod command;
+pub mod commands;
 pub mod device_tree;
 pub mod error;
 pub mod explain;
@@ -16,9 +17,11 @@ pub mod layout;
 pub mod modules;
 pub mod monitor;
 pub mod on_board;
+pub mod output;
 pub mod plan;
 pub mod preflight;
 pub mod qemu;
+pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod ui;

@@ -188,6 +188,15 @@ pub struct Request {
     pub watchdog: Option<watchdog::Wish>,
 }
 
+impl Request {
+    /// Every file that is read.
+    pub fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let wish = self.modules.iter().flat_map(|wish| wish.requirements.iter().chain(&wish.symvers));
+        let files = [&self.config, &self.dtb, &self.rootfs, &self.initrd].into_iter().flatten();
+        [&self.kernel].into_iter().chain(files).chain(wish).map(PathBuf::as_path).chain([Path::new(&self.board)])
+    }
+}
+
 /// Where a choice comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {

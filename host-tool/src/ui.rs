@@ -47,6 +47,11 @@ pub fn put_raw(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// A result in words on stderr, when stdout has the result's bytes.
+pub fn put_beside(text: &str) {
+    let _ = io::stderr().lock().write_all(harmless(text).as_bytes());
+}
+
 /// A diagnostic on stderr.
 pub fn tell(text: impl std::fmt::Display) {
     // Who does not listen misses it; the result and the exit code are the same.

@@ -124,7 +124,12 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
     let name = std::env::var("STOOP_RIG").unwrap_or_else(|_| "qemu".into());
     let test = test_name();
     let rig: std::result::Result<Box<dyn Rig>, String> = match name.as_str() {
-        "qemu" => qemu::open(board::load(board)?, Log::create(&log_path(&test, board))?, wish)?,
+        "qemu" => {
+            let log = log_path(&test, board);
+            let folder = log.parent().unwrap_or(&log);
+            std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
+            qemu::open(board::load(board)?, Log::create(&log)?, wish)?
+        }
         other => {
             return Err(Failure::usage(format!("STOOP_RIG={other} is no known rig"))
                 .next("use STOOP_RIG=qemu, or leave it out"));

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::files;
-use crate::Result;
 use crate::input::read_file;
 use crate::kexec::Loadable;
+use crate::output::Output;
 use crate::ui::put;
+use crate::{Result, shell};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -24,11 +24,15 @@ pub struct Args {
 /// The image cannot be read, or breaks a rule; nothing is written then.
 pub fn run(args: &Args) -> Result<()> {
     let file = read_file(&args.image)?;
+    let output = args.output.as_deref().map(|path| Output::new(path, [args.image.as_path()])).transpose()?;
     let loadable = Loadable::of(&file).map_err(|failure| failure.within(args.image.display()))?;
-    let name = args.image.file_name().unwrap_or_default().to_string_lossy();
-    let Some(path) = &args.output else { return put(&loadable.script(&format!("{name}.sh"))) };
-    let script = path.file_name().unwrap_or_default().to_string_lossy();
-    files::replace(path, loadable.script(&script).as_bytes())?;
+    let name = shell::file_argument(&args.image);
+    let Some(output) = output.filter(|output| !output.is_stdout()) else {
+        return put(&loadable.script(&format!("{}.sh", shell::served_name(&args.image))));
+    };
+    let path = output.path();
+    output.write(loadable.script(&shell::file_name(path)).as_bytes())?;
+    let script = shell::file_argument(path);
     put(&format!(
         "{}: for {name}, {}, {} KiB\n\non the router, with both files there\n  sh {script} -n {name}\n  sh {script} {name}\n",
         path.display(),

@@ -8,7 +8,6 @@ pub mod boards;
 pub mod check;
 mod check_image;
 pub mod explain;
-mod files;
 pub mod inspect;
 pub mod kernel;
 pub mod kexec;

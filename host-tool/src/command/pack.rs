@@ -2,25 +2,25 @@
 
 mod flash;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
 
-use super::files;
+use crate::commands;
 use crate::image::{self, Built};
 use crate::layout::{Named, What};
 use crate::modules::initrd::{Included, Wish};
+use crate::output::Output;
 use crate::plan::{
     ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
 };
 use crate::preflight::Level;
-use crate::qemu::uboot;
 use crate::simulate::{self, Entry, Input, shown};
-use crate::ui::{self, Progress, put};
-use crate::{Failure, Result, device_tree, on_board, watchdog};
+use crate::ui::{self, Progress};
+use crate::{Failure, Result, device_tree, on_board, shell, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -126,8 +126,13 @@ pub struct Args {
 /// # Errors
 /// Whatever [`Plan::resolve`] and [`image::build`] find, and an image that would not boot; no file is left behind.
 pub fn run(args: &Args) -> Result<()> {
+    let request = request(args)?;
+    if request.inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("stdin can be only one of its inputs").next("give the others as files"));
+    }
+    let output = Output::new(&args.output, request.inputs())?;
     let mut progress = ui::Stderr::default();
-    let plan = Plan::resolve(&request(args)?, &mut progress)?;
+    let plan = Plan::resolve(&request, &mut progress)?;
     let built = image::build(&plan, &mut progress)?;
     progress.step("checking the image as the shim will", None);
     let mut warnings = plan.warnings.clone();
@@ -136,14 +141,20 @@ pub fn run(args: &Args) -> Result<()> {
     let work = image::seconds(&plan, &built);
     warnings.extend(plan.watchdog.warnings(&plan.board, plan.kernel.config.as_ref(), work));
     if !args.dry_run {
-        files::replace(&args.output, &built.file)?;
+        output.write(&built.file)?;
     }
     drop(progress);
+    if shell::served_name(&args.output) != shell::file_name(&args.output) {
+        warnings.push(format!(
+            "a bootloader would take the file name apart: the commands call it {}, serve it by that name",
+            shell::served_name(&args.output)
+        ));
+    }
     for warning in &warnings {
         ui::tell(format_args!("warning: {warning}"));
     }
-    let commands = commands(&plan, &built, &args.output);
-    put(&match args.json {
+    let commands = commands::printed(&plan, &built, &shell::served_name(&args.output));
+    output.put(&match args.json {
         true => format!("{:#}\n", value(args, &plan, &built, &commands, &warnings)),
         false => text(args, &plan, &built, &commands),
     })
@@ -230,25 +241,6 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
         }
     }
     Ok(warnings)
-}
-
-/// What to type at the bootloader.
-fn commands(plan: &Plan, built: &Built, output: &Path) -> Vec<String> {
-    let name = output.file_name().unwrap_or_default().to_string_lossy();
-    let at = plan.board.typed(built.places.download);
-    let fetch = format!("tftpboot 0x{at:08x} {name}");
-    let tree = plan.board.bootloader.own_dtb.as_ref().map_or(String::new(), |tree| format!(" - {tree}"));
-    match plan.format.value {
-        Format::Uimage => vec![fetch, format!("bootm 0x{at:08x}{tree}")],
-        // With a tree of its own U-Boot may look for it in the FIT, unless a configuration is named.
-        Format::Fit if !tree.is_empty() => vec![fetch, format!("bootm 0x{at:08x}#stoop{tree}")],
-        Format::Fit => vec![fetch, format!("bootm 0x{at:08x}")],
-        Format::Image => vec![fetch, format!("booti 0x{at:08x}{tree}")],
-        Format::Raw => [fetch].into_iter().chain(uboot::go(at, "")).collect(),
-        Format::Elf => vec![fetch, "setenv autostart yes".into(), format!("bootelf 0x{at:08x}")],
-        // Not started but written: see `flashing`.
-        Format::Nor => Vec::new(),
-    }
 }
 
 /// The stable form.

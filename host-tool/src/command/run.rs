@@ -12,6 +12,7 @@ use stoop_core::manifest::Machine;
 
 use crate::board::{self, Board};
 use crate::image::{self, nor::Map};
+use crate::input::read_file;
 use crate::qemu::image::Image;
 use crate::qemu::uboot::{Boot, How};
 use crate::qemu::{Emulator, Log, Options, Target};
@@ -67,7 +68,7 @@ pub struct Args {
 /// kernel gave up, or the machine stopped before the pattern came.
 pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
-    let bytes = std::fs::read(&args.image).map_err(|error| Failure::io(&args.image, &error))?;
+    let bytes = read_file(&args.image)?;
     let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
     let board = match &args.board {
         Some(name) => board::load(name)?,
@@ -111,6 +112,10 @@ pub fn run(args: &Args) -> Result<()> {
             if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
                 return Err(Failure::usage("QEMU itself starts ELF files and arm64 Images only")
                     .next("pack with `--format elf`, or start it with `--via uboot`"));
+            }
+            if args.image.as_os_str() == "-" {
+                return Err(Failure::usage("QEMU itself reads the image from a file, not from stdin")
+                    .next("give the file's name, or start it with `--via uboot`"));
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;

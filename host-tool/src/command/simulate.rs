@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use stoop_core::manifest::{HandoffKind, Machine};
 
-use super::files;
 use crate::input::{dtb, read_file};
+use crate::output::Output;
 use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
 use crate::ui::{self, put};
 use crate::{Failure, Result, shim_image};
@@ -42,6 +42,8 @@ pub struct Args {
 /// # Errors
 /// The image cannot be read, or the shim would not boot it.
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [Some(&args.image), args.uhi.as_ref()].into_iter().flatten();
+    let dtb_out = args.dtb_out.as_deref().map(|path| Output::new(path, inputs.map(PathBuf::as_path))).transpose()?;
     let file = read_file(&args.image)?;
     let entry = match (&args.args, &args.uhi) {
         (Some(line), _) => Entry::Argv(line.clone().into_bytes()),
@@ -55,11 +57,12 @@ pub fn run(args: &Args) -> Result<()> {
     for warning in &outcome.warnings {
         ui::tell(format_args!("warning: {warning}"));
     }
-    put(&if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) })?;
+    let said = if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) };
+    dtb_out.as_ref().map_or_else(|| put(&said), |output| output.put(&said))?;
     match &outcome.result {
         Ok(booted) => {
-            if let Some(path) = &args.dtb_out {
-                files::replace(path, &booted.tree)?;
+            if let Some(output) = &dtb_out {
+                output.write(&booted.tree)?;
             }
             Ok(())
         }

@@ -100,6 +100,19 @@ fn elf_file(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Res
     let offsets: Vec<u64> = pieces.iter().map(|piece| writer.reserve(piece.1.len() as u64, ELF_ALIGN)).collect();
     let failed = |error: object::write::Error| Failure::new(format!("the ELF file cannot be written: {error}"));
     let virtual_address = |at: usize| stoop_core::mips::kseg0(at) as u64;
+    // Some loaders go by sections: U-Boot's bootelf does so without -p.
+    let sections = [(".load", elf::SHT_PROGBITS), (".zero", elf::SHT_NOBITS)]
+        .map(|(name, kind)| (writer.add_section_name(name.as_bytes()), kind));
+    writer.reserve_null_section_index();
+    for (at, bytes) in &pieces {
+        writer.reserve_section_index();
+        if memory_size(plan, head, *at, bytes.len()) > bytes.len() as u64 {
+            writer.reserve_section_index();
+        }
+    }
+    writer.reserve_shstrtab_section_index();
+    writer.reserve_shstrtab().map_err(failed)?;
+    writer.reserve_section_headers();
     writer
         .write_file_header(&out::FileHeader {
             abi_version: 0,
@@ -128,6 +141,31 @@ fn elf_file(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Res
         writer.write_align(ELF_ALIGN);
         writer.write(bytes);
     }
+    writer.write_shstrtab();
+    writer.write_null_section_header();
+    for ((at, bytes), offset) in pieces.iter().zip(&offsets) {
+        let stored = bytes.len() as u64;
+        let parts = [
+            (*offset, virtual_address(*at), stored),
+            (*offset + stored, virtual_address(*at) + stored, memory_size(plan, head, *at, bytes.len()) - stored),
+        ];
+        for ((name, kind), (offset, address, size)) in sections.iter().zip(parts).filter(|(_, (_, _, size))| *size != 0)
+        {
+            writer.write_section_header(&out::SectionHeader {
+                sh_name: writer.section_name_offset(Some(*name)),
+                sh_type: *kind,
+                sh_flags: elf::SectionFlags(elf::SHF_ALLOC.0 | elf::SHF_WRITE.0 | elf::SHF_EXECINSTR.0),
+                sh_addr: address,
+                sh_offset: offset,
+                sh_size: size,
+                sh_link: 0,
+                sh_info: 0,
+                sh_addralign: 1,
+                sh_entsize: 0,
+            });
+        }
+    }
+    writer.write_shstrtab_section_header();
     Ok(file)
 }
 

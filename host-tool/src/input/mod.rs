@@ -19,7 +19,9 @@ mod zboot;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::{Failure, Result};
 
@@ -85,11 +87,33 @@ pub fn physical(address: u64) -> Option<u64> {
     }
 }
 
-/// Reads a whole file.
+/// Stdin, read once however often it is asked for.
+fn stdin() -> Result<Vec<u8>> {
+    static STDIN: OnceLock<std::result::Result<Vec<u8>, String>> = OnceLock::new();
+    let read = || {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(|error| error.to_string())
+    };
+    STDIN.get_or_init(read).clone().map_err(|error| Failure::new(format!("stdin: {error}")))
+}
+
+/// Reads a whole file; `-` is stdin.
 ///
 /// # Errors
 /// It is missing, a directory, empty, or larger than any input can be.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        let bytes = stdin()?;
+        return match bytes.len() as u64 {
+            0 => Err(Failure::new("stdin: is empty").next("pipe the file into it")),
+            size if size > LARGEST => {
+                Err(Failure::new(format!("stdin: more than the 0x{LARGEST:x} bytes of any input"))
+                    .next("check that this is the file you meant"))
+            }
+            _ => Ok(bytes),
+        };
+    }
     let shown = path.display();
     let meta = std::fs::metadata(path).map_err(|error| {
         Failure::io(path, &error).next("check the path; relative paths count from the current directory")

@@ -77,11 +77,18 @@ pub fn build(request: &Request, progress: &mut dyn Progress) -> Result<Outcome> 
         Some(prefix) => prefix.clone(),
         None => find_cross_compiler(&request.architecture, request.is_big)?,
     };
-    std::fs::create_dir_all(&request.out).map_err(|e| Failure::io(&request.out, &e))?;
+    if !request.out.is_dir() {
+        std::fs::create_dir(&request.out).map_err(|e| {
+            Failure::io(&request.out, &e).next("give an --out in a folder that exists and that you may write")
+        })?;
+    }
     let out = request.out.canonicalize().map_err(|e| Failure::io(&request.out, &e))?;
     let source = source_tree(&request.source, &out, progress)?;
     let tree = source.directory;
     let state = tree.join(STATE);
+    if std::fs::symlink_metadata(&state).is_ok_and(|state| state.is_symlink()) {
+        return Err(Failure::new(format!("{} is a link, and no state of stoop's", state.display())).next("remove it"));
+    }
     std::fs::create_dir_all(&state).map_err(|e| Failure::io(&state, &e))?;
     let _lock = lock(&state)?;
     let patches = patches::apply(&tree, &request.patches)?;

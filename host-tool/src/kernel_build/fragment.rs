@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::kconfig::{Kconfig, Value};
-use crate::{Failure, Result};
+use crate::{Failure, Result, input};
 
 /// One symbol that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ impl Requests {
     pub fn read(files: &[PathBuf]) -> Result<Self> {
         let mut requests = Requests::default();
         for file in files {
-            let text = std::fs::read_to_string(file).map_err(|e| Failure::io(file, &e))?;
+            let text = String::from_utf8_lossy(&input::read_file(file)?).into_owned();
             requests.add(&text, file)?;
         }
         Ok(requests)

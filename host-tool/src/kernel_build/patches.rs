@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::unpack::STATE;
-use crate::{Failure, Result};
+use crate::{Failure, Result, input};
 
 /// What was done to the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -66,8 +66,16 @@ pub fn apply(tree: &Path, files: &[PathBuf]) -> Result<Changed> {
     Ok(Changed { applied: forward.len(), reverted: back.len(), kept })
 }
 
+/// The files that one patch changes, relative to the tree's top directory.
+///
+/// # Errors
+/// It cannot be read, changes nothing, or names files outside of the tree.
+pub fn changed_files(file: &Path) -> Result<BTreeSet<PathBuf>> {
+    touched_files(&read_patch(file)?)
+}
+
 fn read_patch(file: &Path) -> Result<Patch> {
-    let text = std::fs::read(file).map_err(|e| Failure::io(file, &e))?;
+    let text = input::read_file(file)?;
     let digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     let patch = Patch { name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), digest, text };
     if touched_files(&patch)?.is_empty() {
@@ -131,7 +139,7 @@ fn touched_files(patch: &Patch) -> Result<BTreeSet<PathBuf>> {
         if line.ends_with("/dev/null") {
             continue;
         }
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        if !is_inside(&path) {
             return Err(Failure::new(format!(
                 "patch {} names {}, which is outside of the tree",
                 patch.name,
@@ -142,6 +150,24 @@ fn touched_files(patch: &Patch) -> Result<BTreeSet<PathBuf>> {
         touched.insert(path);
     }
     Ok(touched)
+}
+
+fn is_inside(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Where a file of the tree is.
+///
+/// # Errors
+/// It is outside of the tree, or behind a link, which may lead anywhere.
+fn inside(tree: &Path, file: &Path) -> Result<PathBuf> {
+    let links = file.ancestors().filter(|part| !part.as_os_str().is_empty());
+    let is_link = |part: &Path| std::fs::symlink_metadata(tree.join(part)).is_ok_and(|there| there.is_symlink());
+    if !is_inside(file) || links.into_iter().any(is_link) {
+        return Err(Failure::new(format!("{} is no file inside of the tree", file.display()))
+            .next("use a tree and patches without links out of it, or begin with a new --out"));
+    }
+    Ok(tree.join(file))
 }
 
 fn run(tree: &Path, patch: &Patch, reverse: bool) -> Result<()> {
@@ -206,7 +232,7 @@ impl Undo<'_> {
         std::fs::create_dir_all(&preparing).map_err(|e| failed(&preparing, &e))?;
         let mut list = String::new();
         for (number, file) in files.iter().enumerate() {
-            let original = self.tree.join(file);
+            let original = inside(self.tree, file)?;
             let kind = if original.is_file() {
                 let copy = preparing.join(number.to_string());
                 std::fs::copy(&original, &copy).map_err(|e| failed(&original, &e))?;
@@ -235,14 +261,14 @@ impl Undo<'_> {
         for line in list.lines() {
             let mut parts = line.splitn(3, ' ');
             let (Some(kind), Some(number), Some(file)) = (parts.next(), parts.next(), parts.next()) else { continue };
-            let target = self.tree.join(file);
+            let target = inside(self.tree, Path::new(file))?;
             if kind == "absent" {
                 if target.exists() {
                     std::fs::remove_file(&target).map_err(|e| Failure::io(&target, &e))?;
                 }
                 continue;
             }
-            let copy = self.directory.join(number);
+            let copy = self.directory.join(number.parse::<u32>().unwrap_or_default().to_string());
             let modified = std::fs::metadata(&copy).and_then(|m| m.modified()).map_err(|e| Failure::io(&copy, &e))?;
             if let Some(parent) = target.parent() {
                 std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;

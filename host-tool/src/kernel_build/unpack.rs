@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::ui::Progress;
 use crate::{Failure, Result};
@@ -60,8 +60,17 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
         Failure::new(format!("{}: not one directory in it", source.display())).next("give a kernel's source archive")
     })?;
     is_kernel(&top, source)?;
+    only_links_inside(&top)?;
     let state = top.join(STATE);
-    std::fs::create_dir_all(&state).map_err(|e| Failure::io(&state, &e))?;
+    // What stoop knows of a tree does not come with the tree.
+    let old = std::fs::symlink_metadata(&state).map(|old| old.is_dir());
+    let removed = match old {
+        Ok(true) => std::fs::remove_dir_all(&state),
+        Ok(false) => std::fs::remove_file(&state),
+        Err(_) => Ok(()),
+    };
+    removed.map_err(|e| Failure::io(&state, &e))?;
+    std::fs::create_dir(&state).map_err(|e| Failure::io(&state, &e))?;
     let record = state.join("source");
     std::fs::write(&record, identity).map_err(|e| Failure::io(&record, &e))?;
     std::fs::rename(&top, &directory).map_err(|e| Failure::io(&directory, &e))?;
@@ -80,7 +89,39 @@ fn is_kernel(directory: &Path, source: &Path) -> Result<()> {
 fn single_directory(parent: &Path) -> Option<PathBuf> {
     let mut entries = std::fs::read_dir(parent).ok()?;
     let only = entries.next()?.ok()?.path();
-    (entries.next().is_none() && only.is_dir()).then_some(only)
+    let is_directory = std::fs::symlink_metadata(&only).is_ok_and(|only| only.is_dir());
+    (entries.next().is_none() && is_directory).then_some(only)
+}
+
+/// Refuses a tree with a link that leads out of it: what is written there later would be written elsewhere.
+fn only_links_inside(top: &Path) -> Result<()> {
+    let top = top.canonicalize().map_err(|e| Failure::io(top, &e))?;
+    let mut folders = vec![top.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|e| Failure::io(&folder, &e))? {
+            let entry = entry.map_err(|e| Failure::io(&folder, &e))?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(|e| Failure::io(&folder, &e))?);
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_symlink() && !stays_inside(&path, &top) {
+                let shown = path.strip_prefix(&top).unwrap_or(&path).display();
+                return Err(Failure::new(format!("the archive's {shown} is a link that leads out of it"))
+                    .next("give a kernel's source archive as it was released"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stays_inside(link: &Path, top: &Path) -> bool {
+    if let Ok(end) = link.canonicalize() {
+        return end.starts_with(top);
+    }
+    // It leads to nothing yet: only up first, then only down, counts as known.
+    let (Ok(target), Some(folder)) = (std::fs::read_link(link), link.parent()) else { return false };
+    let up = target.components().take_while(|part| *part == Component::ParentDir).count();
+    let down = target.components().skip(up).all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    down && folder.strip_prefix(top).is_ok_and(|inside| inside.components().count() >= up)
 }
 
 /// Tells how far the archive was read.

@@ -64,7 +64,7 @@ load() {
     wipe_seed
     # An empty --append would pass on the running system's bootargs.
     said=$(kexec -c -l "$image" --append="${bootargs:- }" ${tree:+"--dtb=$tree"} 2>&1) && loaded_by_tools=1 || loaded_by_tools=
-    [ -z "$tree" ] || rm -f "$tree"
+    [ -z "$tree" ] || rm -rf "${tree%/*}"
     [ -z "$loaded_by_tools" ] || return 0
     said="$said${said_first:+ (and -s: $said_first)}"
     case $said in
@@ -86,7 +86,12 @@ wipe_seed() {
     *) return ;;
     esac
     [ -r /sys/firmware/fdt ] || return
-    tree=${TMPDIR:-/tmp}/stoop-$$.dtb
+    # A folder of its own, that nobody else can have made: never a file that others may have put or linked there.
+    folder=$(mktemp -d "${TMPDIR:-/tmp}/stoop.XXXXXX") ||
+        fail "no folder can be made in ${TMPDIR:-/tmp}" "make room there, or set TMPDIR to a folder that root may write"
+    trap 'rm -rf "$folder"' EXIT
+    trap 'exit 1' HUP INT TERM
+    tree=$folder/tree.dtb
     cat /sys/firmware/fdt > "$tree"
     at=$(hex "$tree" | awk -v "seed=$seed" '{ print index($0, seed) }')
     printf '\0\0\0\0\0\0\0\0' | dd of="$tree" bs=1 seek=$(((at - 1) / 2)) conv=notrunc 2>/dev/null

@@ -20,6 +20,8 @@ use super::symbols::Kernel;
 use super::tree::Tree;
 use super::{file, name};
 use crate::kconfig::Kconfig;
+use crate::output::Output;
+use crate::shell::quoted;
 use crate::{Failure, Result};
 
 /// A bundle in memory.
@@ -126,11 +128,11 @@ impl Bundle {
         };
         match Form::of(out) {
             Form::Directory => self.write_directory(out, parent),
-            Form::Cpio => write_file(out, parent, &self.cpio()),
+            Form::Cpio => write_file(out, &self.cpio()),
             Form::CpioGz => {
                 let mut encoder = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
                 let packed = encoder.write_all(&self.cpio()).and_then(|()| encoder.finish());
-                write_file(out, parent, &packed.map_err(|e| Failure::io(out, &e))?)
+                write_file(out, &packed.map_err(|e| Failure::io(out, &e))?)
             }
         }
     }
@@ -188,13 +190,8 @@ fn set_mode(_path: &Path, _mode: u32) -> Result<()> {
     Ok(())
 }
 
-fn write_file(out: &Path, parent: &Path, bytes: &[u8]) -> Result<u64> {
-    let failed = |e: std::io::Error| Failure::io(out, &e);
-    let mut temporary = tempfile::NamedTempFile::new_in(parent)
-        .map_err(|e| Failure::io(parent, &e).next("write the bundle to a directory that exists"))?;
-    temporary.write_all(bytes).map_err(failed)?;
-    set_mode(temporary.path(), 0o644)?;
-    temporary.persist(out).map_err(|e| Failure::io(out, &e.error))?;
+fn write_file(out: &Path, bytes: &[u8]) -> Result<u64> {
+    Output::new(out, [])?.write(bytes)?;
     Ok(bytes.len() as u64)
 }
 
@@ -238,7 +235,7 @@ esac
     per_service(&mut text, "load.sh", names, services.iter(), |text, service| {
         for module in &service.modules {
             let path = path_of(tree, *module);
-            let _ = writeln!(text, "        load {} {path}", name::of_path(&path));
+            let _ = writeln!(text, "        load {} {}", quoted(&name::of_path(&path)), quoted(&path));
         }
     });
     text
@@ -262,7 +259,7 @@ fn unload_script(tree: &Tree, services: &[Service]) -> String {
     let names = services.iter().rev().map(|service| service.name.as_str());
     per_service(&mut text, "unload.sh", names, services.iter(), |text, service| {
         for module in service.modules.iter().rev() {
-            let _ = writeln!(text, "        unload {}", name::of_path(tree.path(*module)));
+            let _ = writeln!(text, "        unload {}", quoted(&name::of_path(tree.path(*module))));
         }
     });
     text

@@ -49,7 +49,7 @@ impl Kernel {
     /// # Errors
     /// The file cannot be read, a line is damaged, or the kernel exports nothing by it.
     pub fn from_symvers(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e))?;
+        let text = String::from_utf8_lossy(&input::read_file(path)?).into_owned();
         let mut kernel = Kernel { source: path.display().to_string(), ..Kernel::default() };
         for (number, line) in text.lines().enumerate() {
             let fields: Vec<&str> = line.split('\t').collect();
@@ -105,7 +105,7 @@ impl Kernel {
 
     /// Whether it is an ELF file with the sections that [`Kernel::from_vmlinux`] reads.
     fn has_tables(path: &Path) -> Result<bool> {
-        let bytes = std::fs::read(path).map_err(|e| Failure::io(path, &e))?;
+        let bytes = input::read_file(path)?;
         Ok(object::File::parse(bytes.as_slice()).is_ok_and(|file| file.section_by_name("__ksymtab").is_some()))
     }
 
@@ -128,7 +128,7 @@ impl Kernel {
     /// # Errors
     /// The file cannot be read, is no ELF kernel, or has no table of exported symbols (a vmlinuz has it compressed).
     pub fn from_vmlinux(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Failure::io(path, &e))?;
+        let bytes = input::read_file(path)?;
         let kernel = match FileKind::parse(bytes.as_slice()) {
             Ok(FileKind::Elf32) => read_vmlinux::<elf::FileHeader32<Endianness>>(&bytes),
             Ok(FileKind::Elf64) => read_vmlinux::<elf::FileHeader64<Endianness>>(&bytes),

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{file, ko, name, scan};
 use crate::board::nearest;
@@ -347,8 +347,7 @@ impl Tree {
             needs.push(indices);
         }
         self.needs = needs;
-        self.set_paths(lines.iter().map(|(_, path, _)| (*path).to_owned()).collect());
-        Ok(())
+        self.set_paths(lines.iter().map(|(_, path, _)| (*path).to_owned()).collect())
     }
 
     fn take_files(&mut self) -> Result<()> {
@@ -385,13 +384,23 @@ impl Tree {
         let linked = scan::link(&scanned);
         (self.needs, self.cycles, self.twice) = (linked.needs, linked.cycles, linked.twice);
         self.scanned = Some(scanned);
-        self.set_paths(paths);
-        Ok(())
+        self.set_paths(paths)
     }
 
-    fn set_paths(&mut self, paths: Vec<String>) {
+    /// # Errors
+    /// A path that leads out of the tree, or that no list of files can hold.
+    fn set_paths(&mut self, paths: Vec<String>) -> Result<()> {
+        let is_inside = |path: &&String| {
+            let normal = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+            normal && !path.contains(char::is_control)
+        };
+        if let Some(path) = paths.iter().find(|path| !is_inside(path)) {
+            return Err(Failure::new(format!("{}: {path:?} is no path of a module in it", self.directory.display()))
+                .next("run depmod again, or remove modules.dep so that the module files decide"));
+        }
         self.by_name = (0..).zip(&paths).map(|(index, path)| (name::of_path(path), index)).collect();
         self.paths = paths;
+        Ok(())
     }
 }
 

@@ -48,11 +48,8 @@ impl Log {
     /// Begins a log in a new, empty file.
     ///
     /// # Errors
-    /// The file or its directory cannot be made.
+    /// The file cannot be made.
     pub fn create(path: &Path) -> Result<Log> {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| Failure::io(directory, &error))?;
-        }
         let file = File::create(path).map_err(|error| Failure::io(path, &error))?;
         let began = Instant::now();
         Ok(Log(Arc::new(Mutex::new(LogFile { file, began, line: Vec::new(), line_began: Duration::ZERO }))))

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Console;
 use super::image::{Image, physical, staging};
 use crate::board::Interrupt;
-use crate::input::{ARM64_ALIGNMENT, fit};
+use crate::commands::{self, Start};
+use crate::input::ARM64_ALIGNMENT;
 use crate::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -157,7 +158,7 @@ pub fn network(console: &mut Console, facts: &Facts) -> Result<()> {
 /// # Errors
 /// As for [`command`], and when another number of bytes arrived.
 pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: usize) -> Result<()> {
-    let line = format!("tftpboot {at:#x} {}:{name}", facts.server);
+    let line = commands::fetch(at.into(), Some(&facts.server), name);
     let printed = command(console, facts, &line)?;
     let wanted = format!("Bytes transferred = {size} ({size:x} hex)");
     if printed.contains(&wanted) {
@@ -220,12 +221,8 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let mut file = |name: &str, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
-    // U-Boot's with FIT_BEST_MATCH look for a configuration with their own device tree, unless one is named.
-    let named = match (&facts.own_tree, fit::read(boot.image)) {
-        (Some(_), Ok(fit)) => format!("#{}", fit.configuration),
-        _ => String::new(),
-    };
-    let own_tree = facts.own_tree.as_deref().map_or(String::new(), |tree| format!(" - {tree}"));
+    let own_tree = facts.own_tree.as_deref();
+    let named = commands::configuration(boot.image, own_tree);
     let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
     if as_words && words > BOOTM_WORDS {
         return Err(Failure::usage(format!(
@@ -238,21 +235,18 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     }
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
+    let image = Some(boot.image);
     let (at, image, tree, commands) = match boot.how {
-        How::Bootm { at, tree: None } => (at, Some(boot.image), None, vec![format!("bootm {at:#x}{named}{own_tree}")]),
-        How::Booti { at, tree: None } => (at, Some(boot.image), None, vec![format!("booti {at:#x}{own_tree}")]),
-        How::Booti { at, tree: Some((tree_at, tree)) } => {
-            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("booti {at:#x} - {tree_at:#x}")])
-        }
+        How::Bootm { at, tree: None } => (at, image, None, Start::Bootm.lines(at.into(), &named, own_tree, "")),
+        How::Booti { at, tree: None } => (at, image, None, Start::Booti.lines(at.into(), "", own_tree, "")),
         How::Bootm { at, tree: Some((tree_at, tree)) } => {
-            (at, Some(boot.image), Some((tree_at, tree)), vec![format!("bootm {at:#x} - {tree_at:#x}")])
+            (at, image, Some((tree_at, tree)), Start::Bootm.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
-        How::Go { at } => (at, Some(boot.image), None, go(at as usize, typed)),
-        // Without autostart bootelf does nothing, silently; with it tftpboot would start what it fetched.
-        How::Bootelf { at } => {
-            let commands = vec!["setenv autostart yes".into(), format!("bootelf -p {at:#x}{typed}")];
-            (at, Some(boot.image), None, commands)
+        How::Booti { at, tree: Some((tree_at, tree)) } => {
+            (at, image, Some((tree_at, tree)), Start::Booti.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
+        How::Go { at } => (at, image, None, Start::Go.lines(at.into(), "", None, typed)),
+        How::Bootelf { at } => (at, image, None, Start::Bootelf.lines(at.into(), "", None, typed)),
         How::Command { line, at } => (at, None, None, vec![line.to_owned()]),
     };
     let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
@@ -292,26 +286,6 @@ pub fn start(console: &mut Console, facts: &Facts, plan: &Plan) -> Result<()> {
         command(console, facts, line)?;
     }
     type_line(console, last)
-}
-
-/// Bytes from which the shim cleans the caches: what is stored as it is (linker/mips.ld holds it to that).
-const FIRST_BYTES: usize = 0x600;
-
-/// Starts what has just been fetched to `at`, as typed, with these words behind the command.
-///
-/// `go` jumps and cleans no cache (U-Boot cmd/boot.c), and what the CPU has copied to KSEG0 (tftpboot, cp, nand read) may still
-/// be in its data cache, where instructions are not fetched from. The shim cleans the caches, but not for its own first
-/// instructions: on MIPS these go to memory by way of KSEG1, and run there. arm64 has no such way, but U-Boot a command.
-pub fn go(at: usize, words: &str) -> Vec<String> {
-    match at & !0x1fff_ffff {
-        0x8000_0000 => {
-            let uncached = at | 0x2000_0000;
-            let copied = format!("cp.l {at:#x} {uncached:#x} {:#x}", FIRST_BYTES / 4);
-            vec![copied, format!("go {uncached:#x}{words}")]
-        }
-        0xa000_0000 => vec![format!("go {at:#x}{words}")],
-        _ => vec!["dcache flush".into(), "icache flush".into(), format!("go {at:#x}{words}")],
-    }
 }
 
 /// The words that mainline U-Boot's bootm makes of bootargs on MIPS, `argv[1]` and on: cut at each single blank outside of

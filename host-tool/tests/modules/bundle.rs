@@ -175,3 +175,33 @@ fn a_checked_bundle_is_refused_when_the_kernel_would_refuse_a_module() {
         }
     }
 }
+
+#[test]
+fn no_name_in_modules_dep_is_a_command_or_leads_out_of_the_bundle() {
+    let mut tree = TestTree::new();
+    let evil = "a$(touch PWNED);b' \"c.ko";
+    tree.add("kernel/plain.ko", &Ko::new(Big)).add(&format!("kernel/{evil}"), &Ko::new(Big));
+    fs::write(tree.root().join("outside.ko"), Ko::new(Big).bytes()).unwrap();
+    let out = tree.root().join("out");
+    let words = ["modules", "bundle", "--modules", &tree.text(), "-o", out.to_str().unwrap(), "plain"];
+    stdout_of(&[&words[..], &[evil.strip_suffix(".ko").unwrap()]].concat());
+    // An insmod that says what it was given.
+    let bin = tree.root().join("bin");
+    fs::create_dir(&bin).unwrap();
+    for name in ["insmod", "rmmod"] {
+        fs::write(bin.join(name), "#!/bin/sh\necho \"$# $1\"\n").unwrap();
+        Command::new("chmod").arg("755").arg(bin.join(name)).status().unwrap();
+    }
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let loaded = Command::new("sh").arg("load.sh").current_dir(&out).env("PATH", path).output().unwrap();
+    let said = String::from_utf8(loaded.stdout).unwrap();
+    assert!(said.contains(&format!("1 ./lib/modules/6.12.0/kernel/{evil}\n")), "{said}");
+    assert!(!out.join("PWNED").exists());
+
+    let absolute = tree.root().join("outside.ko").display().to_string();
+    for path in ["../../../outside.ko", "kernel/../../../../outside.ko", &absolute, "kernel/a\tb.ko"] {
+        tree.write("modules.dep", &format!("kernel/plain.ko:\n{path}:\n"));
+        let said = stderr_of(&words);
+        assert!(said.contains("is no path of a module in it"), "{path}: {said}");
+    }
+}

@@ -349,3 +349,41 @@ fn modules_of_a_kernel_without_modules_are_refused() {
     let text = work.fail("linux-test", &["static.frag"], &["--modules"]);
     assert!(text.contains("CONFIG_MODULES is not set"), "{text}");
 }
+
+#[test]
+fn what_an_archive_brings_as_stoops_own_is_not_obeyed_and_its_links_stay_inside() {
+    let Some(work) = Work::new() else { return };
+    work.write("precious", "mine");
+    work.write("linux-test/.stoop/undo/list", "absent 0 ../../../precious\nwas 1 ../../stolen\n");
+    work.write("linux-test/.stoop/undo/1", "evil");
+    work.write("fix.patch", PATCH);
+    work.succeed(work.tar(), &["base.frag"], &["--patch", "fix.patch"]);
+    assert!(work.read("precious") == "mine" && !work.path("stolen").exists() && !work.path("out/stolen").exists());
+    // In a tree that is used where it lies, the same list is refused.
+    let refused = work.fail("linux-test", &["base.frag"], &["--patch", "fix.patch"]);
+    assert!(refused.contains("is no file inside of the tree"), "{refused}");
+    assert_eq!(work.read("precious"), "mine");
+
+    fs::remove_dir_all(work.path("linux-test/.stoop")).unwrap();
+    for (link, to) in [(".config", "../../precious"), ("init/up", "../.."), ("a", "/etc/hostname"), (".stoop", "../..")]
+    {
+        fs::remove_dir_all(work.path("out")).unwrap();
+        std::os::unix::fs::symlink(to, work.path("linux-test").join(link)).unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.follow_symlinks(false);
+        archive.append_dir_all("linux-test", work.path("linux-test")).unwrap();
+        fs::write(work.path("links.tar"), archive.into_inner().unwrap()).unwrap();
+        fs::remove_file(work.path("linux-test").join(link)).unwrap();
+        let refused = work.fail("links.tar", &["base.frag"], &[]);
+        assert!(refused.contains(&format!("the archive's {link} is a link that leads out of it")), "{refused}");
+        assert_eq!(work.read("precious"), "mine");
+    }
+    // Links inside of the tree are the kernel's own.
+    fs::remove_dir_all(work.path("out")).unwrap();
+    std::os::unix::fs::symlink("../init/main.c", work.path("linux-test/kernel/link")).unwrap();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.follow_symlinks(false);
+    archive.append_dir_all("linux-test", work.path("linux-test")).unwrap();
+    fs::write(work.path("links.tar"), archive.into_inner().unwrap()).unwrap();
+    work.succeed("links.tar", &["base.frag"], &[]);
+}

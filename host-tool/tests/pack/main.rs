@@ -13,5 +13,6 @@ mod json;
 mod kexec;
 mod nor;
 mod on_board;
+mod output;
 mod refusals;
 mod round_trip;

@@ -9,12 +9,16 @@ use stoop_core::Region;
 use crate::image::Built;
 use crate::image::nor::{Area, Flashing, Write};
 use crate::plan::Plan;
+use crate::{commands, shell};
 
 /// The steps for one image.
 pub(super) struct Steps<'a> {
     plan: &'a Plan,
     flashing: &'a Flashing,
+    /// As the TFTP server has it.
     name: String,
+    /// As a shell takes it.
+    argument: String,
     /// Where U-Boot fetches the file to, as typed; `None` when it does not fit RAM.
     fetched: Option<usize>,
 }
@@ -26,8 +30,8 @@ pub(super) fn steps<'a>(plan: &'a Plan, built: &'a Built, output: &Path) -> Opti
     let usual = board.bootloader.tftp_address.map_or(board.ram.start() + 0x100_0000, |at| board.physical(at));
     let fits = |at: &usize| Region::new(*at, size).is_some_and(|file| board.free_ram().contains(&file));
     let fetched = Some(usual).filter(fits).map(|at| board.typed(at));
-    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Some(Steps { plan, flashing, name, fetched })
+    let (name, argument) = (shell::served_name(output), shell::file_argument(output));
+    Some(Steps { plan, flashing, name, argument, fetched })
 }
 
 impl Steps<'_> {
@@ -57,7 +61,7 @@ impl Steps<'_> {
 
     fn uboot(&self) -> Option<[Vec<String>; 3]> {
         let fetched = self.fetched?;
-        let fetch = format!("tftpboot 0x{fetched:08x} {}", self.name);
+        let fetch = commands::fetch(fetched as u64, None, &self.name);
         let update = self.flashing.update.iter().flat_map(|write| self.write(fetched, write));
         let switch = self.flashing.before.iter().flat_map(|area| {
             let (at, size) = (self.typed(area), area.size());
@@ -72,7 +76,7 @@ impl Steps<'_> {
         for Write { what, area, from } in &self.flashing.update {
             let (name, size) = (area.partition(), area.size());
             lines.push(format!("mtd=/dev/$(sed -n 's/:.*\"{name}\"$//p' /proc/mtd)"));
-            lines.push(format!("tail -c +{} {} | head -c {size} > /tmp/{what}", from + 1, self.name));
+            lines.push(format!("tail -c +{} {} | head -c {size} > /tmp/{what}", from + 1, self.argument));
             lines.push(match area.inside() {
                 0 => format!("flashcp /tmp/{what} $mtd"),
                 inside => format!(

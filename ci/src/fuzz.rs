@@ -1,0 +1,131 @@
+//! `cargo ci fuzz`: every target of `hil-tests/fuzz` under libFuzzer, its seeds first, for a bounded time.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use stoop::{Failure, Result};
+
+use crate::{cache, repository, run, toolchain};
+
+/// The version that the targets were run with.
+const CARGO_FUZZ: &str = "0.13.2";
+/// The machine that the fuzzers run on; the sanitizers' runtime comes with the nightly for it.
+const HOST: &str = "x86_64-unknown-linux-gnu";
+/// No input of a user may take more memory than this, in MiB.
+const MEMORY: u32 = 512;
+/// No input may take longer, in seconds of the CPU; the sanitizer's share is in it.
+const SECONDS: u32 = 20;
+
+/// What one target did.
+pub struct Run {
+    /// Its name.
+    pub target: &'static str,
+    /// Inputs that it took.
+    pub executions: u64,
+    /// Where the input lies that broke it, if one did.
+    pub crash: Option<PathBuf>,
+}
+
+/// Runs the targets whose names begin with `prefix` for `total` of time, all together, and prints a table.
+///
+/// # Errors
+/// A target found an input that breaks it; the fuzzers cannot be built.
+pub fn run(prefix: &str, total: Duration) -> Result<()> {
+    let targets: Vec<&'static str> =
+        stoop_fuzz::TARGETS.iter().map(|(name, _)| *name).filter(|name| name.starts_with(prefix)).collect();
+    if targets.is_empty() {
+        return Err(Failure::usage(format!("no fuzz target begins with {prefix:?}"))
+            .next("see the list in hil-tests/fuzz/src/lib.rs"));
+    }
+    let program = build()?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(targets.len());
+    let each = total * workers as u32 / targets.len() as u32;
+    let queue = std::sync::Mutex::new(targets.into_iter());
+    let done = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().map(|mut queue| queue.next());
+                    let Ok(Some(target)) = next else { return };
+                    let result = one(&program, target, each);
+                    if let Ok(mut done) = done.lock() {
+                        done.push(result);
+                    }
+                }
+            });
+        }
+    });
+    let runs = done.into_inner().unwrap_or_default().into_iter().collect::<Result<Vec<Run>>>()?;
+    report(&runs)
+}
+
+fn report(runs: &[Run]) -> Result<()> {
+    println!("{:<16}{:>14}", "target", "executions");
+    for run in runs {
+        let crash = run.crash.as_ref().map_or(String::new(), |path| format!("  BROKEN by {}", path.display()));
+        println!("{:<16}{:>14}{crash}", run.target, run.executions);
+    }
+    let all: u64 = runs.iter().map(|run| run.executions).sum();
+    println!("{:<16}{all:>14}", "all");
+    let broken: Vec<&str> = runs.iter().filter(|run| run.crash.is_some()).map(|run| run.target).collect();
+    match broken.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("an input breaks {}", broken.join(", ")))
+            .next("mend it, and keep the input: make it small and put it into hil-tests/fuzz/seeds/TARGET")),
+    }
+}
+
+/// The fuzzers' program, built by cargo-fuzz in the cache.
+fn build() -> Result<PathBuf> {
+    let target = cache::root()?.join("fuzz");
+    let mut cargo = cargo_fuzz()?;
+    cargo.args(["build", "--fuzz-dir", "hil-tests/fuzz", "--features", "libfuzzer", "--target", HOST, "--target-dir"]);
+    cargo.arg(&target).arg("fuzz").current_dir(repository());
+    run::step("building the fuzzers", || run::logged(&mut cargo, &target.join("build.log")))?;
+    Ok(target.join(HOST).join("release/fuzz"))
+}
+
+/// cargo-fuzz on the nightly, installed into the cache when it is not there.
+fn cargo_fuzz() -> Result<Command> {
+    let root = cache::root()?.join("tools");
+    let program = root.join("bin/cargo-fuzz");
+    if !program.exists() {
+        let mut install = run::command("cargo");
+        install.args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ, "--root"]).arg(&root);
+        run::step("installing cargo-fuzz", || run::logged(&mut install, &root.join("cargo-fuzz.log")))?;
+    }
+    // As cargo would call it; `rustup run` makes the nightly's cargo the one that it calls.
+    let mut command = toolchain::command(&program.display().to_string());
+    command.arg("fuzz");
+    Ok(command)
+}
+
+fn one(program: &Path, target: &'static str, time: Duration) -> Result<Run> {
+    let seeds = repository().join("hil-tests/fuzz/seeds").join(target);
+    let found = cache::root()?.join("fuzz-found").join(target);
+    let broken = cache::root()?.join("fuzz-broken").join(target);
+    cache::create_dir(&found)?;
+    cache::create_dir(&broken)?;
+    let mut command = run::command(program);
+    command.env("STOOP_FUZZ", target).args([&found, &seeds]).stdout(Stdio::null());
+    command.arg(format!("-max_total_time={}", time.as_secs().max(1)));
+    command.arg(format!("-artifact_prefix={}/", broken.display()));
+    command.args([format!("-rss_limit_mb={MEMORY}"), format!("-timeout={SECONDS}"), "-print_final_stats=1".into()]);
+    let output = command.output().map_err(|error| Failure::io(program, &error))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let executions = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
+        .find_map(|number| number.trim().parse().ok())
+        .unwrap_or(0);
+    if output.status.success() {
+        return Ok(Run { target, executions, crash: None });
+    }
+    let log = broken.join("log");
+    cache::write(&log, &output.stderr)?;
+    let crash = said.lines().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path.into());
+    eprintln!("{target}: broken; what it said is in {}", log.display());
+    Ok(Run { target, executions, crash: Some(crash.unwrap_or(log)) })
+}
