@@ -98,10 +98,10 @@ fn what_cannot_be_started_is_refused_before_qemu_starts() {
     let too_long = "x".repeat(DIRECT_ARGS_LIMIT + 1);
     for (line, code, fact) in [
         (&["nope", LE[0], LE[1]][..], 1, "No such file"),
-        (&["empty", LE[0], LE[1]], 1, "the image is empty"),
+        (&["empty", LE[0], LE[1]], 1, "is empty"),
         (&["uimage", LE[0], LE[1], "--via", "direct"], 2, "QEMU itself starts ELF files and arm64 Images only"),
         (&["elf-be", LE[0], LE[1]], 2, "the ELF file is big endian, the board little"),
-        (&["elf", "--via", "direct", "--args", &too_long], 2, "QEMU cuts arguments of 0x100 bytes to 0xff"),
+        (&["elf", "--via", "direct", "--args", &too_long], 2, "QEMU cuts arguments of 256 bytes to 255"),
         (&["elf-be", "--board", "gl-ar750"], 2, "QEMU does not play the board gl-ar750"),
         (&["elf", "--board", "nope"], 2, "nope"),
         (&["uimage"], 2, "the image does not say for which of the boards"),

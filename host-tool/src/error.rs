@@ -11,6 +11,8 @@ pub enum Kind {
     Usage,
     /// A board or emulator did not answer in time: exit code 3.
     NoAnswer,
+    /// The user ended it: exit code 130, as of a shell's command that Ctrl-C ends.
+    Interrupted,
 }
 
 /// One failure: what is the case, and what to do about it.
@@ -38,6 +40,11 @@ impl Failure {
     /// A board or emulator did not answer.
     pub fn no_answer(fact: impl Into<String>) -> Self {
         Failure { kind: Kind::NoAnswer, ..Failure::new(fact) }
+    }
+
+    /// Somebody pressed Ctrl-C, or asked the process to end.
+    pub fn interrupted() -> Self {
+        Failure { kind: Kind::Interrupted, ..Failure::new("interrupted") }
     }
 
     /// A file could not be read or written.
@@ -69,12 +76,13 @@ impl Failure {
         self.next.as_deref()
     }
 
-    /// The process's exit code: 1, 2 or 3.
+    /// The process's exit code: 1, 2, 3 or 130.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
             Kind::NoAnswer => 3,
+            Kind::Interrupted => 130,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod on_board;
 pub mod output;
 pub mod plan;
 pub mod preflight;
+pub mod project;
 pub mod qemu;
 pub mod shell;
 pub mod shim_image;

@@ -3,10 +3,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use stoop::command::Cli;
 
 fn main() -> ExitCode {
-    match stoop::command::Cli::parse().run() {
+    let done = Cli::read(std::env::args_os().collect()).and_then(|all| all.into_iter().try_for_each(Cli::run));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             stoop::ui::tell(&failure);

@@ -38,7 +38,7 @@ impl Output {
         let shown = path.display();
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => {
-                Err(Failure::usage(format!("{shown}: is a directory")).next("name a file in it"))
+                Err(Failure::new(format!("{shown}: is a directory")).next("name a file in it"))
             }
             Ok(there) if fs::metadata("/dev/stdout").is_ok_and(|stdout| is_same(&stdout, &there)) => {
                 Ok(output(Target::Stdout))
@@ -56,8 +56,7 @@ impl Output {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let end = end_of_links(path).ok_or_else(|| Failure::io(path, &error))?;
                 if !folder(&end).is_dir() {
-                    return Err(Failure::new(format!("{shown}: there is no folder {}", folder(&end).display()))
-                        .next("make the folder first, or name a file elsewhere"));
+                    return Err(Failure::io(path, &error).next("make the folder first, or name a file elsewhere"));
                 }
                 Ok(output(Target::File(end)))
             }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Failure, Result};
@@ -58,6 +59,20 @@ pub fn tell(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "stoop: {}", harmless(&text.to_string()));
 }
 
+/// Whether colours and cursor movements may go there: to a terminal, unless NO_COLOR or TERM ask for plain text.
+pub fn is_styled(stream: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
+
+/// A table as wide as the terminal says it is, or 80 columns when it does not say.
+pub fn fit(table: &mut Table) {
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none_or(|width| width == 0) {
+        table.set_width(80);
+    }
+}
+
 /// What long work reports to. The library calls it; who listens is the caller's choice.
 pub trait Progress {
     /// A new step begins, named by a few words; `total` counts its units when known.
@@ -95,7 +110,7 @@ impl Progress for Stderr {
         }
         name.clone_into(&mut self.name);
         self.times = Some((Instant::now(), Instant::now()));
-        if !std::io::stderr().is_terminal() {
+        if !is_styled(&io::stderr()) {
             tell(name);
             return;
         }

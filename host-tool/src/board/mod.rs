@@ -32,6 +32,21 @@ pub fn load(name_or_path: &str) -> Result<Board> {
     read(&origin).map_err(|problems| failure(&problems))
 }
 
+/// The board that an image says it was packed for.
+///
+/// # Errors
+/// It says none, or a board file of the user's own.
+pub fn of_image(name: Option<&str>) -> Result<Board> {
+    match name {
+        Some(name) if names().any(|known| known == name) => load(name),
+        Some(name) => {
+            Err(Failure::usage(format!("it was packed for the board {name}, which does not come with stoop"))
+                .next("name its file with --board"))
+        }
+        None => Err(Failure::usage("it does not say which board it is for").next("name one with --board")),
+    }
+}
+
 /// Every problem in a board file; empty when it is right.
 ///
 /// # Errors

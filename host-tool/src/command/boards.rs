@@ -1,6 +1,6 @@
 //! `stoop boards`: which boards are known, what is known about one, and whether a board file is right.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -13,6 +13,7 @@ use crate::{Failure, Result, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop boards list --arch arm64")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -21,20 +22,33 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     /// List the boards that come with stoop
+    #[command(after_help = "Example:\n  stoop boards list --arch mips-le --soc mt7621 --flash nand")]
     List {
+        /// Only of this architecture: mips (both), mips-be, mips-le, arm64
+        #[arg(long, value_name = "ARCH", value_parser = ["mips", "mips-be", "mips-le", "arm64"])]
+        arch: Option<String>,
+        /// Only with a SoC or SoC family of this name, or a part of it
+        #[arg(long, value_name = "NAME")]
+        soc: Option<String>,
+        /// Only with this flash
+        #[arg(long, value_name = "KIND", value_parser = ["nor", "nand"])]
+        flash: Option<String>,
         /// Print JSON, with everything known about each board
         #[arg(long)]
         json: bool,
     },
     /// Show everything known about a board
+    #[command(after_help = "Example:\n  stoop boards show gl-ar750")]
     Show {
         /// A name from `stoop boards list`, an OpenWrt profile name, or the path of a board file
+        #[arg(value_parser = super::suggest::boards(), hide_possible_values = true)]
         board: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Find what is wrong with a board file of your own
+    #[command(after_help = "Example:\n  stoop boards check my.toml")]
     Check {
         /// The board file; its SoC may be in `soc/` beside it
         file: PathBuf,
@@ -57,8 +71,23 @@ pub fn run(args: Args) -> Result<()> {
 
 fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
     match args.action {
-        Action::List { json: false } => print(list(&board::all()?, out)),
-        Action::List { json: true } => json(&board::all()?, out),
+        Action::List { arch, soc, flash, json: as_json } => {
+            let mut boards = board::all()?;
+            boards.retain(|board| {
+                let is_arch = |arch: &String| board.arch.to_string().starts_with(arch.as_str());
+                let is_soc = |soc: &String| {
+                    let soc = soc.to_lowercase();
+                    [&board.soc, &board.chip].iter().any(|name| name.to_lowercase().contains(&soc))
+                };
+                let is_flash = |wanted: &String| {
+                    board.flash.as_ref().is_some_and(|flash| kind(flash).eq_ignore_ascii_case(wanted))
+                };
+                arch.as_ref().is_none_or(is_arch)
+                    && soc.as_ref().is_none_or(is_soc)
+                    && flash.as_ref().is_none_or(is_flash)
+            });
+            if as_json { json(&boards, out) } else { print(list(&boards, out)) }
+        }
         Action::Show { board, json: false } => print(show(&board::load(&board)?, out)),
         Action::Show { board, json: true } => json(&board::load(&board)?, out),
         Action::Check { file, json: as_json } => {
@@ -99,6 +128,9 @@ fn list(boards: &[Board], out: &mut impl Write) -> io::Result<()> {
             board.flash.as_ref().map_or("-".into(), |flash| format!("{} {}", mebibytes(flash.size), kind(flash))),
             board.aliases.first().cloned().unwrap_or_else(|| "-".into()),
         ]);
+    }
+    if io::stdout().is_terminal() {
+        ui::fit(&mut table);
     }
     lines(&table, out)
 }

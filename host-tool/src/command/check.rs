@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, Table, presets};
 use serde_json::{Value, json};
 
 use crate::input::kernel::Form;
@@ -17,12 +17,15 @@ use crate::{Failure, Result, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  stoop check --kernel vmlinux --for phram-root,kexec\n  stoop check image.bin --board gl-ar750"
+)]
 pub struct Args {
     /// A finished image, stoop's or anybody's: what would go wrong with it on a board
-    #[arg(requires = "board", conflicts_with_all = ["kernel", "config", "needs", "load_address", "entry_point"])]
+    #[arg(conflicts_with_all = ["kernel", "config", "needs", "load_address", "entry_point"])]
     image: Option<PathBuf>,
-    /// The board for the image: a name from `stoop boards list`, or a board file
-    #[arg(long, value_name = "NAME|FILE", requires = "image")]
+    /// The board: a name from `stoop boards list`, or a board file [default: the one that the image was packed for]
+    #[arg(long, value_name = "NAME|FILE", requires = "image", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: Option<String>,
     /// vmlinux, vmlinuz, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE", required_unless_present_any = ["image", "config"])]
@@ -70,8 +73,8 @@ fn address(text: &str) -> std::result::Result<u64, String> {
 /// # Errors
 /// The kernel or configuration cannot be read, or something that is needed does not hold or is unknown.
 pub fn run(args: Args) -> Result<()> {
-    if let (Some(image), Some(board)) = (&args.image, &args.board) {
-        return super::check_image::run(image, board, args.json);
+    if let Some(image) = &args.image {
+        return super::check_image::run(image, args.board.as_deref(), args.json);
     }
     let config = args.config.as_deref().map(Kconfig::read).transpose()?;
     let kernel = match (&args.kernel, config) {
@@ -88,7 +91,9 @@ pub fn run(args: Args) -> Result<()> {
     match args.json {
         true => ui::put(&format!("{:#}\n", answer.json(&kernel)))?,
         // The table's cells are harmless, its colours are our own.
-        false => ui::put_raw(answer.text(&kernel, std::io::stdout().is_terminal()).as_bytes())?,
+        false => ui::put_raw(
+            answer.text(&kernel, std::io::stdout().is_terminal(), ui::is_styled(&std::io::stdout())).as_bytes(),
+        )?,
     }
     answer.verdict()
 }
@@ -190,7 +195,7 @@ impl Answer {
         })
     }
 
-    fn text(&self, kernel: &Kernel, terminal: bool) -> String {
+    fn text(&self, kernel: &Kernel, terminal: bool, styled: bool) -> String {
         let mut out = String::new();
         let mut line = |name: &str, value: String| out.push_str(&format!("{name:<10}{value}\n"));
         let version = kernel.version.as_deref().unwrap_or("unknown version");
@@ -219,7 +224,7 @@ impl Answer {
             line("note", note.clone());
         }
         out.push('\n');
-        harmless(&out).into_owned() + &if terminal { self.table() } else { self.plain() }
+        harmless(&out).into_owned() + &if terminal { self.table(styled) } else { self.plain() }
     }
 
     /// One row for each finding that is needed; of what was not asked for its worst finding, or what it means.
@@ -267,9 +272,13 @@ impl Answer {
         harmless(&out).into_owned()
     }
 
-    fn table(&self) -> String {
+    fn table(&self, styled: bool) -> String {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING);
+        ui::fit(&mut table);
+        if !styled {
+            table.force_no_tty();
+        }
         table.set_header(["", "for", "symbol", "what", "what to do"]);
         for row in self.rows() {
             let colour = match row.level {
@@ -382,9 +391,11 @@ mod tests {
         assert_eq!((&needed[1]["name"], &needed[1]["result"]), (&json!("squashfs-xz"), &json!("no")));
         assert_eq!(needed[1]["findings"][0]["symbol"], "CONFIG_SQUASHFS");
         assert_eq!(json["requirements"].as_array().unwrap().len(), SETS.len());
-        for text in [answer.text(&kernel, false), answer.text(&kernel, true)] {
+        for text in [answer.text(&kernel, false, false), answer.text(&kernel, true, false)] {
             assert!(text.contains("6.12.1, mips big-endian, vmlinux"), "{text}");
-            assert!(text.contains("CONFIG_SQUASHFS=absent"), "{text}");
+            assert!(text.contains("squashfs-xz") && text.contains("absent"), "{text}");
         }
+        // A table is as wide as the terminal: its cells are broken.
+        assert!(answer.text(&kernel, false, false).contains("CONFIG_SQUASHFS=absent"));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::board;
+use crate::image::{Opened, open};
 use crate::input::read_file;
 use crate::on_board::{Finding, examine};
 use crate::preflight::Level;
@@ -15,9 +16,13 @@ use crate::{Failure, Result};
 ///
 /// # Errors
 /// The image or the board cannot be read, or the image would not boot there.
-pub(super) fn run(image: &Path, board: &str, as_json: bool) -> Result<()> {
-    let board = board::load(board)?;
+pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()> {
     let file = read_file(image)?;
+    let board = match board {
+        Some(board) => board::load(board)?,
+        None => board::of_image(open(&file).ok().as_ref().and_then(Opened::board))
+            .map_err(|failure| failure.within(image.display()))?,
+    };
     let findings = examine(&file, &board).map_err(|failure| failure.within(image.display()))?;
     let wrong: Vec<&str> = findings.iter().filter(|finding| finding.level == Level::No).map(|f| f.what).collect();
     let row = |finding: &Finding| {

@@ -8,6 +8,7 @@ use crate::ui::put;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop explain E12")]
 pub struct Args {
     /// The code, such as E12; without it, all of them are listed
     code: Option<String>,

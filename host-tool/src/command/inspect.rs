@@ -1,27 +1,36 @@
 //! `stoop inspect`: what is inside an image, every checksum, and where it will lie.
 
-use std::path::PathBuf;
+mod foreign;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stoop_core::Region;
-use stoop_core::codec::Codec;
+use stoop_core::codec::{Codec, Tables};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Machine, Manifest};
 use stoop_core::params::Params;
 
 use super::pack::amount;
 use crate::image::{self, Opened};
-use crate::input::read_file;
+use crate::input::{most_decoded, read_file};
+use crate::layout::What;
+use crate::output::Output;
 use crate::shim_image::Variant;
 use crate::simulate::shown;
 use crate::ui::put;
-use crate::{Failure, Result, board, device_tree, modules, watchdog};
+use crate::{Failure, Result, board, device_tree, modules, shell, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop inspect image.bin")]
 pub struct Args {
-    /// The image: uImage, FIT, ELF, raw or arm64 Image
+    /// The image: uImage, FIT, ELF, raw or arm64 Image; of others than stoop's, uImage and FIT
     image: PathBuf,
+    /// Write what is in it to files of this new directory, decoded
+    #[arg(long, value_name = "DIR")]
+    extract: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +42,19 @@ pub struct Args {
 /// No stoop image, or a damaged one.
 pub fn run(args: &Args) -> Result<()> {
     let file = read_file(&args.image)?;
-    let opened = image::open(&file).map_err(|failure| failure.within(args.image.display()))?;
+    let opened = match image::open(&file) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            let within = |failure: Failure| failure.within(args.image.display());
+            return match foreign::open(&file).map_err(within)? {
+                Some(found) if image::is_foreign(&file) => show_foreign(args, found),
+                _ => Err(within(failure)),
+            };
+        }
+    };
+    if let Some(directory) = &args.extract {
+        extract(directory, decoded(&opened)?)?;
+    }
     put(&if args.json { format!("{:#}\n", value(&opened, file.len())) } else { text(&opened, file.len()) })?;
     let damaged: Vec<String> =
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
@@ -42,6 +63,69 @@ pub fn run(args: &Args) -> Result<()> {
         false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), damaged.join("; ")))
             .next("pack or download it again")),
     }
+}
+
+fn show_foreign(args: &Args, mut found: foreign::Foreign<'_>) -> Result<()> {
+    if let Some(directory) = &args.extract {
+        extract(directory, found.parts.iter().map(|part| (part.name.clone(), Cow::Borrowed(part.data))).collect())?;
+    }
+    found.value["ok"] = found.wrong.is_empty().into();
+    put(&if args.json { format!("{:#}\n", found.value) } else { found.text })?;
+    match found.wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), found.wrong.join("; ")))
+            .next("build or download it again")),
+    }
+}
+
+/// Writes each to a file of its name; the directory is made.
+fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> {
+    std::fs::create_dir(directory).map_err(|error| {
+        Failure::io(directory, &error).next("name a directory that is not there yet, in one that exists")
+    })?;
+    for (name, bytes) in parts {
+        Output::new(&directory.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?.write(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Every payload as the board gets it.
+fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
+    let damaged = |name: &str| Failure::new(format!("its {name} is damaged")).next("pack or download it again");
+    let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
+    let mut tables = Box::new(Tables::new());
+    let mut parts = Vec::new();
+    for (name, payload) in payloads(&manifest) {
+        let stored = opened.bytes(payload.source).ok_or_else(|| damaged(name))?;
+        let bytes = if payload.codec == Codec::Store {
+            Cow::Borrowed(stored)
+        } else {
+            let size = payload.destination.size();
+            if size as u64 > most_decoded(stored.len()) {
+                return Err(damaged(name));
+            }
+            let mut bytes = vec![0; size];
+            match tables.decode(payload.codec, stored, &mut bytes, &|| ()) {
+                Some(Ok(made)) if made == size => Cow::Owned(bytes),
+                _ => return Err(damaged(name)),
+            }
+        };
+        parts.push((name.to_owned(), bytes));
+    }
+    Ok(parts)
+}
+
+/// What of the board's RAM others than the image use, as pack's map has it.
+fn board_regions(opened: &Opened<'_>, file: usize) -> Vec<(&'static str, Region)> {
+    let Ok(board) = board::of_image(opened.board()) else { return Vec::new() };
+    let bootloader = Region::between(board.free_ram().end(), board.ram.end());
+    let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
+    let download = download.filter(|_| opened.flash.is_none());
+    let all = [(What::Bootloader, bootloader), (What::Staging, board.bootloader.staging), (What::Download, download)];
+    all.into_iter()
+        .filter_map(|(what, region)| Some((what.name(), region?)))
+        .filter(|(_, region)| !region.is_empty())
+        .collect()
 }
 
 /// Payloads that are there.
@@ -130,6 +214,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
             "cookie": {"rule": params.cookie_rule().name(), "text": shown(params.cookie()), "keep": keep(params)},
         })),
+        "board": opened.board(),
         "handoff": manifest.as_ref().map(|manifest| manifest.handoff().name()),
         "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
         "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
@@ -137,7 +222,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             additions.into_iter().map(|(path, value)| json!({"path": path, "value": value})).collect::<Vec<_>>()
         }),
         "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
-        "regions": regions(opened, manifest.as_ref()).iter().map(at).collect::<Vec<_>>(),
+        "regions": regions(opened, manifest.as_ref()).iter().chain(&board_regions(opened, size)).map(at).collect::<Vec<_>>(),
     })
 }
 
@@ -152,6 +237,9 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         Machine::Arm64 => "arm64",
     };
     line("image", format!("{}, {machine}, {}", opened.format.name(), amount(size)));
+    if let Some(board) = opened.board() {
+        line("board", board.to_owned());
+    }
     let chosen = match opened.machine {
         Machine::Arm64 => ", or wherever the loader puts it",
         _ => "",
@@ -219,7 +307,15 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         text += &format!("  {:<14}{}\n", check.of, check.wrong.as_deref().unwrap_or("ok"));
     }
     text += "\nmemory, physical\n";
-    text + &picture(&regions(opened, manifest.as_ref()))
+    text += &picture(&regions(opened, manifest.as_ref()));
+    let others = board_regions(opened, size);
+    if !others.is_empty() {
+        text += "\nnot the image's own: where it is fetched and copied to on the way, and what the bootloader keeps\n";
+    }
+    for (name, region) in others {
+        text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
+    }
+    text
 }
 
 /// Boxes in the order of addresses; their height grows slowly with their size.

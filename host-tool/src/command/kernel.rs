@@ -36,6 +36,9 @@ pub enum Endian {
 
 /// `stoop kernel build`.
 #[derive(ClapArgs, Debug)]
+#[command(
+    after_help = "Example:\n  stoop kernel build --source linux.tar.xz --arch mips --endian big --config base.config --modules --out out"
+)]
 pub struct BuildArgs {
     /// The kernel's source: an archive, unpacked once to OUT/tree, or a tree, used where it lies
     #[arg(long, value_name = "TAR|TREE")]

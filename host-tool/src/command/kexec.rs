@@ -10,6 +10,7 @@ use crate::{Result, shell};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop kexec next.elf -o next.sh")]
 pub struct Args {
     /// The image: for MIPS packed with --format elf, for arm64 with --format image
     image: PathBuf,

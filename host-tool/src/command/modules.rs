@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::kconfig::Kconfig;
 use crate::modules::bundle::{Bundle, Form};
 use crate::modules::check::{check, refuse};
-use crate::modules::requirement::{Catalogue, Plan, plan, stem};
+use crate::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
 use crate::modules::symbols::Kernel;
 use crate::modules::tree::{Source, Tree};
 use crate::ui::{self, Stderr};
@@ -23,6 +23,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Collect the modules, scripts that load and unload them, and s6-rc services
     Bundle(BundleArgs),
+    /// List the requirements that can be named, and what each needs
+    Requirements(RequirementsArgs),
 }
 
 /// Which modules.
@@ -41,12 +43,13 @@ pub struct Selection {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Modules, aliases or requirements (@firewall)
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = super::suggest::requirements_among_modules(), hide_possible_values = true)]
     names: Vec<String>,
 }
 
 /// `stoop modules resolve`.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules resolve --modules lib/modules/6.12.117 squashfs")]
 pub struct ResolveArgs {
     #[command(flatten)]
     selection: Selection,
@@ -60,6 +63,7 @@ pub struct ResolveArgs {
 
 /// `stoop modules check`.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules check --modules lib/modules/6.12.117 --kernel vmlinux @firewall")]
 pub struct CheckArgs {
     #[command(flatten)]
     selection: Selection,
@@ -79,6 +83,7 @@ pub struct CheckArgs {
 
 /// `stoop modules bundle`.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules bundle --modules lib/modules/6.12.117 @firewall -o modules.cpio.gz")]
 pub struct BundleArgs {
     #[command(flatten)]
     selection: Selection,
@@ -93,6 +98,61 @@ pub struct BundleArgs {
     json: bool,
 }
 
+/// `stoop modules requirements`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules requirements")]
+pub struct RequirementsArgs {
+    /// A requirement of your own
+    #[arg(long, value_name = "FILE")]
+    requirement: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RequirementsArgs {
+    fn run(self) -> Result<()> {
+        let catalogue = Catalogue::with_files(&self.requirement)?;
+        let all = catalogue.names().into_iter().map(|name| catalogue.get(name)).collect::<Result<Vec<_>>>()?;
+        let symbols = |requirement: &Requirement| {
+            requirement
+                .symbols
+                .iter()
+                .map(|(name, need)| (name.clone(), json!(need.to_string())))
+                .collect::<Map<_, _>>()
+        };
+        if self.json {
+            let value = |requirement: &Requirement| {
+                json!({
+                    "name": requirement.name,
+                    "description": requirement.description,
+                    "requires": requirement.requires,
+                    "modules": requirement.modules,
+                    "modules-if-present": requirement.modules_if_present,
+                    "symbols": symbols(requirement),
+                    "any-of": requirement.any_of,
+                })
+            };
+            return print_json(&all.iter().map(value).collect());
+        }
+        let text = |requirement: &Requirement| {
+            let mut text = format!("@{}: {}\n", requirement.name, requirement.description);
+            let mut line = |what: &str, words: Vec<String>| {
+                if !words.is_empty() {
+                    text += &format!("  {what:<20} {}\n", words.join(" "));
+                }
+            };
+            line("requires", requirement.requires.iter().map(|name| format!("@{name}")).collect());
+            line("modules", requirement.modules.clone());
+            line("modules if present", requirement.modules_if_present.clone());
+            line("symbols", requirement.symbols.iter().map(|(name, need)| format!("CONFIG_{name}={need};")).collect());
+            requirement.any_of.iter().for_each(|group| line("one of", group.clone()));
+            text
+        };
+        ui::put(&all.iter().map(text).collect::<String>())
+    }
+}
+
 impl Verb {
     /// Does it.
     ///
@@ -103,6 +163,7 @@ impl Verb {
             Verb::Resolve(args) => args.run(),
             Verb::Check(args) => args.run(),
             Verb::Bundle(args) => args.run(),
+            Verb::Requirements(args) => args.run(),
         }
     }
 }

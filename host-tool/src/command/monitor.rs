@@ -10,6 +10,7 @@ use crate::{Failure, Result, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop monitor --port /dev/ttyUSB0")]
 pub struct Args {
     /// The console's bytes as they came; - for stdin
     #[arg(required_unless_present = "port")]

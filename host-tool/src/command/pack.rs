@@ -2,7 +2,7 @@
 
 mod flash;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
@@ -24,9 +24,12 @@ use crate::{Failure, Result, device_tree, on_board, shell, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  stoop pack --board gl-ar750 --kernel vmlinux --dtb board.dtb --rootfs root.squashfs -o image.bin"
+)]
 pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: String,
     /// vmlinux, vmlinuz, arm64 Image, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE")]
@@ -56,7 +59,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
     /// Requirements (firewall) and modules for the initrd, checked against the kernel
-    #[arg(long, value_name = "NAME", num_args = 1.., requires = "modules")]
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "modules",
+        value_parser = super::suggest::requirements(), hide_possible_values = true)]
     require: Vec<String>,
     /// A requirement of your own
     #[arg(long, value_name = "FILE", requires = "modules")]
@@ -95,7 +99,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     rootfs_in: RootfsIn,
     /// The slot of an image for flash: a, b [default: the first]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = super::suggest::slots(), hide_possible_values = true)]
     slot: Option<char>,
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
@@ -110,9 +114,9 @@ pub struct Args {
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     watchdog: Option<watchdog::Wish>,
-    /// The image
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// The image; - for stdout
+    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
     /// Write nothing; say what would be
     #[arg(long)]
     dry_run: bool,
@@ -130,7 +134,8 @@ pub fn run(args: &Args) -> Result<()> {
     if request.inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("stdin can be only one of its inputs").next("give the others as files"));
     }
-    let output = Output::new(&args.output, request.inputs())?;
+    let output = args.output.as_deref().map(|path| Output::new(path, request.inputs())).transpose()?;
+    let name = args.name();
     let mut progress = ui::Stderr::default();
     let plan = Plan::resolve(&request, &mut progress)?;
     let built = image::build(&plan, &mut progress)?;
@@ -140,24 +145,35 @@ pub fn run(args: &Args) -> Result<()> {
     warnings.extend(limits(&plan, &built)?);
     let work = image::seconds(&plan, &built);
     warnings.extend(plan.watchdog.warnings(&plan.board, plan.kernel.config.as_ref(), work));
-    if !args.dry_run {
+    if let Some(output) = output.as_ref().filter(|_| !args.dry_run) {
         output.write(&built.file)?;
     }
     drop(progress);
-    if shell::served_name(&args.output) != shell::file_name(&args.output) {
+    if shell::served_name(name) != shell::file_name(name) {
         warnings.push(format!(
             "a bootloader would take the file name apart: the commands call it {}, serve it by that name",
-            shell::served_name(&args.output)
+            shell::served_name(name)
         ));
     }
     for warning in &warnings {
         ui::tell(format_args!("warning: {warning}"));
     }
-    let commands = commands::printed(&plan, &built, &shell::served_name(&args.output));
-    output.put(&match args.json {
+    let commands = commands::printed(&plan, &built, &shell::served_name(name));
+    let said = match args.json {
         true => format!("{:#}\n", value(args, &plan, &built, &commands, &warnings)),
         false => text(args, &plan, &built, &commands),
-    })
+    };
+    match output.filter(|_| !args.dry_run) {
+        Some(output) => output.put(&said),
+        None => ui::put(&said),
+    }
+}
+
+impl Args {
+    /// The image's file, as the commands call it.
+    fn name(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("image"))
+    }
 }
 
 /// # Errors
@@ -267,7 +283,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         })
     });
     json!({
-        "image": (!args.dry_run).then(|| args.output.display().to_string()),
+        "image": args.output.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string()),
         "format": plan.format.value.name(),
         "size": built.file.len(),
         "board": plan.board.name,
@@ -303,7 +319,7 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
         "payloads": payloads.collect::<Vec<_>>(),
         "regions": regions.collect::<Vec<_>>(),
         "commands": commands,
-        "flash": flash::steps(plan, built, &args.output).map(|steps| steps.value()),
+        "flash": flash::steps(plan, built, args.name()).map(|steps| steps.value()),
         "warnings": warnings,
     })
 }
@@ -326,7 +342,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
     let not = if args.dry_run { ", not written" } else { "" };
     let (size, format) = (built.file.len(), plan.format.value.name());
-    line("image", format!("{}: {format}, {}{not}", args.output.display(), amount(size)));
+    line("image", format!("{}: {format}, {}{not}", args.name().display(), amount(size)));
     line("board", format!("{} ({})", plan.board.name, plan.board.title));
     let version = plan.kernel.version.as_deref().unwrap_or("of unknown version");
     let entry = plan.board.typed(built.entry_point);
@@ -397,7 +413,7 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     for named in &built.places.regions {
         text += &map_line(named);
     }
-    if let Some(steps) = flash::steps(plan, built, &args.output) {
+    if let Some(steps) = flash::steps(plan, built, args.name()) {
         return text + &steps.text();
     }
     text += "\nat the bootloader\n";

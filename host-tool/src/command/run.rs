@@ -2,20 +2,23 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use regex::Regex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Machine;
 
 use crate::board::{self, Board};
-use crate::image::{self, nor::Map};
+use crate::image::{self, Opened, nor::Map};
 use crate::input::read_file;
+use crate::output::Output;
 use crate::qemu::image::Image;
 use crate::qemu::uboot::{Boot, How};
-use crate::qemu::{Emulator, Log, Options, Target};
+use crate::qemu::{Emulator, Interrupter, Log, Options, Target};
 use crate::{Failure, Result};
 
 /// How the image is started.
@@ -29,11 +32,12 @@ pub enum Via {
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop run image.bin --args liminix --until login:")]
 pub struct Args {
     /// The image: uImage, FIT, ELF, raw or arm64 Image
     image: PathBuf,
     /// The board to play; without it, the one that the image was packed for
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: Option<String>,
     /// The bootargs that the bootloader passes; without it, none
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
@@ -68,6 +72,22 @@ pub struct Args {
 /// kernel gave up, or the machine stopped before the pattern came.
 pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    if let Some(pattern) = &args.until {
+        Regex::new(pattern).map_err(|error| {
+            Failure::usage(format!("--until {pattern:?} is no regular expression: {error}"))
+                .next("put \\ in front of characters that mean themselves")
+        })?;
+    }
+    if let Some(log) = &args.log {
+        Output::new(log, [args.image.as_path()])?;
+    }
+    let stop = Stop::on_signals()?;
+    let done = boot(args, deadline, &stop);
+    // Whatever went wrong because of it.
+    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+}
+
+fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
     let bytes = read_file(&args.image)?;
     let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
     let board = match &args.board {
@@ -104,9 +124,9 @@ pub fn run(args: &Args) -> Result<()> {
                 board.flash_mut()?.put(offset, bytes)?;
             }
             board.power_on()?;
-            end_on_signals(&mut board)?;
+            stop.reach(&mut board)?;
             board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
-            watch(&mut board, args.until.as_deref(), deadline)
+            watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
         Via::Direct => {
             if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
@@ -119,8 +139,8 @@ pub fn run(args: &Args) -> Result<()> {
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
-            end_on_signals(&mut board)?;
-            watch(&mut board, args.until.as_deref(), deadline)
+            stop.reach(&mut board)?;
+            watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
     }
 }
@@ -136,22 +156,65 @@ fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])
 }
 
 /// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.
-fn end_on_signals(board: &mut Emulator) -> Result<()> {
-    let interrupter = board.console()?.interrupter();
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-        .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
-    std::thread::spawn(move || signals.forever().for_each(|_| interrupter.interrupt()));
-    Ok(())
+struct Stop(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+struct Asked {
+    is_asked: bool,
+    interrupter: Option<Interrupter>,
+}
+
+impl Stop {
+    fn on_signals() -> Result<Stop> {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+            .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+        let stop = Stop(Arc::default());
+        let asked = Arc::clone(&stop.0);
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+                asked.is_asked = true;
+                if let Some(interrupter) = &asked.interrupter {
+                    interrupter.interrupt();
+                }
+            }
+        });
+        Ok(stop)
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_asked
+    }
+
+    /// From now on the waits for this board's console end as well.
+    fn reach(&self, board: &mut Emulator) -> Result<()> {
+        let interrupter = board.console()?.interrupter();
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_asked {
+            interrupter.interrupt();
+        }
+        asked.interrupter = Some(interrupter);
+        Ok(())
+    }
 }
 
 /// Lets the image run until the pattern or the end.
-fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant) -> Result<()> {
+fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: u64) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     let seen = match until {
         Some(pattern) => board.console()?.expect(pattern, left).map(drop),
         None => board.wait(left),
     };
-    let seen = seen.map_err(|failure| board.explain(failure));
+    let seen = seen.map_err(|failure| match failure.exit_code() {
+        // As long as was asked for, whatever of it the bootloader took.
+        3 => {
+            let what = until.map_or(String::new(), |pattern| format!(" without `{pattern}`"));
+            let tail = board.console().map(|console| console.tail()).unwrap_or_default();
+            Failure::no_answer(format!("{timeout} s passed{what}{tail}"))
+                .next("give it more --timeout, or see where it stopped")
+        }
+        _ => board.explain(failure),
+    });
     board.power_off()?;
     seen
 }
@@ -170,6 +233,9 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
 /// The board that QEMU plays and the image is for: its params name the board's console. A kernel that nobody packed only has
 /// a byte order.
 fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
+    if let Some(name) = image::open(bytes).ok().as_ref().and_then(Opened::board) {
+        return board::of_image(Some(name));
+    }
     let packed =
         image::open(bytes).ok().and_then(|opened| Some((opened.machine, opened.params(&Crc32::new()).ok()?.uart())));
     let fits = |board: &Board| {

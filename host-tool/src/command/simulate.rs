@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use stoop_core::cookie::Verdict;
 use stoop_core::manifest::{HandoffKind, Machine};
 
-use crate::input::{dtb, read_file};
+use crate::device_tree::Facts;
+use crate::image::longest_line;
+use crate::input::{Arch, dtb, read_file};
 use crate::output::Output;
 use crate::simulate::{self, Booted, Entry, Input, Outcome, shown};
 use crate::ui::{self, put};
@@ -14,6 +17,7 @@ use crate::{Failure, Result, shim_image};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop simulate image.bin --args \"console=ttyS0 root=31:03\"")]
 pub struct Args {
     /// The image: uImage, FIT, ELF, raw or arm64 Image
     image: PathBuf,
@@ -52,12 +56,19 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let arm64 = shim_image::machine(&file) == Some(Machine::Arm64);
     let load = args.load_address.map(|at| if arm64 { Ok(at as usize) } else { physical(at) }).transpose()?;
-    let outcome =
-        simulate::run(&file, &Input { entry, load }).map_err(|failure| failure.within(args.image.display()))?;
+    let input = Input { entry, load };
+    let outcome = simulate::run(&file, &input).map_err(|failure| failure.within(args.image.display()))?;
     for warning in &outcome.warnings {
         ui::tell(format_args!("warning: {warning}"));
     }
-    let said = if args.json { format!("{:#}\n", value(&outcome)) } else { text(&outcome, args.memory) };
+    let why = outcome.result.as_ref().ok().and_then(|booted| why(booted, &input.entry));
+    let said = match args.json {
+        true => {
+            let reason = why.as_ref().map_or(json!({}), |why| json!({ "reason": why }));
+            format!("{:#}\n", merged(value(&outcome), reason))
+        }
+        false => text(&outcome, why.as_deref(), args.memory),
+    };
     dtb_out.as_ref().map_or_else(|| put(&said), |output| output.put(&said))?;
     match &outcome.result {
         Ok(booted) => {
@@ -74,6 +85,29 @@ pub fn run(args: &Args) -> Result<()> {
 fn physical(address: u64) -> Result<usize> {
     crate::input::physical(address).map(|address| address as usize).ok_or_else(|| {
         Failure::usage(format!("0x{address:x} is neither in KSEG0 nor in KSEG1")).next("give it as 0x80a00000")
+    })
+}
+
+/// Why no bootargs reach the kernel although no cookie forbids it, with the numbers.
+fn why(booted: &Booted, entry: &Entry) -> Option<String> {
+    let passed = match entry {
+        Entry::None => None,
+        Entry::Argv(line) => Some(line.clone()),
+        Entry::Uhi(tree) => Facts::of(tree).ok()?.bootargs,
+    };
+    Some(match (booted.verdict, passed) {
+        (Verdict::None, None) if *entry == Entry::None => "nobody passed any: --args and --uhi do".into(),
+        (Verdict::None, None) => "the device tree that was passed has none".into(),
+        (Verdict::None | Verdict::Refused, Some(line)) => match line.iter().find(|byte| byte.is_ascii_control()) {
+            Some(byte) => format!("they have a control character, 0x{byte:02x}"),
+            None if booted.verdict == Verdict::None => "the line that was passed has no word".into(),
+            None => {
+                let arch = if booted.handoff.kind == HandoffKind::Arm64 { Arch::Arm64 } else { Arch::MipsBe };
+                let (own, more, longest) = (booted.cmdline.len(), line.len(), longest_line(arch));
+                format!("{own} bytes of the image's, a blank and the {more} passed: a command line takes {longest}")
+            }
+        },
+        _ => return None,
     })
 }
 
@@ -130,7 +164,7 @@ fn booted_value(booted: &Booted) -> Value {
     })
 }
 
-fn text(outcome: &Outcome, memory: bool) -> String {
+fn text(outcome: &Outcome, why: Option<&str>, memory: bool) -> String {
     let mut text = String::new();
     for (slot, error) in &outcome.failed {
         text += &format!("slot {slot}       {error}\n");
@@ -143,6 +177,9 @@ fn text(outcome: &Outcome, memory: bool) -> String {
     };
     text += &format!("command line {}\n", shown(&booted.cmdline));
     text += &format!("verdict      {} (entry: {})\n", booted.verdict.text(), booted.entry.text());
+    if let Some(why) = why {
+        text += &format!("             {why}\n");
+    }
     text += &format!("slot         {}\n", booted.slot);
     text += &format!(
         "handoff      {} to 0x{entry_point:08x}, {first}0..{first}3 = 0x{a0:08x} 0x{a1:08x} 0x{a2:08x} 0x{a3:08x}\n",

@@ -25,7 +25,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));
     }
     let manifest_at = shim_image::run_size(shim)?;
-    let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
+    let dtb_at = (manifest_at + manifest::SIZE + note::SIZE + note::BOARD_SIZE).next_multiple_of(16);
     let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
     let lists = additions_at + additions_size - manifest_at;
     let placed = place_relative(&need(plan, &kernel, manifest_at, lists, tree_room))?;
@@ -72,6 +72,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     head.resize(manifest_at, 0);
     head.extend_from_slice(&listing.encode(&crc));
     head.extend_from_slice(&note.encode(&crc));
+    head.extend_from_slice(&note::board(&plan.board.name, &crc));
     let pieces = pieces(load, head, &parts);
     let image = pieces[0].1.len();
     let payloads = parts.iter().map(Part::packed).collect();

@@ -35,7 +35,7 @@ use crate::{Failure, Result, device_tree};
 
 pub use codec::checksum;
 pub use note::{FlashNote, Note};
-pub use open::{Opened, open, open_container};
+pub use open::{Opened, is_foreign, open, open_container};
 
 /// The final tree may be larger than its base and the additions by accepted bootargs and padding.
 const TREE_GROWTH: usize = 4096 + 64;
@@ -234,7 +234,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let params = params(plan, &slots(manifest_at), &crc)?;
     let mut skew = 0;
     loop {
-        let dtb_at = (manifest_at + manifest::SIZE + note::SIZE).next_multiple_of(16);
+        let dtb_at = (manifest_at + manifest::SIZE + note::SIZE + note::BOARD_SIZE).next_multiple_of(16);
         let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
         let tables_at = (additions_at + additions_size).next_multiple_of(16);
         let tables_end = tables_at + tables_size;
@@ -288,6 +288,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         head.resize(manifest_at, 0);
         head.extend_from_slice(&listing.encode(&crc));
         head.extend_from_slice(&note.encode(&crc));
+        head.extend_from_slice(&note::board(&plan.board.name, &crc));
         let pieces = pieces(load, head, &parts);
         let image = pieces[0].1.len();
         let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
@@ -411,11 +412,8 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     }
     let longest = longest_line(plan.arch());
     if line.len() > longest {
-        return Err(Failure::new(format!(
-            "the command line has 0x{:x} bytes, the kernel takes 0x{longest:x}",
-            line.len()
-        ))
-        .next("shorten --cmdline, --append or the device tree's bootargs"));
+        return Err(Failure::new(format!("the command line has {} bytes, the kernel takes {longest}", line.len()))
+            .next("shorten --cmdline, --append or the device tree's bootargs"));
     }
     Ok(line)
 }
@@ -514,7 +512,7 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
-        Failure::usage(format!("cookie and kept keys take 0x{bytes:x} bytes, too many for the params' 0x{MAX_SIZE:x}"))
+        Failure::usage(format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"))
             .next("give a shorter cookie or fewer --keep")
     })?;
     Ok(block[..length].to_vec())

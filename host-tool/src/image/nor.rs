@@ -316,10 +316,11 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     let front = shim_image::front(shim, header, &params, plan.shim_form())?;
     let mut data = front.bytes.clone();
     // Its manifest is the one at the next stretch of the file.
-    let area = map.boot.front(data.len() + note::SIZE + container::ROOM)?;
+    let area = map.boot.front(data.len() + note::SIZE + note::BOARD_SIZE + container::ROOM)?;
     let big_endian = plan.arch().big_endian();
     let note = Note { big_endian, run, load: load.start(), manifest: area.size(), variant };
     data.extend_from_slice(&note.encode(crc));
+    data.extend_from_slice(&note::board(&plan.board.name, crc));
     let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
         Failure::new(format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()))
             .next("give a shorter cookie or fewer kept keys")

@@ -117,12 +117,54 @@ impl FlashNote {
     }
 }
 
+/// In front of the name of the board that an image was packed for: 32 bytes, zeros behind it, and the CRC-32 of both, in the same
+/// byte order for every machine. It lies behind the note, at a multiple of four.
+const BOARD_MAGIC: &[u8; 4] = b"STPB";
+const NAME: usize = 32;
+/// Bytes of it all.
+pub(super) const BOARD_SIZE: usize = 4 + NAME + 4;
+
+/// The bytes for a board.
+pub(super) fn board(name: &str, crc: &Crc32) -> [u8; BOARD_SIZE] {
+    let mut bytes = [0; BOARD_SIZE];
+    bytes[..4].copy_from_slice(BOARD_MAGIC);
+    bytes[4..4 + NAME].iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
+    let sum = crc.of(&bytes[..4 + NAME]).to_be_bytes();
+    bytes[4 + NAME..].copy_from_slice(&sum);
+    bytes
+}
+
+/// The board's name in an image's first bytes.
+pub(super) fn find_board<'a>(image: &'a [u8], crc: &Crc32) -> Option<&'a str> {
+    let places = (0..image.len().min(SEARCHED)).step_by(4);
+    let found = places.filter_map(|at| image.get(at..at + BOARD_SIZE).filter(|bytes| bytes.starts_with(BOARD_MAGIC)));
+    let mut good = found.filter(|bytes| bytes[4 + NAME..] == crc.of(&bytes[..4 + NAME]).to_be_bytes());
+    let name = good.next()?[4..4 + NAME].split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
 /// A shim with params and manifest is smaller than this.
 const SEARCHED: usize = 0x2_0000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_boards_name_is_found_again_and_a_damaged_one_is_not() {
+        let crc = Crc32::new();
+        let mut image = vec![0; 64];
+        image.extend(board("mi-router-4a-gigabit", &crc));
+        assert_eq!(find_board(&image, &crc), Some("mi-router-4a-gigabit"));
+        for bit in 0..BOARD_SIZE * 8 {
+            let mut damaged = image.clone();
+            damaged[64 + bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(find_board(&damaged, &crc), None, "bit {bit}");
+        }
+        assert_eq!(find_board(&image[..image.len() - 1], &crc), None);
+        let long = "a".repeat(NAME + 1);
+        assert_eq!(find_board(&board(&long, &crc), &crc), Some(&long[1..]), "cut");
+    }
 
     #[test]
     fn a_note_is_found_again_and_a_damaged_one_is_not() {

@@ -9,7 +9,7 @@ use stoop_core::manifest::{self, Kind, Machine, Manifest};
 use stoop_core::params::Params;
 
 use super::container::{UIMAGE_HEADER, uimage_header};
-use super::{FlashNote, Note, checksum};
+use super::{FlashNote, Note, checksum, note};
 use crate::input::fit;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
@@ -72,6 +72,11 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
         (opened.format, opened.flash, opened.shim) = (Format::Nor, Some(flash), opened.image.len());
     }
     Ok(opened)
+}
+
+/// Whether no shim is in a uImage or FIT: it is somebody else's, and not a damaged one of stoop's.
+pub fn is_foreign(file: &[u8]) -> bool {
+    !(0..file.len().min(LARGEST_FRONT)).step_by(4).any(|at| shim_image::machine(&file[at..]).is_some())
 }
 
 /// Only the front of an image for flash: what the bootloader copies to RAM, whatever lies behind it.
@@ -140,6 +145,8 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     Ok(Opened { machine, format, load, image, pieces, note, shim: note.manifest, front, container, flash: None })
 }
 
+/// A shim begins within this of its container's first byte.
+const LARGEST_FRONT: usize = 0x1000;
 /// Bytes of RAM that no shim needs.
 const LARGEST_SHIM: usize = 0x10_0000;
 
@@ -190,6 +197,11 @@ impl Opened<'_> {
     /// The machine.
     pub fn machine(&self) -> Machine {
         self.machine
+    }
+
+    /// The name of the board that it was packed for.
+    pub fn board(&self) -> Option<&str> {
+        note::find_board(self.image, &Crc32::new())
     }
 
     /// How people type a physical address.

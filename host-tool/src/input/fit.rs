@@ -71,6 +71,8 @@ fn find<'a>(properties: &[(&str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
     properties.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
 }
 
+/// Hashes of one image: each is computed over all of its data.
+const MOST_HASHES: usize = 16;
 const AGAIN: &str = "download or build the file again";
 
 fn damaged(what: &str) -> Failure {
@@ -91,6 +93,65 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Fit<'_>> {
         let fact = format!("the FIT is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}", bytes.len());
         return Err(Failure::new(fact).next(AGAIN));
     };
+    let (images, configurations, default) = nodes(tree, structure, strings)?;
+
+    let configuration = chosen(&configurations, default)?;
+    let name = configuration.text("kernel").ok_or_else(|| {
+        let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
+        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
+    })?;
+    let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
+        damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
+    })?;
+    let others = ["fdt", "ramdisk"].into_iter().filter_map(|kind| configuration.text(kind)).collect();
+    let kernel = image(bytes, total, node)?;
+    let within = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize + data.len();
+    let size = total.max(within(kernel.data));
+    Ok(Fit { configuration: configuration.name, kernel, others, size })
+}
+
+/// Everything in a tree.
+pub(crate) struct List<'a> {
+    /// All images, hashes computed.
+    pub(crate) images: Vec<Image<'a>>,
+    /// All configurations: name, and what each names of the images.
+    pub(crate) configurations: Vec<(&'a str, Vec<(&'a str, &'a str)>)>,
+    /// The default one.
+    pub(crate) default: Option<&'a str>,
+}
+
+/// Reads all of a tree, whether it can be started or not.
+///
+/// # Errors
+/// A damaged tree, or data outside of the file.
+pub(crate) fn list(bytes: &[u8]) -> Result<List<'_>> {
+    let header = |word: usize| be32(bytes, word * 4).map(|value| value as usize);
+    let (Some(total), Some(structure), Some(strings)) = (header(1), header(2), header(3)) else {
+        return Err(damaged("it ends inside its header"));
+    };
+    let tree = bytes.get(..total).ok_or_else(|| damaged("it is cut off"))?;
+    let (images, configurations, default) = nodes(tree, structure, strings)?;
+    let (mut all, mut read) = (Vec::new(), 0);
+    for node in &images {
+        let image = image(bytes, total, node)?;
+        read += image.data.len();
+        if read > 2 * bytes.len() {
+            return Err(damaged("its images share their data"));
+        }
+        all.push(image);
+    }
+    let images = all;
+    fn named<'a>(node: &Node<'a>) -> (&'a str, Vec<(&'a str, &'a str)>) {
+        let parts = node.properties.iter().filter(|(name, _)| *name != "description");
+        (node.name, parts.filter_map(|(name, value)| Some((*name, text(value)?))).collect())
+    }
+    Ok(List { images, configurations: configurations.iter().map(named).collect(), default })
+}
+
+/// The nodes below /images and /configurations, and the default configuration's name.
+type Nodes<'a> = (Vec<Node<'a>>, Vec<Node<'a>>, Option<&'a str>);
+
+fn nodes(tree: &[u8], structure: usize, strings: usize) -> Result<Nodes<'_>> {
     let (mut images, mut configurations): (Vec<Node>, Vec<Node>) = Default::default();
     let mut default = None;
     let read = walk(tree, structure, strings, &mut |property| {
@@ -120,20 +181,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Fit<'_>> {
         Some(())
     });
     read.ok_or_else(|| damaged("its structure makes no sense"))?;
-
-    let configuration = chosen(&configurations, default)?;
-    let name = configuration.text("kernel").ok_or_else(|| {
-        let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
-        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
-    })?;
-    let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
-        damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
-    })?;
-    let others = ["fdt", "ramdisk"].into_iter().filter_map(|kind| configuration.text(kind)).collect();
-    let kernel = image(bytes, total, node)?;
-    let within = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize + data.len();
-    let size = total.max(within(kernel.data));
-    Ok(Fit { configuration: configuration.name, kernel, others, size })
+    Ok((images, configurations, default))
 }
 
 /// The default configuration, or the only one.
@@ -169,7 +217,11 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
         data,
         ..Image::default()
     };
-    for (name, properties) in node.below.iter().filter(|(name, _)| name.starts_with("hash")) {
+    let hashes: Vec<_> = node.below.iter().filter(|(name, _)| name.starts_with("hash")).collect();
+    if hashes.len() > MOST_HASHES {
+        return Err(damaged(&format!("its image {} has {} hashes", node.name, hashes.len())));
+    }
+    for (name, properties) in hashes {
         let (algorithm, value) = (find(properties, "algo").and_then(text), find(properties, "value"));
         let (Some(algorithm), Some(value)) = (algorithm, value) else {
             return Err(damaged(&format!("{name} of its image {} has no algo or value", node.name)));

@@ -4,13 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::input::most_decoded;
 use crate::{Failure, Result};
 
 /// The longest name ending comes first, so that cutting one ending is enough.
 const ENDINGS: [&str; 4] = [".ko.gz", ".ko.xz", ".ko.zst", ".ko"];
-
-/// No module comes near this many bytes; a decoder that produces more is fed by a bomb.
-const LARGEST: u64 = 512 << 20;
 
 /// Whether a file of this name is a module.
 pub fn is_module(file_name: &str) -> bool {
@@ -39,12 +37,12 @@ pub fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<()> {
     let mut file = File::open(path).map_err(|e| Failure::io(path, &e))?;
     file.read_to_end(out).map_err(|e| Failure::io(path, &e))?;
     let decoded = match out.as_slice() {
-        [0x1f, 0x8b, ..] => decode(flate2::read::MultiGzDecoder::new(out.as_slice()), "gzip"),
+        [0x1f, 0x8b, ..] => decode(flate2::read::MultiGzDecoder::new(out.as_slice()), out.len(), "gzip"),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            decode(liblzma::read::XzDecoder::new_multi_decoder(out.as_slice()), "xz")
+            decode(liblzma::read::XzDecoder::new_multi_decoder(out.as_slice()), out.len(), "xz")
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::new(out.as_slice()) {
-            Ok(decoder) => decode(decoder, "zstd"),
+            Ok(decoder) => decode(decoder, out.len(), "zstd"),
             Err(error) => Err(Failure::new(format!("its zstd data is damaged: {error}"))),
         },
         _ => return Ok(()),
@@ -63,14 +61,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(decoder: impl Read, format: &str) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+/// A decoder that produces more than is believed of `size` bytes is fed by a bomb.
+fn decode(decoder: impl Read, size: usize, format: &str) -> Result<Vec<u8>> {
+    let (mut out, most) = (Vec::new(), most_decoded(size));
     let size = decoder
-        .take(LARGEST + 1)
+        .take(most + 1)
         .read_to_end(&mut out)
         .map_err(|e| Failure::new(format!("its {format} data is damaged: {e}")))?;
-    if size as u64 > LARGEST {
-        return Err(Failure::new(format!("its {format} data decompresses to more than {LARGEST:#x} bytes")));
+    if size as u64 > most {
+        return Err(Failure::new(format!("its {format} data decompresses to more than {most:#x} bytes")));
     }
     Ok(out)
 }

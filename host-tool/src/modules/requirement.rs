@@ -144,8 +144,8 @@ impl Catalogue {
 
     /// The names of all, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let shipped = SHIPPED.iter().map(|(name, _)| *name);
-        let mut names: Vec<&str> = self.own.iter().map(|own| own.name.as_str()).chain(shipped).collect();
+        let mut names: Vec<&str> = self.own.iter().map(|own| own.name.as_str()).collect();
+        shipped().for_each(|name| names.push(name));
         names.sort_unstable();
         names.dedup();
         names
@@ -192,6 +192,11 @@ impl Catalogue {
         found.push(requirement);
         Ok(())
     }
+}
+
+/// The names of the requirements that the tool knows.
+pub fn shipped() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
 }
 
 /// The name that a requirement's file gives it.

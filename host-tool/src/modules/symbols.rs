@@ -49,7 +49,12 @@ impl Kernel {
     /// # Errors
     /// The file cannot be read, a line is damaged, or the kernel exports nothing by it.
     pub fn from_symvers(path: &Path) -> Result<Self> {
-        let text = String::from_utf8_lossy(&input::read_file(path)?).into_owned();
+        let bytes = match path.as_os_str() == "-" {
+            true => input::read_file(path)?,
+            // An empty one has its own message.
+            false => std::fs::read(path).map_err(|e| Failure::io(path, &e))?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
         let mut kernel = Kernel { source: path.display().to_string(), ..Kernel::default() };
         for (number, line) in text.lines().enumerate() {
             let fields: Vec<&str> = line.split('\t').collect();

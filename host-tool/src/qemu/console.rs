@@ -249,7 +249,7 @@ impl Console {
             }
             let now = Instant::now();
             if now >= deadline {
-                let seconds = timeout.as_secs_f32().round();
+                let seconds = seconds(timeout);
                 return Err(Failure::no_answer(format!(
                     "{seconds} s passed without {}{}",
                     named(patterns),
@@ -273,7 +273,7 @@ impl Console {
             check_interrupted(&state)?;
             let now = Instant::now();
             if now >= deadline {
-                let seconds = timeout.as_secs_f32().round();
+                let seconds = seconds(timeout);
                 return Err(Failure::no_answer(format!("still running after {seconds} s{}", tail(&state.text)))
                     .next("give it more time, or see where it stopped"));
             }
@@ -318,8 +318,13 @@ impl Console {
     }
 }
 
+/// As it was asked for: whole seconds, or milliseconds behind a point.
+fn seconds(timeout: Duration) -> f64 {
+    timeout.as_millis() as f64 / 1000.0
+}
+
 fn check_interrupted(state: &State) -> Result<()> {
-    if state.interrupted { Err(Failure::new("interrupted")) } else { Ok(()) }
+    if state.interrupted { Err(Failure::interrupted()) } else { Ok(()) }
 }
 
 /// The reading thread.

@@ -225,10 +225,8 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let named = commands::configuration(boot.image, own_tree);
     let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
     if as_words && words > BOOTM_WORDS {
-        return Err(Failure::usage(format!(
-            "U-Boot delivers {BOOTM_WORDS:#x} words of bootargs, these have {words:#x}"
-        ))
-        .next("join or drop some, or pass a device tree"));
+        return Err(Failure::usage(format!("U-Boot delivers {BOOTM_WORDS} words of bootargs, these have {words}"))
+            .next("join or drop some, or pass a device tree"));
     }
     if bootargs.contains(&0) {
         return Err(Failure::usage("bootargs hold a NUL").next("leave it out: it would end them"));
@@ -316,7 +314,7 @@ fn prompt(facts: &Facts) -> String {
 
 fn type_line(console: &mut Console, line: &str) -> Result<()> {
     if line.len() > COMMAND_LIMIT {
-        return Err(Failure::new(format!("a command of {:#x} bytes is too long for the bootloader", line.len()))
+        return Err(Failure::new(format!("a command of {} bytes is too long for the bootloader", line.len()))
             .next("put it into a variable first"));
     }
     console.send(format!("{line}\n").as_bytes())

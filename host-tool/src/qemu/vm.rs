@@ -43,7 +43,7 @@ impl Vm {
             && args.len() > super::DIRECT_ARGS_LIMIT
         {
             let (length, limit) = (args.len(), super::DIRECT_ARGS_LIMIT);
-            return Err(Failure::usage(format!("QEMU cuts arguments of {length:#x} bytes to {limit:#x}"))
+            return Err(Failure::usage(format!("QEMU cuts arguments of {length} bytes to {limit}"))
                 .next("shorten them, or start through U-Boot (`--via uboot`)"));
         }
         let line = arguments(machine, start, tftp, extra);

@@ -176,15 +176,56 @@ fn an_image_whose_shim_claims_to_be_huge_is_damaged() {
     let mut plan = plan(&bench.full());
     plan.format.value = Format::Raw;
     let mut image = build(&plan, &mut Quiet).unwrap().file;
-    // The note behind the manifest: magic, header, run region, load address, bytes of the shim unpacked.
+    // The note behind the manifest: magic, header, run region, load address, manifest, variant, sum.
     let at = image.windows(4).position(|word| word == b"NPTS").unwrap();
-    image[at + 20..at + 24].copy_from_slice(&0x4000_0000u32.to_le_bytes());
-    let sum = stoop::image::checksum(&image[at..at + 32]);
-    image[at + 32..at + 36].copy_from_slice(&sum.to_le_bytes());
+    image[at + 12..at + 16].copy_from_slice(&0x4000_0000u32.to_le_bytes());
+    let sum = stoop::image::checksum(&image[at..at + 28]);
+    image[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
     bench.put("huge", &image);
     for verb in ["inspect", "simulate"] {
         let output = bench.limited(&[verb, "huge"]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(text(&output).contains("damaged"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_module_of_zeros_is_not_decompressed_to_its_end() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.path("6.1/kernel")).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    (0..10).for_each(|_| std::io::Write::write_all(&mut xz, &[0; 0x100_0000]).unwrap());
+    bench.put("6.1/kernel/bomb.ko.xz", &xz.finish().unwrap());
+    bench.put("6.1/modules.dep", b"kernel/bomb.ko.xz:\n");
+    let said = text(&bench.limited(&["modules", "bundle", "--modules", "6.1", "bomb", "-o", "out"]));
+    assert!(said.contains("decompresses to more than 0x6000000 bytes"), "{said}");
+}
+
+#[test]
+fn a_fit_that_asks_for_the_same_sum_again_and_again_is_damaged() {
+    let bench = Bench::new();
+    let mut tree = FdtWriter::new().unwrap();
+    let root = tree.begin_node("").unwrap();
+    let images = tree.begin_node("images").unwrap();
+    let kernel = tree.begin_node("kernel").unwrap();
+    tree.property("data", &vec![7; 0x80_0000]).unwrap();
+    for number in 0..2000 {
+        let hash = tree.begin_node(&format!("hash-{number}")).unwrap();
+        tree.property_string("algo", "sha1").unwrap();
+        tree.property("value", &[0; 20]).unwrap();
+        tree.end_node(hash).unwrap();
+    }
+    tree.end_node(kernel).unwrap();
+    tree.end_node(images).unwrap();
+    let all = tree.begin_node("configurations").unwrap();
+    let one = tree.begin_node("conf").unwrap();
+    tree.property_string("kernel", "kernel").unwrap();
+    tree.end_node(one).unwrap();
+    tree.end_node(all).unwrap();
+    tree.end_node(root).unwrap();
+    bench.put("sums.itb", &tree.finish().unwrap());
+    for words in [&["check", "--kernel", "sums.itb"][..], &["inspect", "sums.itb"]] {
+        let said = text(&bench.limited(words));
+        assert!(said.contains("its image kernel has 2000 hashes"), "{said}");
     }
 }

@@ -109,7 +109,7 @@ fn inspect_has_its_shape() {
             "uart": {"kind": "string", "address": "number"},
             "cookie": {"rule": "string", "text": "string", "keep": []},
         },
-        "handoff": "string", "entry-point": "number", "modules": "null",
+        "board": "string", "handoff": "string", "entry-point": "number", "modules": "null",
         "additions": [{"path": "string", "value": "string"}],
         "payloads": [{
             "name": "string", "codec": "string", "stored": "number", "decoded": "number", "crc": "string",

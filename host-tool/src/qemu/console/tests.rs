@@ -179,7 +179,7 @@ fn what_is_sent_arrives() {
 #[test]
 fn the_log_has_each_line_with_its_time_and_our_notes() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new/console.log");
+    let path = directory.path().join("console.log");
     let log = Log::create(&path).unwrap();
     log.note("power on");
     let (from, mut far_end) = std::io::pipe().unwrap();

@@ -146,7 +146,7 @@ fn what_a_command_printed_is_returned_without_its_echo() {
     attach(&mut console, &facts()).unwrap();
     assert_eq!(command(&mut console, &facts(), "help").unwrap(), "one\ntwo\n");
     let failure = command(&mut console, &facts(), &"x".repeat(256)).unwrap_err();
-    assert_eq!(failure.fact(), "a command of 0x100 bytes is too long for the bootloader");
+    assert_eq!(failure.fact(), "a command of 256 bytes is too long for the bootloader");
 }
 
 #[test]
