@@ -194,6 +194,8 @@ fn settings<'a>(rule: CookieRule, cookie: &'a [u8], keep: &'a [u8], slots: &'a [
         reset: (0, 0),
         led: Led::default(),
         slots,
+        care: stoop_core::watchdog::Care::Leave,
+        watchdog: [&[]; 3],
     }
 }
 
