@@ -173,7 +173,7 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
     cargo.arg("-Zprofile-rustflags");
     // Fewer copies would make the decoder of LZMA slower.
-    let decodes = matches!(build, Build::Shim(Variant::Full | Variant::Trace));
+    let decodes = build == Build::Shim(Variant::Full);
     for package in ["stoop-shim", "stoop-core"] {
         let mut flags = vec![NO_HOISTING, SOURCE_ORDER];
         flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
@@ -187,7 +187,9 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     }
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
-    if machine == Machine::Arm64 && build == Build::Shim(Variant::Full) {
+    // The trace's own code leaves no room for the faster decoder in what gp reaches.
+    let loops = build == Build::Shim(Variant::Trace) || machine == Machine::Arm64 && build == Build::Shim(Variant::Full);
+    if loops {
         cargo.args(["--features", "loops"]);
     }
     cargo.args(["--target", machine.target()]);

@@ -55,7 +55,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 16;
+const PARTS: usize = 17;
 
 /// All targets together; `cargo ci fuzz` takes longer.
 const FUZZING: Duration = Duration::from_secs(120);

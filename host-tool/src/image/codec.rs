@@ -90,7 +90,7 @@ mod tests {
                     Ok(out.len())
                 }
                 Codec::Lz4 => stoop_core::codec::lz4::decode(&stored.bytes, &mut out),
-                Codec::Lzma => stoop_core::codec::lzma::decode(&stored.bytes, &mut out, &mut probs),
+                Codec::Lzma => stoop_core::codec::lzma::decode(&stored.bytes, &mut out, &mut probs, &|| ()),
             };
             assert_eq!(length, Ok(bytes.len()));
             assert!(out == bytes && (codec == Codec::Store || stored.bytes.len() < bytes.len() / 2));

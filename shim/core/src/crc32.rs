@@ -8,45 +8,36 @@
 
 use crc::CRC_32_ISO_HDLC;
 
+use crate::watchdog::EVERY;
+
 const BIG_ENDIAN: bool = u32::from_ne_bytes([0, 0, 0, 1]) == 1;
 /// The remainder is rotated left by this, and what is added to it as well.
-pub const ROTATION: u32 = if BIG_ENDIAN { 10 } else { 2 };
+const ROTATION: u32 = if BIG_ENDIAN { 10 } else { 2 };
 /// Where the byte is that chooses an entry.
 const INDEX: u32 = 2;
 /// A byte is done: rotated right by this, the next one is in its place.
-pub const NEXT: u32 = if BIG_ENDIAN { 24 } else { 8 };
+const NEXT: u32 = if BIG_ENDIAN { 24 } else { 8 };
 
 /// The table of remainders, 1 KiB.
-#[repr(transparent)]
-pub struct Table([u32; 256]);
-
-/// Takes bytes into a remainder, both as [`portable`] does.
-pub type Update = fn(&Table, u32, &[u8]) -> u32;
-
-/// The checksum, by a table and the code that reads it.
-pub struct Crc32 {
-    table: Table,
-    update: Option<Update>,
-}
+pub struct Crc32([u32; 256]);
 
 impl Crc32 {
-    /// With the table, and [`portable`].
+    /// Computes the table.
     #[allow(clippy::new_without_default, reason = "1 KiB by value: the caller chooses where it lives")]
     pub fn new() -> Self {
         let mut crc = Self::BLANK;
-        crc.fill(portable);
+        crc.fill();
         crc
     }
 
-    /// No table yet, and no code: all checksums are 0.
-    pub const BLANK: Self = Crc32 { table: Table([0; 256]), update: None };
+    /// No table yet.
+    pub const BLANK: Self = Crc32([0; 256]);
 
     /// Computes the table where it is: on the board a copy of 1 KiB costs more than it looks.
-    pub fn fill(&mut self, update: Update) {
-        self.update = Some(update);
+    pub fn fill(&mut self) {
         let polynomial = CRC_32_ISO_HDLC.poly.reverse_bits();
         let mut index = 0u32;
-        for entry in &mut self.table.0 {
+        for entry in &mut self.0 {
             let mut remainder = index;
             for _ in 0..8 {
                 remainder = remainder >> 1 ^ if remainder & 1 != 0 { polynomial } else { 0 };
@@ -58,40 +49,48 @@ impl Crc32 {
     }
 
     /// Of `bytes`, in one go.
-    #[inline(never)]
     pub fn of(&self, bytes: &[u8]) -> u32 {
-        let Some(update) = self.update else { return 0 };
+        self.of_fed(bytes, &|| ())
+    }
+
+    /// The same; `feed` is called for every [`EVERY`] bytes.
+    pub fn of_fed(&self, bytes: &[u8], feed: &impl Fn()) -> u32 {
         // Rotated it is the same, all ones.
-        let remainder = update(&self.table, CRC_32_ISO_HDLC.init, bytes);
+        let mut remainder = CRC_32_ISO_HDLC.init;
+        for part in bytes.chunks(EVERY) {
+            feed();
+            remainder = self.more(remainder, part);
+        }
         remainder.rotate_right(ROTATION).to_le() ^ CRC_32_ISO_HDLC.xorout
     }
-}
 
-/// By words where they are aligned: the code for every machine that has no better one.
-pub fn portable(table: &Table, remainder: u32, bytes: &[u8]) -> u32 {
-    let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
-    let mut remainder = by_bytes(table, remainder, head);
-    for word in words {
-        remainder ^= word.rotate_left(ROTATION);
-        remainder = step(table, remainder);
-        remainder = step(table, remainder);
-        remainder = step(table, remainder);
-        remainder = step(table, remainder);
+    /// The remainder once `bytes` follow what gave `remainder`: by words where they are aligned.
+    #[inline(never)]
+    fn more(&self, remainder: u32, bytes: &[u8]) -> u32 {
+        let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
+        let mut remainder = self.by_bytes(remainder, head);
+        for word in words {
+            remainder ^= word.rotate_left(ROTATION);
+            remainder = self.step(remainder);
+            remainder = self.step(remainder);
+            remainder = self.step(remainder);
+            remainder = self.step(remainder);
+        }
+        self.by_bytes(remainder, tail)
     }
-    by_bytes(table, remainder, tail)
-}
 
-#[inline(never)]
-fn by_bytes(table: &Table, mut remainder: u32, bytes: &[u8]) -> u32 {
-    for byte in bytes {
-        remainder = step(table, remainder ^ u32::from(*byte) << INDEX);
+    #[inline(never)]
+    fn by_bytes(&self, mut remainder: u32, bytes: &[u8]) -> u32 {
+        for byte in bytes {
+            remainder = self.step(remainder ^ u32::from(*byte) << INDEX);
+        }
+        remainder
     }
-    remainder
-}
 
-/// One byte, which has been added.
-#[inline(always)]
-fn step(table: &Table, remainder: u32) -> u32 {
-    // Always inside: 256 entries, 8 bits.
-    remainder.rotate_right(NEXT) ^ table.0[(remainder >> INDEX & 0xff) as usize]
+    /// One byte, which has been added.
+    #[inline(always)]
+    fn step(&self, remainder: u32) -> u32 {
+        // Always inside: 256 entries, 8 bits.
+        remainder.rotate_right(NEXT) ^ self.0[(remainder >> INDEX & 0xff) as usize]
+    }
 }

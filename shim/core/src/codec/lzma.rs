@@ -4,7 +4,8 @@
 //! The destination is the dictionary, so the header's dictionary size costs no memory.
 
 use super::copy;
-use super::range::{Bits, HALF, LOOPS};
+use super::range::{Bits, HALF, LOOPS, rarely};
+use crate::watchdog::EVERY;
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
 const MAX_LITERAL_BITS: u32 = 4;
@@ -103,17 +104,19 @@ impl Header {
 /// How many bytes had been produced when the damage was noticed: a header that [`Header::read`] refuses or whose size exceeds
 /// `out`, a stream that is cut, that reaches back before the first byte, that produces more than `out` or the header's size, or
 /// that does not end as LZMA does. Every input ends in time linear to `stored` and `out`.
+///
+/// `feed` is called for every [`EVERY`] bytes that come out.
 #[inline(never)]
-pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs) -> Result<usize, usize> {
+pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: &impl Fn()) -> Result<usize, usize> {
     let mut produced = 0;
-    match run(stored, out, probs, &mut produced) {
+    match run(stored, out, probs, feed, &mut produced) {
         Some(()) => Ok(produced),
         None => Err(produced),
     }
 }
 
 #[inline(always)]
-fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: &impl Fn(), produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
     // Where the end is not known, nothing is written behind a match.
@@ -136,17 +139,24 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
     // Distances less one: the last, and the three before.
     let mut distance = 0;
     let mut earlier = [0; 3];
+    // The end, or where the watchdog is fed next: one comparison for both.
+    let mut pause = 0;
     'symbols: loop {
         let step = pos & step_mask;
         let row = (state * 16 + step) & 0xff;
         let after_match = state >= 7;
         bits.fill();
-        if pos == end && bits.code == 0 {
-            if bits.range == 0 {
-                break;
+        if pos >= pause {
+            rarely();
+            if pos == end && bits.code == 0 {
+                if bits.range == 0 {
+                    break;
+                }
+                *produced = pos;
+                return Some(());
             }
-            *produced = pos;
-            return Some(());
+            feed();
+            pause = end.min(pos.wrapping_add(EVERY));
         }
         if !bits.filled_bit(&mut models[MATCH + row]) {
             // The coder's number: low bits of the position, then high bits of the last byte.
@@ -233,7 +243,7 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                     if end > pos && end != usize::MAX {
                         break 'symbols;
                     }
-                    end = pos;
+                    (end, pause) = (pos, pos);
                     continue 'symbols;
                 }
             }

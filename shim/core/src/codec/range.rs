@@ -31,7 +31,7 @@ pub(super) struct Bits<'a> {
 /// Marks its branch as unlikely, so that it is laid out behind the loop.
 #[cold]
 #[inline(always)]
-fn rarely() {}
+pub(super) fn rarely() {}
 
 impl<'a> Bits<'a> {
     /// Starts on a stream: one zero byte and four bytes of code; `None` when they are not there.

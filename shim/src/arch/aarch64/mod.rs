@@ -15,7 +15,6 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
-pub use stoop_core::crc32::portable as crc32_update;
 use stoop_core::fdt;
 use stoop_core::params::MAX_SIZE;
 
@@ -32,9 +31,6 @@ pub type Abi = arm64::Arm64;
 
 /// Boards have one as their console.
 pub const PL011: bool = true;
-
-/// Nanoseconds of a tick of [`count`], as a power of two: 64, near MediaTek's 13 MHz.
-pub const TICK: u32 = 6;
 
 /// What start.S saved, in its order.
 #[repr(C)]

@@ -12,7 +12,7 @@
 use core::arch::{asm, global_asm};
 
 use stoop_core::params::MAX_SIZE;
-use stoop_core::{Code, Region, crc32, mips};
+use stoop_core::{Code, Region, mips};
 
 global_asm!(
     include_str!("start.S"),
@@ -23,33 +23,11 @@ global_asm!(
     PARAMS = const MAX_SIZE,
 );
 
-global_asm!(
-    ".set noreorder",
-    ".set noat",
-    include_str!("crc.S"),
-    NEXT = const crc32::NEXT,
-    ROTATION = const crc32::ROTATION,
-);
-
-/// Takes bytes into the remainder of a CRC-32.
-pub fn crc32_update(table: &crc32::Table, remainder: u32, bytes: &[u8]) -> u32 {
-    mod assembly {
-        unsafe extern "C" {
-            pub fn crc32_update(table: &super::crc32::Table, remainder: u32, bytes: *const u8, size: usize) -> u32;
-        }
-    }
-    // SAFETY: crc.S reads the table and as many bytes as there are; it writes no memory.
-    unsafe { assembly::crc32_update(table, remainder, bytes.as_ptr(), bytes.len()) }
-}
-
 /// The kernel's and bootloader's conventions for this endianness.
 pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
 
 /// No board has one.
 pub const PL011: bool = false;
-
-/// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
-pub const TICK: u32 = 2;
 
 /// What start.S saved, in its order.
 #[repr(C)]
