@@ -188,7 +188,8 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
     // The trace's own code leaves no room for the faster decoder in what gp reaches.
-    let loops = build == Build::Shim(Variant::Trace) || machine == Machine::Arm64 && build == Build::Shim(Variant::Full);
+    let loops =
+        build == Build::Shim(Variant::Trace) || machine == Machine::Arm64 && build == Build::Shim(Variant::Full);
     if loops {
         cargo.args(["--features", "loops"]);
     }
