@@ -6,6 +6,7 @@ pub mod apt;
 pub mod bench;
 pub mod cache;
 pub mod elf;
+pub mod emulator;
 pub mod fuzz;
 pub mod lab;
 pub mod prebuilt;

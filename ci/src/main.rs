@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use stoop::Result;
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, fuzz, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, sizes, test};
 
 /// What developers and CI call.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ struct Cli {
 enum Verb {
     /// Builds, once and outside git, the kernels, bootloaders and root file systems that the tests boot
     Lab,
+    /// Builds, once and outside git, the emulator library that the board model is compared with
+    Emulator,
     /// Builds the freestanding programs with the nightly and stores them with their provenance
     Shim {
         /// Store nothing: compare the stored ones with new ones bit for bit
@@ -76,6 +78,7 @@ enum DemoArch {
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Lab => lab::build().map(|lab| eprintln!("lab: complete in {}", lab.place().display())),
+        Verb::Emulator => emulator::build().map(|program| eprintln!("emulator: {}", program.display())),
         Verb::Shim { check, programs } => {
             let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, fuzz, lab, repository, run, sizes, toolchain};
+use crate::{bench, emulator, fuzz, lab, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -22,7 +22,11 @@ pub fn everything() -> Result<()> {
         work().map_err(|failure| failure.within(title))
     };
     part("rust-src for the nightly", &mut toolchain::ensure_rust_src)?;
-    part("formatting", &mut || run::shown(cargo("fmt").args(["--all", "--check"])))?;
+    part("formatting", &mut || {
+        run::shown(cargo("fmt").args(["--all", "--check"])).and_then(|()| {
+            run::shown(cargo("fmt").args(["--check", "--manifest-path", "hil-tests/unicorn/Cargo.toml"]))
+        })
+    })?;
     part("clippy, host", &mut || run::shown(cargo("clippy").args(["--all-targets", "--", "-D", "warnings"])))?;
     part("clippy, freestanding programs", &mut clippy_freestanding)?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
@@ -37,6 +41,10 @@ pub fn everything() -> Result<()> {
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
+    part("emulator library", &mut || emulator::build().map(|_| ()))?;
+    part("tests, every board on a model of it", &mut || {
+        run::shown(cargo("test").args(["--package", "stoop-model"]).env("STOOP_LAB", "required"))
+    })?;
     part("lab", &mut || lab::build().map(|_| ()))?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
@@ -47,7 +55,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 15;
+const PARTS: usize = 17;
 
 /// All targets together; `cargo ci fuzz` takes longer.
 const FUZZING: Duration = Duration::from_secs(120);

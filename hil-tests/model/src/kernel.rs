@@ -72,7 +72,7 @@ fn elf(board: &Board, load: u32, bytes: &[u8], bss: u32) -> Vec<u8> {
 }
 
 /// A squashfs superblock (fs/squashfs/squashfs_fs.h) and bytes that differ.
-fn squashfs(size: usize) -> Vec<u8> {
+pub(crate) fn squashfs(size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..size).map(|at| (at * 31 / 7) as u8).collect();
     bytes[..96].fill(0);
     bytes[..4].copy_from_slice(b"hsqs");

@@ -29,9 +29,6 @@ pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
 /// No board has one.
 pub const PL011: bool = false;
 
-/// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
-pub const TICK: u32 = 2;
-
 /// What start.S saved, in its order.
 #[repr(C)]
 pub struct Frame {

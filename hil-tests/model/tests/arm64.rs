@@ -1,0 +1,125 @@
+//! Every arm64 board of `boards/` on a core with caches: each container that its bootloader takes, at each exception level,
+//! with the bootloader's tree and with a packed one, with each codec, and damaged. A new board file is in it.
+
+use stoop::board::{self, Board};
+use stoop::image::{self, Built, open};
+use stoop::plan::{CodecWish, Plan, Request};
+use stoop::ui::Quiet;
+use stoop::{Result, image::Opened};
+use stoop_model::aarch64::Level;
+use stoop_model::aarch64::boot::Way;
+use stoop_model::aarch64::case::Case;
+use stoop_model::aarch64::parts::{Parts, tree};
+use stoop_model::boot::formats;
+
+const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
+const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
+const COOKIE: &[u8] = b"console=ttyS0,115200 liminix x.y=1";
+const VENDOR: &[u8] = b"console=ttyS0,115200 root=/dev/mmcblk0p65 rootwait ubi.mtd=ubi";
+
+/// The arm64 boards, from the data files.
+fn boards() -> Result<Vec<Board>> {
+    let mut boards = board::names().map(board::load).collect::<Result<Vec<_>>>()?;
+    boards.retain(|board| board.arch == board::Arch::Arm64);
+    Ok(boards)
+}
+
+fn packed(request: &Request) -> Result<(Plan, Built)> {
+    let plan = Plan::resolve(request, &mut Quiet)?;
+    let built = image::build(&plan, &mut Quiet)?;
+    Ok((plan, built))
+}
+
+/// A board's boots, and what was wrong with them.
+struct Boots<'a> {
+    board: &'a Board,
+    count: u32,
+    wrong: Vec<String>,
+}
+
+/// One image of a board, packed in one of its ways.
+struct Image<'a> {
+    plan: &'a Plan,
+    built: &'a Built,
+    title: String,
+}
+
+impl Boots<'_> {
+    /// Every container, codec, and tree.
+    fn with_every_image(board: &Board, mut each: impl FnMut(&mut Boots<'_>, &Image<'_>) -> Result<()>) -> Result<()> {
+        let parts = Parts::new()?;
+        let mut boots = Boots { board, count: 0, wrong: Vec::new() };
+        for format in formats(board) {
+            for codec in CODECS {
+                for packed_tree in [false, true] {
+                    let (plan, built) = packed(&parts.request(&board.name, format, codec, packed_tree))?;
+                    let title = format!("{} {format:?} {codec:?} packed tree {packed_tree}", board.name);
+                    each(&mut boots, &Image { plan: &plan, built: &built, title })?;
+                }
+            }
+        }
+        let Boots { count, wrong, .. } = boots;
+        println!("{}: {count} boots", board.name);
+        assert!(count >= 36, "{count} boots of {}", board.name);
+        assert!(
+            wrong.is_empty(),
+            "{} wrong in {count} boots\n{}",
+            wrong.len(),
+            wrong[..wrong.len().min(20)].join("\n")
+        );
+        Ok(())
+    }
+
+    /// One image at every level. Every third lies elsewhere than where it was laid out for.
+    fn at_every_level(&mut self, image: &Image<'_>, file: &[u8], tree: Option<&[u8]>, way: Way) -> Result<()> {
+        let opened: Opened<'_> = open(file)?;
+        for level in LEVELS {
+            self.count += 1;
+            let case = Case {
+                board: self.board,
+                plan: image.plan,
+                file,
+                image: &opened,
+                tree,
+                way,
+                level,
+                moved: if self.count.is_multiple_of(4) { 0x20_0000 } else { 0 },
+                seed: self.count,
+                patches: &[],
+            };
+            let title = format!("{} {level:?} {way:?}", image.title);
+            self.wrong.extend(case.wrong()?.into_iter().map(|wrong| format!("{title}: {wrong}")));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn every_arm64_board_hands_over_what_simulate_says_from_every_container_at_every_level() -> Result<()> {
+    let (cookie, vendor) = (tree(COOKIE)?, tree(VENDOR)?);
+    for board in boards()? {
+        Boots::with_every_image(&board, |boots, image| {
+            boots.at_every_level(image, &image.built.file, Some(&cookie), Way::Cleaned)?;
+            if image.plan.dtb.is_none() {
+                return boots.at_every_level(image, &image.built.file, Some(&vendor), Way::Cleaned);
+            }
+            boots.at_every_level(image, &image.built.file, None, Way::Running)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_damaged_image_says_so_on_every_arm64_board_and_does_what_the_policy_wants() -> Result<()> {
+    let cookie = tree(COOKIE)?;
+    for board in boards()? {
+        Boots::with_every_image(&board, |boots, image| {
+            let mut file = image.built.file.clone();
+            // Near the end there is kernel, packed or not.
+            let at = file.len() - 0x400;
+            file[at] ^= 0x10;
+            boots.at_every_level(image, &file, Some(&cookie), Way::Cleaned)
+        })?;
+    }
+    Ok(())
+}
