@@ -151,6 +151,8 @@ pub struct Core {
     hazards: u32,
     /// Lines written back without `sync` since.
     unsynced: Vec<u32>,
+    /// One of them is on its way from the data cache.
+    from_data: bool,
     /// `ll` was executed and nothing else.
     linked: bool,
     in_delay_slot: bool,
@@ -200,6 +202,7 @@ impl Core {
             stopped_count: None,
             hazards: 0,
             unsynced: Vec::new(),
+            from_data: false,
             linked: false,
             in_delay_slot: false,
             fetch: NO_FETCH,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use stoop::board::Board;
+use stoop::watchdog::{Plan, Wish};
 use stoop_core::Region;
 use stoop_core::params::{Led, Uart, UartKind};
 
@@ -56,6 +57,21 @@ pub struct Watchdog {
     progress: [usize; 3],
     /// What its registers hold.
     registers: Vec<(u64, u32)>,
+}
+
+/// The board's, not running: fed, stopped and started as the host tool does it unless told otherwise.
+fn watchdog_of(board: &Board) -> Option<Watchdog> {
+    let writes = |wish| {
+        let writes = |plan: Plan| if plan.feed.is_empty() { plan.begin } else { plan.feed };
+        let write = |write: &stoop_core::watchdog::Write| Write {
+            address: write.address.into(),
+            keep: write.keep,
+            flip: write.flip,
+        };
+        Plan::resolve(wish, board).map_or(Vec::new(), |plan| writes(plan).iter().map(write).collect())
+    };
+    board.watchdog.as_ref()?;
+    Some(Watchdog::new([writes(None), writes(Some(Wish::Stop)), Vec::new()], u64::MAX, false))
 }
 
 impl Watchdog {
@@ -177,7 +193,7 @@ impl Machine {
             polls: 0,
             led: board.led,
             reset: board.reset.map(|reset| (reset.address as u64, reset.value.into())),
-            watchdog: None,
+            watchdog: watchdog_of(board),
             events: Vec::new(),
             dead: false,
             big_endian: board.arch.is_big_endian(),

@@ -114,6 +114,7 @@ impl Core {
 
     pub(super) fn sync(&mut self) {
         self.unsynced.clear();
+        self.from_data = false;
     }
 
     /// CACHE: the low two bits name the cache, the upper three the operation.
@@ -159,7 +160,7 @@ impl Core {
         let physical = at & 0x1fff_ffff;
         let by_index = operation < 4;
         let line = if by_index { Some(cache.indexed(at)) } else { cache.find(physical) };
-        if which == 3 && by_index && operation == 0 && !self.unsynced.is_empty() {
+        if which == 3 && by_index && operation == 0 && self.from_data {
             let waiting = self.unsynced[0];
             self.violate(Rule::NoSync, pc, waiting);
         }
@@ -216,6 +217,7 @@ impl Core {
         };
         done.map_err(|stray| Stop::Bus { stray, pc })?;
         self.unsynced.push(base);
+        self.from_data |= which == 1;
         Ok(())
     }
 
