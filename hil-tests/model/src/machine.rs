@@ -30,7 +30,7 @@ pub enum Event {
 
 /// Instructions in which a watchdog wants to be fed: far less than any board gives, since the payloads here are small, and
 /// more than a decoder takes for what lies between two feedings.
-pub const PERIOD: u64 = 600_000;
+pub const PERIOD: u64 = 1_200_000;
 
 /// A write to a 32-bit register: it becomes what it holds `& keep`, exclusive or `flip`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

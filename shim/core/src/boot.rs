@@ -74,7 +74,7 @@ pub struct Handoff {
     pub entry_point: usize,
     /// Its argument registers.
     pub registers: [usize; 4],
-    /// Physical address of the report's `slot` in the final tree, by which [`stamp`] finds the counts.
+    /// Physical address of the report's `slot` in the final tree, by which [`Board::stamp`] finds the counts.
     pub slot_at: usize,
     /// The final tree.
     pub tree: Region,

@@ -107,7 +107,7 @@ fn other_files_are_fetched_before_the_image() {
 fn go_bootelf_and_a_command_end_in_their_line() {
     let last = |how| typed(Some(b"a=b"), how).split_off(4);
     let fetch = "tftpboot 0x81000000 10.0.2.2:image";
-    let first = "cp.l 0x81000000 0xa1000000 0x180";
+    let first = "cp.l 0x81000000 0xa1000000 0x100";
     assert_eq!(last(How::Go { at: 0x8100_0000 }), [fetch, first, "go 0xa1000000 ${bootargs}"]);
     let bootelf = [fetch, "setenv autostart yes", "bootelf -p 0x81000000 ${bootargs}"];
     assert_eq!(last(How::Bootelf { at: 0x8100_0000 }), bootelf);

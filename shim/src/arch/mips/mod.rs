@@ -16,8 +16,8 @@ use stoop_core::{Code, Region, mips};
 
 global_asm!(
     include_str!("start.S"),
-    include_str!("unpack.S"),
     include_str!("cache.S"),
+    include_str!("unpack.S"),
     include_str!("mem.S"),
     DAMAGED = const Code::Shim as u8,
     PARAMS = const MAX_SIZE,
