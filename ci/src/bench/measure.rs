@@ -146,9 +146,15 @@ impl Bench {
         let payload = self.path(PAYLOAD);
         self.assemble("stub.S", &[format!("-DPAYLOAD=\"{}\"", payload.display()), format!("-DSIZE={size}")])?;
         let file = self.path("image");
+        // The payload's bytes have the words of a platform that takes no device tree; what is called is the program in front of them.
+        let config = matches!(self.machine, Machine::Mips(_)).then(|| self.path("kernel.config"));
+        if let Some(config) = &config {
+            cache::write(config, b"CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_USE_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n")?;
+        }
         let request = Request {
             board: machine::board(self.machine).into(),
             kernel: self.path(self.family.kernel),
+            config,
             codec,
             format: Some(self.family.format),
             handoff: self.family.handoff,

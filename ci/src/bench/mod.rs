@@ -105,21 +105,25 @@ fn of(family: &'static Family, lab: &Lab) -> Result<Figures> {
 
 /// The most that it may cost (docs/sizes.md): instructions from params to report, and thousandths of an instruction per byte of
 /// CRC-32 and of LZMA.
-const BUDGET: [(&str, u64); 3] = [("params to report", 300_000), ("CRC-32", 16_000), ("LZMA", 79_000)];
+const BUDGET: [(&str, u64); 3] = [("params to report", 100_000), ("CRC-32", 6_000), ("LZMA", 74_000)];
 
 /// The most that it costs today: the [`BUDGET`], or what may only go down until it is.
 fn ceiling(machine: Machine) -> [u64; 3] {
     let budget = BUDGET.map(|(_, budget)| budget);
     match machine {
-        Machine::Mips(_) => budget,
-        Machine::Arm64 => [CEILING_ARM64_REPORT, budget[1], CEILING_ARM64_LZMA],
+        Machine::Mips(_) => [budget[0], CEILING_CRC, CEILING_MIPS_LZMA],
+        Machine::Arm64 => [CEILING_ARM64_REPORT, CEILING_CRC, CEILING_ARM64_LZMA],
     }
 }
 
 /// QEMU's tree for virt is three times as large as Malta's.
-const CEILING_ARM64_REPORT: u64 = 345_000;
+const CEILING_ARM64_REPORT: u64 = 185_000;
 /// Debian's arm64 kernel is denser than its MIPS kernel: 14 % more stored bytes for as many decoded ones.
 const CEILING_ARM64_LZMA: u64 = 86_000;
+/// The Rust of it; assembly would take 5.9, but is not called through a pointer in a shim without absolute addresses.
+const CEILING_CRC: u64 = 6_800;
+/// 16 MiB; 8 MiB are within their budget of 72.
+const CEILING_MIPS_LZMA: u64 = 74_300;
 
 impl ShimFigures {
     /// What is neither unpacking, CRC nor decoding.
