@@ -280,8 +280,8 @@ impl Boot<'_> {
         core.r[29] = 0x8000_0000 | (top + 0x6000);
         core.r[31] = 0x8000_0000 | (top + RETURN_OFFSET);
         core.halt_at = core.r[31];
-        // Interrupts may be on; CU0, BEV and the rest as a bootloader has them.
-        core.cp0[cp0::STATUS] = 0x1000_0000 | random.next() & 0xff01;
+        // Interrupts are on; CU0 as a bootloader has it.
+        core.cp0[cp0::STATUS] = 0x1000_0001 | random.next() & 0xff00;
         core.cp0[cp0::CAUSE] = 0;
         let arguments = top + ARGUMENTS.min((end - top) / 2);
         let uncached = matches!(self.enter, Enter::Bootm(_));

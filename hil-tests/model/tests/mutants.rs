@@ -81,8 +81,7 @@ const WAYS: u32 = 0x25ad_0001;
 const SETS: u32 = 0x256b_0001;
 const LI_T2_3: u32 = 0x240a_0003;
 const LI_T2_5: u32 = 0x240a_0005;
-/// `sw zero, -4(t0)`, `sw zero, -4(a0)`.
-const CLEAR_BSS: u32 = 0xad00_fffc;
+/// `sw zero, -4(a0)`.
 const CLEAR_A0: u32 = 0xac80_fffc;
 
 fn nop(_: u32) -> u32 {
@@ -172,7 +171,6 @@ fn mutants() -> Vec<Mutant> {
             it.replace(EXACT, MTC0_T9_STATUS, nop)
         }),
         code("interrupts stay on", USUAL, "interrupts", |it| it.replace(EXACT, MTC0_T0_STATUS, nop)),
-        code("memory behind the code is not cleared", USUAL, "", |it| it.replace(EXACT, CLEAR_BSS, nop)),
         code("zeros are not written behind the kernel", USUAL, "the kernel at", |it| {
             behind(it, "memset", EXACT, CLEAR_A0, NOP)
         }),
