@@ -137,6 +137,23 @@ fn little_ram_and_much_are_the_same() -> Result<()> {
     Ok(())
 }
 
+/// U-Boot puts its device tree near the end of RAM, where the image's params know none.
+#[test]
+fn a_tree_behind_the_ram_that_the_image_knows_is_read_where_it_is() -> Result<()> {
+    for mib in [1024, 4096] {
+        on_arm64(&["-m", &mib.to_string()], |cases, lab| {
+            let packed = Packed::of(&arm64_request(lab))?;
+            assert_eq!(packed.plan.board.ram.size(), 512 << 20);
+            cases.boot(&format!("{mib} MiB for 512"), &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")?;
+            let file = file(&machine_tree(&["-m", &mib.to_string()])?)?;
+            let packed = Packed::of(&Request { dtb: Some(file.path().into()), ..arm64_request(lab) })?;
+            let name = format!("{mib} MiB for 512, and a packed tree");
+            cases.boot(&name, &packed, Some("liminix x.y=1"), "accepted", "liminix x.y=1")
+        })?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
     on_arm64(&[], |cases, lab| {

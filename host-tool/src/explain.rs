@@ -153,16 +153,27 @@ fn texts(code: Code) -> [&'static str; 4] {
         ],
         Code::Overlap => [
             "two parts would lie on each other",
-            "A part would be written over another one that is still needed, or over the running shim. The number is the \
-             start of the first one.",
-            "The bootloader has put the image somewhere else than it was packed for.",
-            "Load it at the address that `stoop pack` printed; `stoop inspect` shows the memory map again.",
+            "A part would be written over another one that is still needed: a payload, or the device tree that the bootloader \
+             passed. The number is the start of the first one.",
+            "The bootloader has put the image, or its own device tree, somewhere else than the image was packed for.",
+            "Load it at the address that `stoop pack` printed; `stoop inspect` shows the memory map again. If it is the \
+             bootloader's device tree, have that put higher (`fdt_high`), or pack one with `--dtb`.",
+        ],
+        Code::RamSize => [
+            "the board has less RAM than its file says",
+            "What is written behind the end of RAM appears at its start: two words half of the stated RAM apart are one. The \
+             numbers are the size found and the one that the params state. Nothing was delivered.",
+            "The board is sold with less RAM, or the board file is for another one.",
+            "Correct `ram` in the board file: the bootloader's `bdinfo` or its first lines say how much there is. Pack again.",
         ],
         Code::NoTree => [
             "there is no device tree",
-            "None is packed, and the bootloader passed none.",
-            "The image was packed with `--bootloader-dtb`, but this bootloader starts kernels with argc and argv.",
-            "Pack the board's tree with `--dtb`, or name it to the bootloader: `bootm IMAGE - DTB`.",
+            "None is packed, and where the bootloader's registers point there is none that the shim can read: a right header, \
+             whole, in RAM that the board file knows.",
+            "The image was packed with `--bootloader-dtb`, but this bootloader starts kernels with argc and argv; or it has put \
+             its tree outside of the RAM that the board file names.",
+            "Pack the board's tree with `--dtb`, or name it to the bootloader: `bootm IMAGE - DTB`. If it passes one, compare \
+             `ram` in the board file with the bootloader's `bdinfo`, or have the tree put lower (`fdt_high`).",
         ],
         Code::TreeHeader => [
             "the device tree has no right header",

@@ -85,6 +85,8 @@ pub enum What {
     Initrd,
     /// The root filesystem.
     Rootfs,
+    /// Room for copies of what the shim would else read twice from flash.
+    Copies,
     /// What the device tree reserves.
     Reserved,
 }
@@ -105,6 +107,7 @@ impl What {
             What::Argv => "argv",
             What::Initrd => "initrd",
             What::Rootfs => "rootfs",
+            What::Copies => "copies of flash",
             What::Reserved => "reserved by the device tree",
         }
     }
@@ -113,8 +116,8 @@ impl What {
 impl What {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use What::{Argv, Image, Initrd, Rootfs, Shim, Tree};
-        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs)
+        use What::{Argv, Copies, Image, Initrd, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies)
     }
 }
 

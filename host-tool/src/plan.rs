@@ -329,8 +329,9 @@ impl Plan {
         let cookie = cookie(request)?;
         for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
             if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
-                return Err(Failure::usage(format!("{flag} holds bytes that are not printable ASCII"))
-                    .next("give one line of plain text"));
+                return Err(
+                    Failure::usage(format!("{flag} holds control characters")).next("give one line of plain text")
+                );
             }
         }
         let format = format(request, &board)?;

@@ -7,9 +7,9 @@ use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::EntryKind;
 use stoop_core::bytes;
-use stoop_core::cookie::Verdict;
+use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::Additions;
+use stoop_core::fdt::{self, Additions};
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
@@ -71,6 +71,8 @@ pub struct Booted {
     pub cmdline: Vec<u8>,
     /// What became of the bootargs.
     pub verdict: Verdict,
+    /// Why they are refused.
+    pub refusal: Option<Refusal>,
     /// How the bootloader called the image.
     pub entry: EntryKind,
     /// One character.
@@ -104,6 +106,9 @@ const BOOTLOADER_GRAIN: usize = 0x1_0000;
 
 /// Bytes of RAM, and of flash, that every image may use; larger ones may use more.
 const MOST_MEMORY: usize = 0x800_0000;
+
+/// U-Boot uses no memory above (common/board_f.c: board_get_usable_ram_top of most boards).
+const FOUR_GIB: usize = 1 << 32;
 
 /// Runs it.
 ///
@@ -196,7 +201,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
 }
 
 /// Puts what the bootloader passes into memory, and gives its registers.
-fn enter<A: Abi>(board: &mut Board<'_>, image: &Opened<'_>, ram: Region, entry: &Entry) -> Result<[usize; 4]> {
+fn enter<'a, A: Abi>(board: &mut Board<'a>, image: &Opened<'_>, ram: Region, entry: &'a Entry) -> Result<[usize; 4]> {
     let room = |size: usize| {
         let size = size.next_multiple_of(BOOTLOADER_GRAIN) + BOOTLOADER_GRAIN;
         let taken = image.pieces.iter().filter_map(|(at, bytes)| Region::new(*at, bytes.len()));
@@ -213,6 +218,17 @@ fn enter<A: Abi>(board: &mut Board<'_>, image: &Opened<'_>, ram: Region, entry: 
     let lost = || Failure::new("the bootloader's arguments do not fit into RAM").next("give less of them");
     match entry {
         Entry::None => Ok([0; 4]),
+        Entry::Uhi(tree) if A::MACHINE == Machine::Arm64 && behind(tree, ram).is_some() => {
+            let at = behind(tree, ram).unwrap_or_default();
+            // As the shim looks at it (shim/src/arch/aarch64).
+            let first = tree.first_chunk::<8>().map(|first| first.as_chunks::<4>().0);
+            let size =
+                first.and_then(|first| fdt::stated_size(u32::from_be_bytes(first[0]), u32::from_be_bytes(first[1])));
+            if let Some(tree) = size.and_then(|size| tree.get(..size)) {
+                board.put_behind(at, tree).ok_or_else(lost)?;
+            }
+            Ok([at, 0, 0, 0])
+        }
         Entry::Uhi(tree) => {
             let at = room(tree.len())?;
             board.put(at, tree).ok_or_else(lost)?;
@@ -250,6 +266,15 @@ fn enter<A: Abi>(board: &mut Board<'_>, image: &Opened<'_>, ram: Region, entry: 
             Ok([words.len() + 1, kseg1(at), kseg1(at + table - 4), 0])
         }
     }
+}
+
+/// Where U-Boot puts its tree on arm64 when the machine has more RAM than the image knows: at the end of what the tree says.
+fn behind(tree: &[u8], ram: Region) -> Option<usize> {
+    let facts = Facts::of(tree).ok()?;
+    let whole = facts.memory.iter().find(|range| range.contains(&(ram.start() as u64)))?;
+    let end = usize::try_from(whole.end).ok()?.min(FOUR_GIB);
+    let at = end.checked_sub(tree.len())? / BOOTLOADER_GRAIN * BOOTLOADER_GRAIN;
+    (at >= ram.end()).then_some(at)
 }
 
 /// A tree with bootargs and nothing else: U-Boot's booti puts its variable there and leaves the rest (boot/fdt_support.c:
@@ -299,7 +324,8 @@ fn booted<A: Abi>(
         named_in_the_tree(&facts).or_else(|| named_on_the_line(&cmdline).map(|region| PhramAt { region, alias: None }));
     Ok(Booted {
         cmdline,
-        verdict: report.verdict,
+        verdict: report.bootargs.verdict,
+        refusal: report.bootargs.refusal,
         entry: report.entry,
         slot: char::from(report.slot),
         handoff: Called {

@@ -1,9 +1,10 @@
 //! Words on the UART: the report and the errors. Every line begins with `stoop`.
 
-use stoop_core::Error;
 use stoop_core::boot::Report;
+use stoop_core::bootargs::is_control;
 use stoop_core::names::spelled;
 use stoop_core::params::{Params, Uart, UartKind};
+use stoop_core::{Code, Error};
 
 use crate::mmio;
 
@@ -16,6 +17,8 @@ const NO_NAME: usize = 0xff;
 /// A transmitter; silent once it has not answered.
 pub struct Console {
     uart: Uart,
+    /// Bytes of RAM, as the params say.
+    ram: usize,
     silent: bool,
 }
 
@@ -23,7 +26,7 @@ impl Console {
     /// On the UART that the params name.
     pub fn new(params: &Params) -> Self {
         let uart = params.uart();
-        Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart }
+        Console { silent: uart.kind != UartKind::Ns16550 && !mmio::is_pl011(&uart), uart, ram: params.ram().size() }
     }
 
     /// Sends one byte.
@@ -75,22 +78,27 @@ impl Console {
     pub fn error(&mut self, slot: u8, error: &Error) {
         let other = error.other().map_or(NO_NAME, |other| other as usize);
         let (subject, name) = (error.subject() as usize, error.code().name() as usize);
-        self.say(
-            b"stoop: E\x04\x01\x01\x01 0x\x03, slot \x02\r\n",
-            &[usize::from(error.number()), subject, name, other, error.value, usize::from(slot)],
-        );
+        self.say(b"stoop: E\x04\x01\x01\x01 0x\x03", &[usize::from(error.number()), subject, name, other, error.value]);
+        if error.code() == Code::RamSize {
+            self.say(b" of 0x\x03", &[self.ram]);
+        }
+        self.say(b", slot \x02\r\n", &[usize::from(slot)]);
     }
 
     /// What was decided, and the line it was decided about.
     pub fn report(&mut self, report: &Report, line: &[u8]) {
-        let (entry, verdict) = (report.entry as usize, report.verdict as usize);
+        let (entry, verdict) = (report.entry as usize, report.bootargs.verdict as usize);
         self.say(
             concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry\x01, slot \x02, bootargs\x01\r\n").as_bytes(),
             &[entry, usize::from(report.slot), verdict],
         );
         if !line.is_empty() {
-            self.say(b"stoop:\x01: ", &[verdict]);
-            line.iter().take(SHOWN).for_each(|byte| self.put(*byte));
+            self.say(b"stoop:\x01", &[verdict]);
+            if let Some(refusal) = report.bootargs.refusal {
+                self.say(b",\x01", &[refusal as usize]);
+            }
+            self.say(b": ", &[]);
+            line.iter().take(SHOWN).for_each(|byte| self.put(if is_control(*byte) { b'.' } else { *byte }));
             self.say(if line.len() > SHOWN { b"...\r\n" } else { b"\r\n" }, &[]);
         }
     }

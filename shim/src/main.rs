@@ -25,10 +25,10 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
-    arch::cache(params.ram(), memory::run_region());
+    let tree = arch::map(params.ram(), memory::run_region(), &frame.registers);
     let mut console = Console::new(&params);
     trace::begin(frame, &params);
-    let mut board = memory::board(&params, frame.image(), buffers);
+    let mut board = memory::board(&params, frame.image(), tree, buffers);
     match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
             console.report(&report, &board.buffers.line);

@@ -20,6 +20,8 @@ pub struct BoardMemory {
     ram: Region,
     flash: Region,
     run: Region,
+    /// The bootloader's device tree where that is outside of the RAM that the params know: only read.
+    tree: Region,
 }
 
 /// Where the loader's own code, data and stack are.
@@ -45,10 +47,11 @@ pub unsafe fn buffers() -> &'static mut Buffers {
     unsafe { (&raw mut BUFFERS).as_mut_unchecked() }
 }
 
-/// The board as the params describe it, with an image at physical `image`. The loader's own region is never given out.
-pub fn board<'b>(params: &Params, image: usize, buffers: &'b mut Buffers) -> Board<'b, BoardMemory> {
+/// The board as the params describe it, with an image at physical `image` and a bootloader's device tree outside of its RAM, if
+/// `tree` is not empty. The loader's own region is never given out.
+pub fn board<'b>(params: &Params, image: usize, tree: Region, buffers: &'b mut Buffers) -> Board<'b, BoardMemory> {
     let run = run_region();
-    let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run };
+    let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run, tree };
     Board { memory, loader: Loader { image, run }, buffers }
 }
 
@@ -63,8 +66,10 @@ impl BoardMemory {
                 end = self.run.start();
             }
         }
-        if inside(&self.flash) {
-            end = self.flash.end();
+        for region in [&self.flash, &self.tree] {
+            if inside(region) {
+                end = region.end();
+            }
         }
         end
     }
@@ -106,5 +111,28 @@ impl Memory for BoardMemory {
         // SAFETY: both are valid for as many bytes, as `read` and `write` gave them; `copy` is right where they overlap.
         unsafe { core::ptr::copy(source.cast(), out.as_mut_ptr(), out.len()) };
         Some(())
+    }
+
+    fn is_one_word(&mut self, one: usize, other: usize) -> bool {
+        let region = |at: usize| Region::new(at, 4).unwrap_or(Region::EMPTY);
+        if self.write(region(one)).is_none() || self.write(region(other)).is_none() {
+            return false;
+        }
+        let (one, other) = (arch::uncached(one), arch::uncached(other));
+        // SAFETY: two aligned words of RAM that are not ours, as `write` says, and no slice of them is alive. Whatever cache
+        // holds them agrees with RAM before and after: `settle` and the pointers go past it, and both get their words back.
+        unsafe {
+            let saved = [one.read_volatile(), other.read_volatile()];
+            let mut same = true;
+            // Both patterns, so that neither is there by chance; then what was saved.
+            for [first, second] in [[0x5aa5_c33c, 0xa55a_3cc3], [0xa55a_3cc3, 0x5aa5_c33c], saved] {
+                one.write_volatile(first);
+                arch::settle(one);
+                other.write_volatile(second);
+                arch::settle(other);
+                same &= one.read_volatile() == second;
+            }
+            same
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
-use stoop_core::bootargs::{Line, MAX_LINE, word};
+use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
@@ -51,8 +51,7 @@ pub fn params(bytes: &[u8]) {
         assert!(params.cookie().len() < params::MAX_SIZE && params.keep().len() < params::MAX_SIZE);
         assert!(params.slots().count() <= params::MAX_SLOTS);
         let _ = (params.ram(), params.flash(), params.uart(), params.policy(), params.reset(), params.led());
-        let mut line = Line::from_slice(&bytes[..bytes.len().min(64)]).unwrap_or_default();
-        let _ = judge(&mut line, &params);
+        let _ = judge(&&bytes[..bytes.len().min(64)], &params, &mut Line::new());
     }
 }
 
@@ -158,23 +157,20 @@ pub fn bootargs(bytes: &[u8]) {
     }
     let params = Params::check(&block, false, &CRC).expect("what was encoded can be read");
     assert_eq!((params.cookie(), params.keep()), (cookie, keep));
-    let mut judged = Line::from_slice(line).unwrap_or_default();
-    let verdict = judge(&mut judged, &params);
-    let mut words = Vec::new();
-    let mut at = 0;
-    loop {
-        let (start, end) = word(line, at);
-        if start == end {
-            break;
-        }
-        words.push(&line[start..end]);
-        at = end;
-    }
+    let mut judged = Line::new();
+    let verdict = judge(&line, &params, &mut judged).verdict;
+    let mut bytes = Bytes::of(&line);
+    let words: Vec<Vec<u8>> =
+        std::iter::from_fn(|| bytes.word()).map(|(word, length)| word.take(length).collect()).collect();
     let counts = match rule {
-        CookieRule::Word => words.contains(&cookie),
+        CookieRule::Word => words.iter().any(|word| word == cookie),
         _ => line.windows(cookie.len()).any(|window| window == cookie),
     };
-    if counts {
+    if line.is_empty() {
+        assert_eq!(verdict, Verdict::None);
+    } else if !is_text(line) || line.len() > LIMIT || counts && line.len() > MAX_LINE {
+        assert_eq!(verdict, Verdict::Refused);
+    } else if counts {
         assert_eq!(verdict, Verdict::Accepted);
         assert_eq!(&judged[..], line);
     } else {
@@ -292,6 +288,7 @@ fn boot_on<A: Abi>(mut numbers: Numbers<'_>, choice: u8, registers: [usize; 4]) 
         tree: numbers.region(),
         entry_point: numbers.address(),
         relative: [u16::from(numbers.byte()), 0, 0],
+        copies: Region::EMPTY,
         payloads: [None; manifest::PAYLOADS],
     };
     for payload in &mut listing.payloads {

@@ -233,7 +233,7 @@ impl Boot<'_> {
     fn layout(&self, opened: &Opened<'_>) -> Vec<Range<u32>> {
         let mut regions = vec![opened.note.run];
         for manifest in self.manifests(opened) {
-            regions.push(manifest.tree());
+            regions.extend([manifest.tree(), manifest.copies()]);
             for kind in Kind::ALL {
                 let payload = manifest.payload(kind);
                 regions.extend([payload.place, payload.destination]);
@@ -622,7 +622,8 @@ pub(crate) fn report(booted: &Booted, enter: &Enter) -> String {
     };
     if !line.is_empty() {
         let (shown, dots) = if line.len() > 56 { (&line[..56], "...") } else { (&line[..], "") };
-        said += &format!("stoop: {}: {shown}{dots}\r\n", booted.verdict);
+        let why = booted.refusal.map_or(String::new(), |refusal| format!(", {refusal}"));
+        said += &format!("stoop: {}{why}: {shown}{dots}\r\n", booted.verdict);
     }
     said
 }

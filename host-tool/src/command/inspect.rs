@@ -139,6 +139,7 @@ fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static st
     let mut head = opened.image.len();
     if let Some(manifest) = manifest {
         regions.push(("dtb", manifest.tree()));
+        regions.push(("copies of flash", manifest.copies()));
         for (name, payload) in payloads(manifest) {
             regions.push((name, payload.place));
             // What is used where it lies is no part of the image's own region.

@@ -239,6 +239,9 @@ fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
 /// The board is known to choke on it. A format that the user named is only warned of.
 fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
+    if built.reads_twice {
+        warnings.push("RAM has no room for a copy of what is stored in flash: the shim reads it twice".into());
+    }
     for finding in on_board::examine(&built.file, &plan.board)? {
         let next = finding.fix.unwrap_or_default();
         match finding.level {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use stoop_core::cookie::Verdict;
+use stoop_core::bootargs::is_control;
+use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::manifest::{HandoffKind, Machine};
 
 use crate::device_tree::Facts;
@@ -98,7 +99,7 @@ fn why(booted: &Booted, entry: &Entry) -> Option<String> {
     Some(match (booted.verdict, passed) {
         (Verdict::None, None) if *entry == Entry::None => "nobody passed any: --args and --uhi do".into(),
         (Verdict::None, None) => "the device tree that was passed has none".into(),
-        (Verdict::None | Verdict::Refused, Some(line)) => match line.iter().find(|byte| byte.is_ascii_control()) {
+        (Verdict::None | Verdict::Refused, Some(line)) => match line.iter().find(|byte| is_control(**byte)) {
             Some(byte) => format!("they have a control character, 0x{byte:02x}"),
             None if booted.verdict == Verdict::None => "the line that was passed has no word".into(),
             None => {
@@ -142,6 +143,7 @@ fn booted_value(booted: &Booted) -> Value {
     json!({
         "cmdline": shown(&booted.cmdline),
         "verdict": booted.verdict.text(),
+        "refusal": booted.refusal.map(Refusal::text),
         "entry": booted.entry.text(),
         "slot": booted.slot.to_string(),
         "handoff": {

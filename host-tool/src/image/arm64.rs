@@ -77,7 +77,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let image = pieces[0].1.len();
     let payloads = parts.iter().map(Part::packed).collect();
     let file = container::wrap(plan, places.head, pieces)?;
-    Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None })
+    Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None, reads_twice: false })
 }
 
 fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree: usize) -> Relative {

@@ -94,6 +94,8 @@ pub struct Built {
     pub entry_point: usize,
     /// For flash: where its stretches go.
     pub flash: Option<nor::Flashing>,
+    /// For flash: RAM has no room for copies, so the shim reads what it decodes once to check it and once more to use it.
+    pub reads_twice: bool,
 }
 
 /// Makes the image.
@@ -124,13 +126,21 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
 /// The image with the codec that is wanted most of those with which it fits; `None` when it fits with none.
 fn build_best(plan: &Plan, budget: &Budget, progress: &mut dyn Progress) -> Result<Option<Built>> {
     progress.step("compressing the kernel", None);
+    // The shim reads a slot once, if RAM has room for copies; a bootloader copies the whole image to RAM.
+    match best(plan, budget, 1)? {
+        Some(built) if built.reads_twice => best(plan, budget, 2),
+        built => Ok(built),
+    }
+}
+
+/// The same, when flash is read so many times.
+fn best(plan: &Plan, budget: &Budget, times: u64) -> Result<Option<Built>> {
     let kernel = &plan.kernel.image;
     let all = [Codec::Store, Codec::Lz4, Codec::Lzma].map(|codec| codec::encode(codec, kernel, String::new()));
     let mut all = all.into_iter().collect::<Result<Vec<_>>>()?;
     let way =
         |stored: &codec::Stored<'_>| Way { codec: stored.codec, stored: stored.bytes.len(), decoded: kernel.len() };
-    // The shim checks what is in flash, then reads it again; a bootloader copies the whole image to RAM.
-    let speed = Speed::of(&plan.board, if budget.is_slot { 2 } else { 1 });
+    let speed = Speed::of(&plan.board, times);
     all.sort_by_key(|stored| way(stored).rank(speed.as_ref()));
     let ways: Vec<Way> = all.iter().map(way).collect();
     let mut smallest = (usize::MAX, None);
@@ -280,7 +290,7 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let (shim, entry_point) = (front.bytes.len(), plan.kernel.entry_point as usize);
         let payloads = parts.iter().map(Part::packed).collect();
         let file = container::wrap(plan, places.head, pieces)?;
-        return Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None });
+        return Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None, reads_twice: false });
     }
 }
 
@@ -358,6 +368,8 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         head,
         initrd: plan.initrd.as_ref().map_or(0, Vec::len),
         rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len()),
+        // nor.rs knows them.
+        copies: 0,
         shape: match plan.format.value {
             Format::Uimage => Shape::Copied { header: container::UIMAGE_HEADER },
             Format::Fit => Shape::Copied { header: fit::ROOM },
@@ -544,6 +556,7 @@ fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Li
         tree,
         entry_point: plan.kernel.entry_point as usize,
         relative: [0; 3],
+        copies: Region::EMPTY,
         payloads,
     }
 }

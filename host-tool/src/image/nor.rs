@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{self, Kind};
+use stoop_core::manifest::{self, Kind, Listing};
 use stoop_core::params::{Policy, SlotAt};
 
 use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
@@ -354,7 +354,12 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let alias = source.as_ref().map_or(0, |tree| tree.len()).saturating_sub(given);
         need.tree = (need.tree + alias).next_multiple_of(PAGE);
     }
+    // Everything else goes straight to its place.
+    let decoded = if kernel.codec == Codec::Store { 0 } else { kernel.bytes.len() };
+    let read_where_they_are = [decoded, source.as_ref().map_or(0, |dtb| dtb.len()), additions_size];
+    need.copies = read_where_they_are.map(|size| size.next_multiple_of(manifest::COPY_ALIGN)).iter().sum();
     let places = layout::place(&need)?;
+    let reads_twice = places.copies.is_empty();
     line = super::command_line(plan, &places)?;
     let additions = super::additions(plan, &line, &places)?;
     let (tree, additions_place) = super::tree_room(plan, &places, additions.len())?;
@@ -411,7 +416,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     parts.sort_by_key(|part| part.kind as u8);
 
     let mut bytes = vec![0; at];
-    let listing = super::listing(plan, tree, &parts, start);
+    let listing = Listing { copies: places.copies, ..super::listing(plan, tree, &parts, start) };
     bytes[..manifest::SIZE].copy_from_slice(&listing.encode(&crc));
     let own = parts.iter().filter(|part| !part.absolute);
     own.for_each(|part| bytes[part.source - start..][..part.stored.bytes.len()].copy_from_slice(&part.stored.bytes));
@@ -450,6 +455,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         entry_point: plan.kernel.entry_point as usize,
         places,
         flash: Some(flashing),
+        reads_twice,
     })
 }
 

@@ -81,6 +81,8 @@ pub struct Need {
     pub initrd: usize,
     /// 0 for none.
     pub rootfs: usize,
+    /// For copies of what the shim would else read twice from flash; 0 for none.
+    pub copies: usize,
     /// How the image gets into RAM.
     pub shape: Shape,
 }
@@ -102,6 +104,8 @@ pub struct Places {
     pub initrd: Region,
     /// In whole pages.
     pub rootfs: Region,
+    /// Empty when no room is left for them: then flash is read twice.
+    pub copies: Region,
     /// Every region, by address.
     pub regions: Vec<Named>,
 }
@@ -197,7 +201,12 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
         at = fetched(&mut fit, None)?;
     }
     let download = if file.is_some() { at } else { head.start() };
-    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, regions: fit.taken })
+    // The last: it is a matter of time, not of need.
+    let mut copies = Region::EMPTY;
+    if need.copies != 0 {
+        copies = fit.place(What::Copies, need.copies, GRAIN, When::SHIM, floor).unwrap_or(copies);
+    }
+    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, copies, regions: fit.taken })
 }
 
 /// RAM that KSEG0 reaches.

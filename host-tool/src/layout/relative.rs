@@ -131,7 +131,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     prove(&regions, need.ram)?;
     regions.sort_by_key(|named: &Named| (named.region.start(), named.region.end()));
     let whole = Region::between(run.start(), head.end()).unwrap_or(Region::EMPTY);
-    let places = Places { download, run, head: whole, tree, argv: Region::EMPTY, initrd, rootfs, regions };
+    let places = Places { download, run, head: whole, tree, initrd, rootfs, regions, ..Places::default() };
     Ok(Placed { places, kernel, packed, text_offset, image_size })
 }
 

@@ -24,6 +24,7 @@ fn small() -> Need {
         head: 0x40_0000,
         initrd: 0,
         rootfs: 0x80_0000,
+        copies: 0,
         shape: Shape::Copied { header: 64 },
     }
 }
@@ -48,7 +49,7 @@ fn sound(need: &Need, places: &Places) -> std::result::Result<(), TestCaseError>
         }
     }
     for reserved in &need.reserved {
-        for placed in [places.run, places.head, places.tree, places.argv, places.initrd, places.rootfs] {
+        for placed in [places.run, places.head, places.tree, places.argv, places.initrd, places.rootfs, places.copies] {
             prop_assert!(!placed.overlaps(reserved));
         }
     }
@@ -59,6 +60,7 @@ fn sound(need: &Need, places: &Places) -> std::result::Result<(), TestCaseError>
     prop_assert_eq!(places.tree.start() % 8, 0);
     prop_assert!(places.rootfs.size() >= need.rootfs && places.initrd.size() >= need.initrd);
     prop_assert_eq!(places.argv.is_empty(), !need.argv);
+    prop_assert!(places.copies.is_empty() || places.copies.size() == need.copies);
     prop_assert_eq!(places.head.size(), need.head);
     Ok(())
 }
@@ -96,6 +98,7 @@ prop_compose! {
         head in 0x2000usize..0x180_0000,
         initrd in prop_oneof![Just(0usize), 1usize..0x100_0000],
         rootfs in prop_oneof![Just(0usize), 1usize..0x400_0000],
+        copies in prop_oneof![Just(0usize), 1usize..0x80_0000],
         shape in shape(),
     ) -> Need {
         Need {
@@ -105,7 +108,7 @@ prop_compose! {
             download: download.map(|at| at * GRAIN),
             dynamic: Vec::new(),
             reserved: reserved.into_iter().map(|(start, size)| region(start * 0x1000, size * 0x1000)).collect(),
-            kernel, run: 0x8000, tree, argv, head, initrd, rootfs, shape,
+            kernel, run: 0x8000, tree, argv, head, initrd, rootfs, copies, shape,
         }
     }
 }
@@ -167,6 +170,27 @@ fn nothing_that_stays_lies_where_the_kernel_may_move_itself() {
         assert!(!stays.overlaps(&relocation));
     }
     assert!(places.run.overlaps(&relocation), "the shim is done by then");
+}
+
+#[test]
+fn copies_of_flash_lie_where_nothing_is_while_the_shim_runs_or_are_done_without() {
+    let shape = Shape::Flash { load: region(0x3ef_0000, 0x8000), run: region(0x3ee_0000, 0x8000) };
+    let relocation = region(0x46_0000, 0x140_0000);
+    let kernel = KernelNeed { relocation: Some(relocation), ..small().kernel };
+    let need = Need { shape, kernel, head: 0x8000, copies: 0x30_0000, ..small() };
+    let places = place(&need).unwrap();
+    sound(&need, &places).unwrap();
+    assert_eq!(places.copies.size(), 0x30_0000);
+    assert!(places.copies.overlaps(&relocation), "the kernel moves later");
+    // The largest room there is, and a page more.
+    let fits = |size: usize| !place(&Need { copies: size, ..need.clone() }).unwrap().copies.is_empty();
+    let (mut good, mut bad) = (1, 0x4000);
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        if fits(middle * PAGE) { good = middle } else { bad = middle }
+    }
+    let without = place(&Need { copies: bad * PAGE, ..need.clone() }).unwrap();
+    assert_eq!(without, place(&Need { copies: 0, ..need }).unwrap(), "all else is as it was");
 }
 
 #[test]

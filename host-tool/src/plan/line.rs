@@ -1,6 +1,6 @@
 //! The command line as words: what is the kernel's and what is init's, and which of several counts.
 
-use stoop_core::bootargs::word;
+use stoop_core::bootargs::Bytes;
 
 /// Where the words begin that are init's: at the first word `--` (kernel/params.c: parse_args). The line's end if there is
 /// none.
@@ -8,13 +8,11 @@ pub fn kernels_part(line: &[u8]) -> usize {
     words(line).find(|(start, end)| &line[*start..*end] == b"--").map_or(line.len(), |(start, _)| start)
 }
 
+/// Where the words begin and end, separated as the kernel and the shim separate them.
 fn words(line: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let (start, end) = word(line, at);
-        at = end;
-        (start != end).then_some((start, end))
-    })
+    let mut bytes = Bytes::of(&line);
+    let words = std::iter::from_fn(|| bytes.word()).map(|(rest, length)| (line.len() - rest.count(), length));
+    words.map(|(start, length)| (start, start + length)).collect::<Vec<_>>().into_iter()
 }
 
 /// A word of the kernel's part of `line` for which `is` holds.

@@ -110,6 +110,8 @@ pub(super) struct Board<'a> {
     ram: Sparse<'a>,
     flash: Sparse<'a>,
     run: Region,
+    /// The bootloader's device tree where that is behind RAM: only read.
+    tree: (Region, &'a [u8]),
     /// Most bytes of each that are held.
     most: usize,
     /// More than that was asked for.
@@ -120,13 +122,20 @@ impl<'a> Board<'a> {
     /// RAM of zeros, and flash that begins with `content` and is erased behind it; at most so many bytes of each can be written.
     pub(super) fn new(ram: Region, flash: Region, run: Region, content: &'a [u8], most: usize) -> Self {
         let (ram, flash) = (Sparse::new(ram, ZEROS, &[]), Sparse::new(flash, ERASED, content));
-        Board { ram, flash, run, most, exceeded: false }
+        Board { ram, flash, run, tree: (Region::EMPTY, &[]), most, exceeded: false }
     }
 
     /// Puts bytes anywhere in RAM, as a bootloader can; `None` when they do not fit.
     pub(super) fn put(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
         let at = Region::new(at, bytes.len()).filter(|at| self.ram.region.contains(at))?;
         self.hold(at)?.copy_from_slice(bytes);
+        Some(())
+    }
+
+    /// Puts the bootloader's device tree behind RAM; `None` when it is not behind it.
+    pub(super) fn put_behind(&mut self, at: usize, tree: &'a [u8]) -> Option<()> {
+        let region = Region::new(at, tree.len()).filter(|region| region.start() >= self.ram.region.end())?;
+        self.tree = (region, tree);
         Some(())
     }
 
@@ -155,7 +164,9 @@ impl<'a> Board<'a> {
     fn readable_end(&self, start: usize) -> Option<usize> {
         let inside = |region: &Region| region.start() <= start && start < region.end();
         let (ram, flash) = (self.ram.region, self.flash.region);
-        if inside(&flash) {
+        if inside(&self.tree.0) {
+            Some(self.tree.0.end())
+        } else if inside(&flash) {
             Some(flash.end())
         } else if !inside(&ram) || inside(&self.run) {
             None
@@ -182,6 +193,10 @@ impl<'a> Board<'a> {
 impl Memory for Board<'_> {
     fn from(&self, start: usize) -> Option<&[u8]> {
         let end = self.readable_end(start)?;
+        let (tree, bytes) = self.tree;
+        if end == tree.end() && start >= tree.start() && !tree.is_empty() {
+            return bytes.get(start - tree.start()..);
+        }
         let side = if self.in_flash(Region::between(start, end)?) { &self.flash } else { &self.ram };
         Some(side.from(start, end))
     }
@@ -198,6 +213,10 @@ impl Memory for Board<'_> {
             return None;
         }
         self.hold(to)?;
+        let (tree, bytes) = self.tree;
+        if tree.contains(&from) && !tree.is_empty() {
+            return Some((bytes.get(from.start() - tree.start()..)?.get(..from.size())?, self.ram.held_mut(to)?));
+        }
         if self.in_flash(from) {
             let source = self.flash.from(from.start(), from.end());
             return Some((source.get(..from.size())?, self.ram.held_mut(to)?));
@@ -237,6 +256,18 @@ mod tests {
             Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), flash, 0x10_0000);
         board.put(0x1000, b"abcdef").unwrap();
         board
+    }
+
+    #[test]
+    fn a_tree_behind_ram_is_read_and_never_written() {
+        let mut board = board();
+        assert!(board.put_behind(0x1ff0, b"tree").is_none(), "that is RAM");
+        board.put_behind(0x4000, b"tree").unwrap();
+        assert_eq!(board.from(0x4001), Some(&b"ree"[..]));
+        assert!(board.from(0x4004).is_none() && board.from(0x3fff).is_none());
+        assert!(board.write(region(0x4000, 1)).is_none());
+        assert_eq!(board.pair(region(0x4000, 4), region(0x1000, 4)).unwrap().0, b"tree");
+        assert!(board.pair(region(0x4000, 5), region(0x1000, 4)).is_none());
     }
 
     #[test]

@@ -102,8 +102,8 @@ impl Slots {
 
 /// Its first word in the manifest.
 fn payload(kind: Kind) -> usize {
-    // Twelve words each, and behind the last one the block's CRC-32.
-    manifest::SIZE / 4 - 1 - 12 * (manifest::PAYLOADS - kind as usize)
+    // Twelve words each, the kernel's first.
+    manifest::CODEC / 4 + 12 * kind as usize
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn simulate_has_its_shape_for_success_and_failure() {
     let value = output(&bench, &["simulate", "image", "--args", "liminix x", "--json", "--dtb-out", "final.dtb"]);
     let expected = json!({
         "ok": "bool", "failed": [], "warnings": [],
-        "cmdline": "string", "verdict": "string", "entry": "string", "slot": "string",
+        "cmdline": "string", "verdict": "string", "refusal": "null", "entry": "string", "slot": "string",
         "handoff": {"kind": "string", "entry-point": "number", "registers": ["string"], "env": []},
         "phram": {"start": "number", "size": "number", "alias": "number"},
         "regions": [{"name": "string", "start": "number", "size": "number"}],

@@ -83,6 +83,7 @@ fn the_file_has_the_container_and_the_slot_in_whole_erase_blocks() {
         [(0x9_0000, 0x1_0000)]
     );
     assert_eq!(built.file.len(), 0x1_0000 + flash.update[0].area.size());
+    assert!(!built.reads_twice && !built.places.copies.is_empty());
     let opened = open(&built.file).unwrap();
     assert!(opened.checks().iter().all(|check| check.wrong.is_none()));
     assert_eq!((opened.format, opened.manifest_at()), (Format::Nor, 0x1e23_0000));

@@ -155,7 +155,7 @@ fn lines_that_do_not_fit_or_are_no_text_are_refused() {
     let long = "x".repeat(4096);
     let text = refused(&bench, 1, &[&GOOD[..], &["--cmdline", &long]].concat());
     has(&text, &["4096 bytes, the kernel takes 4095"]);
-    has(&refused(&bench, 2, &good_and(&["--append", "a\nb"])), &["--append", "printable"]);
+    has(&refused(&bench, 2, &good_and(&["--append", "a\nb"])), &["--append", "control characters"]);
 }
 
 #[test]

@@ -1,9 +1,27 @@
 //! What an architecture's bootloaders and kernels put into registers. Pure: the host runs every one of them.
 
-use crate::bootargs::{Entry, Line};
+use crate::bootargs::{EntryKind, Line};
+use crate::cookie::Judgement;
 use crate::manifest::{Machine, Manifest};
 use crate::memory::Memory;
+use crate::params::Params;
 use crate::{Region, Result};
+
+/// How the bootloader called us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The protocol.
+    pub kind: EntryKind,
+    /// The bootloader's device tree, whose header is right; empty when there is none.
+    pub tree: Region,
+    /// What becomes of its line.
+    pub bootargs: Judgement,
+}
+
+impl Entry {
+    /// The bootloader passed nothing.
+    pub const NONE: Entry = Entry { kind: EntryKind::None, tree: Region::EMPTY, bootargs: Judgement::NONE };
+}
 
 /// One architecture and endianness.
 pub trait Abi {
@@ -16,8 +34,9 @@ pub trait Abi {
     /// The loader chooses where the image runs: addresses in the additions to the device tree count from it.
     const RELATIVE: bool;
 
-    /// Classifies the entry and collects the bootloader's line. Never fails: what makes no sense is no bootargs.
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry;
+    /// Classifies the entry and judges the bootloader's line; what passes of it goes to `line`. Never fails: what makes no
+    /// sense is no bootargs.
+    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry;
 
     /// Builds what the handoff needs in memory and gives the kernel's first four argument registers.
     ///

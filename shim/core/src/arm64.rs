@@ -5,11 +5,13 @@
 //! are still what the bootloader says, and pass only if they hold the cookie or none is required. Otherwise a vendor's
 //! `root=` would come back by the very tree that was to be kept.
 
-use crate::abi::Abi;
-use crate::bootargs::{Entry, EntryKind, Line};
+use crate::abi::{Abi, Entry};
+use crate::bootargs::{EntryKind, Line};
+use crate::cookie::judge;
 use crate::fdt::Tree;
 use crate::manifest::{Machine, Manifest};
 use crate::memory::Memory;
+use crate::params::Params;
 use crate::{Region, Result};
 
 /// arm64, little-endian.
@@ -21,15 +23,15 @@ impl Abi for Arm64 {
     const COMMAND_LINE_SIZE: usize = 2048;
     const RELATIVE: bool = true;
 
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
+    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry {
         // x0 may be anything: 0, or argc from U-Boot's `go`. Its alignment does not matter here: the final tree is a new one.
         let [at, ..] = registers;
         let mut tree = Tree::new(memory.from(at).unwrap_or(&[]));
         if tree.read().is_err() {
-            return Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
+            return Entry::NONE;
         }
-        let fits = line.extend_from_slice(tree.bootargs()).is_ok();
-        Entry { kind: EntryKind::Uhi, tree: Region::stated(at, tree.size()), too_long: !fits }
+        let bootargs = judge(&tree.bootargs(), params, line);
+        Entry { kind: EntryKind::Uhi, tree: Region::stated(at, tree.size()), bootargs }
     }
 
     fn leave<M: Memory>(

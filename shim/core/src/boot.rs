@@ -1,16 +1,17 @@
 //! The boot path: from registers, params and memory to a kernel in place, its final device tree, and the registers to call
 //! it with. The board and `stoop simulate` run these very functions.
 
-use crate::abi::Abi;
-use crate::bootargs::{Entry, EntryKind, Line};
+use crate::abi::{Abi, Entry};
+use crate::bootargs::{EntryKind, Line};
 use crate::codec::{Codec, Tables};
-use crate::cookie::{Verdict, judge};
+use crate::cookie::{Judgement, Refusal};
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{Kind, Manifest};
+use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload, SIZE};
 use crate::memory::Memory;
 use crate::params::{Params, SlotAt};
+use crate::ram;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -57,7 +58,7 @@ pub struct Board<'b, M> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
     /// What became of the bootargs.
-    pub verdict: Verdict,
+    pub bootargs: Judgement,
     /// How the bootloader called us.
     pub entry: EntryKind,
     /// Name of the slot that boots.
@@ -88,11 +89,11 @@ impl<M: Memory> Board<'_, M> {
         registers: [usize; 4],
         failed: &mut dyn FnMut(u8, &Error),
     ) -> Result<(Handoff, Report)> {
-        let (entry, verdict) = self.enter::<A>(params, registers);
+        let entry = self.enter::<A>(params, registers);
         let mut last = Error::new(Code::NoManifest, Subject::Manifest, 0);
         for slot in params.slots() {
-            let mut report = Report { verdict, entry: entry.kind, slot: slot.name };
-            match self.boot_slot::<A>(&slot, &entry, registers, &mut report) {
+            let mut report = Report { bootargs: entry.bootargs, entry: entry.kind, slot: slot.name };
+            match self.boot_slot::<A>(params, &slot, &entry, registers, &mut report) {
                 Ok(handoff) => return Ok((handoff, report)),
                 Err(error) => {
                     trace!("slot {=char} does not boot: {}", slot.name as char, error);
@@ -105,24 +106,24 @@ impl<M: Memory> Board<'_, M> {
     }
 
     /// How the bootloader called us, and what becomes of its line.
-    fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> (Entry, Verdict) {
+    fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> Entry {
         let line = &mut self.buffers.line;
-        let entry = A::enter(registers, &self.memory, line);
-        trace!("entry {}: {=u32} bytes of bootargs, device tree {}", entry.kind, line.len() as u32, entry.tree);
-        let verdict = if entry.too_long { Verdict::Refused } else { judge(line, params) };
+        let entry = A::enter(registers, &self.memory, params, line);
+        trace!("entry {}: device tree {}", entry.kind, entry.tree);
         trace!(
             "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
-            verdict,
+            entry.bootargs.verdict,
             core::str::from_utf8(params.cookie()).unwrap_or(""),
             params.cookie_rule().name(),
             line.len() as u32
         );
-        (entry, verdict)
+        entry
     }
 
     /// Manifest, payloads, device tree, registers.
     fn boot_slot<A: Abi>(
         &mut self,
+        params: &Params,
         slot: &SlotAt,
         entry: &Entry,
         registers: [usize; 4],
@@ -133,9 +134,15 @@ impl<M: Memory> Board<'_, M> {
         trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
         let mut manifest = Manifest::BLANK;
         manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &buffers.crc)?;
-        check_payloads(&manifest, memory, &buffers.crc)?;
-        deliver_payloads(&manifest, memory, &mut buffers.tables)?;
-        let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, entry, &buffers.line, report)?;
+        let stored = Stored::of(&manifest, params.flash(), entry.tree);
+        // The image's first bytes are the shim's own, which a bootloader may want to start again.
+        let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
+        ram::check(memory, params.ram(), loader.run, [&stored.used, &others])?;
+        stored.overlaps()?;
+        stored.check(memory, &buffers.crc)?;
+        stored.deliver(memory, &mut buffers.tables)?;
+        let base = stored.at(Kind::Dtb);
+        let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, base, &buffers.line, report)?;
         let registers = A::leave(&manifest, tree, line, &registers, memory)?;
         let handoff = Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree };
         trace!("slot {=char} boots: handoff {=str}, {}", slot.name as char, manifest.handoff().name(), handoff);
@@ -156,77 +163,148 @@ impl<M: Memory> Board<'_, M> {
     }
 }
 
-/// Every stored byte is there and has the CRC-32 of the manifest, and there is a kernel.
-fn check_payloads<M: Memory>(manifest: &Manifest, memory: &M, crc: &Crc32) -> Result<()> {
-    for kind in Kind::ALL.iter().copied() {
-        let payload = manifest.payload(kind);
-        let (subject, source) = (kind.subject(), payload.source);
-        if source.is_empty() {
-            if subject == Subject::Kernel {
-                return Err(Error::new(Code::NoKernel, subject, 0));
-            }
-            continue;
-        }
-        let stored = memory.read(source).ok_or(Error::new(Code::Unreadable, subject, source.start()))?;
-        let computed = crc.of(stored);
-        trace!(
-            "{} stored at {}: crc {=u32:#010x}, {=u32:#010x} in the manifest",
-            subject, source, computed, payload.crc
-        );
-        if computed != payload.crc {
-            return Err(Error::new(Code::Crc, subject, computed as usize));
-        }
-    }
-    Ok(())
+/// The payloads as they are stored, and where they are read once they are checked.
+///
+/// Flash is slow and may change, so that its bytes cross the bus once: what is stored as it is goes straight to its place, and
+/// what has to be decoded or merged into the room for copies. What was checked is what is used.
+struct Stored<'m> {
+    manifest: &'m Manifest,
+    used: [Region; PAYLOADS],
 }
 
-/// Puts every payload in its place, if that overlaps no other payload's and no bytes that are still to be read.
-///
-/// Pack has proven it for the place it chose; the bootloader may have put the image elsewhere. What cannot move with it,
-/// the room for the final tree and the loader's own memory, is proven by pack alone; nobody writes to the latter.
-fn deliver_payloads<M: Memory>(manifest: &Manifest, memory: &mut M, tables: &mut Tables) -> Result<()> {
-    for kind in Kind::ALL.iter().copied() {
-        let payload = manifest.payload(kind);
-        for later in Kind::ALL.into_iter().skip(kind as usize) {
-            let other = manifest.payload(later);
-            let same = later == kind;
-            // A payload may move over its own source, but not be decoded there.
-            let moves = same && payload.codec == Codec::Store;
-            // An appended tree and the additions behind it are inside the kernel.
-            let inside = same || later == Kind::Additions;
-            if !inside && payload.place.overlaps(&other.place) || !moves && payload.place.overlaps(&other.source) {
-                let (part, other) = (kind.subject(), later.subject());
-                return Err(Error::between(Code::Overlap, part, other, payload.place.start()));
+impl<'m> Stored<'m> {
+    /// `tree` is the bootloader's device tree: the base of the final one when none is packed.
+    fn of(manifest: &'m Manifest, flash: Region, tree: Region) -> Self {
+        let mut stored = Stored { manifest, used: [Region::EMPTY; PAYLOADS] };
+        // Whether the bootloader's tree is in the way is seen only here: then flash is read twice.
+        let mut room = if tree.overlaps(&manifest.copies()) { Region::EMPTY } else { manifest.copies() };
+        for (kind, used) in Kind::ALL.into_iter().zip(&mut stored.used) {
+            let payload = manifest.payload(kind);
+            *used = payload.source;
+            if payload.source.is_empty() {
+                if kind == Kind::Dtb {
+                    *used = tree;
+                }
+                continue;
+            }
+            let stays = kind == Kind::Rootfs && payload.place.is_empty();
+            if stays || !flash.contains(&payload.source) {
+                continue;
+            }
+            let size = payload.source.size();
+            // The additions may lie where the kernel is decoded to, and then come after it.
+            if payload.codec == Codec::Store && size == payload.destination.size() && kind != Kind::Additions {
+                *used = payload.destination;
+                continue;
+            }
+            let whole = size.wrapping_add(COPY_ALIGN - 1) & !(COPY_ALIGN - 1);
+            if let Some(left) = room.size().checked_sub(whole) {
+                *used = Region::stated(room.start(), size);
+                room = Region::stated(room.start().wrapping_add(whole), left);
             }
         }
-        if !payload.place.is_empty() {
-            deliver(kind.subject(), &payload, memory, tables)?;
+        stored
+    }
+
+    /// Where the payload is read, once it is checked.
+    fn at(&self, kind: Kind) -> Region {
+        self.used.get(kind as usize).copied().unwrap_or(Region::EMPTY)
+    }
+
+    fn payload(&self, kind: Kind) -> Payload {
+        self.manifest.payload(kind)
+    }
+
+    /// Nothing is written over another payload's place, nor over bytes that are still to be read, nor over the bootloader's
+    /// device tree when that is the base.
+    ///
+    /// Pack has proven it for the place it chose; the bootloader may have put the image, or its tree, elsewhere. What cannot move
+    /// with them is proven by pack alone: the rooms for the final tree and for copies, and the loader's own memory, which
+    /// nobody writes to.
+    fn overlaps(&self) -> Result<()> {
+        let room = tree_room(self.manifest);
+        let mut found = self.at(Kind::Dtb).overlaps(&room).then_some((Kind::Dtb, Kind::Dtb, room));
+        for kind in Kind::ALL {
+            let payload = self.payload(kind);
+            for later in Kind::ALL.into_iter().skip(kind as usize) {
+                let same = later == kind;
+                // A payload may move over its own source, but not be decoded there.
+                let moves = same && payload.codec == Codec::Store;
+                // An appended tree and the additions behind it are inside the kernel.
+                let inside = same || later == Kind::Additions;
+                if !inside && payload.place.overlaps(&self.payload(later).place)
+                    || !moves && payload.place.overlaps(&self.at(later))
+                {
+                    found = found.or(Some((kind, later, payload.place)));
+                }
+            }
+        }
+        match found {
+            None => Ok(()),
+            Some((kind, later, at)) => Err(Error::between(Code::Overlap, kind.subject(), later.subject(), at.start())),
         }
     }
-    Ok(())
+
+    /// Every stored byte is there, has been copied if it is to be, and has the CRC-32 of the manifest, and there is a kernel.
+    fn check<M: Memory>(&self, memory: &mut M, crc: &Crc32) -> Result<()> {
+        for kind in Kind::ALL {
+            let (payload, copy) = (self.payload(kind), self.at(kind));
+            let (subject, source) = (kind.subject(), payload.source);
+            if source.is_empty() {
+                if subject == Subject::Kernel {
+                    return Err(Error::new(Code::NoKernel, subject, 0));
+                }
+                continue;
+            }
+            let unreadable = Error::new(Code::Unreadable, subject, source.start());
+            memory.read(source).ok_or(unreadable)?;
+            if copy != source {
+                memory.copy(source, copy.start()).ok_or(Error::new(Code::NotRam, subject, copy.start()))?;
+            }
+            let computed = crc.of(memory.read(copy).ok_or(unreadable)?);
+            trace!(
+                "{} stored at {}: crc {=u32:#010x}, {=u32:#010x} in the manifest",
+                subject, source, computed, payload.crc
+            );
+            if computed != payload.crc {
+                return Err(Error::new(Code::Crc, subject, computed as usize));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts every payload in its place.
+    fn deliver<M: Memory>(&self, memory: &mut M, tables: &mut Tables) -> Result<()> {
+        for kind in Kind::ALL {
+            let payload = Payload { source: self.at(kind), ..self.payload(kind) };
+            if !payload.place.is_empty() {
+                deliver(kind.subject(), &payload, memory, tables)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The room for the final tree, with the additions behind it.
+fn tree_room(manifest: &Manifest) -> Region {
+    let (tree, additions) = (manifest.tree(), manifest.payload(Kind::Additions).place);
+    Region::stated(tree.start(), tree.size().wrapping_add(additions.size()))
 }
 
 /// Writes the final tree, with the command line in it. Gives the region of both, and where the report's slot is.
 fn write_tree<A: Abi, M: Memory>(
     manifest: &Manifest,
     memory: &mut M,
-    entry: &Entry,
+    base: Region,
     line: &[u8],
     report: &mut Report,
 ) -> Result<(Region, usize, usize)> {
-    let mut base = manifest.payload(Kind::Dtb).source;
-    if base.is_empty() {
-        base = entry.tree;
-    }
     if base.is_empty() {
         return Err(Error::new(Code::NoTree, Subject::Dtb, 0));
     }
     trace!("dtb made from {}, room {}", base, manifest.tree());
-    // The additions have been delivered to the end of the room.
-    let place = manifest.payload(Kind::Additions).place;
     let room = manifest.tree();
-    let whole = Region::stated(room.start(), room.size().wrapping_add(place.size()));
-    let Some((base, bytes)) = memory.pair(base, whole) else {
+    let Some((base, bytes)) = memory.pair(base, tree_room(manifest)) else {
         return Err(Error::new(Code::NotRam, Subject::Dtb, room.start()));
     };
     let (out, additions) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
@@ -236,13 +314,13 @@ fn write_tree<A: Abi, M: Memory>(
     let mut merge = Merge::new(base, additions, out);
     merge.additions.read()?;
     let own = merge.additions.bootargs().len();
-    let mut passed = if report.verdict.passes() { line } else { &[] };
+    let mut passed = if report.bootargs.verdict.passes() { line } else { &[] };
     let mut joint: &[u8] = if own == 0 || passed.is_empty() { b"" } else { b" " };
     if own.wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {
-        report.verdict = Verdict::Refused;
+        report.bootargs = Judgement::refused(Refusal::TooLong);
         (passed, joint) = (&[], &[]);
     }
-    let texts = [joint, passed, report.verdict.bytes(), report.entry.bytes(), &[report.slot]];
+    let texts = [joint, passed, report.bootargs.verdict.bytes(), report.entry.bytes(), &[report.slot]];
     merge.write(&texts)?;
     let at = |offset: usize| room.start().wrapping_add(offset);
     trace!(
@@ -250,7 +328,7 @@ fn write_tree<A: Abi, M: Memory>(
         merge.size() as u32,
         own as u32,
         passed.len() as u32,
-        report.verdict
+        report.bootargs.verdict
     );
     Ok((Region::stated(room.start(), merge.size()), at(merge.line), at(merge.slot)))
 }

@@ -1,6 +1,7 @@
 //! Which of the bootloader's words count: the cookie rule and the kept keys.
 
-use crate::bootargs::{Line, word};
+use crate::bootargs::{Bytes, LIMIT, Line, MAX_LINE, Pieces, is_control};
+use crate::bytes::find;
 use crate::names::Name;
 use crate::params::{CookieRule, Params};
 
@@ -16,7 +17,7 @@ pub enum Verdict {
     Ignored = Name::Ignored as u8,
     /// It is not met: only the kept keys pass.
     Kept = Name::Kept as u8,
-    /// What should pass does not fit: nothing does.
+    /// Nothing passes, for a [`Refusal`].
     Refused = Name::Refused as u8,
 }
 
@@ -29,91 +30,119 @@ impl Verdict {
     }
 }
 
-/// Judges `line`; for [`Verdict::Kept`] only the kept words are left of it.
-///
-/// Verdicts: [`Verdict::None`] without bootargs, [`Verdict::Accepted`], [`Verdict::Kept`], [`Verdict::Ignored`]. What counts may
-/// still turn out too long for the kernel: [`Verdict::Refused`].
-pub fn judge(line: &mut Line, params: &Params) -> Verdict {
-    if line.is_empty() {
-        Verdict::None
-    } else if counts(line, params.cookie_rule(), params.cookie()) {
-        Verdict::Accepted
-    } else if keep(line, params.keep()) {
-        Verdict::Kept
-    } else {
-        Verdict::Ignored
+/// Why a line is refused. The value is the number of its words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Refusal {
+    /// What should pass does not fit the kernel's line, or the whole is longer than any line.
+    TooLong = Name::TooLong as u8,
+    /// It has control characters.
+    Control = Name::Control as u8,
+}
+
+worded!(Refusal);
+
+/// What becomes of the bootargs, and why if that needs a reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// With [`Verdict::Refused`].
+    pub refusal: Option<Refusal>,
+}
+
+impl Judgement {
+    /// Nobody passed any.
+    pub const NONE: Judgement = Judgement { verdict: Verdict::None, refusal: None };
+
+    /// Nothing passes, for that reason.
+    pub fn refused(why: Refusal) -> Self {
+        Judgement { verdict: Verdict::Refused, refusal: Some(why) }
     }
 }
 
-/// Without a rule the cookie is empty, and anything contains that.
-fn counts(line: &[u8], rule: CookieRule, cookie: &[u8]) -> bool {
-    let mut at = 0usize;
-    loop {
-        let (start, mut end) = word(line, at);
-        let mut text = line.get(start..end);
-        if rule != CookieRule::Word {
-            // As strstr() looks: at every byte.
-            text = line.get(at..).and_then(|rest| rest.get(..cookie.len()));
-            end = at.wrapping_add(1);
-        } else if start == end {
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Self {
+        Judgement { verdict, refusal: None }
+    }
+}
+
+/// Judges the bootloader's line where it lies. `line` becomes what passes; when nothing does, as much of the front as it can hold,
+/// to be shown.
+///
+/// What counts may still turn out too long behind the kernel's own line.
+pub fn judge<P: Pieces>(pieces: &P, params: &Params, line: &mut Line) -> Judgement {
+    let bytes = Bytes::of(pieces);
+    line.clear();
+    let (mut size, mut control) = (0usize, false);
+    for byte in bytes.clone().take(LIMIT) {
+        size = size.wrapping_add(1);
+        control |= is_control(byte);
+        let _ = line.push(byte);
+    }
+    if size == 0 {
+        Judgement::NONE
+    } else if control {
+        Judgement::refused(Refusal::Control)
+    } else if !pieces.ends() {
+        Judgement::refused(Refusal::TooLong)
+    } else if !counts(bytes.clone(), params.cookie_rule(), params.cookie()) {
+        keep(bytes, params.keep(), line)
+    } else if size > MAX_LINE {
+        Judgement::refused(Refusal::TooLong)
+    } else {
+        Verdict::Accepted.into()
+    }
+}
+
+fn counts<P: Pieces>(mut bytes: Bytes<'_, P>, rule: CookieRule, cookie: &[u8]) -> bool {
+    if rule == CookieRule::Word {
+        while let Some((word, length)) = bytes.word() {
+            if length == cookie.len() && word.start_with(cookie) {
+                return true;
+            }
+        }
+        return false;
+    }
+    // As strstr() looks: at every byte. Without a rule the cookie is empty, and anything contains that.
+    while !bytes.start_with(cookie) {
+        if bytes.next().is_none() {
             return false;
         }
-        let Some(text) = text else { return false };
-        if text == cookie {
-            return true;
-        }
-        at = end;
     }
+    true
 }
 
-/// Moves the kept words to the front, one blank between them, and drops the rest; leaves a line without any alone.
-fn keep(line: &mut Line, keys: &[u8]) -> bool {
-    let (mut at, mut out) = (0, 0usize);
-    loop {
-        let (mut start, end) = word(line, at);
-        if start == end {
-            break;
-        }
-        at = end;
-        if !is_kept(line.get(start..end).unwrap_or(&[]), keys) {
+/// Makes `line` of the kept words, one blank between them and a blank for every tab; without any it stays as it is.
+fn keep<P: Pieces>(mut bytes: Bytes<'_, P>, keys: &[u8], line: &mut Line) -> Judgement {
+    let (mut verdict, mut fits) = (Verdict::Ignored, true);
+    while let Some((word, length)) = bytes.word() {
+        if !is_kept(&word, length, keys) {
             continue;
         }
-        // The blank in front of this word comes along, unless it is the first that is kept.
-        if out != 0 {
-            start = start.wrapping_sub(1);
+        if verdict == Verdict::Kept {
+            fits &= line.push(b' ').is_ok();
+        } else {
+            verdict = Verdict::Kept;
+            line.clear();
         }
-        while start != end {
-            let byte = match line.get(start) {
-                Some(b'\t') | None => b' ',
-                Some(byte) => *byte,
-            };
-            if let Some(to) = line.get_mut(out) {
-                *to = byte;
-            }
-            out = out.wrapping_add(1);
-            start = start.wrapping_add(1);
+        for byte in word.take(length) {
+            fits &= line.push(if byte == b'\t' { b' ' } else { byte }).is_ok();
         }
     }
-    if out != 0 {
-        line.truncate(out);
-    }
-    out != 0
+    if fits { verdict.into() } else { Judgement::refused(Refusal::TooLong) }
 }
 
 /// The word is `key` or `key=value` for one of the keys, each ending with NUL.
-pub fn is_kept(word: &[u8], keys: &[u8]) -> bool {
-    let (mut at, mut same) = (0usize, true);
-    for byte in keys {
-        let other = word.get(at);
-        at = at.wrapping_add(1);
-        if *byte != 0 {
-            same &= other == Some(byte);
-            continue;
-        }
-        if same && matches!(other, None | Some(b'=')) {
+fn is_kept<P: Pieces>(word: &Bytes<'_, P>, length: usize, keys: &[u8]) -> bool {
+    let mut rest = keys;
+    loop {
+        let (key, behind) = rest.split_at_checked(find(rest, 0)).unwrap_or((&[], &[]));
+        let Some((_, next)) = behind.split_first() else { return false };
+        let same = key.len() <= length && word.start_with(key);
+        if same && (key.len() == length || word.clone().nth(key.len()) == Some(b'=')) {
             return true;
         }
-        (at, same) = (0, true);
+        rest = next;
     }
-    false
 }

@@ -26,6 +26,8 @@ pub enum Subject {
     Manifest = Name::Manifest as u8,
     /// argc and argv, for the kernel.
     Argv = Name::Argv as u8,
+    /// The board's RAM.
+    Ram = Name::Ram as u8,
 }
 
 worded!(Subject);
@@ -63,6 +65,8 @@ pub enum Code {
     NotRam = 16,
     /// Two regions overlap. Value: start of the first.
     Overlap = 17,
+    /// RAM is smaller than the params say: what is written behind its end appears at its start. Value: its size.
+    RamSize = 18,
     /// No device tree at all: none packed and none from the bootloader.
     NoTree = 20,
     /// The device tree's header is damaged or not version 17. Value: its first word.
@@ -80,7 +84,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for explanations and tests.
-    pub const ALL: [Code; 20] = [
+    pub const ALL: [Code; 21] = [
         Code::Params,
         Code::NoManifest,
         Code::ManifestShape,
@@ -95,6 +99,7 @@ impl Code {
         Code::Length,
         Code::NotRam,
         Code::Overlap,
+        Code::RamSize,
         Code::NoTree,
         Code::TreeHeader,
         Code::TreeStructure,
@@ -117,6 +122,7 @@ impl Code {
             Code::Length => Name::Length,
             Code::NotRam => Name::NotRam,
             Code::Overlap => Name::Overlaps,
+            Code::RamSize => Name::Smaller,
             Code::TreeHeader => Name::Header,
             Code::TreeStructure => Name::Structure,
             Code::TreeRoom | Code::ArgvRoom => Name::Room,

@@ -32,6 +32,7 @@ pub mod manifest;
 pub mod memory;
 pub mod mips;
 pub mod params;
+mod ram;
 pub mod region;
 #[cfg(feature = "words")]
 pub mod words;

@@ -11,6 +11,7 @@
 //! | 4, 6 | region for the final device tree: start, size |
 //! | 8 | the kernel's entry point |
 //! | 10… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
+//! | 82, 84 | room for copies of what is stored in flash: start, size (0: none, flash is read twice) |
 //! | last | CRC-32 of all before it |
 //!
 //! A payload:
@@ -34,7 +35,7 @@ use crate::{Code, Error, Region, Result, Subject};
 /// `STPM`.
 pub const MAGIC: u32 = 0x5354_504d;
 /// This layout.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Payloads of every manifest.
 pub const PAYLOADS: usize = 6;
 /// Bytes of every manifest.
@@ -42,9 +43,13 @@ pub const SIZE: usize = (WORDS + 1) * 4;
 /// Where the word with the kernel's codec is, in bytes.
 pub const CODEC: usize = HEAD * 4;
 
+/// Copies of payloads in flash begin at multiples of this.
+pub const COPY_ALIGN: usize = 16;
+
 const HEAD: usize = 10;
 const PAYLOAD: usize = 12;
-const WORDS: usize = HEAD + PAYLOAD * PAYLOADS;
+const COPIES: usize = HEAD + PAYLOAD * PAYLOADS;
+const WORDS: usize = COPIES + 4;
 
 const SOURCE_RELATIVE: u32 = 1 << 8;
 const DESTINATION_RELATIVE: u32 = 1 << 9;
@@ -271,6 +276,12 @@ impl Manifest {
         Region::stated(self.wide(4).wrapping_add(self.base()), self.wide(6))
     }
 
+    /// Room in RAM for copies of what would be read twice from flash, one behind the other at multiples of [`COPY_ALIGN`];
+    /// empty when pack found none.
+    pub fn copies(&self) -> Region {
+        Region::stated(self.wide(COPIES), self.wide(COPIES + 2))
+    }
+
     /// Physical address of the kernel's first instruction.
     pub fn entry_point(&self) -> usize {
         self.wide(8).wrapping_add(self.base())
@@ -331,6 +342,8 @@ pub struct Listing {
     pub entry_point: usize,
     /// Where the additions have addresses that count from the image, in words; 0 for none.
     pub relative: [u16; 3],
+    /// Room for copies of what would be read twice from flash; empty when there is none.
+    pub copies: Region,
     /// By [`Kind`].
     pub payloads: [Option<Entry>; PAYLOADS],
 }
@@ -346,6 +359,8 @@ impl Listing {
         set(4, self.tree.start());
         set(6, self.tree.size());
         set(8, self.entry_point);
+        set(COPIES, self.copies.start());
+        set(COPIES + 2, self.copies.size());
         for (index, entry) in self.payloads.iter().enumerate() {
             if let Some(entry) = entry {
                 let word = HEAD + index * PAYLOAD;

@@ -1,11 +1,13 @@
 //! MIPS32: KSEG pointers, argc and argv, the Unified Hosting Interface.
 
-use crate::abi::Abi;
-use crate::bootargs::{Entry, EntryKind, Line, MAX_LINE, is_text};
+use crate::abi::{Abi, Entry};
+use crate::bootargs::{EntryKind, LIMIT, Line, Pieces, is_text};
 use crate::bytes::{find, put};
+use crate::cookie::judge;
 use crate::fdt::Tree;
 use crate::manifest::{Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
+use crate::params::Params;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// a0 of the Unified Hosting Interface (arch/mips/include/asm/bootinfo.h: get_fdt).
@@ -48,36 +50,26 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     const COMMAND_LINE_SIZE: usize = 4096;
     const RELATIVE: bool = false;
 
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, line: &mut Line) -> Entry {
+    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry {
         let (a0, a1, a3) = (registers[0] as u32, registers[1] as u32, registers[3] as u32);
-        let mut entry = Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
         if a3 == CFE_SEAL {
             trace!("a3 is CFE's seal: a0 to a2 are no arguments");
-            entry.kind = EntryKind::Cfe;
-            return entry;
+            return Entry { kind: EntryKind::Cfe, ..Entry::NONE };
         }
-        let fits = if a0 == UHI {
+        let (mut kind, mut tree) = (EntryKind::Argv, Region::EMPTY);
+        let passed = if a0 == UHI {
             bootloader_tree(a1, memory).map(|(at, bootargs)| {
-                (entry.kind, entry.tree) = (EntryKind::Uhi, at);
-                line.extend_from_slice(bootargs).is_ok()
+                (kind, tree) = (EntryKind::Uhi, at);
+                Passed { memory, whole: bootargs, pointers: &[], ends: bootargs.len() <= LIMIT }
             })
         } else {
-            join::<BIG, M>(a0, a1, memory, line).inspect(|_| entry.kind = EntryKind::Argv)
+            Passed::argv(a0, a1, memory)
         };
-        if fits != Some(true) {
-            trace!(
-                "a0 {=u32:#010x} and a1 {=u32:#010x} do not lead to bootargs: {=str}",
-                a0,
-                a1,
-                match fits {
-                    None => "no pointers to text, or to a device tree",
-                    _ => "they are too long",
-                }
-            );
-            line.clear();
-        }
-        entry.too_long = fits == Some(false);
-        entry
+        let Some(passed) = passed else {
+            trace!("a0 {=u32:#010x} and a1 {=u32:#010x} lead to no strings and no device tree", a0, a1);
+            return Entry::NONE;
+        };
+        Entry { kind, tree, bootargs: judge::<Passed<BIG, M>>(&passed, params, line) }
     }
 
     fn leave<M: Memory>(
@@ -115,33 +107,70 @@ fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(Region, &[u8]
     Some((Region::new(at, tree.size())?, tree.bootargs()))
 }
 
-/// Joins argv[1..] as the kernel does (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.
+/// A device tree's bootargs, or argv[1..], joined as the kernel joins them (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.
 ///
 /// argv[0] counts only when it holds a `=`: U-Boot passes nothing useful there, but ralink's and lantiq's bootloaders
 /// do, and their kernels read it (arch/mips/ralink/prom.c: prom_init_cmdline).
-/// `None`: no argv at all. `Some(false)`: too long.
-fn join<const BIG: bool, M: Memory>(argc: u32, argv: u32, memory: &M, line: &mut Line) -> Option<bool> {
-    if argc > MAX_ARGC || argv & 3 != 0 {
-        return None;
+struct Passed<'m, const BIG: bool, M> {
+    memory: &'m M,
+    /// The tree's, when there are no pointers.
+    whole: &'m [u8],
+    /// argc pointers.
+    pointers: &'m [u8],
+    ends: bool,
+}
+
+impl<'m, const BIG: bool, M: Memory> Passed<'m, BIG, M> {
+    /// `None` when argc or a pointer makes no sense.
+    fn argv(argc: u32, argv: u32, memory: &'m M) -> Option<Self> {
+        if argc == 0 || argc > MAX_ARGC || argv & 3 != 0 {
+            return None;
+        }
+        let pointers = memory.from(physical(argv)?)?.get(..(argc as usize).wrapping_mul(4))?;
+        let mut argv = Passed { memory, whole: &[], pointers, ends: true };
+        let (mut left, mut size) = (pointers, 0usize);
+        while let Some(pointer) = next::<BIG>(&mut left) {
+            if pointer != 0 {
+                let (text, ends) = string(pointer, memory)?;
+                size = size.wrapping_add(text.len()).wrapping_add(1);
+                argv.ends = ends && size <= LIMIT;
+            }
+            if !argv.ends {
+                break;
+            }
+        }
+        Some(argv)
     }
-    let mut pointers = memory.from(physical(argv)?)?;
-    for index in 0..argc {
-        let pointer = next::<BIG>(&mut pointers)?;
-        if pointer == 0 {
-            continue;
+}
+
+impl<const BIG: bool, M: Memory> Pieces for Passed<'_, BIG, M> {
+    fn piece(&self, mut number: usize) -> Option<&[u8]> {
+        if self.pointers.is_empty() {
+            return (number == 0).then_some(self.whole);
         }
-        let (text, ends) = string(pointer, memory)?;
-        if index == 0 && find(text, b'=') == text.len() {
-            continue;
+        let mut left = self.pointers;
+        while let Some(pointer) = next::<BIG>(&mut left) {
+            if pointer == 0 {
+                continue;
+            }
+            let is_first = left.len().wrapping_add(4) == self.pointers.len();
+            if number == 0 || is_first {
+                let (text, _) = string(pointer, self.memory)?;
+                if is_first && find(text, b'=') == text.len() {
+                    continue;
+                }
+                if number == 0 {
+                    return Some(text);
+                }
+            }
+            number = number.wrapping_sub(1);
         }
-        if index > 1 || !line.is_empty() {
-            let _ = line.push(b' ');
-        }
-        if !ends || line.extend_from_slice(text).is_err() {
-            return Some(false);
-        }
+        None
     }
-    (argc != 0).then_some(true)
+
+    fn ends(&self) -> bool {
+        self.ends
+    }
 }
 
 /// Takes the next pointer of a list.
@@ -151,33 +180,29 @@ fn next<const BIG: bool>(pointers: &mut &[u8]) -> Option<u32> {
     Some(if BIG { u32::from_be_bytes(*pointer) } else { u32::from_le_bytes(*pointer) })
 }
 
-/// The text at `pointer` up to its NUL, and whether it has one before it is longer than any line.
+/// The bytes at `pointer` up to their NUL, and whether there is one before memory ends or they are longer than any line.
 #[inline(never)]
 fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
     let bytes = memory.from(physical(pointer)?)?;
-    let (mut length, mut ends) = (0usize, false);
-    for byte in bytes.iter().take(MAX_LINE + 1) {
-        ends = *byte == 0;
-        if ends {
-            break;
-        }
-        if !is_text(&[*byte]) {
-            return None;
-        }
-        length = length.wrapping_add(1);
-    }
-    Some((bytes.get(..length)?, ends))
+    let bytes = bytes.get(..LIMIT).unwrap_or(bytes);
+    let length = find(bytes, 0);
+    Some((bytes.get(..length)?, length != bytes.len()))
 }
 
 /// Whether `list` points to pointers to strings up to a NULL, as the kernel's fw_getenv (arch/mips/fw/lib/cmdline.c) will
 /// follow them; it checks none. Looked at after delivery: what lies there now is what the kernel reads.
 fn environment<const BIG: bool, M: Memory>(list: u32, memory: &M) -> Option<()> {
     let mut pointers = memory.from(physical(list)?).filter(|_| list & 3 == 0)?;
+    let mut size = 0usize;
     loop {
         let pointer = next::<BIG>(&mut pointers)?;
         if pointer == 0 {
             return Some(());
         }
-        string(pointer, memory)?;
+        let (text, ends) = string(pointer, memory)?;
+        size = size.wrapping_add(text.len()).wrapping_add(1);
+        if !ends || size > LIMIT || !is_text(text) {
+            return None;
+        }
     }
 }

@@ -8,6 +8,7 @@ use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
 use stoop_core::bootargs::{EntryKind, Line};
+use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{Additions, Merge};
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
@@ -22,10 +23,12 @@ fn tree(line: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn enter(board: &Machinery, x0: usize) -> (EntryKind, usize, String, bool) {
+fn enter(board: &Machinery, x0: usize) -> (EntryKind, usize, String, Verdict) {
+    let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
+    let params = Params::check(&block, false, &Crc32::new()).expect("sound params");
     let mut line = Line::new();
-    let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &mut line);
-    (entry.kind, entry.tree.start(), String::from_utf8_lossy(&line).into_owned(), entry.too_long)
+    let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &params, &mut line);
+    (entry.kind, entry.tree.start(), String::from_utf8_lossy(&line).into_owned(), entry.bootargs.verdict)
 }
 
 #[test]
@@ -33,10 +36,10 @@ fn x0_is_a_tree_at_any_alignment_or_nothing() {
     let mut board = Machinery::new();
     for at in [0x2_0000, 0x2_0004, 0x2_0001] {
         board.put(at, &tree(b"liminix a=1"));
-        assert_eq!(enter(&board, at), (EntryKind::Uhi, at, "liminix a=1".into(), false));
+        assert_eq!(enter(&board, at), (EntryKind::Uhi, at, "liminix a=1".into(), Verdict::Accepted));
     }
     for garbage in [0, 1, 3, 0x3000, board.run.start(), board.ram.len(), usize::MAX, usize::MAX - 7] {
-        assert_eq!(enter(&board, garbage), (EntryKind::None, 0, String::new(), false), "0x{garbage:x}");
+        assert_eq!(enter(&board, garbage), (EntryKind::None, 0, String::new(), Verdict::None), "0x{garbage:x}");
     }
 }
 
@@ -88,10 +91,14 @@ fn blob(value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_line_longer_than_any_is_refused() {
+fn a_line_longer_than_any_is_refused_if_it_has_the_cookie() {
     let mut board = Machinery::new();
-    board.put(0x2_0000, &tree(&[b'a'; 4096]));
-    assert_eq!(enter(&board, 0x2_0000), (EntryKind::Uhi, 0x2_0000, String::new(), true));
+    for (word, verdict) in [(&b"liminix"[..], Verdict::Refused), (b"xiniliml", Verdict::Ignored)] {
+        let line = [word, &[b'a'; 4096]].concat();
+        board.put(0x2_0000, &tree(&line));
+        let shown = String::from_utf8_lossy(&line[..4095]).into_owned();
+        assert_eq!(enter(&board, 0x2_0000), (EntryKind::Uhi, 0x2_0000, shown, verdict));
+    }
 }
 
 /// The manifest at 0x9000 of an image at `image`, with the additions' relative words.
@@ -119,7 +126,8 @@ fn addresses_in_the_additions_count_from_the_image() {
     let mut additions = vec![0; 4096];
     let (size, relative) = what.encode_relative(&mut additions).expect("there is room");
     additions.truncate(size);
-    for image in [0x4040_0000usize, 0x1_2345_6000] {
+    // What no usize of 32 bits holds is left out there.
+    for image in [0x4040_0000u64, 0x1_2345_6000].into_iter().filter_map(|image| usize::try_from(image).ok()) {
         let mut additions = additions.clone();
         manifest(image, relative).relocate(&mut additions);
         let mut out = vec![0; 8192];

@@ -163,7 +163,7 @@ fn a_manifest_for_another_machine_is_foreign() {
 #[test]
 fn a_sound_manifest_of_another_version_or_length_is_no_shape_this_shim_knows() {
     let crc = Crc32::new();
-    for (at, byte) in [(6, 2), (4, (SIZE - 4) as u8)] {
+    for (at, byte) in [(6, 1), (6, 3), (4, (SIZE - 4) as u8)] {
         let mut bytes = listing(Machine::MipsLe).encode(&crc);
         bytes[at] = byte;
         let end = usize::from(u16::from_le_bytes([bytes[4], bytes[5]])) - 4;

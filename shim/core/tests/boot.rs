@@ -9,7 +9,7 @@ use stoop_core::abi::Abi;
 use stoop_core::boot::{Board, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::EntryKind;
 use stoop_core::codec::Codec;
-use stoop_core::cookie::Verdict;
+use stoop_core::cookie::{Judgement, Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF};
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing};
@@ -74,7 +74,7 @@ impl Boot {
     }
 
     fn verdict(&self) -> Verdict {
-        self.result.as_ref().expect("it boots").1.verdict
+        self.result.as_ref().expect("it boots").1.bootargs.verdict
     }
 
     fn code(&self) -> Code {
@@ -98,7 +98,7 @@ fn everything_is_put_in_its_place_and_the_rest_zeroed() {
         handoff.registers,
         [0xffff_fffe, 0x8000_0000 | TREE_AT, 0, 0].map(|register: usize| register as u32 as usize)
     );
-    assert_eq!(*report, Report { verdict: Verdict::None, entry: EntryKind::None, slot: b'a' });
+    assert_eq!(*report, Report { bootargs: Judgement::NONE, entry: EntryKind::None, slot: b'a' });
     for (at, bytes, size) in
         [(KERNEL_AT, KERNEL, 0x100), (ROOTFS_AT, ROOTFS, 0x1000), (INITRD_AT, INITRD, INITRD.len())]
     {
@@ -516,18 +516,198 @@ fn slots_fall_through_in_their_order() {
 }
 
 #[test]
-fn an_image_in_flash_boots_from_flash() {
+fn the_report_says_why_a_line_is_refused() {
+    let image = image(&dtb(b"console=x"), |_| {});
+    let why = |bootargs: &[u8]| boot(&image, Some(bootargs)).result.unwrap().1.bootargs;
+    assert_eq!(why(b"liminix a\x07"), Judgement::refused(Refusal::Control));
+    assert_eq!(why(&[&b"liminix "[..], &[b'x'; 4085]].concat()), Judgement::refused(Refusal::TooLong));
+    assert_eq!(why("liminix caf\u{e9}".as_bytes()), Verdict::Accepted.into());
+}
+
+/// A machine whose slot `-` is in flash.
+fn in_flash(image: Vec<u8>, registers: [u32; 4], put: &[(usize, &[u8])]) -> Boot {
     let mut settings = settings(CookieRule::Off, b"", b"");
     settings.slots = &[SlotAt { name: b'-', relative: false, address: 0x1f00_0000 }];
     let mut memory = Machinery::new();
-    memory.flash = image(&dtb(b"x"), |_| {});
-    let boot = boot_with(memory, &settings, [0; 4]);
+    put.iter().for_each(|(at, bytes)| memory.put(*at, bytes));
+    memory.flash = image;
+    boot_with(memory, &settings, registers)
+}
+
+#[test]
+fn an_image_in_flash_boots_from_flash() {
+    let boot = in_flash(image(&dtb(b"x"), |_| {}), [0; 4], &[]);
     assert_eq!(boot.result.as_ref().unwrap().1.slot, b'-');
     assert_eq!(boot.memory.at(region(KERNEL_AT, KERNEL.len())), KERNEL);
+}
+
+const COPIES: usize = 0x8_0000;
+
+/// In flash, with a kernel that has to be decoded: one LZ4 sequence of literals.
+fn packed(copies: usize) -> Vec<u8> {
+    let packed = [&[0xf0, (KERNEL.len() - 15) as u8], KERNEL].concat();
+    let mut bytes = image(&dtb(b"x"), |listing| {
+        let kernel = listing.payloads[0].as_mut().unwrap();
+        kernel.codec = Codec::Lz4;
+        kernel.crc = Crc32::new().of(&packed);
+        kernel.source = region(STORED[0], packed.len());
+        listing.copies = region(COPIES, copies);
+    });
+    bytes[STORED[0]..][..packed.len()].copy_from_slice(&packed);
+    bytes
+}
+
+/// Bytes of room that [`packed`] needs: kernel, device tree and additions.
+fn needed() -> usize {
+    let size = |bytes: usize| bytes.next_multiple_of(manifest::COPY_ALIGN);
+    size(KERNEL.len() + 2) + size(dtb(b"x").len()) + additions(&dtb(b"x")).len()
+}
+
+#[test]
+fn what_was_checked_is_what_is_used_though_flash_changes_behind_it() {
+    for copies in [needed(), 0x1_0000] {
+        let mut settings = settings(CookieRule::Off, b"", b"");
+        settings.slots = &[SlotAt { name: b'-', relative: false, address: 0x1f00_0000 }];
+        let mut memory = Machinery::new();
+        memory.flash = packed(copies);
+        memory.fades = true;
+        let boot = boot_with(memory, &settings, [0; 4]);
+        assert_eq!(boot.result.as_ref().unwrap().1.slot, b'-', "0x{copies:x}");
+        for (at, bytes) in [(KERNEL_AT, KERNEL), (ROOTFS_AT, ROOTFS), (INITRD_AT, INITRD)] {
+            assert_eq!(boot.memory.at(region(at, bytes.len())), bytes);
+        }
+        assert_eq!(boot.line(), b"x");
+        assert_eq!(boot.memory.at(region(COPIES + copies, 1)), [0xa5], "nothing behind the room");
+    }
+}
+
+#[test]
+fn without_room_for_copies_flash_is_read_twice() {
+    for copies in [0, 8, needed() - 1] {
+        let boot = in_flash(packed(copies), [0; 4], &[]);
+        assert_eq!(boot.line(), b"x", "0x{copies:x}");
+        assert_eq!(boot.memory.at(region(KERNEL_AT, KERNEL.len())), KERNEL);
+        assert_eq!(boot.memory.at(region(COPIES + copies, 1)), [0xa5], "nothing behind the room");
+    }
+}
+
+#[test]
+fn the_room_for_copies_overlaps_nothing_and_leaves_the_bootloaders_tree_alone() {
+    let said = |at: usize| {
+        let image = packed(0x1_0000);
+        let mut listing = manifest_words(&image);
+        listing[82 + 1] = at as u32;
+        in_flash(with_words(&image, &listing), [0; 4], &[]).said()
+    };
+    assert_eq!(said(0x3f_0000 - 8), "E16 kernel not ram");
+    assert_eq!(said(KERNEL_AT + 0x80), "E17 kernel overlaps");
+    // The kernel's copy is not needed any more when the root filesystem's last zeros are written; the tree's is.
+    assert_eq!(said(ROOTFS_AT + 0xfd0), "E17 rootfs overlaps dtb");
+    // A tree of the bootloader's in the middle of it: it boots, and reads flash twice.
+    let tree = dtb(b"from the bootloader");
+    let mut image = packed(0x1_0000);
+    let mut words = manifest_words(&image);
+    words[10 + 4 * 12 + 5] = 0;
+    image = with_words(&image, &words);
+    let boot = in_flash(image, [0xffff_fffe, 0x8008_0100, 0, 0], &[(0x8_0100, &tree)]);
+    assert_eq!(boot.line(), b"x from the bootloader");
+}
+
+/// The words of an image's manifest.
+fn manifest_words(image: &[u8]) -> Vec<u32> {
+    image[..manifest::SIZE].as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
+}
+
+/// The image with these words, and the CRC-32 of them.
+fn with_words(image: &[u8], words: &[u32]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let end = bytes.len() - 4;
+    let sum = Crc32::new().of(&bytes[..end]);
+    bytes[end..].copy_from_slice(&sum.to_le_bytes());
+    [&bytes, &image[bytes.len()..]].concat()
+}
+
+#[test]
+fn a_kernel_is_never_delivered_over_the_bootloaders_tree() {
+    let image = image(b"", |_| {});
+    let uhi = |at: usize| {
+        let (mut memory, _) = machine(&image, None);
+        memory.put(at, &dtb(b"its own"));
+        let settings = settings(CookieRule::Off, b"", b"");
+        boot_with(memory, &settings, [0xffff_fffe, 0x8000_0000 | at as u32, 0, 0])
+    };
+    assert_eq!(uhi(KERNEL_AT + 0x80).said(), "E17 kernel overlaps dtb");
+    assert_eq!(uhi(ROOTFS_AT - 0x10).said(), "E17 rootfs overlaps dtb");
+    assert_eq!(uhi(TREE_AT + TREE_ROOM + 0x10).said(), "E17 dtb overlaps", "the additions wait there");
+    assert_eq!(uhi(TREE_AT - 0x10).said(), "E17 dtb overlaps");
+    let boot = uhi(KERNEL_AT + 0x100);
+    assert_eq!(boot.line(), b"its own");
 }
 
 #[test]
 fn the_command_line_limit_is_the_kernels() {
     assert_eq!(Mips::<true>::COMMAND_LINE_SIZE, 4096);
     assert_eq!(Region::EMPTY.size(), 0);
+}
+
+#[test]
+fn ram_smaller_than_stated_is_found_with_its_size_before_anything_moves() {
+    let image = image(&dtb(b"x"), |_| {});
+    let settings = settings(CookieRule::Off, b"", b"");
+    for (real, size) in
+        [(0x20_0000, Some(0x20_0000)), (0x10_0000, Some(0x10_0000)), (0x40_0000, None), (0x80_0000, None)]
+    {
+        let (mut memory, registers) = machine(&image, None);
+        memory.real = Some(real);
+        let before = memory.ram.clone();
+        let boot = boot_with(memory, &settings, registers);
+        let error = boot.result.as_ref().err().map(|error| (error.code(), error.value));
+        assert_eq!(error, size.map(|size| (Code::RamSize, size)), "0x{real:x}");
+        if let Err(error) = &boot.result {
+            assert_eq!(error.to_string(), format!("E18 ram smaller 0x{real:08x}"));
+            assert!(boot.memory.ram == before, "0x{real:x}: something moved");
+        }
+    }
+}
+
+#[test]
+fn the_words_that_are_looked_at_are_nobodys() {
+    let image = image(b"", |_| {});
+    for run in [0x3f_0000, 0x2_0000, 0x1_0000, 0x21_0000, 0x31_0000] {
+        for tree_at in [0x6_0000, 0x26_0000, 0x20_8000] {
+            let (mut memory, _) = machine(&image, None);
+            (memory.run, memory.real) = (region(run, 0x8000), Some(0x10_0000));
+            let tree = dtb(b"its own");
+            memory.put(tree_at, &tree);
+            let settings = settings(CookieRule::Off, b"", b"");
+            let boot = boot_with(memory, &settings, [0xffff_fffe, 0x8000_0000 | tree_at as u32, 0, 0]);
+            assert_eq!(boot.code(), Code::RamSize);
+            assert!(boot.memory.probed.len() >= 2, "nothing was looked at");
+            for at in &boot.memory.probed {
+                let word = region(*at, 4);
+                assert!(!word.overlaps(&region(tree_at, tree.len())), "0x{at:x} is the bootloader's tree");
+                assert!(!word.overlaps(&region(IMAGE, image.len())), "0x{at:x} is the image");
+                assert!(*at >= 0x1000, "0x{at:x} is the bootloader's vectors");
+                // Nor where the loader would be in RAM of 1 MiB.
+                let distance = at.wrapping_sub(run) & 0xf_ffff;
+                assert!(distance >= 0x8000, "0x{at:x} may be the loader's");
+            }
+        }
+    }
+}
+
+#[test]
+fn ram_of_any_stated_size_is_looked_at_inside_of_itself() {
+    let image = image(&dtb(b"x"), |_| {});
+    for size in [0x40_0000, 0x3f_8000, 0x30_0000, 0x21_1000, 0x20_0000, 0x1f_0000] {
+        let mut settings = settings(CookieRule::Off, b"", b"");
+        settings.ram = region(0, size);
+        let (mut memory, registers) = machine(&image, None);
+        memory.real = Some(0x10_0000);
+        memory.run = region(0x1e_0000, 0x8000);
+        let boot = boot_with(memory, &settings, registers);
+        assert!(boot.memory.probed.iter().all(|at| *at < size), "0x{size:x}: {:x?}", boot.memory.probed);
+        let found = boot.result.err().map(|error| (error.code(), error.value));
+        assert_eq!(found, Some((Code::RamSize, 0x10_0000)), "0x{size:x}");
+    }
 }

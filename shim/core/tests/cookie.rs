@@ -4,8 +4,8 @@ mod common;
 
 use common::{params_block, settings};
 use proptest::prelude::*;
-use stoop_core::bootargs::{Line, MAX_LINE, is_text, word};
-use stoop_core::cookie::{Verdict, is_kept, judge};
+use stoop_core::bootargs::{Bytes, Line, MAX_LINE, is_text};
+use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
 use stoop_core::params::{CookieRule, Params};
 
@@ -13,9 +13,9 @@ use stoop_core::params::{CookieRule, Params};
 fn judged(line: &[u8], rule: CookieRule, cookie: &[u8], keep: &[u8]) -> (Verdict, Vec<u8>) {
     let block = params_block(&settings(rule, cookie, keep), false);
     let params = Params::check(&block, false, &Crc32::new()).unwrap();
-    let mut left = Line::from_slice(line).unwrap();
-    let verdict = judge(&mut left, &params);
-    (verdict, left.to_vec())
+    let mut left = Line::new();
+    let judged = judge(&line, &params, &mut left);
+    (judged.verdict, left.to_vec())
 }
 
 fn contains(line: &str, cookie: &str) -> Verdict {
@@ -100,33 +100,27 @@ fn a_key_matches_its_name_and_its_assignment() {
         ("c=d", "a\0b\0", false),
         ("a", "", false),
     ] {
-        assert_eq!(is_kept(text.as_bytes(), keys.as_bytes()), expected, "{text} of {keys:?}");
+        let verdict = judged(text.as_bytes(), CookieRule::Contains, b"liminix", keys.as_bytes()).0;
+        assert_eq!(verdict == Verdict::Kept, expected, "{text} of {keys:?}");
     }
 }
 
 #[test]
 fn words_end_at_blanks_outside_quotes() {
-    let line = b"  a \"b c\"d\te\"";
-    let mut found = vec![];
-    let mut at = 0;
-    loop {
-        let (start, end) = word(line, at);
-        if start == end {
-            break;
-        }
-        found.push(std::str::from_utf8(&line[start..end]).unwrap());
-        at = end;
-    }
-    assert_eq!(found, ["a", "\"b c\"d", "e\""]);
-    assert_eq!(word(line, line.len()), (line.len(), line.len()));
-    let (start, end) = word(b"ab   ", 2);
-    assert_eq!(start, end);
+    let words = |line: &[u8]| {
+        let mut bytes = Bytes::of(&line);
+        let words = std::iter::from_fn(|| bytes.word());
+        words.map(|(word, length)| String::from_utf8(word.take(length).collect()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(words(b"  a \"b c\"d\te\""), ["a", "\"b c\"d", "e\""]);
+    assert_eq!(words(b"ab   "), ["ab"]);
+    assert!(words(b"").is_empty() && words(b" \t ").is_empty());
 }
 
 #[test]
-fn text_is_printable_ascii_and_tabs() {
-    assert!(is_text(b"") && is_text(b"a ~\t"));
-    for byte in (0..=255u8).filter(|byte| *byte != b'\t' && !(b' '..=b'~').contains(byte)) {
+fn text_is_everything_but_control_characters() {
+    assert!(is_text(b"") && is_text(b"a ~\t\x80\xff"));
+    for byte in (0..=255u8).filter(|byte| *byte != b'\t' && byte.is_ascii_control()) {
         assert!(!is_text(&[b'a', byte]), "{byte:#x}");
     }
 }

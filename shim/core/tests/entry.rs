@@ -3,23 +3,40 @@
 mod common;
 mod fdt_support;
 
-use common::{Machinery, region};
+use common::{Machinery, params_block, region, settings};
 use fdt_support::{Edits, fixture, write};
 use proptest::prelude::*;
 use stoop_core::Region;
-use stoop_core::abi::Abi;
-use stoop_core::bootargs::{Entry, EntryKind, Line, MAX_LINE};
+use stoop_core::abi::{Abi, Entry};
+use stoop_core::bootargs::{EntryKind, LIMIT, Line, MAX_LINE, is_control};
+use stoop_core::cookie::{Judgement, Refusal, Verdict};
+use stoop_core::crc32::Crc32;
 use stoop_core::mips::Mips;
+use stoop_core::params::{CookieRule, Params};
 
 const KSEG0: u32 = 0x8000_0000;
 const UHI: u32 = 0xffff_fffe;
-const NONE: Entry = Entry { kind: EntryKind::None, tree: Region::EMPTY, too_long: false };
-const ARGV: Entry = Entry { kind: EntryKind::Argv, tree: Region::EMPTY, too_long: false };
+const NONE: Entry = Entry::NONE;
+const ARGV: Entry = Entry {
+    kind: EntryKind::Argv,
+    tree: Region::EMPTY,
+    bootargs: Judgement { verdict: Verdict::Accepted, refusal: None },
+};
+const TOO_LONG: Entry =
+    Entry { bootargs: Judgement { verdict: Verdict::Refused, refusal: Some(Refusal::TooLong) }, ..ARGV };
+const EMPTY: Entry = Entry { bootargs: Judgement::NONE, ..ARGV };
+
+/// By that rule, with the cookie `liminix` and the kept key `keep`.
+fn enter_by<const BIG: bool>(rule: CookieRule, registers: [u32; 4], memory: &Machinery) -> (Entry, Vec<u8>) {
+    let block = params_block(&settings(rule, b"liminix", b"keep\0"), false);
+    let params = Params::check(&block, false, &Crc32::new()).unwrap();
+    let mut line = Line::new();
+    let entry = Mips::<BIG>::enter(registers.map(|register| register as usize), memory, &params, &mut line);
+    (entry, line.to_vec())
+}
 
 fn enter(registers: [u32; 4], memory: &Machinery) -> (Entry, Vec<u8>) {
-    let mut line = Line::new();
-    let entry = Mips::<false>::enter(registers.map(|register| register as usize), memory, &mut line);
-    (entry, line.to_vec())
+    enter_by::<false>(CookieRule::Off, registers, memory)
 }
 
 /// Puts the arguments at 0x2000 and their pointers at 0x1000; `None` is a NULL pointer.
@@ -46,7 +63,7 @@ fn called(arguments: &[Option<&[u8]>]) -> (Entry, Vec<u8>) {
 #[test]
 fn arguments_are_joined_by_one_blank() {
     type Row = (&'static [Option<&'static [u8]>], &'static [u8]);
-    let table: [Row; 9] = [
+    let table: [Row; 10] = [
         (&[Some(b"uImage")], b""),
         (&[None], b""),
         (&[None, Some(b"a"), Some(b"b=c")], b"a b=c"),
@@ -56,18 +73,18 @@ fn arguments_are_joined_by_one_blank() {
         (&[None, Some(b"a"), None, Some(b"b")], b"a b"),
         (&[None, Some(b" a\tb ")], b" a\tb "),
         (&[None, Some(b""), Some(b"")], b" "),
+        (&[None, None, Some(b"a")], b"a"),
     ];
     for (arguments, line) in table {
-        assert_eq!(called(arguments), (ARGV, line.to_vec()), "{arguments:?}");
+        let entry = if line.is_empty() { EMPTY } else { ARGV };
+        assert_eq!(called(arguments), (entry, line.to_vec()), "{arguments:?}");
     }
 }
 
 #[test]
 fn pointers_are_read_in_the_machines_byte_order() {
     let memory = with_argv(&[None, Some(b"a"), Some(b"b")], true);
-    let mut line = Line::new();
-    let entry = Mips::<true>::enter([3, 0xa000_1000, 0, 0].map(|r: u32| r as usize), &memory, &mut line);
-    assert_eq!((entry, &line[..]), (ARGV, &b"a b"[..]));
+    assert_eq!(enter_by::<true>(CookieRule::Off, [3, 0xa000_1000, 0, 0], &memory), (ARGV, b"a b".to_vec()));
 }
 
 #[test]
@@ -89,12 +106,23 @@ fn what_makes_no_sense_is_no_bootargs() {
     ] {
         assert_eq!(enter(registers, &good), (NONE, vec![]), "{registers:x?}");
     }
-    for garbage in [&b"a\x01"[..], b"\x80", b"a\nb"] {
-        assert_eq!(called(&[None, Some(b"root=1"), Some(garbage)]), (NONE, vec![]), "{garbage:?}");
-    }
     let mut stray = with_argv(&[None, Some(b"a")], false);
     stray.put(0x1004, &0x1234u32.to_le_bytes());
     assert_eq!(enter([2, 0x8000_1000, 0, 0], &stray), (NONE, vec![]), "a pointer outside KSEG0 and KSEG1");
+}
+
+#[test]
+fn control_characters_are_refused_and_bytes_from_0x80_on_are_text() {
+    let control = Judgement { verdict: Verdict::Refused, refusal: Some(Refusal::Control) };
+    for garbage in [&b"a\x01"[..], b"a\nb", b"\x7f", b"\x1b[2J"] {
+        let expected = [b"root=1 ", garbage].concat();
+        let arguments = [None, Some(&b"root=1"[..]), Some(garbage)];
+        assert_eq!(called(&arguments), (Entry { bootargs: control, ..ARGV }, expected), "{garbage:?}");
+    }
+    let line = "liminix name=caf\u{e9} \u{2603}".as_bytes();
+    assert_eq!(called(&[None, Some(line)]), (ARGV, line.to_vec()));
+    let every: Vec<u8> = (0x80..=0xff).collect();
+    assert_eq!(called(&[None, Some(&every)]), (ARGV, every));
 }
 
 #[test]
@@ -103,20 +131,52 @@ fn an_argument_without_an_end_in_ram_is_too_long() {
     let end = memory.run.start();
     memory.put(0x1004, &(KSEG0 | (end as u32 - 4)).to_le_bytes());
     memory.put(end - 4, b"abcd");
-    let (entry, line) = enter([2, 0x8000_1000, 0, 0], &memory);
-    assert_eq!((entry, line), (Entry { too_long: true, ..ARGV }, vec![]));
+    assert_eq!(enter([2, 0x8000_1000, 0, 0], &memory), (TOO_LONG, b"abcd".to_vec()));
 }
 
 #[test]
 fn a_line_fits_up_to_its_last_byte_and_is_refused_whole() {
+    let shown = |(entry, line): (Entry, Vec<u8>)| (entry, line.len());
     let fits = vec![b'x'; MAX_LINE];
     assert_eq!(called(&[None, Some(&fits)]), (ARGV, fits.clone()));
     let long = vec![b'x'; MAX_LINE + 1];
-    assert_eq!(called(&[None, Some(&long)]), (Entry { too_long: true, ..ARGV }, vec![]));
+    assert_eq!(shown(called(&[None, Some(&long)])), (TOO_LONG, MAX_LINE));
     let half = vec![b'x'; MAX_LINE - 3];
     assert_eq!(called(&[None, Some(&half), Some(b"ab")]).0, ARGV);
-    assert_eq!(called(&[None, Some(&half), Some(b"abc")]), (Entry { too_long: true, ..ARGV }, vec![]));
-    assert_eq!(called(&[None, Some(&fits), Some(b"")]).1.len() % MAX_LINE, 0, "never a byte more");
+    assert_eq!(called(&[None, Some(&half), Some(b"abc")]).0, TOO_LONG);
+    assert_eq!(called(&[None, Some(&fits), Some(b"")]).0, TOO_LONG);
+}
+
+#[test]
+fn a_line_too_long_to_hold_is_judged_all_the_same() {
+    let judged = |rule, arguments: &[Option<&[u8]>]| {
+        let memory = with_argv(arguments, false);
+        let (entry, line) = enter_by::<false>(rule, [arguments.len() as u32, 0x8000_1000, 0, 0], &memory);
+        (entry.bootargs.verdict, entry.bootargs.refusal, line)
+    };
+    let long = vec![b'x'; 3000];
+    let cookie = [&long[..], b" liminix"].concat();
+    for rule in [CookieRule::Contains, CookieRule::Word] {
+        let (verdict, refusal, line) = judged(rule, &[None, Some(&long), Some(&long)]);
+        assert_eq!((verdict, refusal, line.len()), (Verdict::Ignored, None, MAX_LINE), "{rule:?}");
+        let (verdict, refusal, _) = judged(rule, &[None, Some(&long), Some(&cookie)]);
+        assert_eq!((verdict, refusal), (Verdict::Refused, Some(Refusal::TooLong)), "{rule:?}");
+        let kept = judged(rule, &[None, Some(b"keep=1"), Some(&long), Some(b"a keep"), Some(&long), Some(b"keep=2")]);
+        assert_eq!(kept, (Verdict::Kept, None, b"keep=1 keep keep=2".to_vec()), "{rule:?}");
+        // What is kept does not fit.
+        let value = [b"keep=", &long[..]].concat();
+        let (verdict, refusal, _) = judged(rule, &[None, Some(&value), Some(&value)]);
+        assert_eq!((verdict, refusal), (Verdict::Refused, Some(Refusal::TooLong)), "{rule:?}");
+    }
+    // A cookie that lies across two arguments is in the joined line.
+    let (verdict, ..) = judged(CookieRule::Contains, &[None, Some(&long), Some(&long), Some(b"limi"), Some(b"nix")]);
+    assert_eq!(verdict, Verdict::Ignored);
+    // The limit of what is looked at.
+    let huge = vec![b'x'; LIMIT - 1];
+    assert_eq!(judged(CookieRule::Contains, &[None, Some(&huge)]).0, Verdict::Ignored);
+    let huge = vec![b'x'; LIMIT];
+    let (verdict, refusal, _) = judged(CookieRule::Contains, &[None, Some(&huge)]);
+    assert_eq!((verdict, refusal), (Verdict::Refused, Some(Refusal::TooLong)));
 }
 
 /// The tree `malta` with that line in it.
@@ -133,7 +193,7 @@ fn a_tree_in_a1_brings_its_bootargs() {
     let with = |line: &[u8]| {
         let (mut memory, tree) = (Machinery::new(), tree(line));
         memory.put(0x8000, &tree);
-        let uhi = Entry { kind: EntryKind::Uhi, tree: region(0x8000, tree.len()), too_long: false };
+        let uhi = Entry { kind: EntryKind::Uhi, tree: region(0x8000, tree.len()), ..ARGV };
         (memory, uhi)
     };
     let (memory, uhi) = with(b"root=1 liminix");
@@ -141,7 +201,8 @@ fn a_tree_in_a1_brings_its_bootargs() {
     let (memory, uhi) = with(&[b'y'; MAX_LINE]);
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (uhi, vec![b'y'; MAX_LINE]));
     let (mut memory, uhi) = with(&[b'y'; MAX_LINE + 1]);
-    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (Entry { too_long: true, ..uhi }, vec![]));
+    let refused = Entry { bootargs: TOO_LONG.bootargs, ..uhi };
+    assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (refused, vec![b'y'; MAX_LINE]));
     memory.put(0x8000, b"\xd0\x0d\xfe\xee");
     assert_eq!(enter([UHI, KSEG0 | 0x8000, 0, 0], &memory), (NONE, vec![]), "no tree");
 }
@@ -175,9 +236,11 @@ proptest! {
             }
             let before = memory.at(region(0x10_0000, 0x100)).to_vec();
             let (entry, line) = enter(registers, memory);
-            assert!(line.len() <= MAX_LINE && line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')));
+            let refused = entry.bootargs.verdict == Verdict::Refused;
+            assert!(line.len() <= MAX_LINE && (refused || !line.iter().any(|byte| is_control(*byte))));
             assert!(matches!(entry.kind, EntryKind::Argv | EntryKind::Uhi | EntryKind::Cfe | EntryKind::None));
             assert!(entry.kind == EntryKind::Argv || line.is_empty());
+            assert_eq!(entry.bootargs.verdict == Verdict::None, line.is_empty());
             assert_eq!(memory.at(region(0x10_0000, 0x100)), before);
         });
     }

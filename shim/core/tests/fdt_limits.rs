@@ -4,7 +4,7 @@ mod fdt_support;
 
 use fdt_support::{FIXTURES, edit_sets, fixture, write, written};
 use stoop_core::Code;
-use stoop_core::fdt::check;
+use stoop_core::fdt::{Tree, check, stated_size};
 
 #[test]
 fn a_buffer_of_exactly_the_size_is_enough_and_none_smaller_is() {
@@ -237,4 +237,56 @@ fn no_strings_block_at_all_is_sound() {
     source.truncate(source.len() - 4);
     let source = with_field(&with_field(&source, 8, 0), 1, source.len() as u32);
     assert_eq!(check(&source).expect_err("a property without a name").code(), Code::TreeStructure);
+}
+
+/// A tree of one root whose structure block is `structure`, with the one name `abc`.
+fn tree_of(structure: &[u32]) -> Vec<u8> {
+    let end = 56 + structure.len() as u32 * 4;
+    let header = [0xd00d_feed, end + 4, 56, end, 40, 17, 16, 0, 4, structure.len() as u32 * 4, 0, 0, 0, 0];
+    let words = header.iter().chain(structure).flat_map(|word| word.to_be_bytes());
+    words.chain(*b"abc\0").collect()
+}
+
+#[test]
+fn lengths_and_names_near_the_top_of_32_bits_do_not_wrap_around() {
+    let structure = |length: u32, name: u32| tree_of(&[1, 0, 3, length, name, 0x6162_0000, 2, 9]);
+    assert!(check(&structure(4, 0)).is_ok());
+    for (length, name) in [
+        (0xffff_ffff, 0),
+        (0xffff_fffc, 0),
+        (0xffff_fff8, 0),
+        (0xffff_fff4, 0),
+        (0x8000_0000, 0),
+        (4, 0xffff_ffe4),
+        (4, 0xffff_ffff),
+        (4, 4),
+        (4, 0x8000_0000),
+    ] {
+        let tree = structure(length, name);
+        assert_eq!(check(&tree).map_err(|error| error.code()), Err(Code::TreeStructure), "{length:x} {name:x}");
+        let mut read = Tree::new(&tree);
+        read.read().expect("the header is right");
+        assert_eq!(read.bootargs(), b"", "{length:x} {name:x}");
+    }
+    // Blocks that would wrap around.
+    for (word, value) in [(2, 0xffff_fffc), (3, 0xffff_fffc), (4, 0xffff_fff8), (8, 0xffff_ffff), (9, 0xffff_fffc)] {
+        let mut tree = structure(4, 0);
+        tree[word * 4..][..4].copy_from_slice(&u32::to_be_bytes(value));
+        assert_eq!(check(&tree).map_err(|error| error.code()), Err(Code::TreeHeader), "word {word}");
+    }
+}
+
+#[test]
+fn only_a_magic_and_a_size_that_a_kernel_maps_state_a_tree() {
+    for (magic, total, size) in [
+        (0xd00d_feed, 40, Some(40)),
+        (0xd00d_feed, 0x20_0000, Some(0x20_0000)),
+        (0xd00d_feed, 0x20_0001, None),
+        (0xd00d_feed, 39, None),
+        (0xd00d_feed, u32::MAX, None),
+        (0xedfe_0dd0, 40, None),
+        (0, 40, None),
+    ] {
+        assert_eq!(stated_size(magic, total), size, "{magic:x} {total:x}");
+    }
 }

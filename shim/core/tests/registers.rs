@@ -98,7 +98,7 @@ fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize])
         (board.boot::<A>(&params, registers, &mut failed), board.memory)
     });
     let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;
-    prop_assert!(matches!(report.verdict, Verdict::None | Verdict::Ignored | Verdict::Refused));
+    prop_assert!(matches!(report.bootargs.verdict, Verdict::None | Verdict::Ignored | Verdict::Refused));
     let mut tree = Tree::new(memory.read(handoff.tree).unwrap());
     prop_assert!(tree.read().is_ok());
     prop_assert_eq!(tree.bootargs(), b"own=1");

@@ -19,6 +19,15 @@ pub use additions::Additions;
 pub use merge::{COUNT_ENTRY, COUNT_HANDOFF, Merge, check};
 pub use tree::{Tree, bootargs};
 
+/// No kernel maps a larger tree (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
+pub const MAX_SIZE: usize = 0x20_0000;
+
+/// How many bytes a tree has that begins with these two words; `None` when no tree begins so, or one that is too large.
+pub fn stated_size(magic: u32, total: u32) -> Option<usize> {
+    let size = total as usize;
+    (magic as usize == MAGIC && (HEADER..=MAX_SIZE).contains(&size)).then_some(size)
+}
+
 /// First word of a blob.
 const MAGIC: usize = 0xd00d_feed;
 /// Bytes of the header of version 17.

@@ -113,17 +113,19 @@ impl<'a> Tree<'a> {
     pub(super) fn next(&mut self) -> usize {
         self.start = self.at;
         let mut tag = self.word_at(self.at);
-        let mut size = 0;
+        let (mut size, mut head) = (0, 4usize);
         if tag == PROPERTY {
-            size = self.length().wrapping_add(8);
+            (size, head) = (self.length(), 12);
         }
         if tag == BEGIN_NODE {
             size = find(self.name(), 0).wrapping_add(1);
         }
-        // Names and values are padded to a multiple of 4.
-        self.at = self.at.wrapping_add(size).wrapping_add(7) & !3;
         let end = self.end();
-        if size > end || self.at > end {
+        // Before anything is added to it: where usize has 32 bits, a size can be as large as that.
+        let fits = size <= end.wrapping_sub(self.at);
+        // Names and values are padded to a multiple of 4.
+        self.at = self.at.wrapping_add(head).wrapping_add(size).wrapping_add(3) & !3;
+        if !fits || self.at > end {
             self.at = end;
             tag = 0;
         }
@@ -157,7 +159,8 @@ impl<'a> Tree<'a> {
     pub(super) fn name(&self) -> &'a [u8] {
         let (at, end) = match self.word_at(self.start) {
             BEGIN_NODE => (self.start.wrapping_add(4), self.end()),
-            _ => (self.name_at().wrapping_add(self.header[STRINGS]), self.strings_end()),
+            // Behind the strings there is no name; nor is there one that wraps around to somewhere else.
+            _ => (self.name_at().min(self.header[STRINGS_SIZE]).wrapping_add(self.header[STRINGS]), self.strings_end()),
         };
         self.part(at, end)
     }

@@ -19,11 +19,25 @@ pub struct Machinery {
     pub flash_at: usize,
     pub flash: Vec<u8>,
     pub run: Region,
+    /// Flash that was copied reads differently from then on.
+    pub fades: bool,
+    /// Bytes of RAM that there really are, when they are fewer: the rest is the same once more.
+    pub real: Option<usize>,
+    /// Words that were looked at, past the caches.
+    pub probed: Vec<usize>,
 }
 
 impl Machinery {
     pub fn new() -> Self {
-        Machinery { ram: vec![0xa5; 0x40_0000], flash_at: 0x1f00_0000, flash: vec![], run: region(0x3f_0000, 0x8000) }
+        Machinery {
+            ram: vec![0xa5; 0x40_0000],
+            flash_at: 0x1f00_0000,
+            flash: vec![],
+            run: region(0x3f_0000, 0x8000),
+            fades: false,
+            real: None,
+            probed: vec![],
+        }
     }
 
     pub fn put(&mut self, at: usize, bytes: &[u8]) {
@@ -72,7 +86,16 @@ impl Memory for Machinery {
     fn copy(&mut self, from: Region, to: usize) -> Option<()> {
         let bytes = self.read(from)?.to_vec();
         self.write(Region::new(to, from.size())?)?.copy_from_slice(&bytes);
+        if self.fades && from.start() >= self.flash_at {
+            self.flash[from.start() - self.flash_at..][..from.size()].fill(0xee);
+        }
         Some(())
+    }
+
+    fn is_one_word(&mut self, one: usize, other: usize) -> bool {
+        assert!(one != other && self.writable(region(one, 4)) && self.writable(region(other, 4)), "{one:x} {other:x}");
+        self.probed.extend([one, other]);
+        self.real.is_some_and(|real| one.abs_diff(other).is_multiple_of(real))
     }
 }
 
@@ -118,6 +141,7 @@ pub const NO_PAYLOADS: Listing = Listing {
     handoff: HandoffKind::Uhi,
     tree: Region::EMPTY,
     entry_point: 0x1_0000,
+    copies: Region::EMPTY,
     payloads: [None; 6],
 };
 

@@ -15,6 +15,7 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
+use stoop_core::fdt;
 use stoop_core::params::MAX_SIZE;
 
 global_asm!(
@@ -54,6 +55,7 @@ impl Frame {
 unsafe extern "C" {
     fn leave(registers: &[usize; 4], entry_point: usize) -> !;
     fn caches_on(table: *const u64);
+    fn peek(at: usize, page: *mut u64) -> u64;
 }
 
 /// The generic timer's virtual counter, its low half.
@@ -79,16 +81,45 @@ pub fn mmio(physical: usize) -> *mut u8 {
     physical as *mut u8
 }
 
+/// The pointer to a word of RAM, which goes past the caches with [`settle`] behind every write.
+pub fn uncached(physical: usize) -> *mut u32 {
+    physical as *mut u32
+}
+
+/// Writes the cache's line of that word back to RAM, and drops it.
+pub fn settle(word: *mut u32) {
+    // SAFETY: what memory holds stays the same.
+    unsafe { asm!("dc civac, {}", "dsb sy", in(reg) word, options(nostack, preserves_flags)) };
+}
+
 /// Turns the caches on for RAM; without them a CRC over a kernel takes seconds, since every byte comes from the RAM chip.
+/// Gives the bootloader's device tree where x0 leads to one behind the end of RAM as the params have it: the same board is sold
+/// with more.
 ///
 /// Left alone when `run`, where we are, is not in RAM as the params have it: then nothing will boot, but it can be said.
-pub fn cache(ram: Region, run: Region) {
+pub fn map(ram: Region, run: Region, registers: &[usize; 4]) -> Region {
+    let mut tree = Region::EMPTY;
     if ram.contains(&run) {
-        let table = map::fill(ram);
+        tree = behind(ram, registers[0]);
+        let table = map::fill(ram, tree);
         // SAFETY: the table maps every address to itself, RAM and with it our code and data as normal memory, the rest as
         // devices; it lies in our .bss and stays.
         unsafe { caches_on(table) };
     }
+    tree
+}
+
+/// The device tree that begins there, if that is behind `ram`, and where the map reaches. Its size is bounded, and its first words are
+/// read so that an address without memory is no fault; to the word aligned to 8 bytes that the protocol asks for.
+fn behind(ram: Region, at: usize) -> Region {
+    if at < ram.end() || at & 7 != 0 || !map::reaches(&Region::new(at, 8).unwrap_or(Region::EMPTY)) {
+        return Region::EMPTY;
+    }
+    // SAFETY: the MMU and the caches are off, the page is nobody's yet, and the vectors are what they were when it returns.
+    let words = unsafe { peek(at, map::page()) };
+    // Little-endian as it was read: the first word is the lower half.
+    let size = fdt::stated_size((words as u32).swap_bytes(), ((words >> 32) as u32).swap_bytes());
+    size.and_then(|size| Region::new(at, size)).filter(map::reaches).unwrap_or(Region::EMPTY)
 }
 
 /// Cleans the caches, turns them off and calls the kernel.

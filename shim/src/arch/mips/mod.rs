@@ -110,8 +110,21 @@ fn say_cache(name: &str, sets: u32, ways: u32, line: u32) {
     }
 }
 
-/// KSEG0 is cached from the first instruction on.
-pub fn cache(_ram: Region, _run: Region) {}
+/// The pointer to a word of RAM past the caches.
+pub fn uncached(physical: usize) -> *mut u32 {
+    mips::kseg1(physical) as *mut u32
+}
+
+/// Waits until what was written there is in RAM.
+pub fn settle(_word: *mut u32) {
+    // SAFETY: waits, and changes nothing.
+    unsafe { asm!("sync", options(nostack, preserves_flags)) };
+}
+
+/// KSEG0 and KSEG1 need no map, and KSEG0 is cached from the first instruction on. Every device tree that can be read is in RAM.
+pub fn map(_ram: Region, _run: Region, _registers: &[usize; 4]) -> Region {
+    Region::EMPTY
+}
 
 /// Cleans the caches and calls the kernel.
 pub fn hand_off(entry_point: usize, registers: &[usize; 4]) -> ! {
