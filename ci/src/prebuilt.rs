@@ -172,12 +172,11 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     cargo.current_dir(repository()).args([verb, "--locked", "-Zbuild-std=core", "-Ztrim-paths", "--profile", "shim"]);
     cargo.args(["--config", "profile.shim.trim-paths='all'", "--config", "profile.shim.debug=false"]);
     cargo.arg("-Zprofile-rustflags");
-    // What makes the rest smaller makes the decoder of LZMA slower: 81 instructions a byte and more instead of 77.
-    let decodes = matches!(build, Build::Shim(Variant::Full | Variant::Trace));
+    // Fewer copies would make the decoder of LZMA slower.
+    let decodes = build == Build::Shim(Variant::Full);
     for package in ["stoop-shim", "stoop-core"] {
-        let mut flags = vec![NO_HOISTING];
+        let mut flags = vec![NO_HOISTING, SOURCE_ORDER];
         flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
-        flags.extend((!decodes).then_some(SOURCE_ORDER));
         flags.extend(if machine == Machine::Arm64 { &[][..] } else { &MIPS_FLAGS });
         let flags: Vec<_> = flags.iter().map(|flag| format!("'{flag}'")).collect();
         cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{}]", flags.join(", ")));
@@ -188,6 +187,12 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     }
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
+    // The trace's own code leaves no room for the faster decoder in what gp reaches.
+    let loops =
+        build == Build::Shim(Variant::Trace) || machine == Machine::Arm64 && build == Build::Shim(Variant::Full);
+    if loops {
+        cargo.args(["--features", "loops"]);
+    }
     cargo.args(["--target", machine.target()]);
     cargo
 }

@@ -7,7 +7,7 @@ use stoop::Result;
 use stoop::image::open;
 use stoop::plan::{CodecWish, Format, Request};
 use stoop::qemu::uboot;
-use stoop::shim_image::Variant;
+use stoop::shim_image::{self, Variant};
 use stoop::simulate::Entry;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::codec::Codec;
@@ -174,6 +174,66 @@ fn a_big_endian_image_that_is_damaged_resets_the_board() -> Result<()> {
 fn a_damaged_image_halts_where_the_params_want_it() -> Result<()> {
     on(Endian::Little, halts)?;
     on(Endian::Big, halts)
+}
+
+/// One bit of the shim flips, in front of the first payload; `sums`: and somebody makes the first sum right again.
+fn flipped(image: &[u8], at: usize, sums: bool) -> Result<tempfile::NamedTempFile> {
+    let mut bytes = image.to_vec();
+    bytes[at] ^= 0x10;
+    if sums {
+        shim_image::close(&mut bytes);
+    }
+    file(&bytes)
+}
+
+/// Every so many bytes of the shim, from behind what runs before the first verdict.
+const STEP: usize = 1999;
+const JUDGED: usize = 0x110;
+
+/// The number comes back, and the bootloader is what it was.
+fn returns_when_the_shim_is_damaged(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
+    let packed = packed(&Request { format: Some(Format::Raw), ..lab_request(lab, endian) }, Policy::Return)?;
+    let (image, facts) = (&packed.built.file, rig.bootloader().clone());
+    let stub = 0x500;
+    let seen_by_the_first = (JUDGED..packed.built.shim).step_by(STEP).chain([packed.built.shim - 1]);
+    let seen_by_the_second = (stub..packed.built.shim - 0x200).step_by(STEP);
+    let all = seen_by_the_first.map(|at| (at, false)).chain(seen_by_the_second.map(|at| (at, true)));
+    for (at, sums) in all {
+        let image = flipped(image, at, sums)?;
+        let what = Boot { image: image.path(), bootargs: None, files: &[], via: Via::Go };
+        let said = boot(rig, &what, r"^## Application terminated, rc = 0x6\r?\n", PATIENCE)?;
+        assert!(!said.contains("stoop:"), "byte {at}: nothing of the shim has run: {said}");
+        uboot::attach(rig.console()?, &facts)?;
+        assert_eq!(uboot::command(rig.console()?, &facts, "echo still here")?, "still here\n", "byte {at}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_little_endian_shim_that_is_damaged_gives_its_code_to_the_prompt() -> Result<()> {
+    on(Endian::Little, returns_when_the_shim_is_damaged)
+}
+
+#[test]
+fn a_big_endian_shim_that_is_damaged_gives_its_code_to_the_prompt() -> Result<()> {
+    on(Endian::Big, returns_when_the_shim_is_damaged)
+}
+
+#[test]
+fn an_arm64_shim_that_is_damaged_resets_the_board() -> Result<()> {
+    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let Some(lab) = arm64_lab()? else { return Ok(()) };
+    let packed = packed(&arm64_request(&lab), Policy::Halt)?;
+    for (at, sums) in [(0x2a0, false), (0x1000, false), (packed.built.shim - 1, false), (0x1000, true)] {
+        let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+        let image = flipped(&packed.built.file, at, sums)?;
+        let what = Boot { image: image.path(), bootargs: None, files: &[], via: Via::Booti };
+        boot(rig.as_mut(), &what, r"Starting kernel \.\.\.", PATIENCE)?;
+        rig.wait_end(PATIENCE)?;
+        let said = rig.power_off()?;
+        assert!(!said.contains("stoop"), "byte {at}: nothing of the shim has run: {said}");
+    }
+    Ok(())
 }
 
 /// `simulate` has all decoders, so it cannot foretell this.

@@ -43,7 +43,7 @@ impl Start {
     }
 }
 
-/// Bytes within which the shim cleans the caches: what is stored as it is (linker/mips.ld holds it to that).
+/// Bytes within which the shim cleans the caches (linker/mips.ld holds it to that).
 const FIRST_BYTES: u64 = 0x400;
 
 /// `go` jumps and cleans no cache (U-Boot cmd/boot.c), and what the CPU has copied to KSEG0 (tftpboot, cp, nand read) may still

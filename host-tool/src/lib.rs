@@ -26,6 +26,7 @@ pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod ui;
+pub mod watchdog;
 pub mod zx0;
 
 pub use error::{Failure, Result};

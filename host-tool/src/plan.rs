@@ -23,7 +23,7 @@ use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::shim_image::{Form, Variant};
 use crate::ui::Progress;
-use crate::{Failure, Result};
+use crate::{Failure, Result, watchdog};
 
 pub use line::{add_words, has_word};
 
@@ -191,6 +191,8 @@ pub struct Request {
     pub trace: bool,
     /// The shim is stored as it runs, for debuggers.
     pub plain_shim: bool,
+    /// What is done about the watchdog; `None`: fed if the board's data say how.
+    pub watchdog: Option<watchdog::Wish>,
 }
 
 impl Request {
@@ -315,6 +317,8 @@ pub struct Plan {
     pub trace: bool,
     /// The shim is stored as it runs, for debuggers.
     pub plain_shim: bool,
+    /// What it does about the watchdog.
+    pub watchdog: watchdog::Plan,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -327,6 +331,7 @@ impl Plan {
     pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
         let board = board::load(&request.board)?;
         let cookie = cookie(request)?;
+        let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
         for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
             if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
                 return Err(
@@ -394,6 +399,7 @@ impl Plan {
             handoff_reason,
             trace: request.trace,
             plain_shim: request.plain_shim,
+            watchdog,
             warnings,
         })
     }

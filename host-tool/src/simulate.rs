@@ -18,7 +18,7 @@ use stoop_core::{Error, Region};
 use crate::device_tree::Facts;
 use crate::image::{Opened, open, open_container};
 use crate::qemu::uboot;
-use crate::{Failure, Result};
+use crate::{Failure, Result, watchdog};
 use memory::Board;
 
 /// How the bootloader enters the image.
@@ -94,6 +94,8 @@ pub struct Outcome {
     pub result: std::result::Result<Booted, Error>,
     /// What the shim prints about slots that do not boot: slot and error.
     pub failed: Vec<(char, Error)>,
+    /// What it does about the watchdog; `None`: nothing.
+    pub watchdog: Option<String>,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -138,7 +140,9 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let crc = Crc32::new();
     let params = match image.params(&crc) {
         Ok(params) => params,
-        Err(error) => return Ok(Outcome { result: Err(error), failed: Vec::new(), warnings: Vec::new() }),
+        Err(error) => {
+            return Ok(Outcome { result: Err(error), failed: Vec::new(), watchdog: None, warnings: Vec::new() });
+        }
     };
     let window = params.flash();
     let offset = input.load.map_or(0, |load| load.wrapping_sub(image.load));
@@ -171,7 +175,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let loader = Loader { image: image.load.wrapping_add(offset), run };
     let mut buffers = Box::new(Buffers::new());
     buffers.crc.fill();
-    let mut board = boot::Board { memory: board, loader, buffers: &mut buffers };
+    let mut board = boot::Board { memory: board, loader, buffers: &mut buffers, feed: &|| () };
     let mut failed = Vec::new();
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
     let board = board.memory;
@@ -197,7 +201,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     if let Ok(booted) = &result {
         warnings.extend(concerns(booted));
     }
-    Ok(Outcome { result, failed, warnings })
+    Ok(Outcome { result, failed, watchdog: watchdog::told(&params), warnings })
 }
 
 /// Puts what the bootloader passes into memory, and gives its registers.

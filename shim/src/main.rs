@@ -12,8 +12,12 @@ mod trace;
 
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
+use stoop_core::watchdog::Moment;
 
 use console::Console;
+
+/// Looks at the counter between two writes that start or stop a watchdog: some ten microseconds.
+const SETTLE: u32 = 2000;
 
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
@@ -25,13 +29,16 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
+    watchdog(&params, Moment::Begin);
     let tree = arch::map(params.ram(), memory::run_region(), &frame.registers);
     let mut console = Console::new(&params);
     trace::begin(frame, &params);
-    let mut board = memory::board(&params, frame.image(), tree, buffers);
+    let feed = || watchdog(&params, Moment::Feed);
+    let mut board = memory::board(&params, frame.image(), tree, buffers, &feed);
     match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
             console.report(&report, &board.buffers.line);
+            feed();
             board.stamp(&handoff, [frame.count, arch::count()]);
             arch::hand_off(handoff.entry_point, &handoff.registers)
         }
@@ -40,6 +47,19 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
             policy::give_up(&params, &error)
         }
     }
+}
+
+/// Does what is due at this moment about the board's watchdog.
+#[inline(never)]
+fn watchdog(params: &Params, moment: Moment) {
+    params.watchdog(moment, &mut |write| {
+        mmio::watchdog(&write);
+        // ath79 takes its timer over into the other clock before it may be enabled (Linux: two microseconds).
+        let settle = if moment == Moment::Begin { SETTLE } else { 0 };
+        (0..settle).for_each(|_| {
+            arch::count();
+        });
+    });
 }
 
 unsafe extern "C" {

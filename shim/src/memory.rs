@@ -49,10 +49,16 @@ pub unsafe fn buffers() -> &'static mut Buffers {
 
 /// The board as the params describe it, with an image at physical `image` and a bootloader's device tree outside of its RAM, if
 /// `tree` is not empty. The loader's own region is never given out.
-pub fn board<'b>(params: &Params, image: usize, tree: Region, buffers: &'b mut Buffers) -> Board<'b, BoardMemory> {
+pub fn board<'b, F>(
+    params: &Params,
+    image: usize,
+    tree: Region,
+    buffers: &'b mut Buffers,
+    feed: F,
+) -> Board<'b, BoardMemory, F> {
     let run = run_region();
     let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run, tree };
-    Board { memory, loader: Loader { image, run }, buffers }
+    Board { memory, loader: Loader { image, run }, buffers, feed }
 }
 
 impl BoardMemory {

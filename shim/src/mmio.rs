@@ -1,6 +1,7 @@
 //! Device registers: the UART's, the LED's, the reset register. The only volatile accesses.
 
 use stoop_core::params::{Led, Uart, UartKind};
+use stoop_core::watchdog;
 
 use crate::arch;
 
@@ -56,6 +57,14 @@ pub fn transmit(uart: &Uart, byte: u8) -> Option<()> {
 /// Lights or darkens the LED.
 pub fn light(led: &Led, on: bool) {
     write(if on { led.set } else { led.clear }, 4, led.mask);
+}
+
+/// Writes to the watchdog. Read first only where bits are to stay: reading may have effects of its own.
+#[inline(never)]
+pub fn watchdog(to: &watchdog::Write) {
+    let address = to.address as usize;
+    let old = if to.keep == 0 { 0 } else { read(address, 4) };
+    write(address, 4, old & to.keep ^ to.flip);
 }
 
 /// Writes the reset register.

@@ -123,7 +123,7 @@ pub fn merge(bytes: &[u8]) {
 pub fn lzma(bytes: &[u8]) {
     let mut out = vec![0; ROOM];
     let mut tables = Tables::new();
-    let Some(Ok(size)) = tables.decode(Codec::Lzma, bytes, &mut out) else { return };
+    let Some(Ok(size)) = tables.decode(Codec::Lzma, bytes, &mut out, &|| ()) else { return };
     let Ok(stream) = liblzma::stream::Stream::new_lzma_decoder(64 << 20) else { return };
     let mut peer = Vec::new();
     let read = liblzma::bufread::XzDecoder::new_stream(bytes, stream).take(ROOM as u64 + 1).read_to_end(&mut peer);
@@ -190,6 +190,8 @@ fn settings<'a>(rule: CookieRule, cookie: &'a [u8], keep: &'a [u8], slots: &'a [
         reset: (0, 0),
         led: Led::default(),
         slots,
+        care: stoop_core::watchdog::Care::Leave,
+        watchdog: [&[]; 3],
     }
 }
 
@@ -332,7 +334,7 @@ fn boot_on<A: Abi>(mut numbers: Numbers<'_>, choice: u8, registers: [usize; 4]) 
     ram.bytes[run.start()..].fill(0x5a);
     let mut buffers = Box::new(Buffers::new());
     buffers.crc.fill();
-    let mut board = Board { memory: ram, loader: Loader { image, run }, buffers: &mut buffers };
+    let mut board = Board { memory: ram, loader: Loader { image, run }, buffers: &mut buffers, feed: &|| () };
     let booted = board.boot::<A>(&params, registers, &mut |_, _| ());
     if let Ok((handoff, _)) = booted {
         board.stamp(&handoff, [1, 2]);

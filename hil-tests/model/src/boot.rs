@@ -25,7 +25,7 @@ pub enum Enter {
     BootmCached(String),
     /// By `bootm` with a device tree: UHI, the tree still in the data cache.
     Tree(Vec<u8>),
-    /// By `go`: argv in KSEG0, and all but the image's first KiB still in the data cache.
+    /// By `go`: argv in KSEG0, and all but the image's first 2 KiB still in the data cache.
     Go(String),
     /// Registers of random bits.
     Nonsense,
@@ -93,10 +93,17 @@ pub struct Boot<'a> {
     pub change: Option<fn(&mut Machine)>,
     /// The image that `simulate` gets, when what runs was changed behind its back.
     pub simulated: Option<&'a [u8]>,
+    /// The bytes of a raw image in RAM, when they are not the file's any more.
+    pub flipped: Option<&'a [u8]>,
+    /// Most instructions.
+    pub most: u64,
 }
 
 /// Where the bootloader's `go` continues: in its own RAM.
 const RETURN_OFFSET: u32 = 0x40;
+/// What a bootloader that copies an image and flushes nothing must have written back by chance: the shim's first instructions,
+/// which nothing can clean for it.
+const FRONT: u32 = 0x800;
 /// From the end of what the bootloader leaves free: argv, environment, tree.
 const ARGUMENTS: u32 = 0x8000;
 /// What a bootloader wants back unchanged.
@@ -144,9 +151,6 @@ impl Random {
     }
 }
 
-/// Most instructions of a boot.
-const MOST: u64 = 60_000_000;
-
 impl Boot<'_> {
     /// Puts everything in place; the core is at the image's first instruction.
     ///
@@ -157,7 +161,7 @@ impl Boot<'_> {
         let mut random = Random(self.seed | 1);
         let mut machine = Machine::of(self.board);
         if let Some(flash) = &self.flash {
-            machine.flash.copy_from_slice(flash);
+            machine.flash.clone_from(flash);
         }
         if let Some(change) = self.change {
             change(&mut machine);
@@ -172,6 +176,7 @@ impl Boot<'_> {
         let offset = self.load.map_or(0, |load| load.wrapping_sub(opened.load));
         let mut pieces = Vec::new();
         for (at, bytes) in &opened.pieces {
+            let bytes = &self.flipped.unwrap_or(bytes);
             if core.machine.flash_at.contains(&Region::new(*at, bytes.len()).unwrap_or(Region::EMPTY)) {
                 core.machine.put(*at as u64, bytes);
                 continue;
@@ -184,6 +189,12 @@ impl Boot<'_> {
         self.rubbish(&mut core, &opened, &pieces, &mut random);
         let start = opened.load.wrapping_add(offset) as u32;
         core.layout = self.layout(&opened);
+        let arch = if core.machine.big_endian { stoop::input::Arch::MipsBe } else { stoop::input::Arch::MipsLe };
+        if let Some((_, at)) =
+            crate::symbols(opened.note.variant, arch)?.iter().find(|(name, _)| name.contains("delay_ns"))
+        {
+            core.wait_at = 0x8000_0000 | (opened.note.run.start() as u32 + at);
+        }
         self.enter(&mut core, start, opened.note.run, &pieces, &mut random);
         let environment = core.r[6];
         let (entered_with, entered_cp0) = (core.r, [core.cp0[cp0::STATUS], core.cp0[cp0::CONFIG]]);
@@ -196,7 +207,7 @@ impl Boot<'_> {
     /// As for [`Boot::prepare`].
     pub fn run(&self) -> Result<Ran> {
         let mut ran = self.prepare()?;
-        ran.go();
+        ran.stop = ran.core.run(self.most);
         Ok(ran)
     }
 
@@ -247,7 +258,7 @@ impl Boot<'_> {
     fn rubbish(&self, core: &mut Core, opened: &Opened<'_>, pieces: &[Range<u32>], random: &mut Random) {
         let mut wanted = vec![opened.note.run];
         for manifest in self.manifests(opened) {
-            wanted.push(manifest.tree());
+            wanted.extend([manifest.tree(), manifest.copies()]);
             wanted.extend(Kind::ALL.map(|kind| manifest.payload(kind).place));
         }
         for region in wanted {
@@ -375,7 +386,7 @@ impl Boot<'_> {
                 }
                 if let Some(range) = copied {
                     let size = (range.end - range.start) as usize;
-                    wanted.extend((range.start + 0x400..range.end).step_by(16).take(size));
+                    wanted.extend((range.start + FRONT..range.end).step_by(16).take(size));
                 }
                 for at in wanted {
                     self.hold(core, at, dirty && random.below(3) != 0);
@@ -417,11 +428,6 @@ impl Boot<'_> {
 }
 
 impl Ran {
-    /// Runs on.
-    pub fn go(&mut self) {
-        self.stop = self.core.run(MOST);
-    }
-
     /// What was said on the UART.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.core.machine.said).into_owned()
@@ -458,6 +464,7 @@ impl Judge<'_> {
             Err(_) => self.gave_up(ran, &outcome),
         }
         self.unless_equal("characters lost", &ran.core.machine.lost, &0);
+        ran.core.check_layout();
         let violations: Vec<String> = ran.core.violations.all().iter().map(ToString::to_string).collect();
         self.wrong.extend(violations);
         if ran.core.machine.events.iter().any(|(_, event)| *event == Event::Bite) {
@@ -476,6 +483,8 @@ impl Judge<'_> {
             }
         }
         ran.core.check_handoff();
+        // IE, EXL and ERL: the kernel has no vectors yet.
+        self.unless_equal("interrupts and levels in Status", &(ran.core.cp0[cp0::STATUS] & 7), &0);
         let core = &ran.core;
         let mut said = String::new();
         if core.machine.uart.kind != stoop_core::params::UartKind::None {
@@ -566,8 +575,8 @@ impl Judge<'_> {
         }
     }
 
-    /// Tens as long flashes, then ones as short ones; each dark in between. The waits are at least what embedded-hal's
-    /// `DelayNs` promises if a tick of Count takes what the shim assumes.
+    /// Tens as long flashes, then ones as short ones; each dark in between. The waits are what embedded-hal's
+    /// `DelayNs` promises if a turn of the shim's loop takes what it assumes.
     fn led(&mut self, core: &Core, number: u8) {
         if core.machine.led.is_none() {
             return;
@@ -599,8 +608,8 @@ impl Judge<'_> {
     }
 }
 
-/// Instructions between a short flash or pause (62.5 and 125 million ticks) and a long one (375 million).
-const LONG: u64 = 2 * 200_000_000;
+/// Instructions between a short flash or pause (250 and 500 ms in turns of 16 ns) and a long one (1500 ms).
+const LONG: u64 = 8 * 1_000_000_000 / 16;
 
 /// A line for each slot that does not boot.
 fn failures(outcome: &Outcome) -> String {

@@ -33,9 +33,9 @@ pub enum Rule {
     NoSync,
     /// An operation on a cache that the core does not have.
     NoSuchCache,
-    /// A store to what the bootloader still needs, or to its part of RAM.
+    /// What the bootloader still needs, or its part of RAM, is not as it was.
     StoreToBootloader,
-    /// A store outside everything that the image was laid out for.
+    /// RAM outside everything that the image was laid out for is not as it was.
     StoreOutsideLayout,
     /// A branch in the delay slot of another.
     BranchInDelaySlot,

@@ -139,18 +139,25 @@ pub struct Core {
     pub layout: Vec<Range<u32>>,
     /// Stops before the instruction at this virtual address.
     pub halt_at: u32,
+    /// Where a function begins that only waits, for so many nanoseconds as a0 has: it returns at once, and the time passes.
+    pub wait_at: u32,
     /// Instructions of a tick of Count.
     pub instructions_per_tick: u64,
     /// For each word of RAM the barrier's number when it was last written; 0 never.
     written: Vec<u32>,
     epoch: u32,
+    /// Words that were written.
+    stores: usize,
+    /// Stores outside the layout: where, by which instruction, against which rule, and what was there.
+    outside: Vec<(u32, u32, Rule, Option<Vec<u8>>)>,
     /// Reads of Count since anything was stored.
     count_reads: u32,
     stopped_count: Option<u32>,
     /// CP0 registers written without `ehb` since.
     hazards: u32,
-    /// Lines written back without `sync` since.
+    /// Lines that the data cache has written back, and those that L2 has, without `sync` since.
     unsynced: Vec<u32>,
+    unsynced_l2: Vec<u32>,
     /// `ll` was executed and nothing else.
     linked: bool,
     in_delay_slot: bool,
@@ -168,6 +175,8 @@ struct Fetch {
 
 const NO_FETCH: Fetch = Fetch { base: 1, mask: !0, line: 0 };
 
+/// Instructions of a turn of that loop, which is to take 16 nanoseconds.
+const WAIT: u64 = 8;
 /// Reads of Count in a row after which waiting is made short.
 const PATIENCE: u32 = 64;
 /// Ticks that each further read skips.
@@ -193,13 +202,17 @@ impl Core {
             bootloader: Vec::new(),
             layout: Vec::new(),
             halt_at: 1,
+            wait_at: 1,
             instructions_per_tick: 2,
             written: vec![0; words],
             epoch: 1,
+            stores: 0,
+            outside: Vec::new(),
             count_reads: 0,
             stopped_count: None,
             hazards: 0,
             unsynced: Vec::new(),
+            unsynced_l2: Vec::new(),
             linked: false,
             in_delay_slot: false,
             fetch: NO_FETCH,
@@ -226,6 +239,11 @@ impl Core {
         while self.executed() < end {
             if self.pc == self.halt_at {
                 return Stop::Halted;
+            }
+            if self.pc == self.wait_at {
+                self.machine.skip(u64::from(self.r[4] >> 4) * WAIT);
+                let back = self.r[31];
+                self.jump_to(back);
             }
             if let Err(stop) = self.step() {
                 return stop;
@@ -277,11 +295,24 @@ impl Core {
         Stop::Bus { stray, pc }
     }
 
-    /// Words of RAM from `range` that were written since the start, by address.
-    pub fn written_in(&self, range: Range<u32>) -> impl Iterator<Item = u32> + '_ {
-        let base = self.machine.ram_at.start() as u32;
-        let end = range.end.min(base + (self.written.len() * 4) as u32);
-        (range.start.max(base)..end).step_by(4).filter(move |at| self.written[((at - base) / 4) as usize] != 0)
+    /// Words of RAM that were written since the start.
+    pub fn words_written(&self) -> usize {
+        self.stores
+    }
+
+    /// A word of RAM was written since the start.
+    pub fn was_written(&self, at: u32) -> bool {
+        let word = at.wrapping_sub(self.machine.ram_at.start() as u32) as usize / 4;
+        self.written.get(word).is_some_and(|epoch| *epoch != 0)
+    }
+
+    /// At the end: what was stored outside the layout and is not as it was. A loader may try a word of RAM and put it back.
+    pub fn check_layout(&mut self) {
+        for (at, pc, rule, old) in std::mem::take(&mut self.outside) {
+            if self.seen(at, 4) != old {
+                self.violate(rule, pc, at);
+            }
+        }
     }
 
     /// What must hold at the jump to a kernel: everything is in memory, for whoever reads it and how.
@@ -297,7 +328,7 @@ impl Core {
                 self.violate(Rule::DirtyAtHandoff, pc, at);
             }
         }
-        if let Some(at) = self.unsynced.first().copied() {
+        if let Some(at) = self.unsynced.first().or(self.unsynced_l2.first()).copied() {
             self.violate(Rule::NoSync, pc, at);
         }
         if self.hazards != 0 {

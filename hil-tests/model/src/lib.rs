@@ -17,9 +17,33 @@ pub mod core;
 pub mod cpu;
 pub mod kernel;
 pub mod machine;
+pub mod patch;
 pub mod record;
 pub mod suite;
 
 pub use bus::{Bus, Stray};
 pub use core::{Core, Stop};
 pub use machine::Machine;
+
+/// Bytes of the stack of a prebuilt shim, from the end of its .bss to its top.
+///
+/// # Errors
+/// There is no such shim, or it has no symbols.
+pub fn stack(variant: stoop::shim_image::Variant, arch: stoop::input::Arch) -> stoop::Result<u32> {
+    let symbols = symbols(variant, arch)?;
+    let symbol = |name: &str| symbols.iter().find(|(known, _)| known == name).map_or(0, |(_, at)| *at);
+    Ok(symbol("__stack_top").wrapping_sub(symbol("__bss_end")))
+}
+
+/// The symbols of a prebuilt shim.
+///
+/// # Errors
+/// There is no such shim, or it is no ELF file.
+pub fn symbols(variant: stoop::shim_image::Variant, arch: stoop::input::Arch) -> stoop::Result<Vec<(String, u32)>> {
+    use object::read::elf::ElfFile32;
+    use object::{Endianness, Object, ObjectSymbol};
+
+    let shim = stoop::shim_image::prebuilt(arch, variant)?;
+    let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| stoop::Failure::new(error.to_string()))?;
+    Ok(elf.symbols().map(|it| (it.name().unwrap_or_default().to_owned(), it.address() as u32)).collect())
+}

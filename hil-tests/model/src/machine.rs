@@ -28,6 +28,10 @@ pub enum Event {
     Bite,
 }
 
+/// Instructions in which a watchdog wants to be fed: far less than any board gives, since the payloads here are small, and
+/// more than a decoder takes for what lies between two feedings.
+pub const PERIOD: u64 = 1_200_000;
+
 /// A write to a 32-bit register: it becomes what it holds `& keep`, exclusive or `flip`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Write {
@@ -62,6 +66,18 @@ impl Watchdog {
     /// With these writes for feeding, stopping and starting.
     pub fn new(sequences: [Vec<Write>; 3], period: u64, runs: bool) -> Watchdog {
         Watchdog { sequences, period, runs, ..Watchdog::default() }
+    }
+
+    /// The board's, running if it can be fed, as if every bootloader left it so. Where seconds are written, they are the most.
+    pub fn of(dog: &stoop::board::Watchdog, period: u64) -> Watchdog {
+        let seconds = dog.longest.unwrap_or(0);
+        let write = |register: &stoop::board::Register| Write {
+            address: register.address.into(),
+            keep: register.keep,
+            flip: register.value.wrapping_add(register.per_second.wrapping_mul(seconds)),
+        };
+        let sequences = [&dog.feed, &dog.stop, &dog.start].map(|list| list.iter().map(write).collect::<Vec<_>>());
+        Watchdog::new(sequences, period, !dog.feed.is_empty())
     }
 
     fn knows(&self, at: u64) -> bool {
@@ -111,7 +127,7 @@ pub struct Machine {
     pub ram_at: Region,
     /// What happens in that region beyond [`Machine::ram`].
     pub beyond: Beyond,
-    /// The content of its memory-mapped flash.
+    /// The content of its memory-mapped flash; erased behind its end.
     pub flash: Vec<u8>,
     /// Where it is.
     pub flash_at: Region,
@@ -165,7 +181,7 @@ impl Machine {
             ram: vec![0; board.ram.size()],
             ram_at: board.ram,
             beyond: Beyond::Faults,
-            flash: vec![0xff; flash_at.size()],
+            flash: Vec::new(),
             flash_at,
             flash_reads: vec![0; flash_at.size()],
             flaky: 0..0,
@@ -177,7 +193,7 @@ impl Machine {
             polls: 0,
             led: board.led,
             reset: board.reset.map(|reset| (reset.address as u64, reset.value.into())),
-            watchdog: None,
+            watchdog: board.watchdog.as_ref().map(|dog| Watchdog::of(dog, PERIOD)),
             events: Vec::new(),
             dead: false,
             big_endian: board.arch.is_big_endian(),
@@ -197,11 +213,17 @@ impl Machine {
 
     /// Puts bytes into RAM or flash, without a trace; `None` where there is no room.
     pub fn put(&mut self, at: u64, bytes: &[u8]) -> Option<()> {
-        let memory = match offset(self.ram_at, at, bytes.len()) {
-            Some(at) => self.ram.get_mut(at..at + bytes.len()),
-            None => self.flash.get_mut(offset(self.flash_at, at, bytes.len())?..)?.get_mut(..bytes.len()),
+        let room = match offset(self.ram_at, at, bytes.len()) {
+            Some(at) => self.ram.get_mut(at..at + bytes.len())?,
+            None => {
+                let at = offset(self.flash_at, at, bytes.len())?;
+                if self.flash.len() < at + bytes.len() {
+                    self.flash.resize(at + bytes.len(), 0xff);
+                }
+                &mut self.flash[at..at + bytes.len()]
+            }
         };
-        memory?.copy_from_slice(bytes);
+        room.copy_from_slice(bytes);
         Some(())
     }
 
@@ -322,7 +344,7 @@ impl Machine {
     fn read_flash(&mut self, at: usize) -> u8 {
         let times = &mut self.flash_reads[at];
         *times = times.saturating_add(1);
-        self.flash[at] ^ if *times > 1 && self.flaky.contains(&at) { 4 } else { 0 }
+        self.flash.get(at).copied().unwrap_or(0xff) ^ if *times > 1 && self.flaky.contains(&at) { 4 } else { 0 }
     }
 }
 

@@ -10,6 +10,7 @@ use stoop_core::params::Policy;
 use crate::boot::{Boot, Caches, Enter, Judge, flash_with, formats};
 use crate::cpu::Cpu;
 use crate::kernel::{self, Line, Parts};
+use crate::machine::Machine;
 
 /// Every codec.
 pub const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
@@ -61,6 +62,9 @@ pub fn pack(request: &Request, policy: Option<Policy>) -> Result<(Plan, Built)> 
     Ok((plan, built))
 }
 
+/// Most instructions of a boot.
+const MOST: u64 = 60_000_000;
+
 /// The usual boot of a board.
 pub fn usual<'a>(board: &'a Board, file: &'a [u8], seed: u64) -> Boot<'a> {
     let enter = Enter::Bootm("console=ttyS1,57600 root=31:03 mem=32M".into());
@@ -76,6 +80,8 @@ pub fn usual<'a>(board: &'a Board, file: &'a [u8], seed: u64) -> Boot<'a> {
         uncached: false,
         change: None,
         simulated: None,
+        flipped: None,
+        most: MOST,
     }
 }
 
@@ -153,6 +159,10 @@ fn slots(board: &Board, request: &Request, name: &str) -> Result<Tally> {
     Ok(tally)
 }
 
+fn asleep(machine: &mut Machine) {
+    machine.watchdog.iter_mut().for_each(|dog| dog.runs = false);
+}
+
 /// An image with one flipped bit in its kernel, for every policy.
 ///
 /// # Errors
@@ -173,7 +183,9 @@ pub fn damaged(board: &Board) -> Result<Tally> {
         let at = file.windows(64).position(|bytes| bytes == &kernel[..64]).unwrap_or(file.len() / 2);
         file[at + 0x2000] ^= 0x10;
         let enter = Enter::Go("x=1".into());
-        let boot = Boot { enter, ..usual(board, &file, number as u64 + 11) };
+        // One that runs would end the halt.
+        let change = (policy == Policy::Halt).then_some(asleep as fn(&mut Machine));
+        let boot = Boot { enter, change, most: 12_000_000, ..usual(board, &file, number as u64 + 11) };
         tally.boot(&format!("{} damaged, {policy:?}", board.name), &boot, &plan, &built)?;
     }
     Ok(tally)

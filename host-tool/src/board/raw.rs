@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::{Origin, Problem};
 use super::suggest::nearest;
-use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role};
+use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
 
 /// `boards/NAME.toml`.
 #[derive(Deserialize, Debug)]
@@ -29,6 +29,7 @@ pub(super) struct Board {
     pub(super) uart: Option<Uart>,
     pub(super) reset: Option<Reset>,
     pub(super) led: Option<Led>,
+    pub(super) watchdog: Option<Watchdog>,
     #[serde(default)]
     pub(super) defaults: Defaults,
     pub(super) bootloader: Bootloader,
@@ -61,6 +62,7 @@ pub(super) struct Soc {
     pub(super) flash_window: Option<Range>,
     #[serde(default)]
     pub(super) gpio: Vec<Gpio>,
+    pub(super) watchdog: Option<Watchdog>,
     #[serde(default)]
     pub(super) defaults: Defaults,
     #[serde(default)]
@@ -151,6 +153,7 @@ pub(super) struct Bootloader {
     pub(super) decompression_limit: Option<usize>,
     pub(super) dictionary_limit: Option<usize>,
     pub(super) image_limit: Option<usize>,
+    pub(super) watchdog: Option<u32>,
 }
 
 #[derive(Deserialize, Debug)]

@@ -10,7 +10,7 @@ use stoop_core::params::{Led, Policy, Uart, UartKind};
 use super::KSEG_END;
 use super::raw::{self, Document};
 use super::source::{self, Origin, Problem};
-use super::types::{Arch, Board, Bootloader, Defaults, Dtb};
+use super::types::{Arch, Board, Bootloader, Defaults, Dtb, Watchdog};
 
 /// RAM starts and sizes are multiples of this.
 const RAM_STEP: usize = 0x10_0000;
@@ -51,6 +51,7 @@ impl Rules<'_> {
         let firmware = parts.into_iter().map(|range| self.region("firmware", range)).collect();
         let flash = self.flash();
         let led = self.led();
+        let watchdog = form.watchdog.clone().or_else(|| family.watchdog.clone());
         let dtb = self.dtb(origin);
         let (arch, uart) = (arch?, uart?);
 
@@ -72,6 +73,7 @@ impl Rules<'_> {
             ("led", led.map(|led| led.set)),
         ];
         self.registers_are_reachable(arch, ram, &registers);
+        self.watchdog_is_possible(arch, ram, watchdog.as_ref());
 
         let bootloader = &form.bootloader;
         Some(Board {
@@ -98,6 +100,7 @@ impl Rules<'_> {
             },
             reset,
             led,
+            watchdog,
             defaults: Defaults {
                 policy: policy.map_or_else(|| default_policy(arch, reset.is_some(), flash.is_some()), core_policy),
                 handoff: form.defaults.handoff.or(family.defaults.handoff).unwrap_or_default(),
@@ -118,6 +121,7 @@ impl Rules<'_> {
                 decompression_limit: bootloader.decompression_limit,
                 dictionary_limit: bootloader.dictionary_limit,
                 image_limit: bootloader.image_limit,
+                watchdog: bootloader.watchdog,
             },
             flash,
             compatible: self.compatible(),
@@ -321,6 +325,33 @@ impl Rules<'_> {
             } else if (ram.end() <= KSEG_END || !arch.is_mips()) && ram.overlaps(&register) {
                 self.problem(key, format!("{address:#x} lies in RAM {}", span(ram)), "give the register's address");
             }
+        }
+    }
+
+    fn watchdog_is_possible(&mut self, arch: Arch, ram: Region, watchdog: Option<&Watchdog>) {
+        let Some(dog) = watchdog else { return };
+        for (list, writes) in [("feed", &dog.feed), ("stop", &dog.stop), ("start", &dog.start)] {
+            for (index, register) in writes.iter().enumerate() {
+                let key = format!("watchdog.{list}[{index}]");
+                if register.address % 4 != 0 {
+                    let fact = format!("{:#x} is not a multiple of 4", register.address);
+                    self.problem(&key, fact, "give the address of a 32-bit register");
+                }
+                if list == "stop" && register.per_second != 0 {
+                    self.problem(&key, "per-second, but stopping takes no time", "give `value` alone");
+                }
+                self.registers_are_reachable(arch, ram, &[(&key, Some(register.address as usize))]);
+            }
+        }
+        if dog.feed.is_empty() && dog.stop.is_empty() {
+            self.problem("watchdog", "nothing feeds it and nothing stops it", "add `feed` or `stop`, or leave it out");
+        }
+        if !dog.start.is_empty() && (dog.longest.is_none() || dog.feed.is_empty()) {
+            let next = "add `longest`, the most seconds that it counts, and `feed`";
+            self.problem("watchdog.start", "it can be started, but not for a known time and fed", next);
+        }
+        if let Err(fact) = crate::watchdog::fits(dog) {
+            self.problem("watchdog", fact, "correct the registers, or `longest`");
         }
     }
 

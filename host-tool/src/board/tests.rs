@@ -196,6 +196,47 @@ fn the_shims_ram_leaves_out_firmware_in_whole_blocks() {
 }
 
 #[test]
+fn each_mistake_in_a_watchdog_has_its_own_message() {
+    for (lines, message) in [
+        (
+            "feed = [{ address = 0x1806_000d }]",
+            "t.toml:11: watchdog.feed[0]: 0x1806000d is not a multiple of 4 | give the address of a 32-bit register\n",
+        ),
+        (
+            "stop = [{ address = 0x1806_0008, per-second = 1 }]",
+            "t.toml:11: watchdog.stop[0]: per-second, but stopping takes no time | give `value` alone\n",
+        ),
+        (
+            "feed = [{ address = 0x10_0000 }]",
+            "t.toml:11: watchdog.feed[0]: 0x100000 lies in RAM 0x0..0x8000000 | give the register's address\n",
+        ),
+        (
+            "feed = [{ address = 0xb806_000c }]",
+            "t.toml:11: watchdog.feed[0]: 0xb806000c is not below 0x20000000, where KSEG1 reaches | give the physical address, without KSEG1's 0xa0000000\n",
+        ),
+        ("", "t.toml:9: watchdog: nothing feeds it and nothing stops it | add `feed` or `stop`, or leave it out\n"),
+        (
+            "feed = [{ address = 0x1806_000c }]\nstart = [{ address = 0x1806_0008 }]",
+            "t.toml:12: watchdog.start: it can be started, but not for a known time and fed | add `longest`, the most seconds that it counts, and `feed`\n",
+        ),
+        (
+            "longest = 22\nfeed = [{ address = 0x1806_000c, per-second = 200_000_000 }]",
+            "t.toml:9: watchdog: 22 s at 0x1806000c exceed 32 bits | correct the registers, or `longest`\n",
+        ),
+        (
+            "feed = [{ address = 0 }, { address = 4 }, { address = 8 }]\nstop = [{ address = 0 }, { address = 4 }, { address = 8 }, { address = 12 }]",
+            "t.toml:9: watchdog: 7 writes, and the shim keeps 6 | correct the registers, or `longest`\n",
+        ),
+    ] {
+        let watchdog = format!("[watchdog]\ntitle = \"w\"\n{lines}\n[led]");
+        let lines = RIGHT.replacen("[led]", &watchdog, 1);
+        let problems = read_text("t", lines).expect_err("a broken board passed");
+        let said: String = problems.iter().map(|problem| format!("{problem} | {}\n", problem.next)).collect();
+        assert!(said.ends_with(message), "{said}");
+    }
+}
+
+#[test]
 fn each_mistake_in_the_flash_map_has_its_own_message() {
     for (from, to, message) in [
         (

@@ -49,6 +49,8 @@ pub struct Board {
     /// The LED for error codes.
     #[serde(serialize_with = "json::led")]
     pub led: Option<Led>,
+    /// What resets the board unless it is fed.
+    pub watchdog: Option<Watchdog>,
     /// What pack does unless told otherwise.
     pub defaults: Defaults,
     /// The vendor's bootloader.
@@ -157,6 +159,44 @@ pub struct Reset {
     pub value: u32,
 }
 
+/// What resets the board unless somebody feeds it: the writes to its registers, each list in its order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Watchdog {
+    /// What to call it.
+    pub title: String,
+    /// The kernel's option with its driver, without `CONFIG_`.
+    pub driver: Option<String>,
+    /// Most seconds that it counts when it is started, or fed by a number.
+    pub longest: Option<u32>,
+    /// Feeds it; without effect while it does not run.
+    #[serde(default)]
+    pub feed: Vec<Register>,
+    /// Stops it; empty when nothing does, or nobody knows what.
+    #[serde(default)]
+    pub stop: Vec<Register>,
+    /// Starts it.
+    #[serde(default)]
+    pub start: Vec<Register>,
+}
+
+/// A write to a 32-bit register: of what it holds the bits `keep`, exclusive or `value` plus seconds times `per-second`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Register {
+    /// Its physical address.
+    pub address: u32,
+    /// Bits that stay; 0 when it is not read.
+    #[serde(default)]
+    pub keep: u32,
+    /// Bits to set where `keep` has 0, to invert where it has 1.
+    #[serde(default)]
+    pub value: u32,
+    /// What a second counts.
+    #[serde(default)]
+    pub per_second: u32,
+}
+
 /// What pack does unless told otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -235,6 +275,8 @@ pub struct Bootloader {
     pub dictionary_limit: Option<usize>,
     /// Most bytes of an image that it starts.
     pub image_limit: Option<usize>,
+    /// Seconds after which the watchdog fires that it leaves running; 0 when it leaves none, `None` when nobody knows.
+    pub watchdog: Option<u32>,
 }
 
 impl Bootloader {

@@ -165,6 +165,13 @@ fn show(board: &Board, out: &mut impl Write) -> io::Result<()> {
     if let Some(led) = board.led {
         rows.add("LED", format!("mask {:#x}, on at {:#x}, off at {:#x}", led.mask, led.set, led.clear));
     }
+    if let Some(dog) = &board.watchdog {
+        let longest = dog.longest.map_or(String::new(), |longest| format!(", {longest} s at most"));
+        rows.add("watchdog", format!("{}{longest}", dog.title));
+        for (name, writes) in [("  fed by", &dog.feed), ("  stopped by", &dog.stop), ("  started by", &dog.start)] {
+            rows.add_all(name, &writes.iter().map(register).collect::<Vec<_>>());
+        }
+    }
     rows.add("on failure", board::policy_name(board.defaults.policy));
     bootloader(board, &mut rows);
     if let Some(flash) = &board.flash {
@@ -232,6 +239,13 @@ fn bootloader(board: &Board, rows: &mut Rows) {
         rows.add("staging", span(staging));
     }
     rows.add("top of RAM", format!("{:#x} bytes are the bootloader's", it.reserved_top));
+    match it.watchdog {
+        Some(0) => rows.add("watchdog left", "none runs when the image starts"),
+        Some(seconds) => {
+            rows.add("watchdog left", format!("one runs when the image starts, and fires after {seconds} s"))
+        }
+        None => {}
+    }
     for (name, limit) in [
         ("decoder's limit", it.decompression_limit),
         ("its dictionary", it.dictionary_limit),
@@ -241,6 +255,20 @@ fn bootloader(board: &Board, rows: &mut Rows) {
             rows.add(name, format!("{limit:#x} ({limit} bytes)"));
         }
     }
+}
+
+/// A write, as `0x1e000120: 0x3e80000 + 1000 for each second`.
+fn register(register: &board::Register) -> String {
+    let mut text = format!("{:#010x}: {:#x}", register.address, register.value);
+    match register.keep {
+        0 => {}
+        u32::MAX => text += " inverted",
+        keep => text += &format!(" in the bits {:#x}", !keep),
+    }
+    if register.per_second != 0 {
+        text += &format!(" + {} for each second", register.per_second);
+    }
+    text
 }
 
 fn partitions(flash: &Flash, out: &mut impl Write) -> io::Result<()> {

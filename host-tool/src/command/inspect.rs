@@ -20,7 +20,7 @@ use crate::output::Output;
 use crate::shim_image::Variant;
 use crate::simulate::shown;
 use crate::ui::put;
-use crate::{Failure, Result, board, device_tree, modules, shell};
+use crate::{Failure, Result, board, device_tree, modules, shell, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -105,7 +105,7 @@ fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
                 return Err(damaged(name));
             }
             let mut bytes = vec![0; size];
-            match tables.decode(payload.codec, stored, &mut bytes) {
+            match tables.decode(payload.codec, stored, &mut bytes, &|| ()) {
                 Some(Ok(made)) if made == size => Cow::Owned(bytes),
                 _ => return Err(damaged(name)),
             }
@@ -212,6 +212,7 @@ fn value(opened: &Opened<'_>, size: usize) -> Value {
             "ram": {"start": params.ram().start(), "size": params.ram().size()},
             "flash": {"start": params.flash().start(), "size": params.flash().size()},
             "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
+            "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
             "cookie": {"rule": params.cookie_rule().name(), "text": shown(params.cookie()), "keep": keep(params)},
         })),
         "board": opened.board(),
@@ -268,6 +269,7 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
         line("RAM", format!("0x{:08x}..0x{:08x}", params.ram().start(), params.ram().end()));
         let uart = params.uart();
         line("UART", format!("{} at 0x{:08x}", board::uart_kind(uart.kind), uart.address));
+        line("watchdog", watchdog::told(params).unwrap_or_else(|| "left alone".into()));
         let keep = keep(params);
         let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
         line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), params.cookie_rule().name()));

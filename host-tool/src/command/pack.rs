@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
+use stoop_core::watchdog::Care;
 
 use crate::commands;
 use crate::image::{self, Built};
@@ -19,7 +20,7 @@ use crate::plan::{
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input, shown};
 use crate::ui::{self, Progress};
-use crate::{Failure, Result, device_tree, on_board, plan, shell};
+use crate::{Failure, Result, device_tree, on_board, plan, shell, watchdog};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -112,6 +113,10 @@ pub struct Args {
     /// With the shim stored as it runs instead of squeezed, for debuggers
     #[arg(long)]
     plain_shim: bool,
+    /// What the shim does about a watchdog: feed it while it works, stop it, start it so that a kernel that hangs is reset, or
+    /// leave it [default: feed, where the board's data say how]
+    #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
+    watchdog: Option<watchdog::Wish>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
@@ -142,6 +147,8 @@ pub fn run(args: &Args) -> Result<()> {
     warnings.extend(verify(&plan, &built)?);
     warnings.extend(limits(&plan, &built)?);
     warnings.extend(plan::line::warnings(&built.line));
+    let work = image::seconds(&plan, &built);
+    warnings.extend(plan.watchdog.warnings(&plan.board, plan.kernel.config.as_ref(), work));
     if let Some(output) = output.as_ref().filter(|_| !args.dry_run) {
         output.write(&built.file)?;
     }
@@ -212,6 +219,7 @@ fn request(args: &Args) -> Result<Request> {
         handoff: args.handoff,
         trace: args.trace,
         plain_shim: args.plain_shim,
+        watchdog: args.watchdog,
     })
 }
 
@@ -309,6 +317,12 @@ fn value(args: &Args, plan: &Plan, built: &Built, commands: &[String], warnings:
             "text": plan.cookie.text,
             "keep": plan.cookie.keep,
         },
+        "watchdog": {
+            "care": plan.watchdog.care.name(),
+            "seconds": (plan.watchdog.seconds != 0).then_some(plan.watchdog.seconds),
+            "left-running": plan.board.bootloader.watchdog,
+        },
+        "seconds": image::seconds(plan, built),
         "cmdline": shown(&built.line),
         "modules": plan.modules.as_ref().map(modules_value),
         "payloads": payloads.collect::<Vec<_>>(),
@@ -377,6 +391,10 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
             rule => format!("{:?}, {}{keep}", plan.cookie.text, rule.name()),
         },
     );
+    line("watchdog", watchdog_line(plan));
+    if let Some(seconds) = image::seconds(plan, built) {
+        line("time", format!("about {seconds:.1} s to check and to deliver, by the board's figures"));
+    }
     if let Some(modules) = &plan.modules {
         let (count, size) = (modules.order.len(), amount(modules.archive_bytes));
         line("modules", format!("{count} of {} in the initrd, {size}: they fit {}", modules.version, modules.symbols));
@@ -413,7 +431,28 @@ fn text(args: &Args, plan: &Plan, built: &Built, commands: &[String]) -> String 
     for command in commands {
         text += &format!("  {command}\n");
     }
+    if plan.format.value == Format::Raw {
+        text += "  (go cleans no cache: the line before it sees to the first instructions, the shim to the rest)\n";
+    }
     text
+}
+
+/// What the shim does about the watchdog.
+fn watchdog_line(plan: &Plan) -> String {
+    let left = match plan.board.bootloader.watchdog {
+        None => "what the bootloader leaves running is not known".to_owned(),
+        Some(0) => "the bootloader leaves none running".to_owned(),
+        Some(seconds) => format!("one that fires after {seconds} s runs when the image starts"),
+    };
+    let title = plan.board.watchdog.as_ref().map_or("", |dog| &dog.title);
+    match plan.watchdog.care {
+        Care::Leave => format!("left alone; {left}"),
+        Care::Feed => format!("{title}: fed until the kernel starts; {left}"),
+        Care::Stop => format!("{title}: stopped"),
+        Care::Start => {
+            format!("{title}: started, resets the board {} s after the kernel starts", plan.watchdog.seconds)
+        }
+    }
 }
 
 fn map_line(named: &Named) -> String {

@@ -121,7 +121,8 @@ pub fn value(outcome: &Outcome) -> Value {
             json!({ "slot": slot.to_string(), "code": format!("E{:02}", error.number()), "message": error.to_string() })
         })
         .collect();
-    let head = |ok: bool| json!({ "ok": ok, "failed": failed, "warnings": outcome.warnings });
+    let head =
+        |ok: bool| json!({ "ok": ok, "failed": failed, "watchdog": outcome.watchdog, "warnings": outcome.warnings });
     match &outcome.result {
         Ok(booted) => merged(head(true), booted_value(booted)),
         Err(error) => {
@@ -194,6 +195,9 @@ fn text(outcome: &Outcome, why: Option<&str>, memory: bool) -> String {
         text += &format!("phram        0x{:08x}, 0x{:x} bytes, {name}\n", phram.region.start(), phram.region.size());
     }
     text += &format!("device tree  0x{:x} bytes\n", booted.tree.len());
+    if let Some(told) = &outcome.watchdog {
+        text += &format!("watchdog     {told}\n");
+    }
     if memory {
         text.push('\n');
         for (name, region) in &booted.regions {

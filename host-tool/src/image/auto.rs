@@ -62,7 +62,8 @@ impl Way {
         (stored * speed.times * 1_000_000 / speed.read, cycles * 1_000_000 / speed.clock)
     }
 
-    fn time(&self, speed: &Speed) -> u64 {
+    /// Microseconds in all.
+    pub(super) fn time(&self, speed: &Speed) -> u64 {
         let (reading, working) = self.times(speed);
         reading + working
     }

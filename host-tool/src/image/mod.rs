@@ -123,6 +123,20 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
     build_with(plan, codec::encode(codec, &plan.kernel.image, why)?)
 }
 
+/// Seconds from the shim's first instruction to the kernel's, by the board's data, if they say how fast its CPU is and, when
+/// flash is read as memory, that; estimated as for `--codec auto`.
+pub fn seconds(plan: &Plan, built: &Built) -> Option<f64> {
+    let board = &plan.board;
+    // What is not in a slot the bootloader has copied to RAM.
+    let speed = match &built.flash {
+        Some(_) => Speed::of(board, 2)?,
+        None => Speed { read: u64::MAX, clock: board.cpu_clock.filter(|_| board.arch.is_mips())? as u64, times: 0 },
+    };
+    let way = |packed: &Packed| Way { codec: packed.codec, stored: packed.stored, decoded: packed.decoded };
+    let micros: u64 = built.payloads.iter().map(|packed| way(packed).time(&speed)).sum();
+    Some(micros as f64 / 1e6)
+}
+
 /// The image with the codec that is wanted most of those with which it fits; `None` when it fits with none.
 fn build_best(plan: &Plan, budget: &Budget, progress: &mut dyn Progress) -> Result<Option<Built>> {
     progress.step("compressing the kernel", None);
@@ -516,6 +530,8 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
         reset: board.reset.map_or((0, 0), |reset| (reset.address, reset.value)),
         led: board.led.unwrap_or_default(),
         slots,
+        care: plan.watchdog.care,
+        watchdog: [&plan.watchdog.begin, &plan.watchdog.feed, &plan.watchdog.back],
     };
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {

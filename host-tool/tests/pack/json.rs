@@ -45,6 +45,7 @@ fn pack_has_its_shape_and_a_dry_run_writes_nothing() {
         "handoff": {"kind": "string", "origin": "string", "reason": "string"},
         "phram": "string", "alias": "number",
         "cookie": {"rule": "string", "text": "string", "keep": []},
+        "watchdog": {"care": "string", "seconds": "null", "left-running": "null"}, "seconds": "null",
         "cmdline": "string", "modules": "null",
         "payloads": [{
             "name": "string", "codec": "string", "reason": "string", "stored": "number", "decoded": "number",
@@ -69,7 +70,7 @@ fn simulate_has_its_shape_for_success_and_failure() {
     output(&bench, &PACK);
     let value = output(&bench, &["simulate", "image", "--args", "liminix x", "--json", "--dtb-out", "final.dtb"]);
     let expected = json!({
-        "ok": "bool", "failed": [], "warnings": [],
+        "ok": "bool", "failed": [], "watchdog": "null", "warnings": [],
         "cmdline": "string", "verdict": "string", "refusal": "null", "entry": "string", "slot": "string",
         "handoff": {"kind": "string", "entry-point": "number", "registers": ["string"], "env": []},
         "phram": {"start": "number", "size": "number", "alias": "number"},
@@ -88,7 +89,8 @@ fn simulate_has_its_shape_for_success_and_failure() {
     bench.put("image", &damaged);
     let value = output(&bench, &["simulate", "image", "--json"]);
     let expected = json!({
-        "ok": "bool", "failed": [{"slot": "string", "code": "string", "message": "string"}], "warnings": [],
+        "ok": "bool", "failed": [{"slot": "string", "code": "string", "message": "string"}],
+        "watchdog": "null", "warnings": [],
         "error": {"code": "string", "message": "string"},
     });
     assert_eq!(shape(&value), expected);
@@ -107,6 +109,7 @@ fn inspect_has_its_shape() {
         "params": {
             "ram": {"start": "number", "size": "number"}, "flash": {"start": "number", "size": "number"},
             "uart": {"kind": "string", "address": "number"},
+            "watchdog": {"care": "string", "does": "null"},
             "cookie": {"rule": "string", "text": "string", "keep": []},
         },
         "board": "string", "handoff": "string", "entry-point": "number", "modules": "null",

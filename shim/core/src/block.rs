@@ -5,7 +5,7 @@ use crate::bytes::words;
 use crate::crc32::Crc32;
 use crate::{Code, Error, Result, Subject};
 
-/// Reads the block at the front of `bytes` into `fields`, and checks magic number and CRC-32. `at` is its address.
+/// Reads the block at the front of `bytes` into `fields`, as many as there are, and checks magic number and CRC-32. `at` is its address.
 ///
 /// # Errors
 /// About the manifest: [`Code::NoManifest`], [`Code::Foreign`] for the other byte order, [`Code::ManifestCrc`].
@@ -19,7 +19,10 @@ pub(crate) fn read(
     crc: &Crc32,
 ) -> Result<()> {
     let mut fault = (Code::NoManifest, at);
-    if words(fields, bytes, big_endian).is_some()
+    // A short block has fewer words than the longest one.
+    let there = fields.len().min(bytes.len() / 4);
+    if let Some(fields) = fields.get_mut(..there)
+        && words(fields, bytes, big_endian).is_some()
         && let [first, version_length, second, ..] = *fields
     {
         if first == magic.swap_bytes() {

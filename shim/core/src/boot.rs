@@ -45,13 +45,15 @@ impl Buffers {
 }
 
 /// A machine with a loader in it.
-pub struct Board<'b, M> {
+pub struct Board<'b, M, F> {
     /// RAM and flash.
     pub memory: M,
     /// Where the loader is.
     pub loader: Loader,
     /// The loader's.
     pub buffers: &'b mut Buffers,
+    /// Called while something takes long, often: cheap. No `dyn`: a table of its functions would be an address in the shim.
+    pub feed: F,
 }
 
 /// What was decided.
@@ -72,13 +74,13 @@ pub struct Handoff {
     pub entry_point: usize,
     /// Its argument registers.
     pub registers: [usize; 4],
-    /// Physical address of the report's `slot` in the final tree, by which [`stamp`] finds the counts.
+    /// Physical address of the report's `slot` in the final tree, by which [`Board::stamp`] finds the counts.
     pub slot_at: usize,
     /// The final tree.
     pub tree: Region,
 }
 
-impl<M: Memory> Board<'_, M> {
+impl<M: Memory, F: Fn()> Board<'_, M, F> {
     /// Judges the bootargs and tries the slots in their order; `failed` hears of each one that cannot boot.
     ///
     /// # Errors
@@ -129,7 +131,7 @@ impl<M: Memory> Board<'_, M> {
         registers: [usize; 4],
         report: &mut Report,
     ) -> Result<Handoff> {
-        let Board { memory, loader, buffers } = self;
+        let Board { memory, loader, buffers, feed } = self;
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
         trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
         let mut manifest = Manifest::BLANK;
@@ -139,8 +141,8 @@ impl<M: Memory> Board<'_, M> {
         let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
         ram::check(memory, params.ram(), loader.run, [&stored.used, &others])?;
         stored.overlaps()?;
-        stored.check(memory, &buffers.crc)?;
-        stored.deliver(memory, &mut buffers.tables)?;
+        stored.check(memory, &buffers.crc, feed)?;
+        stored.deliver(memory, &mut buffers.tables, feed)?;
         let base = stored.at(Kind::Dtb);
         let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, base, &buffers.line, report)?;
         let registers = A::leave(&manifest, tree, line, &registers, memory)?;
@@ -246,7 +248,7 @@ impl<'m> Stored<'m> {
     }
 
     /// Every stored byte is there, has been copied if it is to be, and has the CRC-32 of the manifest, and there is a kernel.
-    fn check<M: Memory>(&self, memory: &mut M, crc: &Crc32) -> Result<()> {
+    fn check<M: Memory>(&self, memory: &mut M, crc: &Crc32, feed: &impl Fn()) -> Result<()> {
         for kind in Kind::ALL {
             let (payload, copy) = (self.payload(kind), self.at(kind));
             let (subject, source) = (kind.subject(), payload.source);
@@ -261,7 +263,7 @@ impl<'m> Stored<'m> {
             if copy != source {
                 memory.copy(source, copy.start()).ok_or(Error::new(Code::NotRam, subject, copy.start()))?;
             }
-            let computed = crc.of(memory.read(copy).ok_or(unreadable)?);
+            let computed = crc.of_fed(memory.read(copy).ok_or(unreadable)?, feed);
             trace!(
                 "{} stored at {}: crc {=u32:#010x}, {=u32:#010x} in the manifest",
                 subject, source, computed, payload.crc
@@ -274,11 +276,11 @@ impl<'m> Stored<'m> {
     }
 
     /// Puts every payload in its place.
-    fn deliver<M: Memory>(&self, memory: &mut M, tables: &mut Tables) -> Result<()> {
+    fn deliver<M: Memory>(&self, memory: &mut M, tables: &mut Tables, feed: &impl Fn()) -> Result<()> {
         for kind in Kind::ALL {
             let payload = Payload { source: self.at(kind), ..self.payload(kind) };
             if !payload.place.is_empty() {
-                deliver(kind.subject(), &payload, memory, tables)?;
+                deliver(kind.subject(), &payload, memory, tables, feed)?;
             }
         }
         Ok(())

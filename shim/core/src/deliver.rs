@@ -5,11 +5,18 @@ use crate::manifest::Payload;
 use crate::memory::Memory;
 use crate::{Code, Error, Region, Result, Subject};
 
-/// Delivers one payload that has a place.
+/// Delivers one payload that has a place. `feed` is called at the beginning, and by the decoder.
 ///
 /// # Errors
 /// [`Code::Codec`] when this build cannot decode it, [`Code::Decode`], [`Code::Length`], or [`Code::NotRam`] when the place is not RAM or the loader's own.
-pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, tables: &mut Tables) -> Result<()> {
+pub fn deliver<M: Memory>(
+    subject: Subject,
+    payload: &Payload,
+    memory: &mut M,
+    tables: &mut Tables,
+    feed: &impl Fn(),
+) -> Result<()> {
+    feed();
     let (from, to) = (payload.source, payload.destination);
     let not_ram = Error::new(Code::NotRam, subject, to.start());
     let mut length = from.size();
@@ -19,7 +26,7 @@ pub fn deliver<M: Memory>(subject: Subject, payload: &Payload, memory: &mut M, t
             return Err(unknown);
         }
         let (stored, out) = memory.pair(from, to).ok_or(not_ram)?;
-        let decoded = tables.decode(payload.codec, stored, out).ok_or(unknown)?;
+        let decoded = tables.decode(payload.codec, stored, out, feed).ok_or(unknown)?;
         length = decoded.map_err(|produced| Error::new(Code::Decode, subject, produced))?;
     } else if from.start() != to.start() {
         memory.copy(from, to.start()).ok_or(not_ram)?;

@@ -34,6 +34,7 @@ pub mod mips;
 pub mod params;
 mod ram;
 pub mod region;
+pub mod watchdog;
 #[cfg(feature = "words")]
 pub mod words;
 

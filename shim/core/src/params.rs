@@ -10,31 +10,39 @@
 //! | 6, 8 | memory-mapped flash: start, size (size 0: none) |
 //! | 10 | UART registers |
 //! | 12 | UART kind, register shift, access width in bytes, cookie rule (a byte each, high one first) |
-//! | 13 | policy, number of slots, a byte each from the high end |
+//! | 13 | policy, number of slots, what is done about the watchdog ([`Care`]), a byte each from the high end |
 //! | 14, 16 | reset register, value to write |
 //! | 17, 18, 20 | LED bit mask (0: no LED), set register, clear register |
 //! | 22 | where the cookie ends (16 bits), where the kept keys end (16 bits): bytes from the front of the block |
-//! | 23… | four slots, three words each: name, flags (bit 16: relative to the image), address |
-//! | 35… | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
+//! | 23 | writes to the watchdog, a byte each from the second: how many there are at the beginning; with those to feed; with those before a return |
+//! | 24… | four slots, three words each: name, flags (bit 16: relative to the image), address |
+//! | 36… | so many writes to the watchdog, three words each: register, bits to keep, bits to flip |
+//! | behind them | bytes: cookie; kept keys, each ending with NUL; zeros up to a word; CRC-32 of all before it |
 
 use crate::block;
 use crate::bytes::{put, wide};
 use crate::crc32::Crc32;
+use crate::watchdog::{Care, MAX_WRITES, Moment, Write};
 use crate::{Code, Error, Region, Result, Subject};
 
 /// `STPP`.
 pub const MAGIC: u32 = 0x5354_5050;
 /// This layout.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The block's largest size in bytes; the shim keeps this much room behind itself.
 pub const MAX_SIZE: usize = 512;
 /// Most slots of one image.
 pub const MAX_SLOTS: usize = 4;
 
 const ENDS: usize = 22;
-const FIXED: usize = 23;
+const WATCHDOG: usize = 23;
+const FIXED: usize = 24;
 const SLOT: usize = 3;
-const STRINGS: usize = (FIXED + SLOT * MAX_SLOTS) * 4;
+const WRITES: usize = FIXED + SLOT * MAX_SLOTS;
+const WRITE: usize = 3;
+/// Moments that have writes.
+const MOMENTS: u32 = 3;
+const WORDS: usize = WRITES + WRITE * MAX_WRITES;
 
 /// The console's UART.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,14 +118,14 @@ pub struct Led {
 /// The block, checked. Fields are read where they are used: the shim has no room for a decoded copy.
 #[derive(Clone, Debug)]
 pub struct Params<'a> {
-    words: [u32; FIXED + SLOT * MAX_SLOTS],
+    words: [u32; WORDS],
     bytes: &'a [u8],
 }
 
 impl<'a> Params<'a> {
     /// The block at the front of `bytes` ([`MAX_SIZE`] of them), not read yet.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Params { words: [0; FIXED + SLOT * MAX_SLOTS], bytes }
+        Params { words: [0; WORDS], bytes }
     }
 
     /// As [`Params::read`], by value.
@@ -215,9 +223,42 @@ impl<'a> Params<'a> {
         (index < usize::from(self.byte(13, 1))).then_some(slot)
     }
 
+    /// What is done about the watchdog.
+    pub fn care(&self) -> Care {
+        match self.byte(13, 2) {
+            1 => Care::Feed,
+            2 => Care::Stop,
+            3 => Care::Start,
+            _ => Care::Leave,
+        }
+    }
+
+    /// Word at which the writes of `moment`, a [`Moment`] or the one behind the last, begin.
+    fn writes_at(&self, moment: u32) -> usize {
+        usize::from(self.byte(WATCHDOG, moment)).wrapping_mul(WRITE).wrapping_add(WRITES)
+    }
+
+    /// What is to be written to the watchdog at that moment, in this order.
+    #[inline(always)] // One caller in the shim.
+    pub fn watchdog(&self, moment: Moment, write: &mut impl FnMut(Write)) {
+        let (mut at, end) = (self.writes_at(moment as u32), self.writes_at(moment as u32 + 1));
+        while at < end {
+            let Some(&[address, keep, flip]) = self.words.get(at..).and_then(|words| words.first_chunk()) else {
+                return;
+            };
+            write(Write { address, keep, flip });
+            at = at.wrapping_add(WRITE);
+        }
+    }
+
+    /// Where the cookie begins.
+    fn strings(&self) -> usize {
+        self.writes_at(MOMENTS).wrapping_mul(4)
+    }
+
     /// Not empty unless the rule is off.
     pub fn cookie(&self) -> &'a [u8] {
-        self.bytes.get(STRINGS..self.cookie_end()).unwrap_or(&[])
+        self.bytes.get(self.strings()..self.cookie_end()).unwrap_or(&[])
     }
 
     /// Keys that pass even without the cookie, each ending with NUL.
@@ -253,6 +294,10 @@ pub struct Settings<'a> {
     pub led: Led,
     /// In the order to try them.
     pub slots: &'a [SlotAt],
+    /// What is done about the watchdog.
+    pub care: Care,
+    /// How: the writes of each [`Moment`], together at most [`MAX_WRITES`].
+    pub watchdog: [&'a [Write]; MOMENTS as usize],
 }
 
 impl Settings<'_> {
@@ -261,10 +306,13 @@ impl Settings<'_> {
     pub fn encode(&self, out: &mut [u8], big_endian: bool, crc: &Crc32) -> Option<usize> {
         // Without a rule anything counts, which is what an empty cookie means.
         let cookie = if self.cookie_rule == CookieRule::Off { &[] } else { self.cookie };
-        let cookie_end = STRINGS + cookie.len();
+        let writes = self.watchdog.map(<[Write]>::len);
+        let count: usize = writes.iter().sum();
+        let strings = (WRITES + WRITE * count) * 4;
+        let cookie_end = strings + cookie.len();
         let keep_end = cookie_end + self.keep.len();
         let length = keep_end.next_multiple_of(4) + 4;
-        if length > MAX_SIZE || self.slots.len() > MAX_SLOTS {
+        if length > MAX_SIZE || self.slots.len() > MAX_SLOTS || count > MAX_WRITES {
             return None;
         }
         let out = out.get_mut(..length)?;
@@ -288,20 +336,25 @@ impl Settings<'_> {
             fixed[word + 1] = address as u32;
         }
         fixed[12] = bytes([self.uart.kind as u8, self.uart.shift, self.uart.width, self.cookie_rule as u8]);
-        fixed[13] = bytes([self.policy as u8, self.slots.len() as u8, 0, 0]);
+        fixed[13] = bytes([self.policy as u8, self.slots.len() as u8, self.care as u8, 0]);
         // Below MAX_SIZE.
         fixed[ENDS] = (cookie_end << 16 | keep_end) as u32;
         fixed[16] = self.reset.1;
         fixed[17] = self.led.mask;
-        let slots = self.slots.iter().flat_map(|slot| {
+        let [begin, feed, _] = writes;
+        fixed[WATCHDOG] = bytes([0, begin as u8, (begin + feed) as u8, count as u8]);
+        let mut slots = [0; SLOT * MAX_SLOTS];
+        for (words, slot) in slots.chunks_exact_mut(SLOT).zip(self.slots) {
             let flags = u32::from(slot.name) << 24 | u32::from(slot.relative) << 16;
-            [flags, high(slot.address), slot.address as u32]
-        });
-        for (field, word) in out.chunks_exact_mut(4).zip(fixed.into_iter().chain(slots)) {
+            words.copy_from_slice(&[flags, high(slot.address), slot.address as u32]);
+        }
+        let writes = self.watchdog.iter().copied().flatten().flat_map(|write| [write.address, write.keep, write.flip]);
+        let all = fixed.into_iter().chain(slots).chain(writes);
+        for (field, word) in out.chunks_exact_mut(4).zip(all) {
             put(field, word, big_endian);
         }
         let (block, sum) = out.split_at_mut(length - 4);
-        block[STRINGS..cookie_end].copy_from_slice(cookie);
+        block[strings..cookie_end].copy_from_slice(cookie);
         block[cookie_end..keep_end].copy_from_slice(self.keep);
         put(sum, crc.of(block), big_endian);
         Some(length)

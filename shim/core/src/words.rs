@@ -3,6 +3,7 @@
 use crate::codec::Codec;
 use crate::manifest::HandoffKind;
 use crate::params::{CookieRule, Policy};
+use crate::watchdog::Care;
 
 impl Codec {
     /// As in messages, JSON and options.
@@ -45,6 +46,18 @@ impl Policy {
             Policy::Halt => "halt",
             Policy::Reset => "reset",
             Policy::Return => "return",
+        }
+    }
+}
+
+impl Care {
+    /// As in messages, JSON and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Care::Leave => "leave",
+            Care::Feed => "feed",
+            Care::Stop => "stop",
+            Care::Start => "start",
         }
     }
 }

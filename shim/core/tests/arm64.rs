@@ -73,7 +73,7 @@ fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
         let loader = Loader { image: IMAGE, run: memory.run };
         let mut buffers = Box::new(Buffers::new());
         buffers.crc.fill();
-        let mut board = Board { memory, loader, buffers: &mut buffers };
+        let mut board = Board { memory, loader, buffers: &mut buffers, feed: &|| () };
         let booted = board.boot::<Arm64>(&params, [0x18_0000, 0, 0, 0], &mut |_, _| ());
         assert_eq!(booted.err().map(|error| (error.code(), error.value)), code, "0x{size:x}");
     }

@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::cell::Cell;
+
 use common::{NO_PAYLOADS, entry, params_block, region, settings};
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
 use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
+use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 use stoop_core::{Code, Region};
 
 const SLOTS: [SlotAt; 2] =
@@ -35,6 +38,51 @@ fn params_come_back_in_both_byte_orders() {
 }
 
 #[test]
+fn what_is_written_to_a_watchdog_comes_back_by_its_moment() {
+    let crc = Crc32::new();
+    let write = |address| Write { address, keep: !address, flip: address << 4 };
+    let writes = [1, 2, 3, 4, 5, 6].map(write);
+    for big_endian in [false, true] {
+        for (begin, feed) in [(0, 0), (0, 1), (1, 1), (4, 5), (0, 6), (6, 6)] {
+            for care in [Care::Leave, Care::Feed, Care::Stop, Care::Start] {
+                let mut settings = settings(CookieRule::Word, b"liminix", b"bootImage\0a\0");
+                settings.care = care;
+                settings.watchdog = [&writes[..begin], &writes[begin..feed], &writes[feed..]];
+                let block = params_block(&settings, big_endian);
+                let params = Params::check(&block, big_endian, &crc).unwrap();
+                assert_eq!(params.care(), care);
+                for (moment, written) in [Moment::Begin, Moment::Feed, Moment::Back].into_iter().zip(settings.watchdog)
+                {
+                    let mut found = vec![];
+                    params.watchdog(moment, &mut |write| found.push(write));
+                    assert_eq!(found, written, "{moment:?}");
+                }
+                assert_eq!((params.cookie(), params.keep()), (&b"liminix"[..], &b"bootImage\0a\0"[..]));
+                // Nothing behind the block is needed.
+                let length = settings.encode(&mut [0; MAX_SIZE], big_endian, &crc).unwrap();
+                assert_eq!(Params::check(&block[..length], big_endian, &crc).unwrap().keep(), params.keep());
+                assert_eq!(params.slots().collect::<Vec<_>>(), settings.slots);
+            }
+        }
+    }
+    let seven = [write(7); 7];
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    settings.watchdog = [&seven[..4], &seven[4..5], &seven[5..]];
+    assert_eq!(settings.encode(&mut [0; MAX_SIZE], true, &crc), None, "more writes than there is room for");
+}
+
+#[test]
+fn a_checksum_feeds_the_watchdog_for_every_few_bytes_and_is_the_same() {
+    let crc = Crc32::new();
+    for length in [0, 1, EVERY - 1, EVERY, EVERY + 1, 10 * EVERY + 7] {
+        let bytes: Vec<u8> = (0..length).map(|index| (index * 7) as u8).collect();
+        let fed = Cell::new(0);
+        assert_eq!(crc.of_fed(&bytes, &|| fed.set(fed.get() + 1)), crc.of(&bytes), "{length}");
+        assert_eq!(fed.get(), length.div_ceil(EVERY), "{length}");
+    }
+}
+
+#[test]
 fn params_of_the_largest_size_come_back() {
     let keep = [b'k'; 255];
     let slots = [SLOTS[0]; MAX_SLOTS];
@@ -42,8 +90,8 @@ fn params_of_the_largest_size_come_back() {
     settings.slots = &slots;
     let mut room = [0; MAX_SIZE];
     let crc = Crc32::new();
-    // 23 + 4 * 3 words, the CRC, and what is left for strings.
-    let left = MAX_SIZE - (23 + 12 + 1) * 4;
+    // 24 + 4 * 3 words, the CRC, and what is left for strings.
+    let left = MAX_SIZE - (24 + 12 + 1) * 4;
     let cookie = vec![b'c'; left - 255];
     settings.cookie = &cookie;
     assert_eq!(settings.encode(&mut room, true, &crc), Some(MAX_SIZE));

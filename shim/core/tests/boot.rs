@@ -3,6 +3,8 @@
 mod common;
 mod fdt_support;
 
+use std::cell::Cell;
+
 use common::*;
 use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
@@ -35,6 +37,8 @@ struct Boot {
     memory: Machinery,
     result: Result<(Handoff, Report), Error>,
     failed: Vec<(u8, Error)>,
+    /// How often the watchdog was fed.
+    fed: usize,
 }
 
 fn boot_with(memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boot {
@@ -44,11 +48,13 @@ fn boot_with(memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boo
     let loader = Loader { image: IMAGE, run: memory.run };
     let mut buffers = Box::new(Buffers::new());
     buffers.crc.fill();
-    let mut board = Board { memory, loader, buffers: &mut buffers };
+    let fed = Cell::new(0);
+    let feed = || fed.set(fed.get() + 1);
+    let mut board = Board { memory, loader, buffers: &mut buffers, feed: &feed };
     let mut failed = vec![];
     let registers = registers.map(|register| register as usize);
     let result = board.boot::<Mips<false>>(&params, registers, &mut |slot, error| failed.push((slot, *error)));
-    Boot { memory: board.memory, result, failed }
+    Boot { memory: board.memory, result, failed, fed: fed.get() }
 }
 
 /// A machine with the image at `IMAGE` and `a0..a3` for these arguments.
@@ -111,6 +117,14 @@ fn everything_is_put_in_its_place_and_the_rest_zeroed() {
 }
 
 #[test]
+fn the_watchdog_is_fed_while_a_payload_is_checked_and_while_it_is_moved() {
+    let boot = boot(&image(&dtb(b"console=x"), |_| {}), None);
+    assert!(boot.result.is_ok());
+    // Kernel, root filesystem and ramdisk are checked and moved, the tree is checked; all are short.
+    assert!(boot.fed >= 7, "fed {} times", boot.fed);
+}
+
+#[test]
 fn the_tree_has_report_phram_initrd_and_memory() {
     let boot = boot(&image(&dtb(b"console=x"), |_| {}), Some(b"a liminix"));
     let (handoff, _) = boot.result.unwrap();
@@ -134,7 +148,7 @@ fn the_tree_has_report_phram_initrd_and_memory() {
     assert_eq!(handoff.slot_at + COUNT_HANDOFF, TREE_AT + count_at);
     assert_eq!(boot.memory.at(handoff.tree), &expected[..size]);
     let loader = Loader { image: IMAGE, run: boot.memory.run };
-    let mut board = Board { memory: boot.memory, loader, buffers: &mut Box::new(Buffers::new()) };
+    let mut board = Board { memory: boot.memory, loader, buffers: &mut Box::new(Buffers::new()), feed: &|| () };
     board.stamp(&handoff, [0x1234_5678, 0xcafe_f00d]);
     let memory = board.memory;
     assert_eq!(memory.at(region(handoff.slot_at + COUNT_ENTRY, 4)), [0x12, 0x34, 0x56, 0x78]);

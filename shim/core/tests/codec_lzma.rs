@@ -2,6 +2,7 @@
 
 mod codec_samples;
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 use codec_samples::{code, kinds, noise};
@@ -9,6 +10,7 @@ use liblzma::read::{XzDecoder, XzEncoder};
 use liblzma::stream::{LzmaOptions, Stream};
 use proptest::prelude::*;
 use stoop_core::codec::lzma::{Header, Probs, decode};
+use stoop_core::watchdog::EVERY;
 
 /// How the end of a stream is given.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +67,7 @@ fn set_size(stored: &mut [u8], size: u64) {
 /// The result, and the buffer of `room` bytes behind it.
 fn decoded(stored: &[u8], room: usize) -> (Result<usize, usize>, Vec<u8>) {
     let mut out = vec![0xee; room];
-    let result = decode(stored, &mut out, &mut Probs::new());
+    let result = decode(stored, &mut out, &mut Probs::new(), &|| ());
     let (Ok(produced) | Err(produced)) = result;
     assert!(produced <= room, "{produced} of {room} bytes produced");
     (result, out)
@@ -131,7 +133,7 @@ fn probs_need_no_cleaning_between_streams() {
     for properties in [(4, 0, 4), USUAL, (0, 4, 0), (3, 0, 2)] {
         for end in [End::Size, End::Marker] {
             let mut out = vec![0; bytes.len()];
-            assert_eq!(decode(&by_rust2(&bytes, properties, 4096, end), &mut out, &mut probs), Ok(bytes.len()));
+            assert_eq!(decode(&by_rust2(&bytes, properties, 4096, end), &mut out, &mut probs, &|| ()), Ok(bytes.len()));
             assert!(out == bytes);
         }
     }
@@ -188,6 +190,21 @@ fn a_marker_before_the_size_is_an_error() {
     let mut stored = by_liblzma(&bytes, USUAL, 4096, End::Marker);
     set_size(&mut stored, 3_001);
     assert_eq!(decoded(&stored, 4_000).0, Err(3_000));
+}
+
+#[test]
+fn the_watchdog_is_fed_for_every_few_bytes_that_come_out() {
+    for bytes in [code(150_000), vec![0; 150_000]] {
+        for end in [End::Size, End::Marker, End::Both] {
+            let (stored, fed) = (by_rust2(&bytes, (3, 0, 2), 1 << 16, end), Cell::new(0));
+            let mut out = vec![0; bytes.len()];
+            let result = decode(&stored, &mut out, &mut Probs::new(), &|| fed.set(fed.get() + 1));
+            assert_eq!(result, Ok(bytes.len()));
+            // A match adds 273 bytes at most.
+            let (least, most) = (bytes.len() / (EVERY + 273), bytes.len() / EVERY + 4);
+            assert!((least..=most).contains(&fed.get()), "fed {} times", fed.get());
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use stoop_core::codec::{Codec, Tables};
 #[test]
 fn a_codec_is_decoded_if_and_only_if_its_feature_is_on() {
     let mut tables = Box::new(Tables::new());
-    let mut decoded = |codec: Codec| tables.decode(codec, &[], &mut []).is_some();
+    let mut decoded = |codec: Codec| tables.decode(codec, &[], &mut [], &|| ()).is_some();
     assert_eq!(decoded(Codec::Lz4), cfg!(feature = "lz4"));
     assert_eq!(decoded(Codec::Lzma), cfg!(feature = "lzma"));
     assert!(!decoded(Codec::Store));

@@ -94,7 +94,7 @@ fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize])
         buffers.crc.fill();
         buffers.line.clear();
         let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
-        let mut board = Board { memory, loader, buffers };
+        let mut board = Board { memory, loader, buffers, feed: &|| () };
         (board.boot::<A>(&params, registers, &mut failed), board.memory)
     });
     let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;

@@ -14,4 +14,4 @@ compile_error!("there is no trace build for AArch64");
 
 #[cfg(all(not(target_arch = "aarch64"), feature = "trace"))]
 pub use selected::trace_caches;
-pub use selected::{Abi, Frame, PL011, TICK, count, hand_off, map, mmio, physical, pointer, settle, uncached};
+pub use selected::{Abi, Frame, PL011, count, hand_off, map, mmio, physical, pointer, settle, uncached};

@@ -64,7 +64,7 @@ impl Core {
             Some(line) => line,
             None => {
                 let (line, base) = (cache.victim(at), cache.base(at));
-                if self.unsynced.contains(&base) {
+                if self.unsynced.contains(&base) || self.unsynced_l2.contains(&base) {
                     self.violate(Rule::NoSync, pc, base);
                 }
                 let filled = self.read_below(base, cache.bytes_mut(line));
@@ -339,11 +339,14 @@ impl Core {
 
     /// The first store to a word.
     fn first_store(&mut self, at: u32, pc: u32) {
+        self.stores += 1;
         let inside = |ranges: &[std::ops::Range<u32>]| ranges.iter().any(|range| range.contains(&at));
-        if inside(&self.bootloader) {
-            self.violate(Rule::StoreToBootloader, pc, at);
-        } else if !self.layout.is_empty() && !inside(&self.layout) {
-            self.violate(Rule::StoreOutsideLayout, pc, at);
-        }
+        let rule = match inside(&self.bootloader) {
+            true => Rule::StoreToBootloader,
+            false if self.layout.is_empty() || inside(&self.layout) => return,
+            false => Rule::StoreOutsideLayout,
+        };
+        let word = at & !3;
+        self.outside.push((word, pc, rule, self.seen(word, 4)));
     }
 }

@@ -114,6 +114,7 @@ impl Core {
 
     pub(super) fn sync(&mut self) {
         self.unsynced.clear();
+        self.unsynced_l2.clear();
     }
 
     /// CACHE: the low two bits name the cache, the upper three the operation.
@@ -215,7 +216,7 @@ impl Core {
             _ => crate::bus::Bus::write_line(&mut self.machine, base.into(), cache.bytes(line)),
         };
         done.map_err(|stray| Stop::Bus { stray, pc })?;
-        self.unsynced.push(base);
+        if which == 1 { &mut self.unsynced } else { &mut self.unsynced_l2 }.push(base);
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Format: "LZ4 Block Format Description", `doc/lz4_Block_format.md` of the LZ4 project.
 
-use core::cell::Cell;
 use core::slice::Iter;
+
+use super::copy;
 
 /// The shortest match.
 const MIN_MATCH: usize = 4;
@@ -21,36 +22,32 @@ const MORE: usize = 15;
 #[inline(never)]
 pub fn decode(stored: &[u8], out: &mut [u8]) -> Result<usize, usize> {
     let mut produced = 0;
-    match run(stored, Cell::from_mut(out).as_slice_of_cells(), &mut produced) {
+    match run(stored, out, &mut produced) {
         Some(()) => Ok(produced),
         None => Err(produced),
     }
 }
 
 #[inline(always)]
-fn run(stored: &[u8], out: &[Cell<u8>], produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], out: &mut [u8], produced: &mut usize) -> Option<()> {
     let mut input = stored.iter();
     loop {
         let token = usize::from(*input.next()?);
         let len = length(&mut input, token >> 4, out.len())?;
         let (literals, rest) = input.as_slice().split_at_checked(len)?;
-        let to = out.get(*produced..)?.get(..len)?;
-        for (to, from) in to.iter().zip(literals) {
-            to.set(*from);
+        let to = out.get_mut(*produced..)?;
+        if !copy::words(input.as_slice(), to, len) {
+            for (to, from) in to.get_mut(..len)?.iter_mut().zip(literals) {
+                *to = *from;
+            }
         }
         *produced = produced.wrapping_add(len);
         let Some((distance, rest)) = rest.split_first_chunk() else { return rest.is_empty().then_some(()) };
         input = rest.iter();
         let distance = usize::from(u16::from_le_bytes(*distance));
         let len = length(&mut input, token & 15, out.len())?.wrapping_add(MIN_MATCH);
-        let from = out.get(produced.wrapping_sub(distance)..)?;
-        let to = out.get(*produced..)?.get(..len)?;
-        if distance == 0 {
-            return None;
-        }
-        for (to, from) in to.iter().zip(from) {
-            to.set(from.get());
-        }
+        let limit = out.len();
+        copy::back(out, *produced, distance.checked_sub(1)?, len, limit)?;
         *produced = produced.wrapping_add(len);
     }
 }

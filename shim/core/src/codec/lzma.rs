@@ -3,9 +3,9 @@
 //! Format: "LZMA specification", Igor Pavlov, 2015 (`lzma-specification.txt` in the LZMA SDK, public domain).
 //! The destination is the dictionary, so the header's dictionary size costs no memory.
 
-use core::cell::Cell;
-
-use super::range::{Bits, HALF};
+use super::copy;
+use super::range::{Bits, HALF, LOOPS, rarely};
+use crate::watchdog::EVERY;
 
 /// Most that `lc + lp` may be: the number of literal coders is two to this power.
 const MAX_LITERAL_BITS: u32 = 4;
@@ -39,17 +39,20 @@ const STATES: usize = 12;
 /// Models of one literal coder: plain, and for either value of the bit that a match would have given.
 const CODER: usize = 0x300;
 
+/// Most literal coders.
+const CODERS: usize = 1 << MAX_LITERAL_BITS;
+
 /// The state after a literal: what the last symbols were decides how likely the next one is a match.
 const AFTER_LITERAL: [u8; 16] = [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 4, 5, 0, 0, 0, 0];
 
 /// The decoder's scratch memory: 28,268 bytes, of no meaning before and after [`decode`].
-pub struct Probs([u16; LITERALS + (CODER << MAX_LITERAL_BITS)]);
+pub struct Probs([u16; LITERALS + CODER * CODERS]);
 
 impl Probs {
     /// All zero, so that a static costs no bytes in the image.
     #[allow(clippy::new_without_default, reason = "28 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {
-        Probs([0; LITERALS + (CODER << MAX_LITERAL_BITS)])
+        Probs([0; LITERALS + CODER * CODERS])
     }
 }
 
@@ -101,68 +104,80 @@ impl Header {
 /// How many bytes had been produced when the damage was noticed: a header that [`Header::read`] refuses or whose size exceeds
 /// `out`, a stream that is cut, that reaches back before the first byte, that produces more than `out` or the header's size, or
 /// that does not end as LZMA does. Every input ends in time linear to `stored` and `out`.
+///
+/// `feed` is called for every [`EVERY`] bytes that come out.
 #[inline(never)]
-pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs) -> Result<usize, usize> {
+pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: &impl Fn()) -> Result<usize, usize> {
     let mut produced = 0;
-    match run(stored, out, probs, &mut produced) {
+    match run(stored, out, probs, feed, &mut produced) {
         Some(()) => Ok(produced),
         None => Err(produced),
     }
 }
 
 #[inline(always)]
-fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usize) -> Option<()> {
+fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: &impl Fn(), produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
+    // Where the end is not known, nothing is written behind a match.
+    let mut limit = 0;
     if let Some(size) = header.size {
         end = usize::try_from(size).ok()?;
         out = out.get_mut(..end)?;
+        limit = end;
     }
     let mut bits = Bits::new(stream)?;
     // Its address is a constant to the compiler, which would be loaded again for every symbol.
     let probs = core::hint::black_box(probs);
     probs.0.fill(HALF);
     let (models, literals) = probs.0.split_first_chunk_mut::<LITERALS>()?;
+    let literals = literals.as_chunks_mut::<CODER>().0.first_chunk_mut::<CODERS>()?;
     let step_mask = (1usize << header.pb) - 1;
     let coder_mask = (0x100usize << header.lp) - (0x100 >> header.lc);
-    // A match may overlap what it writes, so source and destination are views of the same cells.
-    let out = Cell::from_mut(out).as_slice_of_cells();
-    let (mut state, mut pos, mut last) = (0, 0usize, 0);
+    let coder_shift = 8 - header.lc;
+    let (mut state, mut pos) = (0, 0usize);
     // Distances less one: the last, and the three before.
     let mut distance = 0;
     let mut earlier = [0; 3];
+    // The end, or where the watchdog is fed next: one comparison for both.
+    let mut pause = 0;
     'symbols: loop {
-        bits.fill();
-        if pos == end && bits.code == 0 {
-            if bits.range == 0 {
-                break;
-            }
-            *produced = pos;
-            return Some(());
-        }
         let step = pos & step_mask;
         let row = (state * 16 + step) & 0xff;
         let after_match = state >= 7;
+        bits.fill();
+        if pos >= pause {
+            rarely();
+            if pos == end && bits.code == 0 {
+                if bits.range == 0 {
+                    break;
+                }
+                *produced = pos;
+                return Some(());
+            }
+            feed();
+            pause = end.min(pos.wrapping_add(EVERY));
+        }
         if !bits.filled_bit(&mut models[MATCH + row]) {
-            // The coder's number times 0x100: low bits of the position, then high bits of the last byte.
-            let coder = ((pos << 8 | usize::from(last)) & coder_mask) << header.lc;
-            let Some(coder) = literals.get_mut(coder * 3..) else { break };
-            let Some(coder) = coder.first_chunk_mut::<CODER>() else { break };
+            // The coder's number: low bits of the position, then high bits of the last byte.
+            let last = out.get(pos.wrapping_sub(1)).copied().unwrap_or(0);
+            let coder = ((pos << 8 | usize::from(last)) & coder_mask) >> coder_shift;
+            let coder = &mut literals[coder & (CODERS - 1)];
             let mut guess = None;
             if after_match {
                 let Some(byte) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)) else { break };
-                guess = Some(byte.get());
+                guess = Some(*byte);
             }
-            last = literal(&mut bits, coder, guess);
-            let Some(byte) = out.get(pos) else { break };
-            byte.set(last);
+            let byte = literal(&mut bits, coder, guess);
+            let Some(to) = out.get_mut(pos) else { break };
+            *to = byte;
             pos += 1;
             state = usize::from(AFTER_LITERAL[state & 15]);
             continue;
         }
         let len = 'len: {
             let flags = state & 15;
-            let mut lengths = LENGTH;
+            let (mut lengths, mut repeated) = (LENGTH, false);
             if !bits.bit(&mut models[REPEAT + flags]) {
                 earlier = [distance, earlier[0], earlier[1]];
                 state = if after_match { 10 } else { 7 };
@@ -184,9 +199,9 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                     break 'len 1;
                 }
                 state = if after_match { 11 } else { 8 };
-                lengths = REPEAT_LENGTH;
+                (lengths, repeated) = (REPEAT_LENGTH, true);
             }
-            let (mut at, mut limit, mut len) = (lengths + 2 + step * 8, 8, 2);
+            let (mut at, mut limit, mut len) = (lengths + 2 + (step & 15) * 8, 8, 2);
             let Some([middle, high]) = models.get_mut(lengths..).and_then(|models| models.first_chunk_mut()) else {
                 break 'symbols;
             };
@@ -196,21 +211,14 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                     (at, limit, len) = (lengths + 2 + 256, 256, 18);
                 }
             }
-            // The length's tree, then the slot's: one loop for both, for its size.
-            let slot = loop {
-                let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
-                    break 'symbols;
-                };
-                let value = bits.tree(tree, limit);
-                if limit == 64 {
-                    break value;
-                }
-                len += value;
-                if lengths == REPEAT_LENGTH {
-                    break 'len len;
-                }
-                (at, limit) = (SLOT - 2 * 64 + len.min(5) * 64, 64);
-            };
+            let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else { break 'symbols };
+            len += bits.tree(tree, limit);
+            if repeated {
+                break 'len len;
+            }
+            at = SLOT - 2 * 64 + len.min(5) * 64;
+            let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else { break 'symbols };
+            let slot = bits.six(tree);
             distance = slot;
             if slot >= 4 {
                 // A slot gives the two highest bits and how many follow.
@@ -228,24 +236,21 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, produced: &mut usiz
                 let Some(tree) = models.get_mut(at..).and_then(|models| models.first_chunk_mut()) else {
                     break 'symbols;
                 };
-                distance = distance.wrapping_add(bits.reverse_tree(tree, count));
+                let rest = if LOOPS || slot < 14 { bits.reverse(tree, count) } else { bits.reverse_four(tree) };
+                distance = distance.wrapping_add(rest);
                 if distance as u32 == u32::MAX {
                     // The end marker.
                     if end > pos && end != usize::MAX {
                         break 'symbols;
                     }
-                    end = pos;
+                    (end, pause) = (pos, pos);
                     continue 'symbols;
                 }
             }
             len
         };
-        let Some(from) = out.get(pos.wrapping_sub(distance).wrapping_sub(1)..) else { break };
-        let Some(rest) = out.get(pos..) else { break };
-        let Some(to) = rest.get(..len) else { break };
-        for (to, from) in to.iter().zip(from) {
-            last = from.get();
-            to.set(last);
+        if copy::back(out, pos, distance, len, limit).is_none() {
+            break;
         }
         pos += len;
     }
@@ -261,7 +266,7 @@ fn literal(bits: &mut Bits<'_>, coder: &mut [u16; CODER], guess: Option<u8>) -> 
         let mut guess = usize::from(guess);
         loop {
             guess <<= 1;
-            at = bits.step(&mut coder[0x100 + (guess & 0x100) + (at & 0xff)], at);
+            at = bits.node(&mut coder[0x100 + (guess & 0x100) + (at & 0xff)], at);
             if at >= 0x100 {
                 return at as u8;
             }
@@ -271,7 +276,7 @@ fn literal(bits: &mut Bits<'_>, coder: &mut [u16; CODER], guess: Option<u8>) -> 
         }
     }
     loop {
-        at = bits.step(&mut coder[at & 0xff], at);
+        at = bits.node(&mut coder[at & 0xff], at);
         if at >= 0x100 {
             return at as u8;
         }

@@ -3,6 +3,8 @@
 //! A decoder takes the stored bytes and the destination, produces at most `destination.len()` bytes, ends on every input,
 //! and returns how many bytes it produced.
 
+#[cfg(any(feature = "lz4", feature = "lzma"))]
+mod copy;
 #[cfg(feature = "lz4")]
 pub mod lz4;
 #[cfg(feature = "lzma")]
@@ -54,19 +56,26 @@ impl Tables {
     }
 
     /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when this build has
-    /// no decoder for `codec`.
+    /// no decoder for `codec`. LZMA calls `feed` for every [`crate::watchdog::EVERY`] bytes or so that come out; LZ4 is done
+    /// too soon for any watchdog.
     ///
     /// # Errors
     /// The decoder's: how many bytes had been produced when it noticed the damage.
     #[inline(always)]
-    pub fn decode(&mut self, codec: Codec, stored: &[u8], out: &mut [u8]) -> Option<Result<usize, usize>> {
+    pub fn decode(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut [u8],
+        feed: &impl Fn(),
+    ) -> Option<Result<usize, usize>> {
         match codec {
             #[cfg(feature = "lzma")]
-            Codec::Lzma => Some(lzma::decode(stored, out, &mut self.probs)),
+            Codec::Lzma => Some(lzma::decode(stored, out, &mut self.probs, feed)),
             #[cfg(feature = "lz4")]
             Codec::Lz4 => Some(lz4::decode(stored, out)),
             _ => {
-                let _ = (stored, out);
+                let _ = (stored, out, feed);
                 None
             }
         }

@@ -1,7 +1,7 @@
 //! One pass over the base tree: checks it and copies it, with the additions in it.
 
 use super::output::Output;
-use super::tree::{STRINGS, STRINGS_SIZE, STRUCTURE, STRUCTURE_SIZE, TOTAL, same};
+use super::tree::{STRINGS, STRINGS_SIZE, STRUCTURE, STRUCTURE_SIZE, TOTAL, initials};
 use super::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY, SPOKEN, Tree};
 use crate::{Code, Error, Result, Subject};
 
@@ -23,6 +23,8 @@ pub struct Merge<'a, 'o> {
     /// What is added.
     pub additions: Tree<'o>,
     out: Output<'o>,
+    /// Where in the base what is still to be copied begins.
+    copied: usize,
     room: usize,
     texts: &'o [&'o [u8]],
     /// Nodes of the additions that are open, the innermost at `level`: where their content begins.
@@ -43,6 +45,7 @@ impl<'a, 'o> Merge<'a, 'o> {
             base,
             additions,
             out: Output::new(out),
+            copied: 0,
             room,
             texts: &[],
             open: [0; LEVELS],
@@ -85,27 +88,27 @@ impl<'a, 'o> Merge<'a, 'o> {
 
     /// Copies the base with the additions in it; says what is the matter at the tag that was read last.
     fn walk(&mut self) -> core::result::Result<(), Code> {
-        // Header, reservations and whatever else is in front of the structure block.
-        self.out.bytes(self.base.part(0, self.base.header[STRUCTURE]));
+        let names = self.additions.names();
         let (mut depth, mut properties) = (0usize, false);
         loop {
             let tag = self.base.next();
             let both = self.level == depth;
             if tag == BEGIN_NODE {
-                self.out.bytes(self.base.raw());
                 // The root is the root, whatever its name.
                 let name = if depth == 0 { &[] } else { self.base.name() };
-                // RAM is what says so (drivers/of/fdt.c, early_init_dt_scan_memory).
-                let content = self.base.at;
-                if depth == 1
-                    && self.base.find(content, PROPERTY, b"device_type\0")
-                    && same(b"memory\0", self.base.value())
+                if both
+                    && (depth == 0 || names & initials(name) != 0)
+                    && self.additions.find(self.content(), BEGIN_NODE, name)
                 {
-                    self.additions.seen |= MEMORY;
-                }
-                self.base.at = content;
-                if both && self.additions.find(self.content(), BEGIN_NODE, name) {
-                    self.begin();
+                    let content = self.base.at;
+                    let ram = self.additions.bit() == MEMORY
+                        && self.base.find(content, PROPERTY, b"device_type\0")
+                        && self.base.says_ram();
+                    self.base.at = content;
+                    if !ram {
+                        self.copy(content);
+                        self.begin();
+                    }
                 }
                 depth = depth.wrapping_add(1);
                 properties = true;
@@ -115,28 +118,37 @@ impl<'a, 'o> Merge<'a, 'o> {
                 return Err(Code::TreeStructure);
             }
             if tag == PROPERTY && properties {
-                let name = self.base.name();
-                let Some(first) = name.first() else { return Err(Code::TreeStructure) };
-                if both && self.additions.find(self.content(), PROPERTY, name) {
-                    if *first == b'#' && self.base.count() != self.additions.count() {
-                        return Err(Code::TreeCells);
+                if self.base.name_at >= self.base.header[STRINGS_SIZE] {
+                    return Err(Code::TreeStructure);
+                }
+                if depth == 2 && self.base.says_ram() {
+                    self.additions.seen |= MEMORY;
+                }
+                if both {
+                    let name = self.base.name();
+                    if self.additions.find(self.content(), PROPERTY, name) {
+                        if name.first() == Some(&b'#') && self.base.count() != self.additions.count() {
+                            return Err(Code::TreeCells);
+                        }
+                        self.copy(self.base.start);
+                        self.copied = self.base.at;
                     }
-                    continue;
                 }
             } else if tag == END_NODE {
                 if both {
-                    self.end(depth);
+                    self.copy(self.base.start);
+                    self.end();
                 }
                 depth = depth.wrapping_sub(1);
                 properties = false;
+                if depth == 0 {
+                    break;
+                }
             } else if tag != NOP {
                 return Err(Code::TreeStructure);
             }
-            self.out.bytes(self.base.raw());
-            if depth == 0 {
-                break;
-            }
         }
+        self.copy(self.base.at);
         if self.base.next() != END {
             return Err(Code::TreeStructure);
         }
@@ -152,18 +164,30 @@ impl<'a, 'o> Merge<'a, 'o> {
         Ok(())
     }
 
+    /// Copies what the base has up to `end` and has not been copied: header and reservations as well, and most of the tree in one go.
+    #[inline(never)]
+    fn copy(&mut self, end: usize) {
+        self.out.bytes(self.base.part(self.copied, end));
+        self.copied = end;
+    }
+
     fn content(&self) -> usize {
         self.open[self.level & (LEVELS - 1)]
     }
 
     /// Opens the node that was found in the additions, and writes its properties.
-    #[inline(never)]
     fn begin(&mut self) {
         self.additions.seen |= self.additions.bit();
         self.level = self.level.wrapping_add(1);
         self.open[self.level & (LEVELS - 1)] = self.additions.at;
+        self.properties();
+    }
+
+    /// Writes the properties of the node of the additions that was read last. What comes next is the tag behind them.
+    #[inline(never)]
+    fn properties(&mut self) {
         while self.additions.next() == PROPERTY {
-            let name = self.additions.name_at();
+            let name = self.additions.name_at;
             let start = self.out.len;
             let value = start.wrapping_add(12);
             self.out.bytes(self.additions.raw());
@@ -171,7 +195,7 @@ impl<'a, 'o> Merge<'a, 'o> {
             self.out.patch(start.wrapping_add(8), self.base.header[STRINGS_SIZE].wrapping_add(name));
             if name < SPOKEN.len() {
                 // The end of a text comes behind what is added to it.
-                self.out.len = value.wrapping_add(self.additions.length()).wrapping_sub(1);
+                self.out.len = value.wrapping_add(self.additions.length).wrapping_sub(1);
                 self.slot = value;
                 if name == 0 {
                     self.line = value;
@@ -183,6 +207,7 @@ impl<'a, 'o> Merge<'a, 'o> {
                 self.out.align(4);
             }
         }
+        self.additions.at = self.additions.start;
     }
 
     /// Writes the next text.
@@ -194,20 +219,31 @@ impl<'a, 'o> Merge<'a, 'o> {
         }
     }
 
-    /// Writes the open node's children that only the additions have, theirs too, and closes it.
-    fn end(&mut self, outer: usize) {
+    /// Writes the open node's children that only the additions have, with all that is in them, and closes it.
+    fn end(&mut self) {
+        self.additions.at = self.content();
+        // Nodes that are open in there: written, and left out since the base had them.
+        let (mut written, mut left_out) = (0usize, 0usize);
         loop {
-            if self.additions.find(self.content(), BEGIN_NODE, &[]) {
-                self.out.bytes(self.additions.raw());
-                self.begin();
-            } else {
-                self.level = self.level.wrapping_sub(1);
-                if self.level < outer {
-                    return;
+            match self.additions.next() {
+                BEGIN_NODE if left_out != 0 || written == 0 && self.additions.seen & self.additions.bit() != 0 => {
+                    left_out = left_out.wrapping_add(1);
                 }
-                self.out.be32(END_NODE);
+                BEGIN_NODE => {
+                    written = written.wrapping_add(1);
+                    self.out.bytes(self.additions.raw());
+                    self.properties();
+                }
+                PROPERTY | NOP => {}
+                _ if left_out != 0 => left_out = left_out.wrapping_sub(1),
+                _ if written != 0 => {
+                    written = written.wrapping_sub(1);
+                    self.out.be32(END_NODE);
+                }
+                _ => break,
             }
         }
+        self.level = self.level.wrapping_sub(1);
     }
 }
 

@@ -1,7 +1,5 @@
 //! A buffer that counts on past its end: one check when all is written is smaller than one behind each field.
 
-use crate::bytes::put;
-
 pub(super) struct Output<'o> {
     buffer: &'o mut [u8],
     /// Where the next byte belongs.
@@ -17,9 +15,13 @@ impl<'o> Output<'o> {
     #[inline(never)]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let end = self.len.wrapping_add(bytes.len());
-        // `copy_from_slice` has a panicking path when the lengths are not known to be equal.
-        let to = self.buffer.get_mut(self.len..end).unwrap_or(&mut []);
-        to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+        let room = self.buffer.get_mut(self.len..).unwrap_or(&mut []);
+        if let Some((to, _)) = room.split_at_mut_checked(bytes.len()) {
+            // By words. `copy_from_slice` has a panicking path, which stays where it is not inlined.
+            let ((words, rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), bytes.as_chunks::<4>());
+            words.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
+        }
         self.len = end;
     }
 
@@ -32,7 +34,9 @@ impl<'o> Output<'o> {
     /// Writes a word at that place.
     #[inline(never)]
     pub(super) fn patch(&mut self, at: usize, value: usize) {
-        put(self.buffer.get_mut(at..).unwrap_or(&mut []), value as u32, true);
+        if let Some(word) = self.buffer.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *word = (value as u32).to_be_bytes();
+        }
     }
 
     /// Zeros up to the next multiple of `align`, a power of two up to 8.

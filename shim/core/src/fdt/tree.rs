@@ -1,6 +1,6 @@
 //! The checked reader: a header, and one tag after the other. Places are offsets from the blob's first byte.
 
-use super::{BEGIN_NODE, HEADER, MAGIC, NOP, PROPERTY};
+use super::{BEGIN_NODE, END_NODE, HEADER, MAGIC, NOP, PROPERTY};
 use crate::bytes::{be32, find};
 use crate::{Code, Error, Result, Subject};
 
@@ -22,6 +22,11 @@ pub struct Tree<'a> {
     /// Of the tag that was read last: where it is, and what comes next.
     pub(super) start: usize,
     pub(super) at: usize,
+    /// The tag; 0, which is none, when what is there makes no sense.
+    tag: usize,
+    /// Of the property read last: bytes of its value, and where its name is in the strings block.
+    pub(super) length: usize,
+    pub(super) name_at: usize,
     /// Nodes that are not to be found any more, by [`Tree::bit`].
     pub(super) seen: u32,
 }
@@ -29,7 +34,7 @@ pub struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// The tree at the front of `bytes`, which may be longer; not read yet.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Tree { bytes, header: [0; HEADER / 4], start: 0, at: 0, seen: 0 }
+        Tree { bytes, header: [0; HEADER / 4], start: 0, at: 0, tag: 0, length: 0, name_at: 0, seen: 0 }
     }
 
     /// Reads the header.
@@ -112,24 +117,66 @@ impl<'a> Tree<'a> {
     #[inline(never)]
     pub(super) fn next(&mut self) -> usize {
         self.start = self.at;
-        let mut tag = self.word_at(self.at);
-        let (mut size, mut head) = (0, 4usize);
-        if tag == PROPERTY {
-            (size, head) = (self.length(), 12);
-        }
-        if tag == BEGIN_NODE {
-            size = find(self.name(), 0).wrapping_add(1);
-        }
         let end = self.end();
-        // Before anything is added to it: where usize has 32 bits, a size can be as large as that.
-        let fits = size <= end.wrapping_sub(self.at);
-        // Names and values are padded to a multiple of 4.
-        self.at = self.at.wrapping_add(head).wrapping_add(size).wrapping_add(3) & !3;
-        if !fits || self.at > end {
-            self.at = end;
-            tag = 0;
+        let size = self.bytes.get(self.start..end).and_then(|rest| self.measure(rest));
+        match size {
+            Some(size) => self.at = self.start.wrapping_add(size),
+            None => (self.at, self.tag) = (end, 0),
         }
-        tag
+        self.tag
+    }
+
+    /// Takes the tag at the front of `rest` and what is known of it. Gives the bytes of all that belongs to it.
+    #[inline(always)]
+    fn measure(&mut self, rest: &[u8]) -> Option<usize> {
+        let (tag, rest) = rest.split_first_chunk()?;
+        self.tag = u32::from_be_bytes(*tag) as usize;
+        // Names and values are padded to a multiple of 4.
+        Some(match self.tag {
+            PROPERTY => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let (name, value) = rest.split_first_chunk()?;
+                self.length = u32::from_be_bytes(*length) as usize;
+                self.name_at = u32::from_be_bytes(*name) as usize;
+                let padded = self.length.wrapping_add(3) & !3;
+                if self.length > value.len() || padded > value.len() {
+                    return None;
+                }
+                padded.wrapping_add(12)
+            }
+            BEGIN_NODE => {
+                let mut size = 4usize;
+                let mut words = rest.as_chunks::<4>().0.iter();
+                loop {
+                    size = size.wrapping_add(4);
+                    if has_nul(*words.next()?) {
+                        break size;
+                    }
+                }
+            }
+            _ => 4,
+        })
+    }
+
+    /// The names of all nodes but the root, as far as [`initials`] tells them apart. Reads the tree from its front to its end.
+    pub(super) fn names(&mut self) -> u32 {
+        let mut names = 0;
+        self.at = self.header[STRUCTURE];
+        loop {
+            match self.next() {
+                BEGIN_NODE => names |= initials(self.name()),
+                PROPERTY | END_NODE | NOP => {}
+                _ => return names,
+            }
+        }
+    }
+
+    /// The property read last is the one by which a node says that it is RAM (drivers/of/fdt.c, early_init_dt_scan_memory).
+    #[inline(never)]
+    pub(super) fn says_ram(&self) -> bool {
+        // The value first, of which one word tells it from nearly all others.
+        const MEMO: usize = u32::from_be_bytes(*b"memo") as usize;
+        self.count() == MEMO && same(b"memory\0", self.value()) && same(b"device_type\0", self.name())
     }
 
     /// Where the structure block ends.
@@ -157,28 +204,16 @@ impl<'a> Tree<'a> {
     /// The name of the node or property read last, and what is behind it; empty for a property without one.
     #[inline(never)]
     pub(super) fn name(&self) -> &'a [u8] {
-        let (at, end) = match self.word_at(self.start) {
-            BEGIN_NODE => (self.start.wrapping_add(4), self.end()),
-            // Behind the strings there is no name; nor is there one that wraps around to somewhere else.
-            _ => (self.name_at().min(self.header[STRINGS_SIZE]).wrapping_add(self.header[STRINGS]), self.strings_end()),
-        };
-        self.part(at, end)
-    }
-
-    /// Of the property read last: where its name is in the strings block.
-    pub(super) fn name_at(&self) -> usize {
-        self.word_at(self.start.wrapping_add(8))
-    }
-
-    /// Bytes of the value of the property read last.
-    pub(super) fn length(&self) -> usize {
-        self.word_at(self.start.wrapping_add(4))
+        match self.tag {
+            BEGIN_NODE => self.part(self.start.wrapping_add(4), self.end()),
+            _ => self.strings().get(self.name_at..).unwrap_or(&[]),
+        }
     }
 
     /// The value of the property read last.
     pub(super) fn value(&self) -> &'a [u8] {
         let at = self.start.wrapping_add(12);
-        self.part(at, at.wrapping_add(self.length()))
+        self.part(at, at.wrapping_add(self.length))
     }
 
     /// The value of the property read last as a number.
@@ -199,6 +234,22 @@ impl<'a> Tree<'a> {
     /// The bit of the node read last in [`Tree::seen`].
     pub(super) fn bit(&self) -> u32 {
         1u32.wrapping_shl((self.start >> 2) as u32)
+    }
+}
+
+/// One of the word's bytes is 0.
+fn has_nul(word: [u8; 4]) -> bool {
+    // A byte borrows from its highest bit only when it was 0, or when the byte below it did (Hacker's Delight, 6-1).
+    let word = u32::from_ne_bytes(word);
+    word.wrapping_sub(0x0101_0101) & !word & 0x8080_8080 != 0
+}
+
+/// A bit by the first two bytes of a node's name: names that a node is not to be found under seldom have it.
+#[inline(never)]
+pub(super) fn initials(name: &[u8]) -> u32 {
+    match name {
+        [first, second, ..] => 1u32.wrapping_shl(u32::from(*first ^ second << 2)),
+        _ => 0,
     }
 }
 

@@ -8,6 +8,7 @@ use stoop_core::fdt::{Additions, Tree};
 use stoop_core::manifest::{Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::params::{CookieRule, Led, Policy, Settings, SlotAt, Uart, UartKind};
+use stoop_core::watchdog::Care;
 
 pub fn region(start: usize, size: usize) -> Region {
     Region::new(start, size).expect("a region of the test")
@@ -112,6 +113,8 @@ pub fn settings<'a>(rule: CookieRule, cookie: &'a [u8], keep: &'a [u8]) -> Setti
         reset: (0x1f00_0500, 0x42),
         led: Led { mask: 0x10, set: 0x1804_0008, clear: 0x1804_000c },
         slots: &[SlotAt { name: b'a', relative: false, address: 0x10_0000 }],
+        care: Care::Leave,
+        watchdog: [&[]; 3],
     }
 }
 

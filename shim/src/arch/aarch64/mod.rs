@@ -32,9 +32,6 @@ pub type Abi = arm64::Arm64;
 /// Boards have one as their console.
 pub const PL011: bool = true;
 
-/// Nanoseconds of a tick of [`count`], as a power of two: 64, near MediaTek's 13 MHz.
-pub const TICK: u32 = 6;
-
 /// What start.S saved, in its order.
 #[repr(C)]
 pub struct Frame {

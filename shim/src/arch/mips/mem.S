@@ -1,4 +1,5 @@
-# What the compiler calls for moving, filling and comparing bytes: small, by words where both ends allow it.
+# What the compiler calls for moving, filling and comparing bytes: by blocks of 16 where both ends are aligned, by words where they
+# are not, and from the end by bytes, which only bytes that move up over themselves need.
 
     .section .text.run, "ax"
     .globl memcpy
@@ -8,53 +9,84 @@ memmove:
     move  $v0, $a0
     subu  $t0, $a0, $a1
     sltu  $t0, $t0, $a2
-    bnez  $t0, 3f                 # destination begins inside the source: from the end
+    bnez  $t0, 4f                 # destination begins inside the source: from the end
     or    $t0, $a0, $a1
-    or    $t0, $t0, $a2
     andi  $t0, $t0, 3
-    addu  $a2, $a2, $a1
     bnez  $t0, 2f
+    srl   $t1, $a2, 4
+    beqz  $t1, 2f
     nop
-1:  beq   $a1, $a2, 5f
-    addiu $a1, $a1, 4
-    lw    $t0, -4($a1)
-    sw    $t0, 0($a0)
-    b     1b
-    addiu $a0, $a0, 4
-2:  beq   $a1, $a2, 5f
-    addiu $a1, $a1, 1
-    lbu   $t0, -1($a1)
-    sb    $t0, 0($a0)
-    b     2b
-    addiu $a0, $a0, 1
-3:  addu  $t1, $a0, $a2
-    addu  $a2, $a2, $a1
-4:  beq   $a2, $a1, 5f
-    addiu $a2, $a2, -1
-    lbu   $t0, 0($a2)
+1:  lw    $t2, 0($a1)
+    lw    $t3, 4($a1)
+    lw    $t4, 8($a1)
+    lw    $t5, 12($a1)
+    addiu $a1, $a1, 16
     addiu $t1, $t1, -1
-    b     4b
-    sb    $t0, 0($t1)
-5:  jr    $ra
+    sw    $t2, 0($a0)
+    sw    $t3, 4($a0)
+    sw    $t4, 8($a0)
+    sw    $t5, 12($a0)
+    bnez  $t1, 1b
+    addiu $a0, $a0, 16
+    andi  $a2, $a2, 15
+2:  srl   $t1, $a2, 2
+    beqz  $t1, 3f
+    andi  $a2, $a2, 3
+1:  ulw   $t2, 0($a1)
+    addiu $a1, $a1, 4
+    addiu $t1, $t1, -1
+    usw   $t2, 0($a0)
+    bnez  $t1, 1b
+    addiu $a0, $a0, 4
+3:  beqz  $a2, 7f
+1:  addiu $a2, $a2, -1
+    lbu   $t2, 0($a1)
+    addiu $a1, $a1, 1
+    sb    $t2, 0($a0)
+    bnez  $a2, 1b
+    addiu $a0, $a0, 1
+    jr    $ra
+    nop
+
+4:  addu  $a0, $a0, $a2
+    addu  $a1, $a1, $a2
+6:  beqz  $a2, 7f
+    addiu $a2, $a2, -1
+    lbu   $t2, -1($a1)
+    addiu $a1, $a1, -1
+    sb    $t2, -1($a0)
+    b     6b
+    addiu $a0, $a0, -1
+7:  jr    $ra
     nop
 
     .globl memset
 memset:
     move  $v0, $a0
-    addu  $a2, $a2, $a0
-    or    $t0, $a0, $a2
-    andi  $t0, $t0, 3
-    or    $t0, $t0, $a1
-    bnez  $t0, 2f                 # words only for zeros
-    nop
-1:  beq   $a0, $a2, 5b
-    addiu $a0, $a0, 4
+    ins   $a1, $a1, 8, 8          # the byte in all of a word's
+    ins   $a1, $a1, 16, 16
+1:  andi  $t0, $a0, 3             # bytes up to a word's start
+    beqz  $t0, 2f
+    srl   $t1, $a2, 4
+    beqz  $a2, 7b
+    addiu $a2, $a2, -1
+    sb    $a1, 0($a0)
     b     1b
-    sw    $zero, -4($a0)
-2:  beq   $a0, $a2, 5b
     addiu $a0, $a0, 1
-    b     2b
-    sb    $a1, -1($a0)
+2:  beqz  $t1, 4f
+    andi  $a2, $a2, 15
+3:  sw    $a1, 0($a0)
+    sw    $a1, 4($a0)
+    sw    $a1, 8($a0)
+    sw    $a1, 12($a0)
+    addiu $t1, $t1, -1
+    bnez  $t1, 3b
+    addiu $a0, $a0, 16
+4:  beqz  $a2, 7b
+    addiu $a2, $a2, -1
+    sb    $a1, 0($a0)
+    b     4b
+    addiu $a0, $a0, 1
 
     .globl memcmp
     .globl bcmp

@@ -16,8 +16,8 @@ use stoop_core::{Code, Region, mips};
 
 global_asm!(
     include_str!("start.S"),
-    include_str!("unpack.S"),
     include_str!("cache.S"),
+    include_str!("unpack.S"),
     include_str!("mem.S"),
     DAMAGED = const Code::Shim as u8,
     PARAMS = const MAX_SIZE,
@@ -28,9 +28,6 @@ pub type Abi = mips::Mips<{ cfg!(target_endian = "big") }>;
 
 /// No board has one.
 pub const PL011: bool = false;
-
-/// Nanoseconds of a tick of [`count`], as a power of two: 4, near enough for eyes on cores of 400 to 900 MHz.
-pub const TICK: u32 = 2;
 
 /// What start.S saved, in its order.
 #[repr(C)]

@@ -23,25 +23,19 @@ _start:
     lui   $t0, 0xffff
     ori   $t0, 0x00e0             # clear IM, KSU, ERL, EXL, IE: kernel mode, interrupts off
     and   $t0, $t9, $t0
+    lui   $t1, 0x40               # BEV: the bootloader's vectors in RAM may be overwritten by what is delivered, those in ROM not
+    or    $t0, $t0, $t1
     mtc0  $t0, $12
     move  $k1, $ra                # survives: interrupts are off
     bal   1f
     ehb
 1:  addiu $t7, $ra, -(1b - _start) # where the image is
 
-    # KSEG0 write-back, where a bootloader left it write-through (Config.K0 = 0 or 1). Uncached stays: its caches may
-    # never have been initialised.
-    mfc0  $t0, $16
-    andi  $t1, $t0, 7
-    sltiu $t1, $t1, 2
-    beqz  $t1, 2f
-    li    $t2, 3
-    ins   $t0, $t2, 0, 3
-    mtc0  $t0, $16
-2:
     # Whoever copied us here may have left parts in the data cache and old code in the instruction cache.
-    bal   sync_caches
-    ehb
+    bal   take_caches
+    nop
+    move  $t4, $t8
+    move  $t8, $t6                # Config as it was, for the way back
 
     # Nothing is written before what is stored was found whole.
     lhu   $t1, 12($t7)            # bytes that are stored
@@ -60,11 +54,12 @@ _start:
     sw    $a1, -44($t0)
     sw    $a2, -40($t0)
     sw    $a3, -36($t0)
-    sw    $t8, -32($t0)
+    sw    $t4, -32($t0)
     sw    $t7, -28($t0)
     sw    $k1, -24($t0)
     sw    $t9, -20($t0)
     sw    $gp, -16($t0)
+    sw    $t8, -12($t0)
     sw    $sp, -4($t0)
 
     bal   unpack
@@ -76,8 +71,13 @@ _start:
     b     sync_caches
     addu  $ra, $ra, $t6
 
-# To the bootloader's `go`, with the error's number in v0; k1 where, t9 its Status, everything else as it was.
+# To the bootloader's `go`, with the error's number in v0; k1 where, t9 its Status, t8 its Config, everything else as it was.
 back:
+    move  $a0, $v0
+    move  $v0, $t8
+    bal   change_caches
+    move  $at, $zero
+    move  $v0, $a0
     mtc0  $t9, $12
     jr.hb $k1
     nop
@@ -90,7 +90,8 @@ unpacked:
     addiu $gp, $t6, %lo(_gp)
     addiu $t0, $gp, %gp_rel(__bss_start)
     addiu $t1, $gp, %gp_rel(__bss_end)
-1:  addiu $t0, $t0, 4
+1:  addiu $t0, $t0, 8
+    sw    $zero, -8($t0)
     bne   $t0, $t1, 1b
     sw    $zero, -4($t0)
 
@@ -99,6 +100,7 @@ unpacked:
 
     lw    $k1, 40($sp)
     lw    $t9, 44($sp)
+    lw    $t8, 52($sp)
     lw    $gp, 48($sp)
     b     back
     lw    $sp, 60($sp)
@@ -107,8 +109,16 @@ unpacked:
     .globl leave
 leave:
     move  $s0, $a0
+    move  $s1, $a1
     bal   sync_caches
-    move  $t9, $a1
+    addiu $s2, $gp, %gp_rel(__stack_top - 64)
+    # Status.BEV as the bootloader had it.
+    lw    $t0, 44($s2)
+    lui   $t1, 0xffff
+    ori   $t1, 0x00e0
+    and   $t0, $t0, $t1
+    mtc0  $t0, $12
+    move  $t9, $s1
     lw    $a1, 4($s0)
     lw    $a2, 8($s0)
     lw    $a3, 12($s0)

@@ -1,11 +1,26 @@
 # What is stored becomes the shim at its run address: the stub as it is, the rest by ZX0, version 2 (host-tool/src/zx0.rs has the
-# format), and the params as they are. A damaged stream
-# neither writes outside the room for the rest nor reads outside of what is stored or unpacked already.
+# format), and the params as they are. A damaged stream writes nothing outside the room for the rest, and reads at most 32 KiB
+# in front of what it has written.
 
     .section .text.start, "ax"
 
-# v0: the sum of the words from t0 up to t1, 0 for what is whole: its last word makes it so (host-tool/src/shim_image.rs: sum).
-# Uses t2 and t3.
+# The sign of t4 becomes the next bit; whoever branches by it shifts it out.
+    .macro next_bit
+    bgezal $t1, more
+    addiu $t1, $t1, 1
+    .endm
+
+# t3: where t0 bytes from a0 on end, if there is room for them.
+    .macro room_for_t0
+    subu  $t3, $a3, $a0
+    addiu $at, $t0, -1
+    sltu  $at, $at, $t3
+    beqz  $at, damaged
+    addu  $t3, $a0, $t0
+    .endm
+
+# v0: the sum of the words from t0 up to t1, at least one, 0 for what is whole: its last word makes it so
+# (host-tool/src/shim_image.rs: sum). Uses t2 and t3.
 sum:
     move  $v0, $zero
 1:  lw    $t2, 0($t0)
@@ -35,45 +50,58 @@ unpack:
     bne   $a0, $t1, 1b
     sw    $t2, -4($a0)
 
-    # t7 source, a0 destination; t4 the bits to come from the highest on, t1 minus their number; t5 minus the distance.
+    # t7 source, a0 destination; t4 the bits to come from the highest on, t1 minus their number; t5 minus the distance. Counts of
+    # one are the commonest and have ways of their own.
     move  $t1, $zero
     li    $t5, -1
 literals:
-    bal   number
+    next_bit
+    bltz  $t4, 2f
+    sll   $t4, $t4, 1
+    bal   digits
     li    $t0, 1
-    bal   room
-    nop
+    room_for_t0
 1:  lbu   $t2, 0($t7)
     addiu $t7, $t7, 1
     addiu $a0, $a0, 1
     bne   $a0, $t3, 1b
     sb    $t2, -1($a0)
-    bgezal $t1, more
-    addiu $t1, $t1, 1
+    b     3f
+    nop
+2:  beq   $a0, $a3, damaged
+    lbu   $t2, 0($t7)
+    addiu $t7, $t7, 1
+    sb    $t2, 0($a0)
+    addiu $a0, $a0, 1
+3:  next_bit
     bltz  $t4, match
     sll   $t4, $t4, 1
-    bal   number
     li    $t0, 1
-copy:
-    bal   room
-    addu  $t2, $a0, $t5
-    subu  $at, $t2, $t6           # from nowhere but what is there already
-    subu  $a1, $a0, $t6
-    sltu  $at, $at, $a1
-    beqz  $at, damaged
+    next_bit
+    bltz  $t4, copy
+    sll   $t4, $t4, 1
+    bal   digits
     nop
+copy:
+    room_for_t0
+    addu  $t2, $a0, $t5
 1:  lbu   $at, 0($t2)
     addiu $t2, $t2, 1
     addiu $a0, $a0, 1
     bne   $a0, $t3, 1b
     sb    $at, -1($a0)
-    bgezal $t1, more
-    addiu $t1, $t1, 1
+    next_bit
     bgez  $t4, literals
     sll   $t4, $t4, 1
 match:
-    bal   number
     li    $t0, -2                 # stored inverted, so that this counts down
+    next_bit
+    bltz  $t4, 1f
+    sll   $t4, $t4, 1
+    bal   digits
+    nop
+1:  sltiu $at, $t0, -257          # so the distance is at most 32 KiB
+    bnez  $at, damaged
     addiu $t2, $t0, 257
     beqz  $t2, params
     addiu $t0, $t0, 1
@@ -85,29 +113,23 @@ match:
     andi  $t2, $t2, 1             # the length's first bit
     bnez  $t2, copy
     li    $t0, 2
-    bal   digit
+    bal   digits
     li    $t0, 1
     b     copy
     addiu $t0, $t0, 1
 
-# t0: a number in interlaced Elias gamma code, from what is in it; and behind its first bit. Uses at and t2.
-digit:
-    b     2f
+# t0: a number in interlaced Elias gamma code, from what is in it, behind its first bit, which was a 0. Uses at and t2.
+digits:
     move  $at, $ra
-number:
-    move  $at, $ra
-1:  bgezal $t1, more
-    addiu $t1, $t1, 1
-    bltz  $t4, 3f
-    sll   $t4, $t4, 1
-2:  bgezal $t1, more
-    addiu $t1, $t1, 1
+1:  next_bit
     srl   $t2, $t4, 31
     sll   $t4, $t4, 1
     addu  $t0, $t0, $t0
-    b     1b
     addu  $t0, $t0, $t2
-3:  jr    $at
+    next_bit
+    bgez  $t4, 1b
+    sll   $t4, $t4, 1
+    jr    $at
     nop
 
 # Eight bits, one of them for who wants it now.
@@ -119,18 +141,9 @@ more:
     jr    $ra
     sll   $t4, $t4, 24
 
-# t3: where t0 bytes from a0 on end, if there is room for them.
-room:
-    subu  $t3, $a3, $a0
-    addiu $at, $t0, -1
-    sltu  $at, $at, $t3
-    bnez  $at, 1f
-    addu  $t3, $a0, $t0
 damaged:
     jr    $v1
     li    $v0, 1
-1:  jr    $ra
-    nop
 
 params:
     addiu $t7, $t7, 3
