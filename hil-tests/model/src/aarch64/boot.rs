@@ -84,7 +84,7 @@ pub struct Boot {
 }
 
 /// Instructions without a word on the UART after which a shim is taken to loop: no image here takes half as many.
-const PATIENCE: u64 = 40_000_000;
+const PATIENCE: u64 = 8_000_000;
 /// Instructions of one run.
 const MOST: u64 = 200_000_000;
 /// Bytes between the top of RAM and the bootloader's tree.
@@ -162,6 +162,9 @@ impl Boot {
         let patches = setup.patches.iter().map(|(at, word)| (run.start() as u64 + at, *word));
         boot.core.patches = patches.collect();
         boot.core.memory.fence = Some([setup.board.ram, own]);
+        let top = setup.board.free_ram().end();
+        boot.core.memory.kept = vec![Region::between(top, setup.board.ram.end()).unwrap_or(Region::EMPTY)];
+        boot.core.memory.kept.extend(setup.board.firmware.iter().copied());
         boot.core.system.ram = vec![setup.board.ram];
         boot.core.system.firmware = setup.board.firmware.clone();
         match setup.way {
@@ -284,6 +287,12 @@ impl Boot {
         let dirty: Vec<u64> = self.core.memory.data.dirty().map(|(at, _)| at).filter(|at| inside(*at)).collect();
         if let Some(first) = dirty.first() {
             wrong.push(format!("{} lines are dirty, one at 0x{first:x}", dirty.len()));
+        }
+        for (line, bytes) in &self.core.memory.borrowed {
+            let is_dirty = self.core.memory.data.find(*line).is_some_and(|line| line.dirty);
+            if is_dirty || self.machine.bytes(*line, LINE) != Some(bytes) {
+                wrong.push(format!("RAM at 0x{line:x} was tried and not put back"));
+            }
         }
         if self.machine.lost != 0 {
             wrong.push(format!("{} characters were sent to a busy UART", self.machine.lost));

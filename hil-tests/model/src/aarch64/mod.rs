@@ -58,7 +58,7 @@ pub enum Rule {
     StaleTranslation,
     /// Accesses are aligned where memory is device memory.
     Alignment,
-    /// No access to memory between a write of SCTLR and the ISB behind it.
+    /// No access to memory and no TLBI between a write of SCTLR and the ISB behind it.
     Unsynchronised,
     /// DC is complete, by DSB, before IC.
     IcBeforeDsb,
@@ -68,7 +68,7 @@ pub enum Rule {
     Map,
     /// No register of a higher exception level.
     Privilege,
-    /// No store to RAM that is not the image's by its header.
+    /// No store to RAM that is not the image's by its header: a few words of nobody's may be tried, and are put back.
     StoreOutside,
 }
 
@@ -129,6 +129,10 @@ pub struct Memory {
     pub accesses: Option<Vec<Access>>,
     /// RAM, and what of it the program may write.
     pub fence: Option<[Region; 2]>,
+    /// What of RAM is the bootloader's.
+    pub kept: Vec<Region>,
+    /// Lines of nobody's RAM that were written to, and what they held before.
+    pub borrowed: Vec<(u64, [u8; LINE])>,
     /// Lines to be written back, and whether they are to be dropped, by the next DSB.
     under_way: Vec<(u64, bool)>,
     /// Instructions come from this line: checked when it was entered.
@@ -140,6 +144,9 @@ const DATA: Geometry = Geometry { sets: 128, ways: 4 };
 const CODE: Geometry = Geometry { sets: 256, ways: 2 };
 /// The data cache with the second level of Cortex-A53's clusters: it gives up hardly any line by itself.
 pub const LARGE: Geometry = Geometry { sets: 512, ways: 16 };
+
+/// Lines of nobody's RAM that may be tried.
+const BORROWED: usize = 40;
 
 /// Lines that the data cache fills by itself before it is turned off.
 const SPECULATED: usize = 4096;
@@ -155,6 +162,8 @@ impl Core {
                 code: Cache::new(CODE, seed),
                 accesses: None,
                 fence: None,
+                kept: Vec::new(),
+                borrowed: Vec::new(),
                 under_way: Vec::new(),
                 current: (u64::MAX, [0; LINE]),
             },
@@ -234,7 +243,7 @@ impl Memory {
         if let (Some([ram, own]), true) = (self.fence, value.is_some()) {
             let place = Region::new(physical as usize, size).unwrap_or(Region::EMPTY);
             if ram.overlaps(&place) && !own.contains(&place) {
-                return broken(Rule::StoreOutside, physical);
+                self.borrow(bus, physical, place)?;
             }
         }
         let aligned = at.is_multiple_of(size as u64);
@@ -257,6 +266,23 @@ impl Memory {
             accesses.push(Access { at, size: size as u8, is_store, value });
         }
         Ok(value)
+    }
+
+    /// A store to RAM that is not the image's.
+    fn borrow(&mut self, bus: &mut impl Bus, at: u64, place: Region) -> Result<(), Stop> {
+        let line = line_of(at);
+        if self.kept.iter().any(|kept| kept.overlaps(&place)) || self.borrowed.len() == BORROWED {
+            return broken(Rule::StoreOutside, at);
+        }
+        if !self.borrowed.iter().any(|(known, _)| *known == line) {
+            let mut bytes = [0; LINE];
+            bus.read_line(line, &mut bytes)?;
+            if let Some(held) = self.data.find(line) {
+                bytes = held.bytes;
+            }
+            self.borrowed.push((line, bytes));
+        }
+        Ok(())
     }
 
     /// An aligned access: it lies in one line.

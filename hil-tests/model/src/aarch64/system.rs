@@ -372,6 +372,10 @@ impl System {
                 let translated = self.translate(memory, bus, registers.get(t), false, false);
                 return Some(translated.and_then(|to| memory.clean(bus, to.physical, name == DC_CIVAC)));
             }
+            // While the MMU is not off yet it would be filled again.
+            TLBI_VMALLE1 | TLBI_VMALLE1IS | TLBI_ALLE2 | TLBI_ALLE2IS if self.is_unsynchronised() => {
+                return Some(broken(Rule::Unsynchronised, registers.pc));
+            }
             TLBI_VMALLE1 | TLBI_VMALLE1IS if self.level == Level::El1 => self.invalidating = true,
             TLBI_ALLE2 | TLBI_ALLE2IS if self.level != Level::El1 => self.invalidating = true,
             // Of another regime.
