@@ -1,7 +1,7 @@
 //! Images for the tests: packed in this process from the lab's parts, and what the shim must do with them.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -284,6 +284,17 @@ pub fn lab_request(lab: &Lab, endian: Endian) -> Request {
 pub fn lab() -> Result<Option<Lab>> {
     match Lab::open() {
         Ok(lab) => Ok(Some(lab)),
+        Err(failure) => crate::skip(&failure.to_string()).map(|()| None),
+    }
+}
+
+/// The device trees that Debian ships for arm64 boards; `None`, after a line `HIL-SKIP: reason`, when they are not there.
+///
+/// # Errors
+/// As for [`crate::skip`]; a package cannot be unpacked.
+pub fn debian_trees() -> Result<Option<Vec<PathBuf>>> {
+    match Arm64::open() {
+        Ok(lab) => lab.device_trees().map(Some),
         Err(failure) => crate::skip(&failure.to_string()).map(|()| None),
     }
 }

@@ -149,7 +149,10 @@ impl Bench {
         // The payload's bytes have the words of a platform that takes no device tree; what is called is the program in front of them.
         let config = matches!(self.machine, Machine::Mips(_)).then(|| self.path("kernel.config"));
         if let Some(config) = &config {
-            cache::write(config, b"CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_USE_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n")?;
+            cache::write(
+                config,
+                b"CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_USE_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n",
+            )?;
         }
         let request = Request {
             board: machine::board(self.machine).into(),

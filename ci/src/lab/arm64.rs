@@ -86,6 +86,44 @@ impl Arm64 {
     pub fn debian_kernels(&self) -> Result<Vec<PathBuf>> {
         DEBIAN.iter().map(|(name, _)| debian(&self.place, name)).collect()
     }
+
+    /// The device trees in Debian's packages, some 1,600 (its MIPS kernels bring none); taken out of them once.
+    ///
+    /// # Errors
+    /// When a package cannot be unpacked.
+    pub fn device_trees(&self) -> Result<Vec<PathBuf>> {
+        let mut trees = Vec::new();
+        for (name, _) in DEBIAN {
+            let folder = self.place.join("debian-trees").join(name);
+            let package = debian(&self.place, name)?;
+            cache::folder(&folder, |draft| unpack_trees(&package, draft))?;
+            find(&folder, &mut trees)?;
+        }
+        trees.sort();
+        Ok(trees)
+    }
+}
+
+/// Those of one package, without the rest of it.
+fn unpack_trees(package: &Path, to: &Path) -> Result<()> {
+    let everything = to.join("data.tar");
+    let file = std::fs::File::create(&everything).map_err(|error| Failure::io(&everything, &error))?;
+    run::shown(run::command("dpkg-deb").arg("--fsys-tarfile").arg(package).stdout(file))?;
+    run::shown(run::command("tar").arg("-xf").arg(&everything).arg("-C").arg(to).args(["--wildcards", "*.dtb"]))?;
+    std::fs::remove_file(&everything).map_err(|error| Failure::io(&everything, &error))
+}
+
+/// The device trees below `folder`.
+fn find(folder: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(|error| Failure::io(folder, &error))? {
+        let path = entry.map_err(|error| Failure::io(folder, &error))?.path();
+        if path.is_dir() {
+            find(&path, to)?;
+        } else if path.extension().is_some_and(|ending| ending == "dtb") {
+            to.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Builds and fetches what is missing, the caller holding the lab's lock.

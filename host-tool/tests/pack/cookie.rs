@@ -39,7 +39,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Command line and verdict by the rule: DT bootargs, one blank, accepted bootargs.
+/// Command line and verdict by the rule: DT bootargs, one blank, accepted bootargs; a line too long to hold is judged all the same.
 fn model(case: &Case) -> (String, &'static str) {
     let own = case.own.clone().unwrap_or_default();
     let mut line = case.passed.clone().unwrap_or_default();
@@ -59,8 +59,6 @@ fn model(case: &Case) -> (String, &'static str) {
     let kept: Vec<String> = words(&line).into_iter().filter(is_kept).collect();
     let (passed, verdict) = if line.is_empty() {
         (String::new(), "none")
-    } else if line.len() > 4095 {
-        return (own, "refused");
     } else if accepted {
         (line, "accepted")
     } else if !kept.is_empty() {
