@@ -55,7 +55,7 @@ fn each_format_starts_behind_u_boot_and_ends_with_the_machine() {
     let log = run(place.path(), &["uimage", LE[0], LE[1], "--args", "a  b=\"c d\" $x "]).unwrap();
     assert_eq!(printed(&log), "[][a][][b=\"c d\"][$x]");
     let log = run(place.path(), &["raw", LE[0], LE[1], "--args", "-a b"]).unwrap();
-    assert_eq!(printed(&log), "[0x81000000][-a][b]");
+    assert_eq!(printed(&log), "[0xa1000000][-a][b]");
     let log = run(place.path(), &["elf", LE[0], LE[1]]).unwrap();
     assert_eq!(printed(&log), "nothing", "not even argv[0]");
 }

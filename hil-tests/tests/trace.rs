@@ -22,7 +22,7 @@ fn packed(lab: &Lab, endian: Endian) -> Result<Packed> {
 /// What the shim has to say of this boot, by what `simulate` and pack know.
 fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
     let mut all = vec![
-        format!("entry {}: {} bytes of bootargs, device tree none", booted.entry.text(), BOOTARGS.len()),
+        format!("entry {}: device tree none", booted.entry.text()),
         format!(
             "bootargs {}: cookie liminix, rule contains, a line of {} bytes",
             booted.verdict.text(),

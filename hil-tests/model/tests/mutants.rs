@@ -81,8 +81,8 @@ const WAYS: u32 = 0x25ad_0001;
 const SETS: u32 = 0x256b_0001;
 const LI_T2_3: u32 = 0x240a_0003;
 const LI_T2_5: u32 = 0x240a_0005;
-/// `sw zero, -4(a0)`.
-const CLEAR_A0: u32 = 0xac80_fffc;
+/// `sw a1, 0(a0)`, the first of the four words that memset writes in a turn.
+const CLEAR_A0: u32 = 0xac85_0000;
 
 fn nop(_: u32) -> u32 {
     NOP
