@@ -6,6 +6,7 @@ use stoop::{Failure, Result};
 
 use crate::boot::Boot;
 use crate::core::{Core, Stop};
+use crate::machine::Machine;
 use crate::record::Compared;
 use crate::record::trace::{Access, Cpu, Range, Start};
 
@@ -52,9 +53,8 @@ fn registers(core: &Core) -> impl Iterator<Item = u64> {
     core.r.into_iter().chain([core.hi, core.lo]).map(u64::from)
 }
 
-/// What there is before the first instruction, seen through the caches: the other emulator has none.
-fn start(core: &Core) -> Start {
-    let machine = &core.machine;
+/// The pages of every register that the board has.
+pub(crate) fn device_pages(machine: &Machine) -> Vec<u64> {
     let devices = [Some(machine.uart.address as u64), machine.reset.map(|(at, _)| at)];
     let led = machine.led.iter().flat_map(|led| [led.set as u64, led.clear as u64]);
     let dog = machine.watchdog.iter().flat_map(|dog| dog.sequences.iter().flatten().map(|write| write.address));
@@ -62,6 +62,13 @@ fn start(core: &Core) -> Start {
         devices.into_iter().flatten().chain(led).chain(dog).map(|at| at & !(PAGE as u64 - 1)).collect();
     pages.sort_unstable();
     pages.dedup();
+    pages
+}
+
+/// What there is before the first instruction, seen through the caches: the other emulator has none.
+fn start(core: &Core) -> Start {
+    let machine = &core.machine;
+    let pages = device_pages(machine);
     let mut ranges: Vec<Range> = pages.into_iter().map(|at| Range { at, size: PAGE as u64, is_device: true }).collect();
     let mut pieces = Vec::new();
     for memory in [machine.ram_at, machine.flash_at] {

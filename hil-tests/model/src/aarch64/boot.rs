@@ -318,15 +318,8 @@ impl Boot {
     /// The board as it is now, for a comparison; accesses are noted from here on.
     pub fn start(&mut self) -> Start {
         self.core.memory.accesses = Some(Vec::new());
-        let page = |at: u64| at & !0xfff;
         let machine = &self.machine;
-        let mut pages: Vec<u64> = [Some(machine.uart.address as u64), machine.reset.map(|(at, _)| at)]
-            .into_iter()
-            .flatten()
-            .map(page)
-            .collect();
-        pages.sort_unstable();
-        pages.dedup();
+        let pages = crate::compare::device_pages(machine);
         let mut ranges: Vec<Range> = pages.into_iter().map(|at| Range { at, size: 0x1000, is_device: true }).collect();
         let mut pieces = Vec::new();
         for (memory, used) in [(machine.ram_at, vec![self.own, self.tree]), (machine.flash_at, vec![machine.flash_at])]

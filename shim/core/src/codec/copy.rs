@@ -19,12 +19,13 @@ pub(super) fn words(from: &[u8], to: &mut [u8], len: usize) -> bool {
     true
 }
 
-/// Copies `len` bytes, the first of which is `distance` and one bytes in front of `at`, to `at`, and up to three more in front of
-/// `limit`. They may overlap: then what was copied is copied again. `None` when there are not so many bytes.
+/// Copies `len` bytes, the first of which is `distance` and one bytes in front of `at`, to `at`, and up to three more if `more` lets
+/// it. They may overlap: then what was copied is copied again. `None` when there are not so many bytes.
 #[inline(always)]
-pub(super) fn back(out: &mut [u8], at: usize, distance: usize, len: usize, limit: usize) -> Option<()> {
+pub(super) fn back(out: &mut [u8], at: usize, distance: usize, len: usize, more: bool) -> Option<()> {
     let start = at.wrapping_sub(distance).wrapping_sub(1);
-    if let Some((done, rest)) = out.get_mut(..limit)?.split_at_mut_checked(at)
+    if more
+        && let Some((done, rest)) = out.split_at_mut_checked(at)
         && words(done.get(start..)?, rest, len)
     {
         return Some(());

@@ -46,8 +46,7 @@ fn run(stored: &[u8], out: &mut [u8], produced: &mut usize) -> Option<()> {
         input = rest.iter();
         let distance = usize::from(u16::from_le_bytes(*distance));
         let len = length(&mut input, token & 15, out.len())?.wrapping_add(MIN_MATCH);
-        let limit = out.len();
-        copy::back(out, *produced, distance.checked_sub(1)?, len, limit)?;
+        copy::back(out, *produced, distance.checked_sub(1)?, len, true)?;
         *produced = produced.wrapping_add(len);
     }
 }

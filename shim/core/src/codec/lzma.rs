@@ -119,12 +119,9 @@ pub fn decode(stored: &[u8], out: &mut [u8], probs: &mut Probs, feed: &impl Fn()
 fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: &impl Fn(), produced: &mut usize) -> Option<()> {
     let (header, stream) = Header::read(stored)?;
     let mut end = usize::MAX;
-    // Where the end is not known, nothing is written behind a match.
-    let mut limit = 0;
     if let Some(size) = header.size {
         end = usize::try_from(size).ok()?;
         out = out.get_mut(..end)?;
-        limit = end;
     }
     let mut bits = Bits::new(stream)?;
     // Its address is a constant to the compiler, which would be loaded again for every symbol.
@@ -249,7 +246,8 @@ fn run(stored: &[u8], mut out: &mut [u8], probs: &mut Probs, feed: &impl Fn(), p
             }
             len
         };
-        if copy::back(out, pos, distance, len, limit).is_none() {
+        // Where the end is not known, nothing is written behind a match.
+        if copy::back(out, pos, distance, len, header.size.is_some()).is_none() {
             break;
         }
         pos += len;
