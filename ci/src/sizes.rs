@@ -11,7 +11,7 @@ use crate::prebuilt::{Machine, shim};
 pub fn budget(variant: Variant) -> usize {
     match variant {
         Variant::Store => 11_264,
-        Variant::Full => 13_888,
+        Variant::Full => 13_840,
         Variant::Trace => TRACE,
     }
 }

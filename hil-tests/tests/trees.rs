@@ -137,7 +137,7 @@ fn constructed(base: &Path, folder: &Path, number_of_case: usize, case: Case) ->
     )
     .expect("text");
     if !has_memory {
-        write!(more, "memory@{:x} {{ {}{} }};\n", MEMORY.0, text("device_type", "memory"), reg(MEMORY, cells))
+        writeln!(more, "memory@{:x} {{ {}{} }};", MEMORY.0, text("device_type", "memory"), reg(MEMORY, cells))
             .expect("text");
     }
     more.push_str("};\n");
