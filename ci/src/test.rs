@@ -1,12 +1,12 @@
 //! Everything that is checked before a change lands, in the order in which it fails cheapest.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use stoop::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, fuzz, lab, repository, run, sizes, toolchain};
+use crate::{bench, emulator, lab, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -37,7 +37,6 @@ pub fn everything() -> Result<()> {
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
-    part("fuzzing, two minutes", &mut || fuzz::run("", FUZZING))?;
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
@@ -55,10 +54,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 17;
-
-/// All targets together; `cargo ci fuzz` takes longer.
-const FUZZING: Duration = Duration::from_secs(120);
+const PARTS: usize = 16;
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");
