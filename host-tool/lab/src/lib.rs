@@ -1,0 +1,8 @@
+//! Boards on a desk, in a rack or in QEMU: consoles, network boot, flashing and power.
+//!
+//! The library has no terminal of its own: what happens is told to the caller as events and values.
+#![forbid(unsafe_code)]
+
+pub mod error;
+
+pub use error::{Error, Result};
