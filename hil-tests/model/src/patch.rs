@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
-use stoop::image::open_container;
-use stoop::input::Arch;
-use stoop::shim_image::{prebuilt, sum};
-use stoop::{Failure, Result};
+use stoop_image::image::open_container;
+use stoop_image::input::Arch;
+use stoop_image::shim_image::{prebuilt, sum};
+use stoop_image::{Failure, Result};
 
 /// `nop`.
 pub const NOP: u32 = 0;

@@ -4,5 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod monitor;
+pub mod qemu;
 
 pub use error::{Error, Result};
