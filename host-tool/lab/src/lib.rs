@@ -3,6 +3,8 @@
 //! The library has no terminal of its own: what happens is told to the caller as events and values.
 #![forbid(unsafe_code)]
 
+pub mod connection;
 pub mod error;
+pub mod text;
 
-pub use error::{Error, Result};
+pub use error::{Error, Explained, Result};
