@@ -3,8 +3,10 @@
 //! The library has no terminal of its own: what happens is told to the caller as events and values.
 #![forbid(unsafe_code)]
 
+pub mod connection;
 pub mod error;
 pub mod monitor;
 pub mod qemu;
+pub mod text;
 
-pub use error::{Error, Result};
+pub use error::{Error, Explained, Result};
