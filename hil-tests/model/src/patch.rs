@@ -12,7 +12,7 @@ use stoop_image::{Failure, Result};
 /// `nop`.
 pub const NOP: u32 = 0;
 const WORD: usize = 4;
-/// Where the header says how many bytes are stored, and where what is summed begins (host-tool/src/shim_image.rs).
+/// Where the header says how many bytes are stored, and where what is summed begins (host-tool/image/src/shim_image.rs).
 const STORED: usize = 12;
 const SUMMED: usize = 20;
 

@@ -98,7 +98,7 @@ impl Requirement {
         }
         let mut requirement: Requirement = toml::from_str(text).map_err(|error| {
             Failure::usage(format!("requirement {name}: {}", error.to_string().trim_end()))
-                .next("see the table of keys in host-tool/requirements/README.md")
+                .next("see the table of keys in host-tool/kernel/requirements/README.md")
         })?;
         requirement.name = name.to_owned();
         Ok(requirement)
