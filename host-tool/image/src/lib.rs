@@ -1,5 +1,5 @@
 //! What stoop knows of images: the kernels, device trees and root filesystems that people have, the boards they are for, and the
-//! image that boots them. [`plan::Plan::resolve`] and [`image::build`] make one, [`image::open`] reads one,
+//! image that boots them. [`plan::Plan::resolve`] and [`image::build`] make one, [`image::open()`] reads one,
 //! [`simulate::run`] says what the shim will do with it.
 //!
 //! The library never prints: results are values, and long work reports to a [`progress::Progress`].
