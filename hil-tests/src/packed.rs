@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_core::crc32::Crc32;
 use stoop_image::image::{self, Built};
-use stoop_image::input::Arch;
 use stoop_image::layout::PAGE;
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Quiet;
@@ -128,7 +128,7 @@ impl Booting {
                 differences.unless_equal(name, &seen.text(&format!("chosen/stoop/{name}")), &value);
             }
             // An arm64 bootloader's tree is not what `simulate` was given in its place.
-            if packed.plan.dtb.is_some() || packed.plan.arch() != Arch::Arm64 {
+            if packed.plan.dtb.is_some() || packed.plan.arch() != Machine::Arm64 {
                 let tree = seen.sum("fdt").map(|sum| sum.size as usize);
                 differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
             }
@@ -140,7 +140,7 @@ impl Booting {
             simulated.verdict.text()
         );
         differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
-        let arm64 = packed.plan.arch() == Arch::Arm64;
+        let arm64 = packed.plan.arch() == Machine::Arm64;
         match (&packed.plan.rootfs, simulated.phram) {
             (Some(rootfs), Some(phram)) => {
                 let alias = phram.alias.map_or(0, u32::from);
@@ -211,7 +211,7 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
     let line = bootargs.unwrap_or_default();
     Ok(match via {
         // On arm64 kexec puts the bootargs into the tree as they are.
-        Via::Kexec(_) if packed.plan.arch() != Arch::Arm64 => {
+        Via::Kexec(_) if packed.plan.arch() != Machine::Arm64 => {
             let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
             let words = router::words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)

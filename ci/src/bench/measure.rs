@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use stoop_image::image::{self, Built};
 use stoop_image::plan::{CodecWish, PhramChoice, Plan, Request};
@@ -13,7 +14,6 @@ use tempfile::TempDir;
 
 use super::machine::{self, Family, Payload};
 use super::{Decode, Reported, ShimFigures};
-use crate::prebuilt::Machine;
 use crate::{cache, run};
 
 /// No payload to speak of; the assembler takes 0 for all.
@@ -147,7 +147,7 @@ impl Bench {
         self.assemble("stub.S", &[format!("-DPAYLOAD=\"{}\"", payload.display()), format!("-DSIZE={size}")])?;
         let file = self.path("image");
         // The payload's bytes have the words of a platform that takes no device tree; what is called is the program in front of them.
-        let config = matches!(self.machine, Machine::Mips(_)).then(|| self.path("kernel.config"));
+        let config = self.machine.is_mips().then(|| self.path("kernel.config"));
         if let Some(config) = &config {
             cache::write(
                 config,

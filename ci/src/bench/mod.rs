@@ -7,13 +7,13 @@ mod measure;
 mod table;
 
 use std::path::Path;
+use stoop_image::machine::Machine;
 
 use serde::Serialize;
 use stoop_image::{Failure, Result};
 
 use crate::cache;
 use crate::lab::Lab;
-use crate::prebuilt::Machine;
 use machine::{FAMILIES, Family};
 
 /// Of machines that were counted alike, with the same payload.
@@ -111,7 +111,7 @@ const BUDGET: [(&str, u64); 3] = [("params to report", 100_000), ("CRC-32", 6_00
 fn ceiling(machine: Machine) -> [u64; 3] {
     let budget = BUDGET.map(|(_, budget)| budget);
     match machine {
-        Machine::Mips(_) => [budget[0], CEILING_CRC, budget[2]],
+        Machine::MipsLe | Machine::MipsBe => [budget[0], CEILING_CRC, budget[2]],
         Machine::Arm64 => [CEILING_ARM64_REPORT, CEILING_CRC, CEILING_ARM64_LZMA],
     }
 }

@@ -106,7 +106,6 @@ fn thousands(value: u64) -> String {
 mod tests {
     use super::super::{Decode, machine::FAMILIES};
     use super::*;
-    use crate::prebuilt::Machine;
 
     #[test]
     fn figures_have_commas_and_two_places() {
@@ -119,7 +118,7 @@ mod tests {
     fn figures(names: &[&'static str], milli: u64) -> Figures {
         let [family, _] = &FAMILIES;
         let shim = |shim: &&'static str| ShimFigures {
-            machine: Machine::Arm64,
+            machine: stoop_image::machine::Machine::Arm64,
             shim,
             shim_bytes: [6000, 8000],
             unpack: [1, 2],

@@ -14,41 +14,12 @@ use stoop_image::{Failure, Result};
 use stoop_kernel::kernel_build::build::Outcome;
 
 use crate::apt::{Apt, only_file};
+pub use crate::endian::Endian;
 use crate::prebuilt;
 use crate::{cache, run};
 
 pub use oracle::oracle_image;
 pub use roots::{BIG_CRC, BIG_SIZE, initramfs};
-
-/// Byte order of a 32-bit MIPS machine.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Endian {
-    /// mipsel
-    Little,
-    /// mips
-    Big,
-}
-
-impl Endian {
-    /// Both.
-    pub const ALL: [Endian; 2] = [Endian::Little, Endian::Big];
-
-    /// `le` or `be`, as in file names.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Endian::Little => "le",
-            Endian::Big => "be",
-        }
-    }
-
-    /// The prefix of Debian's cross tools.
-    pub(crate) fn cross(self) -> &'static str {
-        match self {
-            Endian::Little => "mipsel-linux-gnu-",
-            Endian::Big => "mips-linux-gnu-",
-        }
-    }
-}
 
 /// What a lab kernel was configured for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -3,6 +3,7 @@
 
 use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Built, open};
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{Result, image::Opened};
@@ -20,7 +21,7 @@ const VENDOR: &[u8] = b"console=ttyS0,115200 root=/dev/mmcblk0p65 rootwait ubi.m
 /// The arm64 boards, from the data files.
 fn boards() -> Result<Vec<Board>> {
     let mut boards = board::names().map(board::load).collect::<Result<Vec<_>>>()?;
-    boards.retain(|board| board.arch == board::Arch::Arm64);
+    boards.retain(|board| board.arch == Machine::Arm64);
     Ok(boards)
 }
 

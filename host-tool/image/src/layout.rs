@@ -16,8 +16,6 @@ pub use place::{KernelNeed, Need, Places, Room, Shape, place};
 pub use proof::prove;
 pub use relative::{Placed, Relative, place_relative};
 
-/// KSEG0 and KSEG1 map this much physical memory.
-pub const KSEG_SIZE: usize = crate::board::KSEG_END;
 /// Where the kernel may have exceptions vectors, kexec its line and secondary CPUs their stubs: never used.
 pub const LOW: usize = 0x1000;
 /// Linux maps by pages of at least this.

@@ -16,6 +16,7 @@ pub mod input;
 pub mod kconfig;
 pub mod kexec;
 pub mod layout;
+pub mod machine;
 pub mod on_board;
 pub mod output;
 pub mod plan;

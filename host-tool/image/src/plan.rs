@@ -4,6 +4,7 @@
 pub mod line;
 mod tree;
 
+use crate::machine::{Machine, described};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use stoop_core::params::CookieRule;
 use crate::board::{self, Board, Container};
 use crate::device_tree::Facts;
 use crate::input::initrd::{self, Initrd, Needs};
-use crate::input::{Arch, Kernel, Overrides, Rootfs};
+use crate::input::{Kernel, Overrides, Rootfs};
 use crate::kconfig::Kconfig;
 use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
@@ -378,13 +379,13 @@ impl Plan {
         let facts = match &dtb {
             Some(dtb) => Facts::of(&dtb.value)?,
             // What every arm64 tree has: RAM may end above 4 GiB.
-            None if kernel.arch == Arch::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
+            None if kernel.arch == Machine::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
             None => Facts::default(),
         };
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
-        let has_line = dtb.is_some() || kernel.arch == Arch::Arm64;
+        let has_line = dtb.is_some() || kernel.arch == Machine::Arm64;
         let (line, line_takes_root) = line(request, has_line, &facts)?;
-        if kernel.arch == Arch::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
+        if kernel.arch == Machine::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
             return Err(no_phram_parameter());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
@@ -413,7 +414,7 @@ impl Plan {
     }
 
     /// What the kernel is for.
-    pub fn arch(&self) -> Arch {
+    pub fn arch(&self) -> Machine {
         self.kernel.arch
     }
 
@@ -454,7 +455,7 @@ impl Plan {
     /// There is a line of our own in front of bootargs: with a packed tree, and on arm64, where the bootloader's tree is
     /// what boards have.
     pub fn has_line(&self) -> bool {
-        self.dtb.is_some() || self.arch() == Arch::Arm64
+        self.dtb.is_some() || self.arch() == Machine::Arm64
     }
 
     /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
@@ -509,21 +510,17 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
 }
 
 fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
-    let board_arch = match board.arch {
-        board::Arch::MipsBe => Arch::MipsBe,
-        board::Arch::MipsLe => Arch::MipsLe,
-        board::Arch::Arm64 => Arch::Arm64,
-    };
-    if kernel.arch == board_arch {
+    if kernel.arch == board.arch {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "{}: the kernel is {}, the board {} is {board_arch}",
+        "{}: the kernel is {}, the board {} is {}",
         path.display(),
-        kernel.arch,
-        board.name
+        described(kernel.arch),
+        board.name,
+        described(board.arch)
     ))
-    .next(match kernel.arch == Arch::Arm64 || board_arch == Arch::Arm64 {
+    .next(match kernel.arch == Machine::Arm64 || board.arch == Machine::Arm64 {
         true => "give a kernel that was built for this board's architecture",
         false => "give a kernel that was built for this board's byte order",
     }))
@@ -531,7 +528,7 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
 
 /// What one architecture has and the other has not.
 fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
-    let arm64 = kernel.arch == Arch::Arm64;
+    let arm64 = kernel.arch == Machine::Arm64;
     if arm64 && request.handoff != HandoffWish::Auto {
         return Err(Failure::usage("an arm64 kernel is called one way only: with its device tree in x0")
             .next("leave --handoff away"));
@@ -609,7 +606,7 @@ fn handoff(
     warnings: &mut Vec<String>,
 ) -> Result<(Chosen<HandoffKind>, String, PhramWish)> {
     let asked = match request.handoff {
-        HandoffWish::Auto if kernel.arch == Arch::Arm64 => Some(HandoffKind::Arm64),
+        HandoffWish::Auto if kernel.arch == Machine::Arm64 => Some(HandoffKind::Arm64),
         HandoffWish::Auto => None,
         HandoffWish::Uhi => Some(HandoffKind::Uhi),
         HandoffWish::Argv => Some(HandoffKind::Argv),

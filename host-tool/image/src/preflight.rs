@@ -4,10 +4,11 @@ pub mod platform;
 mod rules;
 mod special;
 
+use crate::machine::{Machine, described};
 use stoop_core::manifest::HandoffKind;
 
 use crate::Failure;
-use crate::input::{Arch, Kernel, initrd, rootfs::SquashfsInfo};
+use crate::input::{Kernel, initrd, rootfs::SquashfsInfo};
 use crate::kconfig::{Kconfig, Value};
 use platform::Platform;
 pub use rules::{SETS, Set, set};
@@ -207,7 +208,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) -> Requirement {
     let findings = match Context::new(kernel, wants) {
         _ if !set.is_for(kernel.arch) => {
-            let says = format!("the kernel is {}", kernel.arch);
+            let says = format!("the kernel is {}", described(kernel.arch));
             vec![Finding::new(Level::No, "architecture", says).fix(set.elsewhere(kernel.arch))]
         }
         Some(context) => set.rules.iter().flat_map(|rule| rule.apply(&context)).collect(),
@@ -240,7 +241,7 @@ pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramWish, Requirement) {
 
 /// Looks at everything that `wants` needs, and chooses what it leaves open.
 pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
-    let only = (kernel.arch == Arch::Arm64).then_some(HandoffKind::Arm64);
+    let only = (kernel.arch == Machine::Arm64).then_some(HandoffKind::Arm64);
     let by_name = |name: &str| set(name).map(|set| apply(set, kernel, wants, true));
     let mut requirements = Vec::new();
 

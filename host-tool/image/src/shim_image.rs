@@ -12,15 +12,15 @@
 mod linked;
 pub mod strings;
 
+use crate::machine::Machine;
 use stoop_core::bytes::{put, words};
 use stoop_core::codec::Codec;
-use stoop_core::manifest::Machine;
 use stoop_core::params::MAX_SIZE;
 
 pub use linked::squeezed;
 
 use self::linked::Linked;
-use crate::input::{Arch, arm64};
+use crate::input::arm64;
 use crate::{Failure, Result, zx0};
 
 /// `STPS`: how tools know a shim.
@@ -93,7 +93,7 @@ impl Variant {
     pub const ALL: [Variant; 3] = [Variant::Store, Variant::Full, Variant::Trace];
 
     /// There is such a shim for this architecture.
-    pub fn exists(self, arch: Arch) -> bool {
+    pub fn exists(self, arch: Machine) -> bool {
         prebuilt(arch, self).is_ok()
     }
 
@@ -134,17 +134,17 @@ macro_rules! aligned {
 ///
 /// # Errors
 /// None exists for the architecture.
-pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
+pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
     Ok(match (arch, variant) {
-        (Arch::MipsBe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-be-store.elf"),
-        (Arch::MipsBe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-be.elf"),
-        (Arch::MipsBe, Variant::Trace) => aligned!("../prebuilt/shim-mips-be-trace.elf"),
-        (Arch::MipsLe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-le-store.elf"),
-        (Arch::MipsLe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-le.elf"),
-        (Arch::MipsLe, Variant::Trace) => aligned!("../prebuilt/shim-mips-le-trace.elf"),
-        (Arch::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
-        (Arch::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
-        (Arch::Arm64, Variant::Trace) => {
+        (Machine::MipsBe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-be-store.elf"),
+        (Machine::MipsBe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-be.elf"),
+        (Machine::MipsBe, Variant::Trace) => aligned!("../prebuilt/shim-mips-be-trace.elf"),
+        (Machine::MipsLe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-le-store.elf"),
+        (Machine::MipsLe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-le.elf"),
+        (Machine::MipsLe, Variant::Trace) => aligned!("../prebuilt/shim-mips-le-trace.elf"),
+        (Machine::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
+        (Machine::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
+        (Machine::Arm64, Variant::Trace) => {
             return Err(Failure::usage("there is no traced shim for arm64").next("pack without `--trace`"));
         }
     })
@@ -304,21 +304,21 @@ pub fn machine(image: &[u8]) -> Option<Machine> {
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = (Arch, Variant, &'static [u8])> {
-        let archs = [Arch::MipsBe, Arch::MipsLe, Arch::Arm64].into_iter();
+    fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
+        let archs = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64].into_iter();
         let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
         both.filter(|(arch, variant)| variant.exists(*arch))
             .map(|(arch, variant)| (arch, variant, prebuilt(arch, variant).unwrap()))
     }
 
-    fn header(arch: Arch) -> Header {
+    fn header(arch: Machine) -> Header {
         match arch {
-            Arch::Arm64 => Header::Arm64 { text_offset: 0x1f_0000, image_size: 0x123_4000 },
+            Machine::Arm64 => Header::Arm64 { text_offset: 0x1f_0000, image_size: 0x123_4000 },
             _ => Header::Mips { run_address: 0x81fe_0000 },
         }
     }
 
-    fn packed(arch: Arch, shim: &[u8], form: Form) -> Vec<u8> {
+    fn packed(arch: Machine, shim: &[u8], form: Form) -> Vec<u8> {
         front(shim, header(arch), &[0x5a; 160], form).unwrap().bytes
     }
 
@@ -345,7 +345,7 @@ mod tests {
         for codec in [Codec::Lz4, Codec::Lzma] {
             assert_eq!(Variant::smallest([Codec::Store, codec]), Variant::Full);
         }
-        for arch in [Arch::MipsBe, Arch::MipsLe, Arch::Arm64] {
+        for arch in [Machine::MipsBe, Machine::MipsLe, Machine::Arm64] {
             let [store, full] = [Variant::Store, Variant::Full]
                 .map(|variant| stored_size(prebuilt(arch, variant).unwrap(), 0, Form::Squeezed).unwrap());
             assert!(store + 1024 < full, "{arch}: {store} and {full}");
@@ -360,7 +360,7 @@ mod tests {
                 let image = packed(arch, shim, form);
                 let changed: Vec<usize> = (0..linked.stub.len()).filter(|at| image[*at] != linked.stub[*at]).collect();
                 let may = |at: &usize| match arch {
-                    Arch::Arm64 => (8..24).contains(at) || (64..68).contains(at),
+                    Machine::Arm64 => (8..24).contains(at) || (64..68).contains(at),
                     _ => (12..16).contains(at) || (20..24).contains(at),
                 };
                 assert!(changed.iter().all(may), "{arch}: {changed:?}");
@@ -385,8 +385,8 @@ mod tests {
     }
 
     /// Bytes of the header that the sum does not have, or that the stub does not read.
-    fn is_not_the_stub_s(arch: Arch, at: usize) -> bool {
-        arch != Arch::Arm64 && (at < 12 || (14..20).contains(&at))
+    fn is_not_the_stub_s(arch: Machine, at: usize) -> bool {
+        arch != Machine::Arm64 && (at < 12 || (14..20).contains(&at))
     }
 
     #[test]
@@ -441,10 +441,10 @@ mod tests {
             assert!(front(shim, header(arch), &[1; MAX_SIZE], Form::Plain).is_ok(), "{arch}");
             let failure = front(shim, header(arch), &[1; MAX_SIZE + 1], Form::Squeezed).unwrap_err();
             assert!(failure.fact().contains("0x201 bytes"), "{failure}");
-            let other = if arch == Arch::Arm64 { Arch::MipsBe } else { Arch::Arm64 };
+            let other = if arch == Machine::Arm64 { Machine::MipsBe } else { Machine::Arm64 };
             assert!(front(shim, header(other), b"", Form::Squeezed).is_err(), "{arch}");
         }
-        assert!(front(b"\x7fELF", header(Arch::MipsBe), b"", Form::Squeezed).is_err());
+        assert!(front(b"\x7fELF", header(Machine::MipsBe), b"", Form::Squeezed).is_err());
         assert_eq!(parts(&[0; 64]), None);
     }
 

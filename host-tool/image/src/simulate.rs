@@ -2,6 +2,7 @@
 
 mod memory;
 
+use crate::machine::Machine;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
@@ -10,7 +11,7 @@ use stoop_core::bytes;
 use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Additions};
-use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
+use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::{Error, Region};

@@ -13,6 +13,7 @@ use crate::ui::harmless;
 use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
+use stoop_image::machine::described;
 use stoop_image::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
 use stoop_image::{Failure, Result};
 
@@ -177,7 +178,7 @@ impl Answer {
             "ok": self.verdict().is_ok(),
             "kernel": {
                 "form": kernel.form.to_string(),
-                "arch": kernel.arch.name(),
+                "arch": described(kernel.arch),
                 "version": kernel.version,
                 "config": kernel.config.as_ref().map(|config| config.source()),
                 "platform": platform,
@@ -200,7 +201,7 @@ impl Answer {
         let mut out = String::new();
         let mut line = |name: &str, value: String| out.push_str(&format!("{name:<10}{value}\n"));
         let version = kernel.version.as_deref().unwrap_or("unknown version");
-        line("kernel", format!("{version}, {}, {}", kernel.arch, kernel.form));
+        line("kernel", format!("{version}, {}, {}", described(kernel.arch), kernel.form));
         let memory = kernel.load_address..kernel.load_address + kernel.memory_size;
         if kernel.form != Form::Configuration {
             line(

@@ -4,12 +4,13 @@ mod foreign;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use stoop_image::machine::Machine;
 
 use serde_json::{Value, json};
 use stoop_core::Region;
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
 
 use super::pack::amount;

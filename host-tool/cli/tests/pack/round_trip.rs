@@ -3,7 +3,7 @@
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::board;
-use stoop_image::input::Arch;
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Format, PhramChoice, Request};
 use stoop_image::simulate::Entry;
 use stoop_image::{device_tree::Facts, image, layout};
@@ -43,7 +43,7 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
                 .unwrap_or_else(|failure| panic!("{}: {failure}", board.name));
             let opened = image::open(&built.file).unwrap();
             assert_eq!(opened.format, format, "{}", board.name);
-            assert_eq!(opened.note.big_endian, plan.arch() == Arch::MipsBe);
+            assert_eq!(opened.note.big_endian, plan.arch() == Machine::MipsBe);
             for check in opened.checks() {
                 assert_eq!(check.wrong, None, "{} {}: {}", board.name, format.name(), check.of);
             }

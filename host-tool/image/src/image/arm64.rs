@@ -10,7 +10,7 @@ const LARGEST_TREE: usize = ARM64_ALIGNMENT as usize;
 /// Makes the image with the kernel stored so.
 pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let variant = plan.shim([kernel.codec]);
-    let shim = shim_image::prebuilt(Arch::Arm64, variant)?;
+    let shim = shim_image::prebuilt(Machine::Arm64, variant)?;
     let crc = Crc32::new();
     // No address is in it, so it does not depend on the layout.
     let line = command_line(plan, &Places::default())?;

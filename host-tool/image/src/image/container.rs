@@ -1,12 +1,13 @@
 //! Containers: the legacy uImage header (U-Boot include/image.h, struct legacy_img_hdr), FIT, ELF with loadable
 //! segments, and nothing at all.
 
+use crate::machine::Machine;
 use object::{Endianness, elf, write::elf as out};
 use stoop_core::Region;
 
 use super::{checksum, fit};
 use crate::board::Container;
-use crate::input::{Arch, be32};
+use crate::input::be32;
 use crate::layout::GRAIN;
 use crate::plan::{Format, Plan};
 use crate::{Failure, Result};
@@ -16,8 +17,8 @@ pub const UIMAGE_HEADER: usize = 64;
 const UIMAGE_MAGIC: u32 = 0x2705_1956;
 const UIMAGE_NAME: usize = 32;
 /// IH_OS_LINUX; IH_ARCH_MIPS or IH_ARCH_ARM64; IH_TYPE_KERNEL, IH_COMP_NONE.
-fn uimage_kind(arch: Arch) -> [u8; 4] {
-    [5, if arch == Arch::Arm64 { UIMAGE_ARM64 } else { 5 }, 2, 0]
+fn uimage_kind(arch: Machine) -> [u8; 4] {
+    [5, if arch == Machine::Arm64 { UIMAGE_ARM64 } else { 5 }, 2, 0]
 }
 
 const UIMAGE_ARM64: u8 = 22;
@@ -50,8 +51,8 @@ pub(super) fn of_boot(container: Container, load: usize, data: &[u8]) -> Result<
     let name = concat!("stoop ", env!("CARGO_PKG_VERSION"));
     let entry = stoop_core::mips::kseg0(load) as u32;
     match container {
-        Container::Fit => fit::write(name, Arch::MipsBe, entry, data),
-        _ => uimage(name, Arch::MipsBe, entry, data),
+        Container::Fit => fit::write(name, Machine::MipsBe, entry, data),
+        _ => uimage(name, Machine::MipsBe, entry, data),
     }
 }
 
@@ -69,7 +70,7 @@ fn typed(plan: &Plan, address: usize) -> Result<u32> {
 }
 
 /// `entry` is the load address too, as typed.
-fn uimage(name: &str, arch: Arch, entry: u32, data: &[u8]) -> Result<Vec<u8>> {
+fn uimage(name: &str, arch: Machine, entry: u32, data: &[u8]) -> Result<Vec<u8>> {
     let size = u32::try_from(data.len()).map_err(|_| {
         Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
             .next("give a smaller root filesystem")
@@ -92,7 +93,7 @@ fn elf_file(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Res
     // In the order of their addresses, as the ABI wants them; kexec copies in that order, so the shim is not the last one
     // and not dirty in the cache when it runs, if there is anything above it.
     pieces.sort_by_key(|piece| piece.0);
-    let endian = if plan.arch() == Arch::MipsBe { Endianness::Big } else { Endianness::Little };
+    let endian = if plan.arch() == Machine::MipsBe { Endianness::Big } else { Endianness::Little };
     let mut file = Vec::new();
     let mut writer = out::Writer::new(endian, false, &mut file);
     writer.reserve_file_header();

@@ -1,11 +1,11 @@
 //! The image as a flattened image tree: one image of type kernel, its hashes, one configuration (U-Boot
 //! doc/usage/fit/source_file_format.rst). The tree itself is written by the vm-fdt crate.
 
+use crate::machine::Machine;
 use sha1::{Digest, Sha1};
 use vm_fdt::FdtWriter;
 
 use super::checksum;
-use crate::input::Arch;
 use crate::{Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
@@ -18,9 +18,9 @@ pub(super) const ROOM: usize = 0x400;
 ///
 /// # Errors
 /// More bytes than a device tree can name.
-pub(super) fn write(name: &str, arch: Arch, load: u32, data: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn write(name: &str, arch: Machine, load: u32, data: &[u8]) -> Result<Vec<u8>> {
     // As U-Boot calls them (boot/image.c: uimage_arch).
-    let arch = if arch == Arch::Arm64 { "arm64" } else { "mips" };
+    let arch = if arch == Machine::Arm64 { "arm64" } else { "mips" };
     tree(name, arch, load, data).map_err(|error| {
         Failure::new(format!("the FIT cannot be written with 0x{:x} bytes in it: {error}", data.len()))
             .next("give a smaller root filesystem")
@@ -79,7 +79,7 @@ mod tests {
     fn what_is_written_reads_back_with_its_hashes() {
         let data: Vec<u8> = (0..10_000u32).map(|number| (number * 7) as u8).collect();
         let name = "stoop 6.12.117-with-the-longest-local-version-that-anybody-has-ever-given-to-a-kernel-release";
-        let file = write(name, Arch::MipsBe, 0x8100_0000, &data).unwrap();
+        let file = write(name, Machine::MipsBe, 0x8100_0000, &data).unwrap();
         assert!(file.len() - data.len() <= ROOM, "0x{:x}", file.len() - data.len());
         let fit = fit::read(&file).unwrap();
         assert_eq!((fit.configuration, fit.kernel.hashes, fit.size), ("stoop", vec!["crc32", "sha1"], file.len()));

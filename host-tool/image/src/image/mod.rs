@@ -11,6 +11,7 @@ pub mod nor;
 mod note;
 pub mod open;
 
+use crate::machine::Machine;
 use std::borrow::Cow;
 
 use stoop_core::Region;
@@ -20,12 +21,12 @@ use stoop_core::boot;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Additions;
-use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine};
+use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing};
 use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 
 use self::auto::{Speed, Way};
-use crate::input::{Arch, Form};
+use crate::input::Form;
 use crate::kexec::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
@@ -49,10 +50,10 @@ const UNKNOWN_BSS: usize = 0x20_0000;
 pub const LONGEST_LINE: usize = <Mips<true> as Abi>::COMMAND_LINE_SIZE - 1;
 
 /// The longest command line that a kernel takes, in bytes without NUL (its uapi/asm/setup.h: COMMAND_LINE_SIZE).
-pub fn longest_line(arch: Arch) -> usize {
+pub fn longest_line(arch: Machine) -> usize {
     match arch {
-        Arch::MipsBe | Arch::MipsLe => LONGEST_LINE,
-        Arch::Arm64 => <Arm64 as Abi>::COMMAND_LINE_SIZE - 1,
+        Machine::MipsBe | Machine::MipsLe => LONGEST_LINE,
+        Machine::Arm64 => <Arm64 as Abi>::COMMAND_LINE_SIZE - 1,
     }
 }
 
@@ -213,7 +214,7 @@ impl Budget {
 }
 
 fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
-    if plan.arch() == Arch::Arm64 {
+    if plan.arch() == Machine::Arm64 {
         return arm64::build(plan, kernel);
     }
     if plan.format.value == Format::Nor {
@@ -293,7 +294,8 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         ];
         let parts: Vec<Part> = parts.into_iter().flatten().collect();
         let listing = listing(plan, tree, &parts, load + manifest_at);
-        let note = Note { big_endian: plan.arch().big_endian(), run: places.run, load, manifest: manifest_at, variant };
+        let note =
+            Note { big_endian: plan.arch().is_big_endian(), run: places.run, load, manifest: manifest_at, variant };
         let mut head = front.bytes.clone();
         head.resize(manifest_at, 0);
         head.extend_from_slice(&listing.encode(&crc));
@@ -534,7 +536,7 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
         watchdog: [&plan.watchdog.begin, &plan.watchdog.feed, &plan.watchdog.back],
     };
     let mut block = [0; MAX_SIZE];
-    let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
+    let length = settings.encode(&mut block, plan.arch().is_big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
         Failure::usage(format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"))
             .next("give a shorter cookie or fewer --keep")
@@ -563,11 +565,7 @@ fn listing(plan: &Plan, tree: Region, parts: &[Part<'_>], manifest: usize) -> Li
         });
     }
     Listing {
-        machine: match plan.arch() {
-            Arch::MipsBe => Machine::MipsBe,
-            Arch::MipsLe => Machine::MipsLe,
-            Arch::Arm64 => Machine::Arm64,
-        },
+        machine: plan.arch(),
         handoff: plan.handoff.value,
         tree,
         entry_point: plan.kernel.entry_point as usize,

@@ -4,6 +4,7 @@
 //! The file has the three kinds of stretches one behind the other, each in whole erase blocks: the container, the slot, and the
 //! root filesystem when that has a partition of its own. Each goes to an [`Area`], and nothing else is ever named in a command.
 
+use crate::machine::KSEG_SIZE;
 use std::borrow::Cow;
 
 use stoop_core::Region;
@@ -14,7 +15,7 @@ use stoop_core::params::{Policy, SlotAt};
 
 use super::{Built, FlashNote, Note, Part, argv, codec, container, note};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
-use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Places, Shape};
+use crate::layout::{self, GRAIN, PAGE, Places, Shape};
 use crate::plan::{Plan, RootfsIn};
 use crate::shim_image::{self, Header};
 use crate::{Failure, Result};
@@ -317,7 +318,7 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     let mut data = front.bytes.clone();
     // Its manifest is the one at the next stretch of the file.
     let area = map.boot.front(data.len() + note::SIZE + note::BOARD_SIZE + container::ROOM)?;
-    let big_endian = plan.arch().big_endian();
+    let big_endian = plan.arch().is_big_endian();
     let note = Note { big_endian, run, load: load.start(), manifest: area.size(), variant };
     data.extend_from_slice(&note.encode(crc));
     data.extend_from_slice(&note::board(&plan.board.name, crc));
@@ -425,7 +426,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         .as_ref()
         .map_or(Region::EMPTY, |(area, _)| Region::new(area.address(), area.size()).unwrap_or(Region::EMPTY));
     let note = FlashNote { slot: slot.name as u8, at: start, size: area.size(), rootfs };
-    bytes[manifest::SIZE..][..note::FLASH_SIZE].copy_from_slice(&note.encode(plan.arch().big_endian(), &crc));
+    bytes[manifest::SIZE..][..note::FLASH_SIZE].copy_from_slice(&note.encode(plan.arch().is_big_endian(), &crc));
 
     let mut file = boot.file;
     let append = |what: &'static str, area: Area, bytes: &[u8], file: &mut Vec<u8>| {

@@ -1,11 +1,12 @@
 //! An image from its bytes: which container, where its pieces go, the shim with its params, the manifest, and whether every
 //! checksum holds.
 
+use crate::machine::Machine;
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Architecture, Endianness, Object};
 use stoop_core::Region;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{self, Kind, Machine, Manifest};
+use stoop_core::manifest::{self, Kind, Manifest};
 use stoop_core::params::Params;
 
 use super::container::{UIMAGE_HEADER, uimage_header};

@@ -1,10 +1,11 @@
 //! The arm64 Image (Documentation/arch/arm64/booting.rst, arch/arm64/include/asm/image.h): 64 bytes of header that are its first
 //! bytes in RAM as well.
 
+use crate::machine::Machine;
 use std::collections::BTreeMap;
 
 use super::kernel::version;
-use super::{Arch, Form, Kernel};
+use super::{Form, Kernel};
 use crate::kconfig::Kconfig;
 use crate::{Failure, Result};
 
@@ -106,7 +107,7 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
         .next("give the configuration that this kernel was built with"));
     }
     Ok(Kernel {
-        arch: Arch::Arm64,
+        arch: Machine::Arm64,
         form: Form::Image,
         load_address: text_offset,
         entry_point: text_offset,
@@ -152,7 +153,7 @@ pub(crate) mod tests {
         let kernel = read(image(0x8_0000, 0x3000, 0xa), None).unwrap();
         assert_eq!((kernel.load_address, kernel.entry_point, kernel.memory_size), (0x8_0000, 0x8_0000, 0x3000));
         assert_eq!(kernel.version.as_deref(), Some("6.12.1-lab"));
-        assert_eq!(kernel.arch, Arch::Arm64);
+        assert_eq!(kernel.arch, Machine::Arm64);
     }
 
     #[test]

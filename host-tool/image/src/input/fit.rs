@@ -1,10 +1,11 @@
 //! Flattened image trees (U-Boot doc/usage/fit/source_file_format.rst): images with hashes, and configurations that name them.
 
+use crate::machine::Machine;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::be32;
 use super::codec::Codec;
-use super::{Arch, be32};
 use crate::device_tree::{number, text, walk};
 use crate::image::checksum;
 use crate::{Failure, Result};
@@ -288,7 +289,7 @@ pub(super) struct Kernel<'a> {
     pub(super) codec: Option<Codec>,
     pub(super) data: &'a [u8],
     /// `None` for MIPS: the name does not tell the byte order.
-    pub(super) arch: Option<Arch>,
+    pub(super) arch: Option<Machine>,
     /// What the user should know.
     pub(super) notes: Vec<String>,
 }
@@ -309,7 +310,7 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
     }
     let arch = match kernel.arch {
         "mips" => None,
-        "arm64" => Some(Arch::Arm64),
+        "arm64" => Some(Machine::Arm64),
         "mips64" => {
             return Err(Failure::new("the FIT's kernel is for 64-bit MIPS")
                 .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));

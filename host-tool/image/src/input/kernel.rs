@@ -1,5 +1,6 @@
 //! One neutral value for every way a kernel comes: vmlinux, vmlinuz, arm64 Image, flat binary, uImage, FIT, Debian package.
 
+use crate::machine::{KSEG_SIZE, Machine, described};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +11,7 @@ use super::codec::Codec;
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::{Relocation, relocation};
-use super::{
-    Arch, KSEG0_SIZE, LARGEST, arm64, be32, beside, deb, efi, elf, find, fit, looks_like, read_file, uimage, zboot,
-};
+use super::{LARGEST, arm64, be32, beside, deb, efi, elf, find, fit, looks_like, read_file, uimage, zboot};
 use crate::kconfig::Kconfig;
 use crate::preflight::platform::{self, Platform};
 use crate::progress::Progress;
@@ -102,7 +101,7 @@ pub struct Inner {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// The machine it is for.
-    pub arch: Arch,
+    pub arch: Machine,
     /// How it came.
     pub form: Form,
     /// Where the first byte of `image` belongs.
@@ -144,7 +143,8 @@ impl Kernel {
     /// # Errors
     /// It says nothing of a byte order that stoop knows.
     pub fn of_config(config: Kconfig) -> Result<Kernel> {
-        let arches = [("CPU_BIG_ENDIAN", Arch::MipsBe), ("CPU_LITTLE_ENDIAN", Arch::MipsLe), ("ARM64", Arch::Arm64)];
+        let arches =
+            [("CPU_BIG_ENDIAN", Machine::MipsBe), ("CPU_LITTLE_ENDIAN", Machine::MipsLe), ("ARM64", Machine::Arm64)];
         let Some((_, arch)) = arches.into_iter().rfind(|(symbol, _)| config.is_yes(symbol)) else {
             return Err(Failure::new(format!("{}: it is for no machine that stoop knows", config.source()))
                 .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
@@ -241,7 +241,7 @@ impl Kernel {
         }
         if let Some(codec) = Codec::detect(&bytes) {
             progress.step("decompressing the kernel", None);
-            let inner = codec.decode(&bytes, KSEG0_SIZE)?;
+            let inner = codec.decode(&bytes, KSEG_SIZE as u64)?;
             if Codec::detect(&inner).is_some() {
                 return Err(
                     Failure::new(format!("compressed twice, {} outside", codec.name())).next("decompress it once")
@@ -331,7 +331,7 @@ fn from_fit(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> 
 /// A kernel as one of U-Boot's containers describes it.
 struct Stored<'a> {
     /// `None` for MIPS.
-    arch: Option<Arch>,
+    arch: Option<Machine>,
     /// Load address and entry point; `None` when it runs wherever it is put.
     addresses: Option<(u64, u64)>,
     codec: Option<Codec>,
@@ -352,7 +352,7 @@ impl Stored<'_> {
         let image = match self.codec {
             Some(codec) => {
                 progress.step("decompressing the kernel", None);
-                codec.decode(self.data, KSEG0_SIZE).map_err(|failure| failure.within(what))?
+                codec.decode(self.data, KSEG_SIZE as u64).map_err(|failure| failure.within(what))?
             }
             None => self.data.to_vec(),
         };
@@ -360,7 +360,7 @@ impl Stored<'_> {
         if arm64::is_image(&image) {
             return arm64::read(image, overrides.config).map_err(inside);
         }
-        if self.arch == Some(Arch::Arm64) {
+        if self.arch == Some(Machine::Arm64) {
             return Err(Failure::new(format!("the {what} is for arm64 and holds {}", looks_like(&image)))
                 .next("give arch/arm64/boot/Image of the kernel's build"));
         }
@@ -387,7 +387,7 @@ impl Stored<'_> {
 
 /// Recognises a vmlinuz, then asks the uncompressed kernel for version, configuration and relocation.
 fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Result<Kernel> {
-    let big_endian = raw.arch.big_endian();
+    let big_endian = raw.arch.is_big_endian();
     let code = Code { bytes: &raw.image, base: raw.load, big_endian };
     let start = if raw.single_segment { code.zboot(code.real_entry(raw.entry).unwrap_or(raw.entry)) } else { None };
     let mut kernel = Kernel {
@@ -471,10 +471,10 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
             .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
     }
     let says = (config.is_yes("CPU_BIG_ENDIAN"), config.is_yes("CPU_LITTLE_ENDIAN"));
-    if says == (!kernel.arch.big_endian(), kernel.arch.big_endian()) {
+    if says == (!kernel.arch.is_big_endian(), kernel.arch.is_big_endian()) {
         return Err(Failure::new(format!(
             "the kernel is {} but its configuration ({}) says otherwise",
-            kernel.arch,
+            described(kernel.arch),
             config.source()
         ))
         .next("give the configuration that this kernel was built with"));

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::physical;
+use crate::machine::physical;
 
 /// Bytes at a physical address, and how to read them.
 #[derive(Clone, Copy)]

@@ -34,61 +34,12 @@ pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;
 
-/// The machine an input is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Arch {
-    /// MIPS32, big-endian.
-    MipsBe,
-    /// MIPS32, little-endian.
-    MipsLe,
-    /// arm64, little-endian.
-    Arm64,
-}
-
-impl Arch {
-    /// As in messages and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Arch::MipsBe => "mips big-endian",
-            Arch::MipsLe => "mips little-endian",
-            Arch::Arm64 => "arm64",
-        }
-    }
-
-    /// Most significant byte first.
-    pub fn big_endian(self) -> bool {
-        self == Arch::MipsBe
-    }
-}
-
-impl std::fmt::Display for Arch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// KSEG0 maps this much physical memory, from 0: nothing of a boot may lie above it.
-pub const KSEG0_SIZE: u64 = 0x2000_0000;
-
 /// The largest file believed; a vmlinux with debugging information stays well below.
 const LARGEST: u64 = 1 << 30;
 
 /// The most bytes believed to come out of a file of `size` bytes: kernels, ramdisks and packages shrink to a sixth at best.
 pub fn most_decoded(size: usize) -> u64 {
     (16 * size as u64).clamp(0x600_0000, LARGEST)
-}
-
-/// Strips KSEG0 or KSEG1 from a 32-bit or sign-extended address; a physical address stays. `None` when it is neither.
-pub fn physical(address: u64) -> Option<u64> {
-    let low = match address >> 32 {
-        0 | 0xffff_ffff => address & 0xffff_ffff,
-        _ => return None,
-    };
-    match low {
-        0x8000_0000..=0xbfff_ffff => Some(low & 0x1fff_ffff),
-        _ if address < KSEG0_SIZE => Some(address),
-        _ => None,
-    }
 }
 
 /// Stdin, read once however often it is asked for.
@@ -240,17 +191,6 @@ pub fn looks_like(bytes: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kseg_addresses_become_physical_and_mapped_ones_do_not() {
-        assert_eq!(physical(0x8010_0000), Some(0x10_0000));
-        assert_eq!(physical(0xa010_0000), Some(0x10_0000));
-        assert_eq!(physical(0xffff_ffff_8010_0000), Some(0x10_0000));
-        assert_eq!(physical(0x10_0000), Some(0x10_0000));
-        for mapped in [0x2000_0000, 0x4000_0000, 0xc000_0000, 0xffff_ffff_0010_0000, 0x9800_0000_0010_0000] {
-            assert_eq!(physical(mapped), None, "0x{mapped:x}");
-        }
-    }
 
     #[test]
     fn a_directory_an_empty_file_and_a_missing_one_each_have_their_message() {

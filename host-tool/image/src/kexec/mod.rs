@@ -6,8 +6,8 @@
 mod arm64;
 mod mips;
 
+use crate::machine::Machine;
 use stoop_core::Region;
-use stoop_core::manifest::Machine;
 
 use crate::image::{self, Opened};
 use crate::plan::Format;

@@ -1,10 +1,11 @@
 //! What a boot needs, and where it goes.
 
+use crate::machine::KSEG_SIZE;
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
 use super::fit::Fit;
-use super::{ARGV_SIZE, GRAIN, KSEG_SIZE, LOW, Named, PAGE, What, When, prove};
+use super::{ARGV_SIZE, GRAIN, LOW, Named, PAGE, What, When, prove};
 use crate::{Failure, Result};
 
 /// The kernel's ranges, physical.

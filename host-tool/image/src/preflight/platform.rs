@@ -96,7 +96,7 @@ pub fn by_words(image: &[u8]) -> Option<(&'static Platform, &'static str)> {
 pub fn link_address(config: &Kconfig) -> Option<u64> {
     // arch/mips/Makefile: a crash kernel's start replaces the platform's.
     match config.get("PHYSICAL_START").as_u64() {
-        Some(start) if config.is_yes("CRASH_DUMP") => crate::input::physical(start),
+        Some(start) if config.is_yes("CRASH_DUMP") => crate::machine::physical(start),
         _ => of(config)?.link,
     }
 }

@@ -115,7 +115,7 @@ impl Kernel {
     }
 
     fn in_image(path: &Path, kernel: &input::kernel::Kernel) -> Result<Self> {
-        let is_big = kernel.arch.big_endian();
+        let is_big = kernel.arch.is_big_endian();
         let found = kernel
             .proper()
             .and_then(|(image, physical)| flat::exports(&image, u32::try_from(physical).ok()? | 0x8000_0000, is_big));
