@@ -627,7 +627,7 @@ pub(crate) fn report(booted: &Booted, enter: &Enter) -> String {
         format!("stoop {version}: entry {}, slot {}, bootargs {}\r\n", booted.entry, booted.slot, booted.verdict);
     let line = match enter {
         Enter::Bootm(line) | Enter::BootmCached(line) | Enter::Go(line) => line.clone(),
-        Enter::Tree(tree) => stoop_image::device_tree::Facts::of(tree)
+        Enter::Tree(tree) => stoop_image::format::device_tree::Facts::of(tree)
             .ok()
             .and_then(|facts| facts.bootargs)
             .map_or(String::new(), |line| String::from_utf8_lossy(&line).into_owned()),

@@ -1,7 +1,7 @@
 //! What is typed at a U-Boot prompt to fetch and start an image: printed by pack, typed by `run` and by the tests.
 
+use crate::format::fit;
 use crate::image::Built;
-use crate::input::fit;
 use crate::plan::{Format, Plan};
 
 /// The command that starts an image which lies in RAM.

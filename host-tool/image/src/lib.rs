@@ -8,9 +8,9 @@
 pub mod board;
 pub mod bootloader;
 pub mod commands;
-pub mod device_tree;
 pub mod error;
 pub mod explain;
+pub mod format;
 pub mod image;
 pub mod input;
 pub mod kconfig;
@@ -20,6 +20,7 @@ pub mod machine;
 pub mod on_board;
 pub mod output;
 pub mod plan;
+pub mod platform;
 pub mod preflight;
 pub mod progress;
 pub mod shell;

@@ -8,13 +8,19 @@ use stoop_core::manifest::Kind;
 
 use crate::board::{Board, Container};
 use crate::bootloader::image::{Image, physical, staging};
+use crate::format::bytes::be32;
+use crate::format::checksum::checksum;
+use crate::format::codec::Codec;
+use crate::format::device_tree;
+use crate::format::fit;
+use crate::format::uimage::header;
+use crate::image;
 use crate::image::nor::Map;
-use crate::image::{self, FlashNote, Opened, checksum, container::uimage_header};
-use crate::input::codec::Codec;
-use crate::input::{be32, fit, mips_byte_order};
+use crate::image::{FlashNote, Opened};
+use crate::input::mips_byte_order;
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input};
-use crate::{Result, board, device_tree};
+use crate::{Result, board};
 
 /// One thing found out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,7 +176,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
     let (codec, data) = match Image::of(file)? {
         Image::Uimage { load, entry, size, compression } => {
             let data = &file[64..64 + size as usize];
-            let header = uimage_header(file);
+            let header = header(file);
             if header.as_ref().is_none_or(|header| !header.header_good) {
                 facts.wrong.push("the uImage header's CRC-32 does not match".into());
             }

@@ -20,7 +20,7 @@ use stoop_core::params::MAX_SIZE;
 pub use linked::squeezed;
 
 use self::linked::Linked;
-use crate::input::arm64;
+use crate::format::arm64;
 use crate::{Failure, Result, zx0};
 
 /// `STPS`: how tools know a shim.
@@ -290,10 +290,10 @@ fn front_of(image: &[u8]) -> Option<(Machine, Places, bool, [usize; 2])> {
 
 /// The machine of the shim that these bytes begin with.
 pub fn machine(image: &[u8]) -> Option<Machine> {
-    if arm64::is_image(image) && crate::input::le32(image, ARM64.mark) == Some(MARK) {
+    if arm64::is_image(image) && crate::format::bytes::le32(image, ARM64.mark) == Some(MARK) {
         return Some(Machine::Arm64);
     }
-    match crate::input::be32(image, MIPS.mark)? {
+    match crate::format::bytes::be32(image, MIPS.mark)? {
         MARK => Some(Machine::MipsBe),
         mark if mark == MARK.swap_bytes() => Some(Machine::MipsLe),
         _ => None,

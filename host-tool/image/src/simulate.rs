@@ -17,7 +17,7 @@ use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::{Error, Region};
 
 use crate::bootloader::uboot;
-use crate::device_tree::Facts;
+use crate::format::device_tree::Facts;
 use crate::image::{Opened, open, open_container};
 use crate::{Failure, Result, watchdog};
 use memory::Board;

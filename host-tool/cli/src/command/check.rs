@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use stoop_image::platform;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
@@ -155,7 +156,7 @@ impl Answer {
 
     fn json(&self, kernel: &Kernel) -> Value {
         let range = |range: &std::ops::Range<u64>| json!({"start": range.start, "end": range.end});
-        let platform = kernel.config.as_ref().and_then(preflight::platform::of).map(|platform| platform.symbol);
+        let platform = kernel.config.as_ref().and_then(platform::of).map(|platform| platform.symbol);
         let finding = |finding: &preflight::Finding| {
             json!({
                 "result": finding.level.name(),
@@ -215,7 +216,7 @@ impl Answer {
         }
         let source = kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());
         line("config", source.into());
-        if let Some(platform) = kernel.config.as_ref().and_then(preflight::platform::of) {
+        if let Some(platform) = kernel.config.as_ref().and_then(platform::of) {
             line("platform", platform.symbol.into());
         }
         match &self.handoff {

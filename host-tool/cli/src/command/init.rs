@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use stoop_image::format::device_tree;
 
 use crate::project::FILE;
 use crate::ui::{put, tell};
@@ -124,7 +125,7 @@ fn role(name: &str, path: &Path) -> Option<Role> {
         "a squashfs" => Some(Role::Rootfs),
         "a cpio archive" => Some(Role::Initrd),
         _ if is_named(&["initrd", "initramfs"]) && name != FILE => Some(Role::Initrd),
-        _ => (front.starts_with(&dtb::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
+        _ => (front.starts_with(&device_tree::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
     }
 }
 

@@ -15,13 +15,15 @@ use stoop_core::params::Params;
 
 use super::pack::amount;
 use crate::ui::put;
+use stoop_image::format::codec::most_decoded;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
-use stoop_image::input::{most_decoded, read_file};
+use stoop_image::input::read_file;
 use stoop_image::layout::What;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
-use stoop_image::{Failure, Result, board, device_tree, shell, watchdog};
+use stoop_image::{Failure, Result, board, shell, watchdog};
 use stoop_kernel::modules;
 
 /// What the user typed.

@@ -11,6 +11,7 @@ use stoop_core::watchdog::Care;
 
 use crate::ui;
 use stoop_image::commands;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
 use stoop_image::layout::{Named, What};
 use stoop_image::output::Output;
@@ -20,7 +21,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{Failure, Result, device_tree, on_board, plan, shell, watchdog};
+use stoop_image::{Failure, Result, on_board, plan, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
 
 /// What the user typed.

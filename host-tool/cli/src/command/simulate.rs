@@ -10,7 +10,7 @@ use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::manifest::HandoffKind;
 
 use crate::ui::{self, put};
-use stoop_image::device_tree::Facts;
+use stoop_image::format::device_tree::Facts;
 use stoop_image::image::longest_line;
 use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;

@@ -102,7 +102,7 @@ pub fn squashfs(size: usize) -> Vec<u8> {
 
 /// A device tree with these bootargs; `None` for no such property.
 pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
-    let empty = stoop_image::device_tree::empty();
+    let empty = stoop_image::format::device_tree::empty();
     let mut out = vec![0; 0x2000];
     let Some(bootargs) = bootargs else { return empty };
     let mut additions = vec![0; 0x2000];

@@ -192,7 +192,7 @@ fn a_root_filesystem_stays_in_its_own_partition_and_belongs_to_the_slot() {
     let booted = booted(&a.file, Entry::None);
     assert_eq!((booted.phram, booted.slot), (None, 'a'));
     assert!(String::from_utf8(booted.cmdline).unwrap().contains("root=/dev/mtdblock99 rootfstype=squashfs"));
-    let aliases = stoop_image::device_tree::Facts::of(&booted.tree).unwrap().aliases;
+    let aliases = stoop_image::format::device_tree::Facts::of(&booted.tree).unwrap().aliases;
     assert!(
         aliases.contains(&("mtd99".into(), "/soc/flash@1e000000/partitions/partition@210000".into())),
         "{aliases:?}"

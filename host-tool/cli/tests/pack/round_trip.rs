@@ -3,10 +3,11 @@
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::board;
+use stoop_image::format::device_tree::Facts;
 use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Format, PhramChoice, Request};
 use stoop_image::simulate::Entry;
-use stoop_image::{device_tree::Facts, image, layout};
+use stoop_image::{image, layout};
 
 use crate::bench::{Bench, Kernel, booted, packed, squashfs, tool, tree};
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::input::arm64::{Header, is_image};
+use crate::format::arm64::{Header, is_image};
+use crate::format::uimage;
 use crate::{Failure, Result};
 
 /// A file's format, from its first bytes.
@@ -42,9 +43,6 @@ pub enum Image {
     Raw,
 }
 
-const UIMAGE_MAGIC: u32 = 0x2705_1956;
-const UIMAGE_HEADER: usize = 64;
-
 impl Image {
     /// Looks at a file.
     ///
@@ -54,14 +52,14 @@ impl Image {
         if bytes.is_empty() {
             return Err(Failure::new("the image is empty").next("pack it again"));
         }
-        if word(bytes, 0) == Some(UIMAGE_MAGIC) {
+        if word(bytes, 0) == Some(uimage::MAGIC) {
             return Image::uimage(bytes);
         }
         if bytes.starts_with(b"\x7fELF") {
             return Image::elf(bytes);
         }
-        if crate::input::dtb::is_fit(bytes) {
-            let kernel = crate::input::fit::read(bytes)?.kernel;
+        if crate::format::device_tree::is_fit(bytes) {
+            let kernel = crate::format::fit::read(bytes)?.kernel;
             let load = kernel.load.and_then(|load| u32::try_from(load).ok());
             let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
                 return Err(Failure::new("the FIT's kernel has no 32-bit load address").next("pack it again"));
@@ -77,7 +75,7 @@ impl Image {
     }
 
     fn uimage(bytes: &[u8]) -> Result<Image> {
-        let header = bytes.get(..UIMAGE_HEADER).unwrap_or_default();
+        let header = bytes.get(..uimage::HEADER).unwrap_or_default();
         let (Some(size), Some(load), Some(entry), Some(&compression)) =
             (word(header, 12), word(header, 16), word(header, 20), header.get(31))
         else {
@@ -85,7 +83,7 @@ impl Image {
                 Failure::new(format!("the uImage ends within its header, at {:#x}", bytes.len())).next("pack it again")
             );
         };
-        let have = bytes.len().saturating_sub(UIMAGE_HEADER);
+        let have = bytes.len().saturating_sub(uimage::HEADER);
         if (have as u64) < u64::from(size) {
             return Err(
                 Failure::new(format!("the uImage promises {size:#x} bytes and has {have:#x}")).next("pack it again")
@@ -159,8 +157,8 @@ mod tests {
     use super::*;
 
     fn uimage(size: u32, payload: usize) -> Vec<u8> {
-        let mut bytes = vec![0; UIMAGE_HEADER + payload];
-        bytes[..4].copy_from_slice(&UIMAGE_MAGIC.to_be_bytes());
+        let mut bytes = vec![0; uimage::HEADER + payload];
+        bytes[..4].copy_from_slice(&uimage::MAGIC.to_be_bytes());
         bytes[12..16].copy_from_slice(&size.to_be_bytes());
         bytes[16..20].copy_from_slice(&0x8010_0000_u32.to_be_bytes());
         bytes[20..24].copy_from_slice(&0xa010_0040_u32.to_be_bytes());
@@ -178,7 +176,7 @@ mod tests {
     fn a_cut_uimage_is_refused_with_both_numbers() {
         let refused = Image::of(&uimage(0x20, 0x1f)).unwrap_err();
         assert_eq!(refused.fact(), "the uImage promises 0x20 bytes and has 0x1f");
-        for length in 4..UIMAGE_HEADER {
+        for length in 4..uimage::HEADER {
             assert!(Image::of(&uimage(0, 0)[..length]).is_err(), "cut within the header, which promises no bytes");
         }
         assert!(Image::of(&[]).is_err(), "empty");

@@ -7,7 +7,8 @@ use stoop_core::mips::kseg0;
 
 use crate::layout::{ARGV_SIZE, Places};
 use crate::plan::Plan;
-use crate::preflight::platform::{self, TreeFrom};
+use crate::platform;
+use crate::platform::TreeFrom;
 use crate::{Failure, Result};
 
 /// The tables, and where they go; `tree` is where the final device tree will be.

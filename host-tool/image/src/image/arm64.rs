@@ -1,7 +1,7 @@
 //! The arm64 image: the shim, its header filled in, and everything else behind it by distances from its first byte.
 
 use super::*;
-use crate::input::ARM64_ALIGNMENT;
+use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 use crate::layout::{Placed, Relative, place_relative};
 
 /// A larger tree the kernel does not map (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
@@ -100,7 +100,7 @@ fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree:
         offset: plan.kernel.load_address as usize,
         tree,
         header: match plan.format.value {
-            Format::Uimage => Some(container::UIMAGE_HEADER),
+            Format::Uimage => Some(uimage::HEADER),
             Format::Fit => Some(fit::ROOM),
             _ => None,
         },

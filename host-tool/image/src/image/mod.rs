@@ -6,7 +6,6 @@ mod arm64;
 mod auto;
 mod codec;
 pub mod container;
-mod fit;
 pub mod nor;
 mod note;
 pub mod open;
@@ -26,15 +25,16 @@ use stoop_core::mips::Mips;
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 
 use self::auto::{Speed, Way};
+use crate::format::device_tree;
+use crate::format::{fit, uimage};
 use crate::input::Form;
-use crate::kexec::BEHIND_SHIM;
+use crate::layout::BEHIND_SHIM;
 use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
 use crate::progress::Progress;
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result, device_tree};
+use crate::{Failure, Result};
 
-pub use codec::checksum;
 pub use note::{FlashNote, Note};
 pub use open::{Opened, is_foreign, open, open_container};
 
@@ -387,7 +387,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         // nor.rs knows them.
         copies: 0,
         shape: match plan.format.value {
-            Format::Uimage => Shape::Copied { header: container::UIMAGE_HEADER },
+            Format::Uimage => Shape::Copied { header: uimage::HEADER },
             Format::Fit => Shape::Copied { header: fit::ROOM },
             Format::Raw | Format::Image => Shape::Direct,
             Format::Elf => Shape::Segments,

@@ -7,7 +7,7 @@ use object::Endianness;
 use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
-use super::most_decoded;
+use crate::format::codec::most_decoded;
 use crate::{Failure, Result};
 
 /// What an ELF file says.

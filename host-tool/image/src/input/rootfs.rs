@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{le32, looks_like, read_file};
+use super::{looks_like, read_file};
+use crate::format::bytes::le32;
 use crate::{Failure, Result};
 
 /// A checked squashfs.

@@ -1,16 +1,16 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
+use crate::format::uimage::{HEADER, MAGIC};
 use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
-use super::{Overrides, be32, codec::Codec};
+use super::Overrides;
+use crate::format::bytes::be32;
+use crate::format::codec::Codec;
 use crate::{Failure, Result};
 
-/// In front of every uImage.
-pub(super) const MAGIC: u32 = 0x2705_1956;
 /// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
 pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
-const HEADER: usize = 64;
 /// The type `kernel_noload`.
 const NOLOAD: u8 = 14;
 

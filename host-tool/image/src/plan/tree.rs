@@ -4,9 +4,11 @@
 use crate::machine::KSEG_SIZE;
 use stoop_core::manifest::HandoffKind;
 
-use super::{Chosen, Origin, Request};
+use super::request::{Chosen, Origin, Request};
 use crate::board::Board;
-use crate::device_tree::{self, Facts, is_memory, overlay, tree::Node, tree::Tree};
+use crate::format::device_tree;
+use crate::format::device_tree::tree::{Node, Tree};
+use crate::format::device_tree::{Facts, is_memory, overlay};
 use crate::input::dtb;
 use crate::{Failure, Result};
 

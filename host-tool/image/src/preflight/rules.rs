@@ -1,7 +1,7 @@
 //! The requirement sets as data: which symbols a use needs, why, and what to do when one is missing.
 
+use super::finding::{Context, Finding, Level};
 use super::special;
-use super::{Context, Finding, Level};
 use crate::kconfig::Value;
 use crate::machine::Machine;
 

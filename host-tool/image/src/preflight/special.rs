@@ -1,12 +1,12 @@
 //! The requirements that take more than the value of a symbol.
 
-use super::platform::TreeFrom;
-use super::{Context, Finding, Level};
+use super::finding::{Context, Finding, Level};
+use crate::format::codec::Codec;
 use crate::input::Kernel;
-use crate::input::codec::Codec;
 use crate::input::rootfs::Compressor;
 use crate::kconfig::Value;
 use crate::machine::Machine;
+use crate::platform::TreeFrom;
 
 /// Which source the kernel takes its command line from: one Kconfig choice (arch/mips/Kconfig, setup.c:bootcmdline_init).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,9 +1,13 @@
 //! Configurations and what must be said about them. Each test changes one thing of a kernel that is good.
 use super::*;
+use crate::format::codec::Codec;
 use crate::input::Form;
-use crate::input::codec::Codec;
+use crate::input::initrd;
 use crate::input::rootfs::Compressor;
+use crate::input::rootfs::SquashfsInfo;
+use crate::kconfig::Kconfig;
 use crate::machine::Machine;
+use crate::platform;
 
 /// A generic kernel that takes everything.
 const GOOD: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\

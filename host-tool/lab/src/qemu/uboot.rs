@@ -10,7 +10,7 @@ use stoop_image::board::Interrupt;
 use stoop_image::bootloader::image::{Image, physical, staging};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::commands::{self, Start};
-use stoop_image::input::ARM64_ALIGNMENT;
+use stoop_image::format::arm64::ALIGNMENT;
 use stoop_image::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -46,7 +46,7 @@ impl Facts {
         }
         if let Image::Arm64 { text_offset } = image {
             // Where booti wants it, so that it is not moved: arch/arm/lib/image.c, booti_setup.
-            at = at.saturating_sub(*text_offset).next_multiple_of(ARM64_ALIGNMENT) + text_offset;
+            at = at.saturating_sub(*text_offset).next_multiple_of(ALIGNMENT) + text_offset;
         }
         let at = staging(at, size as u64, image.load_range(), self.free_end)?;
         let at = u32::try_from(at).unwrap_or_default();

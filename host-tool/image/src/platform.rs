@@ -1,6 +1,6 @@
 //! What each MIPS platform does with a device tree, and where its kernel is linked (boot-time code of Linux 6.12).
 
-use crate::input::find;
+use crate::format::bytes::find;
 use crate::kconfig::Kconfig;
 
 /// Where a platform's kernel takes its device tree from.

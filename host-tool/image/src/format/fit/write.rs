@@ -5,11 +5,11 @@ use crate::machine::Machine;
 use sha1::{Digest, Sha1};
 use vm_fdt::FdtWriter;
 
-use super::checksum;
+use crate::format::checksum::checksum;
 use crate::{Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
-pub(super) const ROOM: usize = 0x400;
+pub const ROOM: usize = 0x400;
 
 /// Wraps `data`, which is copied to `load` (as typed) and entered there. Byte orders have no names of their own.
 ///
@@ -18,7 +18,7 @@ pub(super) const ROOM: usize = 0x400;
 ///
 /// # Errors
 /// More bytes than a device tree can name.
-pub(super) fn write(name: &str, arch: Machine, load: u32, data: &[u8]) -> Result<Vec<u8>> {
+pub fn write(name: &str, arch: Machine, load: u32, data: &[u8]) -> Result<Vec<u8>> {
     // As U-Boot calls them (boot/image.c: uimage_arch).
     let arch = if arch == Machine::Arm64 { "arm64" } else { "mips" };
     tree(name, arch, load, data).map_err(|error| {
@@ -73,7 +73,7 @@ fn sha1(data: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::fit;
+    use crate::format::fit;
 
     #[test]
     fn what_is_written_reads_back_with_its_hashes() {
