@@ -18,7 +18,7 @@ use stoop_image::{Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
-use crate::{Boot, Rig, Via, boot, oracle, router};
+use crate::{Boot, Rig, Via, boot, oracle};
 
 /// A packed image, and its file.
 pub struct Packed {
@@ -213,7 +213,7 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
         // On arm64 kexec puts the bootargs into the tree as they are.
         Via::Kexec(_) if packed.plan.arch() != Machine::Arm64 => {
             let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
-            let words = router::words(packed, bootargs);
+            let words = kexec_words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
         }
         Via::BootmTree(tree) => Entry::Uhi(tree.clone()),
@@ -227,6 +227,17 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
         },
         _ => Entry::Argv(line.into()),
     })
+}
+
+/// What the script makes of bootargs for kexec-tools on MIPS, with the blank that those add.
+pub fn kexec_words(packed: &Packed, bootargs: Option<&str>) -> String {
+    let line = String::from_utf8_lossy(&packed.built.line).into_owned();
+    let root = line.split(' ').rfind(|word| word.starts_with("root=")).unwrap_or_default();
+    match bootargs {
+        Some(bootargs) if bootargs.contains("root=") => format!("{bootargs} "),
+        Some(bootargs) => format!("{bootargs} {root} "),
+        None => format!("{root} "),
+    }
 }
 
 /// The board that boots this endianness.

@@ -13,6 +13,12 @@ use crate::prebuilt;
 use crate::{cache, run};
 
 /// Bytes of arm64 code: near what Debian's kernel for Malta has.
+/// A linked program.
+pub const PROGRAM: &str = "program.elf";
+/// The same without its header.
+pub const FLAT: &str = "program.bin";
+/// The smaller of the two payloads; the larger is all there is.
+pub const SMALL: usize = 8 << 20;
 const ARM64_PAYLOAD: usize = 16 << 20;
 
 /// A real kernel's code.
@@ -78,7 +84,7 @@ pub const FAMILIES: [Family; 2] = [
         image: 0x8200_0000,
         image_physical: 0x200_0000,
         calling: &[],
-        kernel: super::measure::PROGRAM,
+        kernel: PROGRAM,
         format: Format::Elf,
         handoff: HandoffWish::Uhi,
         own_tree: false,
@@ -99,7 +105,7 @@ pub const FAMILIES: [Family; 2] = [
         image_physical: 0x4400_0000,
         // call.S catches the shim's last instruction from EL2.
         calling: &["-machine", "virtualization=on"],
-        kernel: super::measure::FLAT,
+        kernel: FLAT,
         format: Format::Image,
         handoff: HandoffWish::Auto,
         own_tree: true,

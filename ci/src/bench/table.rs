@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use stoop_image::shim_image::Variant;
 
-use super::measure::SMALL;
-use super::{BUDGET, Figures, Reported, ShimFigures};
+use super::figures::{BUDGET, Figures, Reported, ShimFigures};
+use super::machine::SMALL;
 use crate::sizes;
 
 /// The page: a table for each family.
@@ -104,7 +104,8 @@ fn thousands(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Decode, machine::FAMILIES};
+    use super::super::figures::Decode;
+    use super::super::machine::FAMILIES;
     use super::*;
 
     #[test]

@@ -7,7 +7,8 @@ use stoop_image::machine::Machine;
 use stoop_image::{Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Request};
 
-use super::{kernel, lock, missing, recipe, recipe_path, roots, router};
+use super::recipe::{lock, missing, recipe, recipe_path};
+use super::{kernel, roots, router};
 use crate::apt::{Apt, only_file};
 use crate::prebuilt;
 use crate::{cache, run};

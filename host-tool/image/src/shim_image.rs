@@ -11,13 +11,16 @@
 
 mod linked;
 pub mod strings;
+mod sum;
 
 use crate::machine::Machine;
-use stoop_core::bytes::{put, words};
+use stoop_core::bytes::put;
 use stoop_core::codec::Codec;
 use stoop_core::params::MAX_SIZE;
 
+use self::sum::{WORD, broken, closing};
 pub use linked::squeezed;
+pub use sum::sum;
 
 use self::linked::Linked;
 use crate::format::arm64;
@@ -75,8 +78,6 @@ struct Places {
 
 const MIPS: Places = Places { mark: 8, numbers: 12, summed: 20, header: 20 };
 const ARM64: Places = Places { mark: 4, numbers: arm64::HEADER, summed: 0, header: arm64::TEXT_OFFSET };
-const WORD: usize = 4;
-
 /// Which decoders a shim has: each takes bytes of every image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Variant {
@@ -221,30 +222,6 @@ pub fn stored_size(shim: &[u8], params: usize, form: Form) -> Result<usize> {
 /// The file is no shim.
 pub fn run_size(shim: &[u8]) -> Result<usize> {
     Ok(Linked::of(shim).map_err(broken)?.run_size)
-}
-
-fn broken(fact: impl Into<String>) -> Failure {
-    Failure::new(format!("the shim is broken: {}", fact.into())).next("report this: this copy of stoop is broken")
-}
-
-/// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.
-pub fn sum(bytes: &[u8], big_endian: bool) -> u32 {
-    let mut all = vec![0; bytes.len() / WORD];
-    words(&mut all, bytes, big_endian);
-    all.into_iter().fold(0, |sum, word| mixed(sum).wrapping_add(word))
-}
-
-/// Between two words. Invertible, so a change of one word is always seen; and neither plain addition nor plain bits, or else the
-/// same change at two places, as a damaged literal makes that is copied, would cancel far too often.
-fn mixed(sum: u32) -> u32 {
-    sum.rotate_right(13).wrapping_mul(5)
-}
-
-/// The word behind these bytes that makes the sum 0.
-fn closing(bytes: &[u8], big_endian: bool) -> [u8; WORD] {
-    let mut word = [0; WORD];
-    put(&mut word, mixed(sum(bytes, big_endian)).wrapping_neg(), big_endian);
-    word
 }
 
 /// What an image's front says of itself.

@@ -7,7 +7,7 @@ use stoop_image::format::device_tree;
 use crate::project::FILE;
 use crate::ui::{put, tell};
 use stoop_image::board;
-use stoop_image::input::{dtb, looks_like};
+use stoop_image::input::looks_like;
 use stoop_image::output::Output;
 use stoop_image::{Failure, Result};
 

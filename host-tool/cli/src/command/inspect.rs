@@ -13,7 +13,7 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
 
-use super::pack::amount;
+use super::units::amount;
 use crate::ui::put;
 use stoop_image::format::codec::most_decoded;
 use stoop_image::format::device_tree;

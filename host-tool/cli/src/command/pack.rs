@@ -9,6 +9,7 @@ use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
 
+use super::units::amount;
 use crate::ui;
 use stoop_image::commands;
 use stoop_image::format::device_tree;
@@ -40,10 +41,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Where a flat binary is entered
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     entry_point: Option<u64>,
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
@@ -483,12 +484,4 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// Bytes in hex, and for people.
-pub(super) fn amount(bytes: usize) -> String {
-    match bytes {
-        0..0x10_0000 => format!("0x{bytes:x} bytes ({:.1} KiB)", bytes as f64 / 1024.0),
-        _ => format!("0x{bytes:x} bytes ({:.1} MiB)", bytes as f64 / 1_048_576.0),
-    }
 }

@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "DTB", conflicts_with = "args")]
     uhi: Option<PathBuf>,
     /// Where the bootloader puts the image, if not where it was packed for
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Show where everything is when the kernel starts
     #[arg(long)]

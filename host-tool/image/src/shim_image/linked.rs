@@ -7,7 +7,8 @@ use object::{Architecture, File, Object, ObjectSection, ObjectSymbol, Relocation
 use object::{SectionFlags, build, elf};
 use stoop_core::bytes::{put, words};
 
-use super::{WORD, broken, closing, strings};
+use super::strings;
+use super::sum::{WORD, broken, closing};
 use crate::{Result, zx0};
 
 /// The section of a prebuilt shim that has its rest in squeezed form.
