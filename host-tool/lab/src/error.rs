@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::connection;
+use crate::{connection, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +24,9 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// The TFTP server.
+    #[error(transparent)]
+    Tftp(#[from] tftp::Error),
 }
 
 /// What every failure can say besides the fact.
@@ -57,6 +60,7 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Tftp(error) => Some(error),
         }
     }
 }

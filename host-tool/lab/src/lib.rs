@@ -6,5 +6,6 @@
 pub mod connection;
 pub mod error;
 pub mod text;
+pub mod tftp;
 
 pub use error::{Error, Explained, Result};
