@@ -5,6 +5,8 @@
 
 pub mod connection;
 pub mod error;
+pub mod monitor;
+pub mod qemu;
 pub mod text;
 
 pub use error::{Error, Explained, Result};
