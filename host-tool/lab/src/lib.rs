@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod error;
 pub mod monitor;
+pub mod power;
 pub mod qemu;
 pub mod text;
 pub mod tftp;
