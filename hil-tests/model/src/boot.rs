@@ -7,7 +7,7 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::{Policy, SlotAt};
 use stoop_image::board::Board;
-use stoop_image::image::{Built, Opened, nor, open, open_container};
+use stoop_image::image::{Built, Opened, flash, open, open_container};
 use stoop_image::plan::{Format, Plan};
 use stoop_image::simulate::{self, Booted, Input, Outcome};
 use stoop_image::{Failure, Result};
@@ -529,7 +529,12 @@ impl Judge<'_> {
         image.resize((kernel.memory_size as usize).max(image.len()), 0);
         let places = &self.built.places;
         let page = stoop_image::layout::PAGE;
-        let rootfs = self.plan.rootfs.as_ref().filter(|_| !places.rootfs.is_empty()).map(|rootfs| rootfs.bytes.clone());
+        let rootfs = self
+            .plan
+            .rootfs
+            .as_ref()
+            .filter(|_| !places.rootfs.is_empty())
+            .map(|rootfs| rootfs.bytes().unwrap_or_default());
         let all = [
             ("kernel", kernel.load_address as usize, Some(image)),
             ("initrd", places.initrd.start(), self.plan.initrd.clone()),
@@ -703,7 +708,7 @@ pub fn formats(board: &Board) -> Vec<Format> {
             formats.push(format);
         }
     }
-    if nor::Map::of(board).is_ok() {
+    if flash::Map::of(board).is_ok() {
         formats.push(Format::Nor);
     }
     formats

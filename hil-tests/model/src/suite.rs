@@ -3,7 +3,8 @@
 use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board::{Board, Container};
-use stoop_image::image::{self, Built, nor};
+use stoop_image::image;
+use stoop_image::image::{Built, flash};
 use stoop_image::plan::{CodecWish, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 
@@ -133,7 +134,7 @@ pub fn containers(board: &Board) -> Result<Tally> {
 /// From flash: the first slot; the second when the first is damaged; neither.
 fn slots(board: &Board, request: &Request, name: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let map = nor::Map::of(board)?;
+    let map = flash::Map::of(board)?;
     let mut all = Vec::new();
     for slot in map.slots.iter().take(2) {
         let request = Request { slot: Some(slot.name), initrd: None, ..request.clone() };

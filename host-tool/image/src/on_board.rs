@@ -15,7 +15,7 @@ use crate::format::device_tree;
 use crate::format::fit;
 use crate::format::uimage::header;
 use crate::image;
-use crate::image::nor::Map;
+use crate::image::flash::Map;
 use crate::image::{FlashNote, Opened};
 use crate::input::mips_byte_order;
 use crate::preflight::Level;

@@ -151,17 +151,19 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
     let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
     let flash = flash.unwrap_or_default();
-    let content = &flash[..flash.len().min(window.size())];
-    let mut board = Board::new(params.ram(), window, run, content, MOST_MEMORY.max(4 * pieces));
+    let mut board = Board::new(params.ram(), window, run, MOST_MEMORY.max(4 * pieces));
     let damaged = || Failure::new("the flash of its board cannot hold the image").next("pack it for the board again");
     // Of an image for flash, all but its front lie there.
     let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
         board.flash(*at, bytes).ok_or_else(damaged)?;
     }
+    if !flash.is_empty() {
+        board.flash(window.start(), &flash[..flash.len().min(window.size())]).ok_or_else(damaged)?;
+    }
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
-        board.put(at, bytes).ok_or_else(|| {
+        board.lend(at, bytes).or_else(|| board.put(at, bytes)).ok_or_else(|| {
             let ram = params.ram();
             Failure::new(format!(
                 "0x{:x} bytes at 0x{at:08x} are not in RAM [0x{:08x}, 0x{:08x})",

@@ -14,7 +14,9 @@ use stoop_core::crc32::Crc32;
 
 use stoop_image::board::{self, Board};
 use stoop_image::bootloader::image::Image;
-use stoop_image::image::{self, Opened, nor::Map};
+use stoop_image::image;
+use stoop_image::image::Opened;
+use stoop_image::image::flash::Map;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{Failure, Result};

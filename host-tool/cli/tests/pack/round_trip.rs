@@ -189,7 +189,7 @@ fn payloads_that_stay_in_place_are_where_the_manifest_says_byte_for_byte() {
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
         let at = |kind: Kind| opened.bytes(manifest.payload(kind).destination).map(<[u8]>::to_vec);
-        assert_eq!(at(Kind::Rootfs), plan.rootfs.as_ref().map(|rootfs| rootfs.bytes.clone()), "{}", format.name());
+        assert_eq!(at(Kind::Rootfs), plan.rootfs.as_ref().map(|rootfs| rootfs.bytes().unwrap()), "{}", format.name());
         assert_eq!(at(Kind::Initrd), plan.initrd, "{}", format.name());
         let kernel = manifest.payload(Kind::Kernel);
         assert_eq!(opened.bytes(kernel.source), Some(&plan.kernel.image[..]));

@@ -2,7 +2,7 @@
 
 use crate::{Failure, Result};
 use object::read::elf::{ElfFile32, ProgramHeader};
-use object::{Architecture, Endianness, Object, elf, write::elf as out};
+use object::{Architecture, Endianness, Object, elf};
 
 /// o32 ABI, MIPS32 release 2, no reordering: what 32-bit MIPS kernels and loaders expect.
 const FLAGS: u32 = 0x7000_1001;
@@ -41,96 +41,107 @@ pub fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
 }
 
 /// One PT_LOAD to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// Physical; written as a KSEG0 address.
     pub at: usize,
-    /// In the file.
-    pub bytes: Vec<u8>,
+    /// Bytes in the file.
+    pub size: usize,
     /// Bytes in memory, at least those of the file; the rest is zeroed by whoever loads it.
-    pub memory: u64,
+    pub memory: usize,
 }
 
-/// A file that is entered at the physical address `entry`. The segments come in the order of their addresses, as the ABI wants
-/// them; kexec copies in that order, so the shim is not the last one and not dirty in the cache when it runs, if there is anything
-/// above it.
+/// Sizes of the file's header, and of one program header and one section header.
+const HEADERS: [usize; 3] = [52, 32, 40];
+/// The sections' names: what is loaded, what is zeroed, and these names.
+const NAMES: &[u8] = b"\0.load\0.zero\0.shstrtab\0";
+/// Where in [`NAMES`].
+const LOAD: u32 = 1;
+/// As [`LOAD`].
+const ZERO: u32 = 7;
+/// As [`LOAD`].
+const OWN: u32 = 13;
+
+/// Where the segments, which come in the order of their addresses as the ABI wants them, begin in the file, and how many bytes
+/// it has in all.
+pub fn frame(segments: &[Segment]) -> (Vec<usize>, usize) {
+    let mut end = HEADERS[0] + HEADERS[1] * segments.len();
+    let mut place = |segment: &Segment| {
+        let at = end.next_multiple_of(ALIGN as usize);
+        end = at + segment.size;
+        at
+    };
+    let offsets: Vec<usize> = segments.iter().map(&mut place).collect();
+    (offsets, sections_at(end) + HEADERS[2] * (sections(segments) + 2))
+}
+
+/// Where the section headers begin when the segments' bytes end there.
+fn sections_at(end: usize) -> usize {
+    (end + NAMES.len()).next_multiple_of(4)
+}
+
+/// Some loaders go by sections: U-Boot's bootelf does so without -p.
+fn sections(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| if segment.memory > segment.size { 2 } else { 1 }).sum()
+}
+
+/// Writes the headers around the segments' bytes, which are in the file already, of an ELF that is entered at the physical
+/// address `entry`.
 ///
 /// # Errors
 /// More bytes than an ELF file of 32 bits can have.
-pub fn write(big_endian: bool, entry: usize, mut pieces: Vec<Segment>) -> Result<Vec<u8>> {
-    pieces.sort_by_key(|piece| piece.at);
-    let endian = if big_endian { Endianness::Big } else { Endianness::Little };
-    let mut file = Vec::new();
-    let mut writer = out::Writer::new(endian, false, &mut file);
-    writer.reserve_file_header();
-    writer.reserve_program_headers(pieces.len() as u32);
-    let offsets: Vec<u64> = pieces.iter().map(|piece| writer.reserve(piece.bytes.len() as u64, ALIGN)).collect();
-    let failed = |error: object::write::Error| Failure::new(format!("the ELF file cannot be written: {error}"));
-    let virtual_address = |at: usize| stoop_core::mips::kseg0(at) as u64;
-    // Some loaders go by sections: U-Boot's bootelf does so without -p.
-    let sections = [(".load", elf::SHT_PROGBITS), (".zero", elf::SHT_NOBITS)]
-        .map(|(name, kind)| (writer.add_section_name(name.as_bytes()), kind));
-    writer.reserve_null_section_index();
-    for piece in &pieces {
-        writer.reserve_section_index();
-        if piece.memory > piece.bytes.len() as u64 {
-            writer.reserve_section_index();
+pub fn seal(file: &mut [u8], big_endian: bool, entry: usize, segments: &[Segment]) -> Result<()> {
+    let too_large = |_| Failure::new(format!("0x{:x} bytes are too many for an ELF file", file.len()));
+    u32::try_from(file.len()).map_err(too_large)?;
+    let (offsets, _) = frame(segments);
+    let end = offsets.iter().zip(segments).map(|(at, segment)| at + segment.size).max().unwrap_or(HEADERS[0]);
+    let mut out = Words { bytes: Vec::new(), big_endian };
+    let address = |at: usize| stoop_core::mips::kseg0(at) as u32;
+    out.bytes.extend_from_slice(&[0x7f, b'E', b'L', b'F', 1, if big_endian { 2 } else { 1 }, 1]);
+    out.bytes.resize(16, 0);
+    out.halves(&[elf::ET_EXEC.0, elf::EM_MIPS.0]);
+    out.words(&[1, address(entry), HEADERS[0] as u32, sections_at(end) as u32, FLAGS]);
+    let count = sections(segments) as u16 + 2;
+    let [header, program, section] = HEADERS.map(|size| size as u16);
+    out.halves(&[header, program, segments.len() as u16, section, count, count - 1]);
+    for (segment, offset) in segments.iter().zip(&offsets) {
+        let (at, size, memory) = (address(segment.at), segment.size as u32, segment.memory as u32);
+        let all = elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0;
+        out.words(&[elf::PT_LOAD.0, *offset as u32, at, at, size, memory, all, ALIGN as u32]);
+    }
+    file[..out.bytes.len()].copy_from_slice(&out.bytes);
+    file[end..end + NAMES.len()].copy_from_slice(NAMES);
+
+    let mut out = Words { bytes: vec![0; HEADERS[2]], big_endian };
+    let flags = (elf::SHF_ALLOC.0 | elf::SHF_WRITE.0 | elf::SHF_EXECINSTR.0) as u32;
+    for (segment, offset) in segments.iter().zip(&offsets) {
+        let (at, size, memory) = (address(segment.at), segment.size as u32, segment.memory as u32);
+        out.words(&[LOAD, elf::SHT_PROGBITS.0, flags, at, *offset as u32, size, 0, 0, 1, 0]);
+        if memory > size {
+            out.words(&[ZERO, elf::SHT_NOBITS.0, flags, at + size, *offset as u32 + size, memory - size, 0, 0, 1, 0]);
         }
     }
-    writer.reserve_shstrtab_section_index();
-    writer.reserve_shstrtab().map_err(failed)?;
-    writer.reserve_section_headers();
-    writer
-        .write_file_header(&out::FileHeader {
-            abi_version: 0,
-            e_type: elf::ET_EXEC,
-            e_machine: elf::EM_MIPS,
-            e_entry: virtual_address(entry),
-            e_flags: elf::FileFlags(FLAGS),
-            os_abi: elf::OsAbi(0),
-        })
-        .map_err(failed)?;
-    writer.write_align_program_headers();
-    for (Segment { at, bytes, memory }, offset) in pieces.iter().zip(&offsets) {
-        let address = virtual_address(*at);
-        writer.write_program_header(&out::ProgramHeader {
-            p_type: elf::PT_LOAD,
-            p_flags: elf::ProgramFlags(elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0),
-            p_offset: *offset,
-            p_vaddr: address,
-            p_paddr: address,
-            p_filesz: bytes.len() as u64,
-            p_memsz: *memory,
-            p_align: ALIGN,
-        });
+    out.words(&[OWN, elf::SHT_STRTAB.0, 0, 0, end as u32, NAMES.len() as u32, 0, 0, 1, 0]);
+    file[sections_at(end)..].copy_from_slice(&out.bytes);
+    Ok(())
+}
+
+/// Numbers of 16 and 32 bits in the machine's byte order.
+struct Words {
+    bytes: Vec<u8>,
+    big_endian: bool,
+}
+
+impl Words {
+    fn halves(&mut self, numbers: &[u16]) {
+        let bytes = |number: &u16| if self.big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
+        let bytes: Vec<u8> = numbers.iter().flat_map(bytes).collect();
+        self.bytes.extend(bytes);
     }
-    for Segment { bytes, .. } in &pieces {
-        writer.write_align(ALIGN);
-        writer.write(bytes);
+
+    fn words(&mut self, numbers: &[u32]) {
+        let bytes = |number: &u32| if self.big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
+        let bytes: Vec<u8> = numbers.iter().flat_map(bytes).collect();
+        self.bytes.extend(bytes);
     }
-    writer.write_shstrtab();
-    writer.write_null_section_header();
-    for (Segment { at, bytes, memory }, offset) in pieces.iter().zip(&offsets) {
-        let stored = bytes.len() as u64;
-        let parts = [
-            (*offset, virtual_address(*at), stored),
-            (*offset + stored, virtual_address(*at) + stored, *memory - stored),
-        ];
-        for ((name, kind), (offset, address, size)) in sections.iter().zip(parts).filter(|(_, (_, _, size))| *size != 0)
-        {
-            writer.write_section_header(&out::SectionHeader {
-                sh_name: writer.section_name_offset(Some(*name)),
-                sh_type: *kind,
-                sh_flags: elf::SectionFlags(elf::SHF_ALLOC.0 | elf::SHF_WRITE.0 | elf::SHF_EXECINSTR.0),
-                sh_addr: address,
-                sh_offset: offset,
-                sh_size: size,
-                sh_link: 0,
-                sh_info: 0,
-                sh_addralign: 1,
-                sh_entsize: 0,
-            });
-        }
-    }
-    writer.write_shstrtab_section_header();
-    Ok(file)
 }

@@ -48,22 +48,26 @@ pub fn header(file: &[u8]) -> Option<Header> {
     })
 }
 
-/// `entry` is the load address too, as typed.
-pub fn write(name: &str, arch: Machine, entry: u32, data: &[u8]) -> Result<Vec<u8>> {
+/// Writes the header in front of the data, which begin at [`HEADER`]. `entry` is the load address too, as typed.
+///
+/// # Errors
+/// More bytes than a header can name.
+pub fn seal(file: &mut [u8], name: &str, arch: Machine, entry: u32) -> Result<()> {
+    let (room, data) = file.split_at_mut_checked(HEADER).unwrap_or_default();
     let size = u32::try_from(data.len()).map_err(|_| {
         Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
             .next("give a smaller root filesystem")
     })?;
-    let mut file = Vec::with_capacity(HEADER + data.len());
+    let mut header = Vec::with_capacity(HEADER);
     // The time is zero: the same inputs make the same file.
     for word in [MAGIC, 0, 0, size, entry, entry, checksum(data)] {
-        file.extend_from_slice(&word.to_be_bytes());
+        header.extend_from_slice(&word.to_be_bytes());
     }
-    file.extend_from_slice(&kind(arch));
-    file.extend(name.bytes().take(HEADER - NAME - 1));
-    file.resize(HEADER, 0);
-    let sum = checksum(&file).to_be_bytes();
-    file[4..8].copy_from_slice(&sum);
-    file.extend_from_slice(data);
-    Ok(file)
+    header.extend_from_slice(&kind(arch));
+    header.extend(name.bytes().take(HEADER - NAME - 1));
+    header.resize(HEADER, 0);
+    let sum = checksum(&header).to_be_bytes();
+    header[4..8].copy_from_slice(&sum);
+    room.copy_from_slice(&header);
+    Ok(())
 }

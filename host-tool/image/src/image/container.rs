@@ -3,6 +3,8 @@
 
 use stoop_core::Region;
 
+use super::built::{Extent, Layout};
+
 use crate::board::Container;
 use crate::format::{elf, fit, uimage};
 use crate::layout::GRAIN;
@@ -12,26 +14,62 @@ use crate::{Failure, Result};
 
 const _: () = assert!((GRAIN as u64).is_multiple_of(elf::ALIGN));
 
-/// The file with `pieces`, which lie at their physical addresses; the first one is entered at its first byte and has at least
-/// the room of `head`.
+/// Where each extent begins in the file, and how many bytes that has in all.
+pub(super) struct Frame {
+    pub(super) offsets: Vec<usize>,
+    pub(super) size: usize,
+}
+
+/// How the container lays out the extents.
 ///
 /// # Errors
 /// More bytes than the container can name.
-pub(super) fn wrap(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Result<Vec<u8>> {
-    match plan.format.value {
-        Format::Raw | Format::Image => Ok(pieces.swap_remove(0).1),
-        Format::Uimage => uimage::write(&name(plan), plan.arch(), typed(plan, head.start())?, &pieces.swap_remove(0).1),
-        Format::Fit => fit::write(&name(plan), plan.arch(), typed(plan, head.start())?, &pieces.swap_remove(0).1),
+pub(super) fn frame(plan: &Plan, layout: &Layout<'_>) -> Result<Frame> {
+    let first = layout.extents.first().map_or(0, |extent| extent.size);
+    let (offset, size) = match plan.format.value {
+        Format::Uimage => (uimage::HEADER, uimage::HEADER + first),
+        Format::Fit => fit::frame(&name(plan), plan.arch(), first)?,
+        Format::Raw | Format::Image => (0, first),
         Format::Elf => {
-            let segment = |(at, bytes): (usize, Vec<u8>)| elf::Segment {
-                at,
-                memory: memory_size(plan, head, at, bytes.len()),
-                bytes,
-            };
-            elf::write(plan.arch().is_big_endian(), head.start(), pieces.into_iter().map(segment).collect())
+            let (offsets, size) = elf::frame(&segments(plan, layout));
+            return Ok(Frame { offsets, size });
         }
-        Format::Nor => unreachable!("a flash image is no container, see nor.rs"),
+        Format::Nor => {
+            let mut size = 0;
+            let offsets = layout.extents.iter().map(|extent| {
+                size += extent.size;
+                size - extent.size
+            });
+            return Ok(Frame { offsets: offsets.collect(), size });
+        }
+    };
+    Ok(Frame { offsets: vec![offset], size })
+}
+
+/// Writes the container around the extents, which are in the file already.
+///
+/// # Errors
+/// More bytes than the container can name.
+pub(super) fn seal(plan: &Plan, layout: &Layout<'_>, file: &mut [u8]) -> Result<()> {
+    let (head, first) = (layout.head.start(), layout.extents.first().map_or(0, |extent| extent.size));
+    match plan.format.value {
+        // The container of an image for flash is in its first extent.
+        Format::Raw | Format::Image | Format::Nor => Ok(()),
+        Format::Uimage => uimage::seal(file, &name(plan), plan.arch(), typed(plan, head)?),
+        Format::Fit => fit::seal(file, &name(plan), plan.arch(), typed(plan, head)?, first),
+        Format::Elf => elf::seal(file, plan.arch().is_big_endian(), head, &segments(plan, layout)),
     }
+}
+
+/// In the order of their addresses, as the ABI wants them, and as the extents of an ELF file are; kexec copies in that order, so
+/// the shim is not the last one and not dirty in the cache when it runs, if there is anything above it.
+fn segments(plan: &Plan, layout: &Layout<'_>) -> Vec<elf::Segment> {
+    let segment = |extent: &Extent| elf::Segment {
+        at: extent.at,
+        size: extent.size,
+        memory: memory_size(plan, layout.head, extent.at, extent.size),
+    };
+    layout.extents.iter().map(segment).collect()
 }
 
 /// Most bytes of a container beside its data.
@@ -40,13 +78,21 @@ pub(super) const ROOM: usize = if fit::ROOM > uimage::HEADER { fit::ROOM } else 
 /// The shim alone, for flash of MIPS boards: named by the tool's version, so that the same shim makes the same bytes for every kernel.
 ///
 /// # Errors
-/// As for [`wrap`].
+/// As for [`seal`].
 pub(super) fn of_boot(container: Container, load: usize, data: &[u8]) -> Result<Vec<u8>> {
     let name = concat!("stoop ", env!("CARGO_PKG_VERSION"));
     let entry = stoop_core::mips::kseg0(load) as u32;
     match container {
-        Container::Fit => fit::write(name, Machine::MipsBe, entry, data),
-        _ => uimage::write(name, Machine::MipsBe, entry, data),
+        Container::Fit => {
+            let (at, size) = fit::frame(name, Machine::MipsBe, data.len())?;
+            let mut file = vec![0; size];
+            file[at..at + data.len()].copy_from_slice(data);
+            fit::seal(&mut file, name, Machine::MipsBe, entry, data.len()).map(|()| file)
+        }
+        _ => {
+            let mut file = [&[0; uimage::HEADER], data].concat();
+            uimage::seal(&mut file, name, Machine::MipsBe, entry).map(|()| file)
+        }
     }
 }
 
@@ -64,11 +110,11 @@ fn typed(plan: &Plan, address: usize) -> Result<u32> {
 }
 
 /// The kernel's bss belongs to its segment, and the head has its room.
-fn memory_size(plan: &Plan, head: Region, at: usize, size: usize) -> u64 {
+fn memory_size(plan: &Plan, head: Region, at: usize, size: usize) -> usize {
     let room = match at {
-        at if at == head.start() => head.size() as u64,
-        at if at as u64 == plan.kernel.load_address => plan.kernel.memory_size,
+        at if at == head.start() => head.size(),
+        at if at as u64 == plan.kernel.load_address => plan.kernel.memory_size as usize,
         _ => 0,
     };
-    room.max(size as u64)
+    room.max(size)
 }

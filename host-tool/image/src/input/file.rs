@@ -1,6 +1,7 @@
 //! Files and stdin, read whole.
 
 use crate::format::codec::LARGEST;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -34,6 +35,24 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
             _ => Ok(bytes),
         };
     }
+    let mut file = open_file(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    if bytes.is_empty() {
+        return Err(empty(path));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn empty(path: &Path) -> Failure {
+    Failure::new(format!("{}: is empty", path.display())).next("build or download it again")
+}
+
+/// Opens a file that may be an input.
+///
+/// # Errors
+/// It is missing, a directory, or larger than any input can be.
+pub(super) fn open_file(path: &Path) -> Result<File> {
     let shown = path.display();
     let meta = std::fs::metadata(path).map_err(|error| {
         Failure::io(path, &error).next("check the path; relative paths count from the current directory")
@@ -48,11 +67,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         ))
         .next("check that this is the file you meant"));
     }
-    let bytes = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
-    if bytes.is_empty() {
-        return Err(Failure::new(format!("{shown}: is empty")).next("build or download it again"));
-    }
-    Ok(bytes)
+    File::open(path).map_err(|error| Failure::io(path, &error))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stoop_core::Region;
 
 use stoop_image::image::Built;
-use stoop_image::image::nor::{Area, Flashing, Write};
+use stoop_image::image::flash::{Area, Flashing, Write};
 use stoop_image::plan::Plan;
 use stoop_image::{commands, shell};
 

@@ -4,4 +4,4 @@ mod read;
 mod write;
 
 pub use read::{Fit, Image, List, codec, list, read};
-pub use write::{ROOM, write};
+pub use write::{ROOM, frame, seal};
