@@ -57,9 +57,8 @@ pub(super) fn extents(load: usize, head: usize, parts: &[Part<'_>]) -> Vec<Exten
     sources.sort_by_key(|part| part.source);
     for part in sources {
         let end = load + runs[0].size;
-        let behind = part.source + part.room() - load;
-        if part.source < end + GRAIN && part.source >= load {
-            runs[0].size = runs[0].size.max(behind);
+        if (load..end + GRAIN).contains(&part.source) {
+            runs[0].size = runs[0].size.max(part.source + part.room() - load);
         } else {
             runs.push(Extent { at: part.source, size: part.room(), fill: 0 });
         }
