@@ -2,13 +2,10 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use regex::Regex;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Machine;
 
@@ -19,7 +16,9 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{Failure, Result};
 use stoop_lab::qemu::uboot::{Boot, How};
-use stoop_lab::qemu::{Emulator, Interrupter, Log, Options, Target};
+use stoop_lab::qemu::{Emulator, Log, Options, Target};
+
+use super::stop::Stop;
 
 /// How the image is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -124,7 +123,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 board.flash_mut()?.put(offset, bytes)?;
             }
             board.power_on()?;
-            stop.reach(&mut board)?;
+            stop.reach(board.console()?);
             board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
             watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
@@ -139,7 +138,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
-            stop.reach(&mut board)?;
+            stop.reach(board.console()?);
             watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
     }
@@ -153,49 +152,6 @@ fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])
     let stays = opened.pieces.iter().filter(|(at, _)| *at != opened.load);
     stretches.extend(stays.map(|(at, bytes)| (at.wrapping_sub(window.start()), *bytes)));
     Ok(stretches)
-}
-
-/// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.
-struct Stop(Arc<Mutex<Asked>>);
-
-#[derive(Default)]
-struct Asked {
-    is_asked: bool,
-    interrupter: Option<Interrupter>,
-}
-
-impl Stop {
-    fn on_signals() -> Result<Stop> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-            .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
-        let stop = Stop(Arc::default());
-        let asked = Arc::clone(&stop.0);
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-                asked.is_asked = true;
-                if let Some(interrupter) = &asked.interrupter {
-                    interrupter.interrupt();
-                }
-            }
-        });
-        Ok(stop)
-    }
-
-    fn is_asked(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_asked
-    }
-
-    /// From now on the waits for this board's console end as well.
-    fn reach(&self, board: &mut Emulator) -> Result<()> {
-        let interrupter = board.console()?.interrupter();
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.is_asked {
-            interrupter.interrupt();
-        }
-        asked.interrupter = Some(interrupter);
-        Ok(())
-    }
 }
 
 /// Lets the image run until the pattern or the end.
