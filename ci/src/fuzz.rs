@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 

@@ -2,11 +2,11 @@
 //! with the bootloader's tree and with a packed one, with each codec, and damaged. A new board file is in it.
 //! `STOOP_MODEL_BOARD` in the environment: only boards whose name has one of these, divided by commas, in it.
 
-use stoop::board::{self, Board};
-use stoop::image::{self, Built, open};
-use stoop::plan::{CodecWish, Plan, Request};
-use stoop::ui::Quiet;
-use stoop::{Result, image::Opened};
+use stoop_image::board::{self, Board};
+use stoop_image::image::{self, Built, open};
+use stoop_image::plan::{CodecWish, Plan, Request};
+use stoop_image::progress::Quiet;
+use stoop_image::{Result, image::Opened};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;
