@@ -10,6 +10,7 @@ pub mod emulator;
 pub mod endian;
 pub mod fuzz;
 pub mod lab;
+pub mod miri;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;

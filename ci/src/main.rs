@@ -9,7 +9,7 @@ use stoop_image::machine::Machine;
 use clap::{Parser, Subcommand};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, miri, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -54,6 +54,8 @@ enum Verb {
         #[arg(default_value = "")]
         prefix: String,
     },
+    /// Runs core's tests in Miri where the nightly has it
+    Miri,
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Sizes => sizes::print(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
+        Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use stoop_image::machine::Machine;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use super::machine::Family;
 
@@ -100,10 +100,10 @@ impl ShimFigures {
         let spent = [self.params_to_report(report), self.crc_milli, lzma.max().unwrap_or_default()];
         for (((name, _), ceiling), spent) in BUDGET.into_iter().zip(ceiling(self.machine)).zip(spent) {
             if spent > ceiling {
-                return Err(Failure::new(format!(
-                    "{name} of the {} shim costs {spent}, more than {ceiling}",
-                    self.shim
-                ))
+                return Err(Failure::new(
+                    ErrorCode::Repository,
+                    format!("{name} of the {} shim costs {spent}, more than {ceiling}", self.shim),
+                )
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }

@@ -24,7 +24,7 @@ pub use sum::sum;
 
 use self::linked::Linked;
 use crate::format::arm64;
-use crate::{Failure, Result, zx0};
+use crate::{ErrorCode, Failure, Result, zx0};
 
 /// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
@@ -146,7 +146,9 @@ pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
         (Machine::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
         (Machine::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
         (Machine::Arm64, Variant::Trace) => {
-            return Err(Failure::usage("there is no traced shim for arm64").next("pack without `--trace`"));
+            return Err(
+                Failure::usage(ErrorCode::Options, "there is no traced shim for arm64").next("pack without `--trace`")
+            );
         }
     })
 }
@@ -158,10 +160,10 @@ pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
 /// no shim, or one for another machine than the header.
 pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<ShimFront> {
     if params.len() > MAX_SIZE {
-        return Err(Failure::usage(format!(
-            "the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}",
-            params.len()
-        ))
+        return Err(Failure::usage(
+            ErrorCode::Params,
+            format!("the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}", params.len()),
+        )
         .next("give a shorter cookie or fewer kept keys"));
     }
     let linked = Linked::of(shim).map_err(broken)?;

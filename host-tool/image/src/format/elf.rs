@@ -1,6 +1,6 @@
 //! ELF files of 32-bit MIPS with loadable segments: the ones that pack writes, and reading them back.
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Architecture, Endianness, Object, elf};
 
@@ -17,12 +17,17 @@ pub type Piece<'a> = (usize, &'a [u8]);
 /// # Errors
 /// The file is broken, for another machine, or has addresses outside of KSEG0 and KSEG1.
 pub fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
-    let broken =
-        |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
+    let broken = |fact: String| {
+        Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {fact}"))
+            .next("pack or download it again")
+    };
     let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
     if elf.architecture() != Architecture::Mips {
-        return Err(Failure::new(format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()))
-            .next("give a file that `stoop pack` wrote"));
+        return Err(Failure::new(
+            ErrorCode::ImageMachine,
+            format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()),
+        )
+        .next("give a file that `stoop pack` wrote"));
     }
     let endian = elf.endian();
     let physical = |address: u64| {
@@ -91,7 +96,8 @@ fn sections(segments: &[Segment]) -> usize {
 /// # Errors
 /// More bytes than an ELF file of 32 bits can have.
 pub fn seal(file: &mut [u8], big_endian: bool, entry: usize, segments: &[Segment]) -> Result<()> {
-    let too_large = |_| Failure::new(format!("0x{:x} bytes are too many for an ELF file", file.len()));
+    let too_large =
+        |_| Failure::new(ErrorCode::Container, format!("0x{:x} bytes are too many for an ELF file", file.len()));
     u32::try_from(file.len()).map_err(too_large)?;
     let (offsets, _) = frame(segments);
     let end = offsets.iter().zip(segments).map(|(at, segment)| at + segment.size).max().unwrap_or(HEADERS[0]);

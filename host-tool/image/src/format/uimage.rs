@@ -3,7 +3,7 @@
 use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
 use crate::machine::Machine;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Bytes in front of a uImage's data.
 pub const HEADER: usize = 64;
@@ -55,7 +55,7 @@ pub fn header(file: &[u8]) -> Option<Header> {
 pub fn seal(file: &mut [u8], name: &str, arch: Machine, entry: u32) -> Result<()> {
     let (room, data) = file.split_at_mut_checked(HEADER).unwrap_or_default();
     let size = u32::try_from(data.len()).map_err(|_| {
-        Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
+        Failure::new(ErrorCode::Container, format!("0x{:x} bytes are too many for a uImage", data.len()))
             .next("give a smaller root filesystem")
     })?;
     let mut header = Vec::with_capacity(HEADER);

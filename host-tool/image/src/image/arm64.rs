@@ -22,7 +22,7 @@ use crate::layout::{Placed, Relative, place_relative};
 use crate::machine::Machine;
 use crate::plan::{Format, Plan};
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A larger tree the kernel does not map (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
 const LARGEST_TREE: usize = ARM64_ALIGNMENT as usize;
@@ -42,7 +42,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let base = dtb.map_or(UNKNOWN_TREE, <[u8]>::len);
     let tree_room = (base + TREE_GROWTH + 2 * additions_size).next_multiple_of(PAGE);
     if tree_room > LARGEST_TREE {
-        return Err(Failure::new(format!(
+        return Err(Failure::new(ErrorCode::TreeUnsuited, format!(
             "the device tree needs 0x{tree_room:x} bytes with what the shim adds, arm64 kernels take 0x{LARGEST_TREE:x}"
         ))
         .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));

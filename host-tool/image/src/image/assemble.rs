@@ -8,7 +8,7 @@ use super::container;
 use super::part::Part;
 use crate::layout::GRAIN;
 use crate::plan::Plan;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Makes the file.
 ///
@@ -26,7 +26,9 @@ pub(super) fn assemble(plan: &Plan, layout: Layout<'_>) -> Result<Built> {
         let (extent, offset) = layout.extents.iter().zip(&frame.offsets).find(|(extent, _)| holds(extent))?;
         Some(offset + at - extent.at)
     };
-    let lost = |at: usize| Failure::new(format!("the layout has no room at 0x{at:x}")).next("report this");
+    let lost = |at: usize| {
+        Failure::new(ErrorCode::Internal, format!("the layout has no room at 0x{at:x}")).next("report this")
+    };
     for (at, bytes) in &layout.blocks {
         let offset = offset_of(*at, bytes.len()).ok_or_else(|| lost(*at))?;
         file[offset..offset + bytes.len()].copy_from_slice(bytes);

@@ -8,7 +8,7 @@ use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 
 use super::part::Part;
 use crate::plan::{Format, Plan};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// The params block.
 pub(super) fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
@@ -31,8 +31,11 @@ pub(super) fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().is_big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
-        Failure::usage(format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"))
-            .next("give a shorter cookie or fewer --keep")
+        Failure::usage(
+            ErrorCode::Params,
+            format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"),
+        )
+        .next("give a shorter cookie or fewer --keep")
     })?;
     Ok(block[..length].to_vec())
 }

@@ -10,7 +10,7 @@ use crate::format::{elf, fit, uimage};
 use crate::layout::GRAIN;
 use crate::machine::Machine;
 use crate::plan::{Format, Plan};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 const _: () = assert!((GRAIN as u64).is_multiple_of(elf::ALIGN));
 
@@ -104,7 +104,7 @@ fn name(plan: &Plan) -> String {
 /// An address as bootm wants it.
 fn typed(plan: &Plan, address: usize) -> Result<u32> {
     u32::try_from(plan.board.typed(address)).map_err(|_| {
-        Failure::new(format!("the container cannot name the load address 0x{address:x}"))
+        Failure::new(ErrorCode::Container, format!("the container cannot name the load address 0x{address:x}"))
             .next("pack with `--format image`")
     })
 }

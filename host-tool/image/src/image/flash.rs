@@ -4,7 +4,7 @@ use stoop_core::Region;
 use stoop_core::params::{Policy, SlotAt};
 
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
@@ -30,7 +30,9 @@ impl Area {
     /// block.
     pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
         let name = &partition.name;
-        let refused = |fact: String| Failure::new(fact).next("correct the board's flash map: see boards/README.md");
+        let refused = |fact: String| {
+            Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
+        };
         let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
         if partition.protected || !written {
             return Err(refused(format!("the flash partition {name} is protected: nothing may write it")));
@@ -103,12 +105,15 @@ impl Area {
     pub fn front(&self, size: usize) -> Result<Area> {
         let blocks = size.next_multiple_of(self.erase);
         if size == 0 || blocks > self.size() {
-            return Err(Failure::new(format!(
-                "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
-                self.partition,
-                self.size(),
-                self.offset()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Partition,
+                format!(
+                    "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
+                    self.partition,
+                    self.size(),
+                    self.offset()
+                ),
+            )
             .next("pack it smaller: --codec lzma, less in it, or a flash map with larger slots"));
         }
         let range = Region::new(self.offset(), blocks).unwrap_or(self.range);
@@ -156,34 +161,46 @@ impl Map {
         let whole = "pack with --format uimage or fit, and let the bootloader copy the whole image to RAM";
         let flash = board.flash.as_ref().filter(|flash| flash.kind == FlashKind::Nor && !flash.window.is_empty());
         let flash = flash.ok_or_else(|| {
-            Failure::usage(format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name))
-                .next(whole)
+            Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name),
+            )
+            .next(whole)
         })?;
         if board.defaults.policy == Policy::Halt {
-            return Err(Failure::usage(format!("{} halts when nothing boots, which hides its failsafe", board.name))
-                .next("set `defaults.policy` to reset or return in the board file"));
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{} halts when nothing boots, which hides its failsafe", board.name),
+            )
+            .next("set `defaults.policy` to reset or return in the board file"));
         }
         let starts = board.bootloader.containers.iter().copied();
         let container = starts.into_iter().find(|it| matches!(it, Container::UimageNone | Container::Fit));
         let container = container.ok_or_else(|| {
             let fact = format!("{} starts neither a uImage that is not compressed nor a FIT", board.bootloader.name);
-            Failure::usage(fact).next("if it does, add it to `containers` in the board file")
+            Failure::usage(ErrorCode::BoardLacks, fact).next("if it does, add it to `containers` in the board file")
         })?;
         let map = match flash.partitions.iter().find(|partition| partition.role == Role::Boot) {
             Some(boot) => Map { container, boot: Area::within(flash, boot, boot.range())?, slots: named(flash)? },
             None => divided(flash, container)?,
         };
         if map.slots.is_empty() {
-            return Err(Failure::usage(format!("{}'s flash map has no slot beside the partition boot", board.name))
-                .next("add a partition with the role firmware and `slot = \"a\"`"));
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s flash map has no slot beside the partition boot", board.name),
+            )
+            .next("add a partition with the role firmware and `slot = \"a\"`"));
         }
         let starts = board.bootloader.started_from();
         if let Some(address) = starts.filter(|address| board.physical(*address) != map.boot.address()) {
-            return Err(Failure::usage(format!(
-                "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
-                board.bootloader.name,
-                board.typed(map.boot.address())
-            ))
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!(
+                    "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
+                    board.bootloader.name,
+                    board.typed(map.boot.address())
+                ),
+            )
             .next("correct `flash-command` or the flash map in the board file"));
         }
         Ok(map)
@@ -197,7 +214,7 @@ impl Map {
         let found = self.slots.iter().find(|slot| name.is_none_or(|name| name == slot.name));
         found.ok_or_else(|| {
             let names: Vec<_> = self.slots.iter().map(|slot| slot.name.to_string()).collect();
-            Failure::usage(format!("there is no slot {}", name.unwrap_or('-')))
+            Failure::usage(ErrorCode::NoSuchSlot, format!("there is no slot {}", name.unwrap_or('-')))
                 .next(format!("name one of: {}", names.join(", ")))
         })
     }
@@ -227,7 +244,8 @@ fn named(flash: &Flash) -> Result<Vec<Slot>> {
 /// The shim in front, and the rest of the partition in halves.
 fn divided(flash: &Flash, container: Container) -> Result<Map> {
     let partition = flash.image(None).ok_or_else(|| {
-        Failure::usage("the flash map has no partition for an image").next("add one with the role firmware")
+        Failure::usage(ErrorCode::BoardLacks, "the flash map has no partition for an image")
+            .next("add one with the role firmware")
     })?;
     let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
     let half = partition.size.saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;

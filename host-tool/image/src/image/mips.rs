@@ -19,7 +19,7 @@ use crate::format::{fit, uimage};
 use crate::layout::{self, BEHIND_SHIM, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{Format, Plan};
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
 pub(super) const UNKNOWN_BSS: usize = 0x20_0000;
@@ -114,9 +114,11 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let additions = additions(plan, &line, &places)?;
     if additions.len() > additions_size {
         let size = additions.len();
-        return Err(
-            Failure::new(format!("the overlay for the device tree grew to 0x{size:x} bytes")).next("report this")
-        );
+        return Err(Failure::new(
+            ErrorCode::Internal,
+            format!("the overlay for the device tree grew to 0x{size:x} bytes"),
+        )
+        .next("report this"));
     }
     let (tree, additions_place) = tree_room(plan, &places, additions.len())?;
     let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len()).unwrap_or(Region::EMPTY);

@@ -24,7 +24,7 @@ use crate::layout::{self, GRAIN, PAGE, Places, Shape};
 use crate::machine::KSEG_SIZE;
 use crate::plan::{Plan, RootfsIn};
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Where the shim and its container go in RAM: fixed by the board, so that a container which is in flash already starts every
 /// later slot. High, since kernels grow upwards.
@@ -40,7 +40,9 @@ fn fixed(board: &Board, run: usize, container: usize) -> Result<(Region, Region)
         board.ram.contains(&region).then_some(region)
     };
     let places = take(run).and_then(|run| Some((run, take(container)?)));
-    places.ok_or_else(|| Failure::new("too little RAM for the shim").next("correct `ram` in the board file"))
+    places.ok_or_else(|| {
+        Failure::new(ErrorCode::NoRoom, "too little RAM for the shim").next("correct `ram` in the board file")
+    })
 }
 
 /// The container: the same bytes for every slot and every kernel, as long as the board's data, the cookie and the shim are.
@@ -69,8 +71,11 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     data.extend_from_slice(&note.encode(crc));
     data.extend_from_slice(&note::board(&plan.board.name, crc));
     let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
-        Failure::new(format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()))
-            .next("give a shorter cookie or fewer kept keys")
+        Failure::new(
+            ErrorCode::Params,
+            format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()),
+        )
+        .next("give a shorter cookie or fewer kept keys")
     })?;
     let mut file = container::of_boot(map.container, load.start(), &data)?;
     // As erased flash is: nothing to program.
@@ -222,8 +227,11 @@ fn ram(
 const COPIED: &str = "copied from flash to RAM";
 
 fn no_partition(slot: char) -> Failure {
-    Failure::usage(format!("the flash map has no partition for the root filesystem of slot {slot}"))
-        .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
+    Failure::usage(
+        ErrorCode::BoardLacks,
+        format!("the flash map has no partition for the root filesystem of slot {slot}"),
+    )
+    .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
 }
 
 /// The bytes of flash that the kernel mounts, when it does.

@@ -14,7 +14,7 @@ use crate::format::fit;
 use crate::format::uimage;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One checksum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,8 +58,10 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
     let mut opened = open_container(file)?;
     if opened.is_in_flash() {
         let note = opened.note;
-        let damaged =
-            |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+        let damaged = |what: &str| {
+            Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}"))
+                .next("pack or download it again")
+        };
         let slot = file.get(note.manifest..).unwrap_or(&[]);
         let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
         let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
@@ -86,17 +88,16 @@ pub fn is_foreign(file: &[u8]) -> bool {
 /// As for [`open`].
 pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     if file.is_empty() {
-        return Err(Failure::new("the file is empty").next("pack the image again"));
+        return Err(Failure::new(ErrorCode::NotAnImage, "the file is empty").next("pack the image again"));
     }
     let mut container = Vec::new();
     let (format, load, pieces) = if let Some(header) = uimage::header(file) {
         let data = &file[uimage::HEADER..];
         if data.len() < header.size {
-            return Err(Failure::new(format!(
-                "the uImage promises 0x{:x} bytes and has 0x{:x}",
-                header.size,
-                data.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage promises 0x{:x} bytes and has 0x{:x}", header.size, data.len()),
+            )
             .next("pack or download it again"));
         }
         let data = &data[..header.size];
@@ -114,7 +115,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
             _ => stoop_core::mips::physical(u32::try_from(load).ok()?),
         });
         let load = load.ok_or_else(|| {
-            Failure::new("the FIT's kernel has no load address in KSEG0 or KSEG1")
+            Failure::new(ErrorCode::NotAnImage, "the FIT's kernel has no load address in KSEG0 or KSEG1")
                 .next("give a file that `stoop pack` wrote")
         })?;
         (Format::Fit, Some(load), vec![(load, kernel.data)])
@@ -130,10 +131,15 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     };
     let image = first.unwrap_or_default();
     let Some(machine) = shim_image::machine(image) else {
-        return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
-            .next("give a file that `stoop pack` wrote"));
+        return Err(Failure::new(
+            ErrorCode::NotAnImage,
+            format!("no stoop image but {}", crate::input::looks_like(file)),
+        )
+        .next("give a file that `stoop pack` wrote"));
     };
-    let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+    let damaged = |what: &str| {
+        Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}")).next("pack or download it again")
+    };
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
     if note.run.size() > LARGEST_SHIM {

@@ -3,7 +3,7 @@
 use crate::format::codec::Codec;
 use crate::format::fit;
 use crate::machine::Machine;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
@@ -25,29 +25,37 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
     let fit = fit::read(bytes)?;
     let kernel = &fit.kernel;
     if let Some(wrong) = kernel.wrong.first() {
-        return Err(
-            Failure::new(format!("the FIT's kernel is damaged: {wrong}")).next("download or build the file again")
-        );
+        return Err(Failure::new(ErrorCode::KernelDamaged, format!("the FIT's kernel is damaged: {wrong}"))
+            .next("download or build the file again"));
     }
     if !matches!(kernel.kind, "kernel" | "kernel_noload" | "standalone") {
-        return Err(Failure::new(format!("the FIT's image {} is of type {:?}, no kernel", kernel.name, kernel.kind))
-            .next("give a FIT whose default configuration starts a kernel"));
+        return Err(Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT's image {} is of type {:?}, no kernel", kernel.name, kernel.kind),
+        )
+        .next("give a FIT whose default configuration starts a kernel"));
     }
     let arch = match kernel.arch {
         "mips" => None,
         "arm64" => Some(Machine::Arm64),
         "mips64" => {
-            return Err(Failure::new("the FIT's kernel is for 64-bit MIPS")
+            return Err(Failure::new(ErrorCode::KernelMachine, "the FIT's kernel is for 64-bit MIPS")
                 .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
         }
         other => {
-            return Err(Failure::new(format!("the FIT's kernel is for another machine, {other:?}"))
-                .next("give a kernel built for MIPS"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("the FIT's kernel is for another machine, {other:?}"),
+            )
+            .next("give a kernel built for MIPS"));
         }
     };
     let codec = fit::codec(kernel.compression).ok_or_else(|| {
-        Failure::new(format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression))
-            .next("unpack it with dumpimage and give the kernel inside")
+        Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression),
+        )
+        .next("unpack it with dumpimage and give the kernel inside")
     })?;
     let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();

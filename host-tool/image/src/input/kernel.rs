@@ -12,7 +12,7 @@ use crate::format::codec::Codec;
 use crate::kconfig::Kconfig;
 use crate::machine::Machine;
 use crate::platform::Platform;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// How the kernel came; containers name what was inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,8 +140,11 @@ impl Kernel {
         let arches =
             [("CPU_BIG_ENDIAN", Machine::MipsBe), ("CPU_LITTLE_ENDIAN", Machine::MipsLe), ("ARM64", Machine::Arm64)];
         let Some((_, arch)) = arches.into_iter().rfind(|(symbol, _)| config.is_yes(symbol)) else {
-            return Err(Failure::new(format!("{}: it is for no machine that stoop knows", config.source()))
-                .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("{}: it is for no machine that stoop knows", config.source()),
+            )
+            .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
         };
         Ok(Kernel {
             arch,

@@ -2,12 +2,13 @@
 
 use stoop_core::bytes::{put, words};
 
-use crate::Failure;
+use crate::{ErrorCode, Failure};
 
 pub(super) const WORD: usize = 4;
 
 pub(super) fn broken(fact: impl Into<String>) -> Failure {
-    Failure::new(format!("the shim is broken: {}", fact.into())).next("report this: this copy of stoop is broken")
+    Failure::new(ErrorCode::Internal, format!("the shim is broken: {}", fact.into()))
+        .next("report this: this copy of stoop is broken")
 }
 
 /// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::blob::number;
 use super::tree::{Node, Tree};
 use crate::format::bytes::be32;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// What a tree says about memory and boot arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,8 +73,11 @@ impl Facts {
         let tree = Tree::parse(blob)?;
         let size = be32(blob, 4).unwrap_or_default() as usize;
         read(&tree, size).ok_or_else(|| {
-            Failure::new("the device tree's root has #address-cells or #size-cells other than 1 and 2")
-                .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
+            Failure::new(
+                ErrorCode::TreeDamaged,
+                "the device tree's root has #address-cells or #size-cells other than 1 and 2",
+            )
+            .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
         })
     }
 }

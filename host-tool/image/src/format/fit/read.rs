@@ -7,7 +7,7 @@ use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
 use crate::format::codec::Codec;
 use crate::format::device_tree::{number, text, walk};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One image of the tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -78,7 +78,7 @@ const MOST_HASHES: usize = 16;
 const AGAIN: &str = "download or build the file again";
 
 fn damaged(what: &str) -> Failure {
-    Failure::new(format!("the FIT is damaged: {what}")).next(AGAIN)
+    Failure::new(ErrorCode::KernelForm, format!("the FIT is damaged: {what}")).next(AGAIN)
 }
 
 /// Reads the tree at the front of `bytes`: the kernel of its default configuration, hashes computed. A hash that does not hold is
@@ -93,14 +93,14 @@ pub fn read(bytes: &[u8]) -> Result<Fit<'_>> {
     };
     let Some(tree) = bytes.get(..total) else {
         let fact = format!("the FIT is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}", bytes.len());
-        return Err(Failure::new(fact).next(AGAIN));
+        return Err(Failure::new(ErrorCode::KernelForm, fact).next(AGAIN));
     };
     let (images, configurations, default) = nodes(tree, structure, strings)?;
 
     let configuration = chosen(&configurations, default)?;
     let name = configuration.text("kernel").ok_or_else(|| {
         let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
-        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
+        Failure::new(ErrorCode::KernelForm, fact).next("give a FIT whose default configuration starts a kernel")
     })?;
     let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
         damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
@@ -194,11 +194,13 @@ fn chosen<'a, 'b>(configurations: &'b [Node<'a>], default: Option<&str>) -> Resu
             damaged(&format!("its default configuration {name} is not there, only: {}", names.join(", ")))
         }),
         (None, [only]) => Ok(only),
-        (None, []) => {
-            Err(Failure::new("the FIT has no configuration").next("take the kernel out of it with dumpimage"))
-        }
-        (None, _) => Err(Failure::new(format!("the FIT has no default among its configurations {}", names.join(", ")))
-            .next("take the kernel out of it with dumpimage, or build it with a default")),
+        (None, []) => Err(Failure::new(ErrorCode::KernelForm, "the FIT has no configuration")
+            .next("take the kernel out of it with dumpimage")),
+        (None, _) => Err(Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT has no default among its configurations {}", names.join(", ")),
+        )
+        .next("take the kernel out of it with dumpimage, or build it with a default")),
     }
 }
 

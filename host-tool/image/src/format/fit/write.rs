@@ -7,7 +7,7 @@ use vm_fdt::FdtWriter;
 
 use crate::format::bytes::{be32, find};
 use crate::format::checksum::checksum;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
 pub const ROOM: usize = 0x400;
@@ -45,7 +45,7 @@ const MARK: [u8; 16] = *b"stoop: the data.";
 /// What is in front of the data and behind them, from the next multiple of 4 on.
 fn around(name: &str, machine: Machine, load: u32, size: usize, crc: &[u8], sha1: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
     let too_many = |why: String| {
-        Failure::new(format!("the FIT cannot be written with 0x{size:x} bytes in it: {why}"))
+        Failure::new(ErrorCode::Container, format!("the FIT cannot be written with 0x{size:x} bytes in it: {why}"))
             .next("give a smaller root filesystem")
     };
     // As U-Boot calls them (boot/image.c: uimage_arch).
