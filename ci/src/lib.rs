@@ -9,6 +9,7 @@ pub mod elf;
 pub mod emulator;
 pub mod fuzz;
 pub mod lab;
+pub mod labgrid;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;

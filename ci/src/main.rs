@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, labgrid, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -25,6 +25,8 @@ enum Verb {
     Lab,
     /// Builds, once and outside git, the emulator library that the board model is compared with
     Emulator,
+    /// Installs labgrid's programs, once and outside git: the lab on loopback is made of them
+    Labgrid,
     /// Builds the freestanding programs with the nightly and stores them with their provenance
     Shim {
         /// Store nothing: compare the stored ones with new ones bit for bit
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Lab => lab::build().map(|lab| eprintln!("lab: complete in {}", lab.place().display())),
         Verb::Emulator => emulator::build().map(|program| eprintln!("emulator: {}", program.display())),
+        Verb::Labgrid => labgrid::build().map(|_| eprintln!("labgrid: installed")),
         Verb::Shim { check, programs } => {
             let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
