@@ -8,6 +8,7 @@ pub mod cache;
 pub mod elf;
 pub mod emulator;
 pub mod fuzz;
+pub mod hil;
 pub mod lab;
 pub mod labgrid;
 pub mod prebuilt;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, labgrid, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -55,6 +55,16 @@ enum Verb {
         #[arg(default_value = "")]
         prefix: String,
     },
+    /// Runs the suite on the boards of a labgrid lab
+    ///
+    /// LG_COORDINATOR names the lab. Exit code 0: all passed; 1: a test failed; 75: no place; 125: what `git bisect run` skips.
+    Hil(Box<hil::Options>),
+    /// One place of such a run
+    #[command(hide = true)]
+    HilJob {
+        /// The job's folder
+        folder: PathBuf,
+    },
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -89,6 +99,11 @@ fn main() -> ExitCode {
         Verb::Sizes => sizes::print(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
+        Verb::Hil(options) => match hil::run(&options) {
+            Ok(code) => return ExitCode::from(code),
+            Err(failure) => Err(failure),
+        },
+        Verb::HilJob { folder } => hil::job::run(&folder),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };

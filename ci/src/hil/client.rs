@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared_child::SharedChild;
-use std::os::unix::process::CommandExt;
 use stoop::{Failure, Result};
 
+use super::stop::Stop;
 use crate::labgrid::Tools;
 use crate::run;
 
@@ -62,6 +63,11 @@ impl Client {
         Client { tools: tools.clone(), user: user.to_owned() }
     }
 
+    /// The same as another user.
+    pub fn acting_as(&self, user: &str) -> Client {
+        Client::new(&self.tools, user)
+    }
+
     /// Its name.
     pub fn user(&self) -> &str {
         &self.user
@@ -78,10 +84,15 @@ impl Client {
     /// # Errors
     /// No answer: it did not end in `limit`. Failed: it says why.
     pub fn call(&self, words: &[&str], limit: Duration) -> Result<String> {
+        self.call_until(words, limit, &Stop::default())
+    }
+
+    fn call_until(&self, words: &[&str], limit: Duration, stop: &Stop) -> Result<String> {
         let said = tempfile::tempfile().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
         let child = self.spawn(words, said.try_clone().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?)?;
         let name = format!("labgrid-client {}", words.join(" "));
-        let ended = child.wait_timeout(limit).map_err(|error| Failure::new(format!("{name}: {error}")))?;
+        let ended = stop.watch(&child, || child.wait_timeout(limit));
+        let ended = ended.map_err(|error| Failure::new(format!("{name}: {error}")))?;
         let Some(status) = ended else {
             // It fails only when it has already ended.
             let _ = child.kill();
@@ -131,12 +142,12 @@ impl Client {
         token.map(str::to_owned).ok_or_else(|| failed("labgrid-client reserve", &said))
     }
 
-    /// Waits until the reservation has a place, and returns its name.
+    /// Waits until the reservation has a place or `stop` comes, and returns its name.
     ///
     /// # Errors
     /// As for [`Client::call`].
-    pub fn wait(&self, token: &str, limit: Duration) -> Result<String> {
-        self.call(&["wait", token], limit)?;
+    pub fn wait(&self, token: &str, limit: Duration, stop: &Stop) -> Result<String> {
+        self.call_until(&["wait", token], limit, stop)?;
         let said = self.call(&["reservations"], PATIENCE)?;
         allocated(&said, token).ok_or_else(|| failed("labgrid-client wait", &said))
     }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use stoop::{Failure, Result};
+use serde::{Deserialize, Serialize};
+use stoop::Result;
 
 use super::client::{Client, Place};
+use super::stop::Stop;
 
 /// How long giving back goes on while the coordinator or the exporter does not answer.
 const UNTIL_GIVEN_BACK: Duration = Duration::from_secs(120);
@@ -16,34 +18,53 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Hold {
     client: Client,
     place: Place,
-    token: Option<String>,
+    token: String,
 }
 
-/// Why there is no place.
-#[derive(Debug)]
-pub struct NoPlace(pub Failure);
+/// What is, or is about to be, held: for who cleans up behind a job that was killed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// The place.
+    pub place: String,
+    /// The reservation.
+    pub token: String,
+}
 
 impl Hold {
-    /// Queues for a place with these tags for at most `max_wait`, locks it and sees that its power switch answers.
+    /// Queues for a place with these tags for at most `max_wait`, locks it and sees that its power switch answers. `claim` is told
+    /// before anything is locked.
     ///
     /// # Errors
-    /// There is none, or it does not answer: nothing is held then.
-    pub fn take(client: &Client, tags: &[String], max_wait: Duration) -> std::result::Result<Hold, NoPlace> {
-        let token = client.reserve(tags).map_err(NoPlace)?;
-        let taken = Hold::of_reservation(client, &token, max_wait);
+    /// There is none, it does not answer, or `stop` came: nothing is held then.
+    pub fn take(
+        client: &Client,
+        tags: &[String],
+        max_wait: Duration,
+        stop: &Stop,
+        claim: &mut dyn FnMut(&Claim) -> Result<()>,
+    ) -> Result<Hold> {
+        let token = client.reserve(tags)?;
+        let taken = Hold::of_reservation(client, &token, max_wait, stop, claim);
         if taken.is_err() {
             // Reservations that nobody uses expire in a minute.
             let _ = client.cancel(&token);
         }
-        taken.map_err(NoPlace)
+        taken
     }
 
-    fn of_reservation(client: &Client, token: &str, max_wait: Duration) -> Result<Hold> {
-        let name = client.wait(token, max_wait).map_err(|failure| failure.within("waiting for a place"))?;
+    fn of_reservation(
+        client: &Client,
+        token: &str,
+        max_wait: Duration,
+        stop: &Stop,
+        claim: &mut dyn FnMut(&Claim) -> Result<()>,
+    ) -> Result<Hold> {
+        let name = client.wait(token, max_wait, stop).map_err(|failure| failure.within("waiting for a place"))?;
         let place = client.place(&name)?;
+        claim(&Claim { place: name.clone(), token: token.to_owned() })?;
         client.acquire(&name)?;
         // From here on it is given back by dropping.
-        let hold = Hold { client: client.clone(), place, token: Some(token.to_owned()) };
+        let hold = Hold { client: client.clone(), place, token: token.to_owned() };
         client.is_on(&name).map_err(|failure| failure.within(format!("{name} is locked, but does not answer")))?;
         Ok(hold)
     }
@@ -61,12 +82,9 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Err(failure) = give_back(&self.client, &self.place.name) {
+        let claim = Claim { place: self.place.name.clone(), token: self.token.clone() };
+        if let Err(failure) = give_back(&self.client, &claim) {
             eprintln!("hil: {}: {failure}", self.place.name);
-        }
-        if let Some(token) = self.token.take() {
-            // Released reservations expire in a minute; somebody may be waiting for it.
-            let _ = self.client.cancel(&token);
         }
     }
 }
@@ -76,11 +94,16 @@ impl Drop for Hold {
 ///
 /// # Errors
 /// It could not be done in time.
-pub fn give_back(client: &Client, place: &str) -> Result<()> {
+pub fn give_back(client: &Client, claim: &Claim) -> Result<()> {
+    let place = &claim.place;
     let until = Instant::now() + UNTIL_GIVEN_BACK;
     loop {
         match try_to_give_back(client, place) {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                // Released reservations expire in a minute; somebody may be waiting for the place. It may have expired already.
+                let _ = client.cancel(&claim.token);
+                return Ok(());
+            }
             Err(failure) if Instant::now() >= until => {
                 let owner = format!("{}/{}", Client::host(), client.user());
                 return Err(failure

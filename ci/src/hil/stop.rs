@@ -1,7 +1,7 @@
 //! What ends a job early: a signal, or a parent that is gone.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared_child::SharedChild;
@@ -16,8 +16,12 @@ pub struct Stop(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     stopped: AtomicBool,
-    children: Mutex<Vec<Arc<SharedChild>>>,
+    /// What ends the work that goes on, by its number.
+    ends: Mutex<Vec<(u64, End)>>,
+    last: AtomicU64,
 }
+
+type End = Box<dyn FnOnce() + Send>;
 
 impl Stop {
     /// Listens for SIGINT, SIGTERM and SIGHUP.
@@ -44,14 +48,12 @@ impl Stop {
         self
     }
 
-    /// Ends, and kills the children that are watched.
+    /// Ends, and ends the work that goes on.
     pub fn now(&self) {
-        // The flag first: a child that comes later is killed by `watch`.
+        // The flag first: work that comes later is ended by `during`.
         self.0.stopped.store(true, Ordering::SeqCst);
-        for child in self.children().drain(..) {
-            // It fails only when it has already ended.
-            let _ = child.kill();
-        }
+        let ends = std::mem::take(&mut *self.ends());
+        ends.into_iter().for_each(|(_, end)| end());
     }
 
     /// Whether to end.
@@ -59,18 +61,26 @@ impl Stop {
         self.0.stopped.load(Ordering::SeqCst)
     }
 
-    /// Does `work` with a child that is killed when it is time to end.
-    pub fn watch<T>(&self, child: &Arc<SharedChild>, work: impl FnOnce() -> T) -> T {
-        self.children().push(Arc::clone(child));
+    /// Does `work`; `end` is called when it is time to end before `work` has returned, and is to make it return.
+    pub fn during<T>(&self, end: impl FnOnce() + Send + 'static, work: impl FnOnce() -> T) -> T {
+        let number = self.0.last.fetch_add(1, Ordering::Relaxed);
+        self.ends().push((number, Box::new(end)));
         if self.is_now() {
-            let _ = child.kill();
+            self.now();
         }
         let done = work();
-        self.children().retain(|other| !Arc::ptr_eq(other, child));
+        self.ends().retain(|other| other.0 != number);
         done
     }
 
-    fn children(&self) -> std::sync::MutexGuard<'_, Vec<Arc<SharedChild>>> {
-        self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does `work` with a child that is killed when it is time to end.
+    pub fn watch<T>(&self, child: &Arc<SharedChild>, work: impl FnOnce() -> T) -> T {
+        let theirs = Arc::clone(child);
+        // It fails only when it has already ended.
+        self.during(move || drop(theirs.kill()), work)
+    }
+
+    fn ends(&self) -> std::sync::MutexGuard<'_, Vec<(u64, End)>> {
+        self.0.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,0 +1,212 @@
+//! Boards behind a console and a power switch: on a desk (`serial`) or in a lab (`labgrid`). What differs is who switches power
+//! and where the console is.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stoop::board::Board;
+use stoop::qemu::{Console, Log, uboot};
+use stoop::{Failure, Result};
+use stoop_lab::Explained;
+use stoop_lab::connection::{Address, Connection, Options};
+
+use super::staging::Staging;
+use super::stream::Ears;
+use super::{Cap, Rig};
+
+/// For one bootloader command or the way to its prompt.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What switches the board.
+pub(super) trait Power {
+    /// Switches it.
+    fn set(&self, on: bool) -> Result<()>;
+}
+
+/// What is known of the place.
+pub(super) struct Setup {
+    /// What to call it in logs and messages.
+    pub(super) name: String,
+    pub(super) board: Board,
+    pub(super) console: Address,
+    /// Bits a second.
+    pub(super) speed: u32,
+    pub(super) power: Box<dyn Power>,
+    /// Where its bootloader can fetch files; a place without can start only what is in its flash.
+    pub(super) staging: Option<Staging>,
+    /// The place's owner allows writes to its flash.
+    pub(super) nor_write: bool,
+}
+
+/// What a place of that kind can do.
+pub(super) fn caps(setup: &Setup) -> Vec<Cap> {
+    let mut caps = vec![Cap::PowerLoss];
+    caps.extend(setup.staging.is_some().then_some(Cap::Uboot));
+    caps.extend(setup.nor_write.then_some(Cap::UbootNorWrite));
+    caps
+}
+
+pub(super) struct Remote {
+    setup: Setup,
+    facts: uboot::Facts,
+    caps: Vec<Cap>,
+    log: Log,
+    run: Option<Run>,
+    /// Tests of one place take turns, in this process and in others.
+    _turn: File,
+}
+
+/// From power on to power off.
+struct Run {
+    console: Console,
+    ears: Ears,
+    /// Where in the console's text the board reset: what follows is another run.
+    end: Option<usize>,
+}
+
+impl Remote {
+    /// The place, switched off. Waits until no other test has it.
+    pub(super) fn open(setup: Setup, log: Log) -> Result<Remote> {
+        let facts = facts(&setup)?;
+        let turn = turn(&setup.console)?;
+        setup.power.set(false).map_err(|failure| failure.within(&setup.name))?;
+        let caps = caps(&setup);
+        Ok(Remote { setup, facts, caps, log, run: None, _turn: turn })
+    }
+
+    fn run(&mut self) -> Result<&mut Run> {
+        self.run.as_mut().ok_or_else(|| Failure::new("the board is off").next("switch it on first"))
+    }
+}
+
+/// What the conversation with the bootloader needs of the board's data.
+fn facts(setup: &Setup) -> Result<uboot::Facts> {
+    let (board, loader) = (&setup.board, &setup.board.bootloader);
+    let (Some(prompt), Some(tftp_address)) = (&loader.prompt, loader.tftp_address) else {
+        return Err(Failure::usage(format!("the board {} has no prompt or no tftp-address", board.name))
+            .next("add both to its bootloader table"));
+    };
+    let tftp_address = u32::try_from(tftp_address)
+        .map_err(|_| Failure::usage(format!("{}: tftp-address 0x{tftp_address:x} has more than 32 bits", board.name)))?;
+    Ok(uboot::Facts {
+        prompt: prompt.clone(),
+        interrupt: loader.interrupt.clone(),
+        server: setup.staging.as_ref().map(|staging| staging.server.clone()).unwrap_or_default(),
+        patience: PATIENCE,
+        tftp_address,
+        free_end: board.free_ram().end() as u64,
+        kseg0: board.arch.is_mips(),
+        own_tree: loader.own_dtb.clone(),
+    })
+}
+
+/// Waits until it is our turn with that console.
+fn turn(console: &Address) -> Result<File> {
+    let name: String = console.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let path = std::env::temp_dir().join(format!("stoop-place-{name}.lock"));
+    let io = |error| Failure::io(&path, &error);
+    let file = File::options().create(true).append(true).open(&path).map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
+}
+
+impl Rig for Remote {
+    fn board(&self) -> &Board {
+        &self.setup.board
+    }
+
+    fn bootloader(&self) -> &uboot::Facts {
+        &self.facts
+    }
+
+    fn caps(&self) -> &[Cap] {
+        &self.caps
+    }
+
+    fn power_on(&mut self) -> Result<()> {
+        if self.run.is_some() {
+            return Err(Failure::new("the board is on").next("switch it off first"));
+        }
+        // The console first: no byte of the start is lost.
+        let options = Options { speed: self.setup.speed, reopen: None };
+        let connection = Connection::open(&self.setup.console, options).map_err(|error| unreached(&error))?;
+        let voice = super::stream::Voice::of(&connection);
+        let ears = Ears::default();
+        let console = Console::new(ears.listen(connection), voice, None, Some(self.log.clone()));
+        self.log.note(&format!("power on: {}", self.setup.name));
+        self.run = Some(Run { console, ears, end: None });
+        self.setup.power.set(true)
+    }
+
+    fn power_off(&mut self) -> Result<String> {
+        let Some(mut run) = self.run.take() else { return Ok(String::new()) };
+        let off = self.setup.power.set(false);
+        // What was under way still comes.
+        run.ears.close();
+        let rest = run.console.expect_end(PATIENCE);
+        self.log.note("power off");
+        off.and(rest)?;
+        let mut said = run.console.transcript();
+        said.truncate(run.end.unwrap_or(said.len()));
+        Ok(said)
+    }
+
+    fn power_off_at(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
+        let seen = self.console()?.expect(pattern, timeout);
+        let said = self.power_off()?;
+        seen.map(|_| said)
+    }
+
+    fn power_on_with(&mut self, _elf: &Path, _args: Option<&str>) -> Result<()> {
+        Err(Failure::new("only an emulator starts without a bootloader"))
+    }
+
+    fn console(&mut self) -> Result<&mut Console> {
+        self.run().map(|run| &mut run.console)
+    }
+
+    fn stage(&mut self, name: &str, bytes: &[u8]) -> Result<String> {
+        match &self.setup.staging {
+            Some(staging) => staging.put(name, bytes),
+            None => Err(Failure::new(format!("{} has no TFTP server", self.setup.name))),
+        }
+    }
+
+    fn wait_end(&mut self, timeout: Duration) -> Result<()> {
+        // A board does not end: its bootloader comes again.
+        let again = format!(r"^(?:U-Boot [0-9]|{})", regex::escape(&self.facts.prompt));
+        let run = self.run()?;
+        let seen = run.console.expect(&again, timeout)?;
+        let banner = seen.groups.first().cloned().unwrap_or_default();
+        let said = run.console.transcript();
+        run.end = said.rfind(&format!("\n{banner}")).map(|at| at + 1);
+        self.setup.power.set(false)
+    }
+
+    fn write_nor(&mut self, _offset: usize, _bytes: &[u8]) -> Result<()> {
+        Err(Failure::new("only an emulator's flash is written from outside"))
+    }
+
+    fn read_nor(&mut self) -> Result<Vec<u8>> {
+        Err(Failure::new("only an emulator's flash is read from outside"))
+    }
+}
+
+fn unreached(error: &stoop_lab::connection::Error) -> Failure {
+    let failure = Failure::no_answer(error.to_string());
+    match error.next_step() {
+        Some(next) => failure.next(next),
+        None => failure,
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if self.run.is_some()
+            && let Err(failure) = self.power_off()
+        {
+            eprintln!("{}: it may still be on: {failure}", self.setup.name);
+        }
+    }
+}
