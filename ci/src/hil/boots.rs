@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stoop::Result;
+use stoop_image::Result;
 
 use crate::{apt, cache};
 

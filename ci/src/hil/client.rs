@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared_child::SharedChild;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::stop::Stop;
 use crate::labgrid::Tools;
@@ -20,7 +20,7 @@ use crate::run;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place as the coordinator lists it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
     /// Its name.
     pub name: String,
@@ -28,6 +28,8 @@ pub struct Place {
     pub tags: BTreeMap<String, String>,
     /// Who has it, `HOST/USER`.
     pub acquired: Option<String>,
+    /// The classes of what it has, such as `NetworkSerialPort`; a list of all places does not say.
+    pub resources: Vec<String>,
 }
 
 /// Where the console of a place is, and its TFTP server.
@@ -126,8 +128,9 @@ impl Client {
     /// # Errors
     /// As for [`Client::call`], or there is none.
     pub fn place(&self, name: &str) -> Result<Place> {
-        let found = self.places()?.into_iter().find(|place| place.name == name);
-        found.ok_or_else(|| Failure::new(format!("the lab has no place {name}")))
+        let said = self.call(&["-p", name, "show"], PATIENCE)?;
+        let found = read_places(&said).into_iter().next();
+        found.ok_or_else(|| failed("labgrid-client show", &said))
     }
 
     /// Queues for a place with these tags (`KEY=VALUE`; `name=PLACE` for one of them) and returns the reservation's token.
@@ -147,9 +150,8 @@ impl Client {
     /// # Errors
     /// As for [`Client::call`].
     pub fn wait(&self, token: &str, limit: Duration, stop: &Stop) -> Result<String> {
-        self.call_until(&["wait", token], limit, stop)?;
-        let said = self.call(&["reservations"], PATIENCE)?;
-        allocated(&said, token).ok_or_else(|| failed("labgrid-client wait", &said))
+        let said = self.call_until(&["wait", token], limit, stop)?;
+        allocated(&said).ok_or_else(|| failed("labgrid-client wait", &said))
     }
 
     /// Gives a reservation back.
@@ -201,8 +203,9 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::call`], or the place has no console.
-    pub fn export(&self, place: &str, folder: &Path) -> Result<Export> {
-        let tftp = self.call(&["-p", place, "show"], PATIENCE)?.contains("resource 'TFTPProvider'");
+    pub fn export(&self, place: &Place, folder: &Path) -> Result<Export> {
+        let tftp = place.resources.iter().any(|class| class == "TFTPProvider");
+        let place = &place.name;
         let environment = folder.join("export.yaml");
         let values = folder.join("export.json");
         crate::cache::write(&environment, environment_file(place, tftp).as_bytes())?;
@@ -298,7 +301,7 @@ fn read_places(text: &str) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("Place '").and_then(|rest| rest.strip_suffix("':")) {
-            places.push(Place { name: name.to_owned(), tags: BTreeMap::new(), acquired: None });
+            places.push(Place { name: name.to_owned(), ..Place::default() });
         }
         let Some(place) = places.last_mut() else { continue };
         if let Some(tags) = line.strip_prefix("  tags: ") {
@@ -308,16 +311,18 @@ fn read_places(text: &str) -> Vec<Place> {
         if let Some(owner) = line.strip_prefix("  acquired: ") {
             place.acquired = (owner != "None").then(|| owner.to_owned());
         }
+        // `Matching resource 'CLASS' (…):`, `Acquired resource 'CLASS' (…):`
+        if let Some((_, class)) = line.split_once(" resource '").filter(|_| !line.starts_with(' ')) {
+            place.resources.extend(class.split_once('\'').map(|(class, _)| class.to_owned()));
+        }
     }
     places
 }
 
-/// The place of a reservation in the list of all.
-fn allocated(text: &str, token: &str) -> Option<String> {
-    let (_, behind) = text.split_once(&format!("Reservation '{token}':"))?;
-    let own = behind.split("Reservation '").next()?;
-    let place = own.lines().map(str::trim).find_map(|line| line.strip_prefix("main: ").filter(|value| !value.contains('=')));
-    place.map(str::to_owned)
+/// The place of a reservation that was waited for: shown again and again, the last time with the place.
+fn allocated(text: &str) -> Option<String> {
+    let places = text.lines().map(str::trim).filter_map(|line| line.strip_prefix("main: "));
+    places.filter(|value| !value.contains('=')).next_back().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -336,10 +341,17 @@ mod tests {
 
     #[test]
     fn the_place_of_a_reservation_is_not_taken_for_its_filter() {
-        let text = "Reservation 'AAA':\n  owner: vm/x\n  filters:\n    main: arch=mips\n  allocations:\n    main: rack-1\n\
-                    Reservation 'BBB':\n  filters:\n    main: arch=mips\n";
-        assert_eq!(allocated(text, "AAA").as_deref(), Some("rack-1"));
-        assert_eq!(allocated(text, "BBB"), None);
+        let waiting = "owner: vm/x\ntoken: AAA\nstate: waiting\nfilters:\n  main: arch=mips\n";
+        assert_eq!(allocated(waiting), None);
+        let done = format!("{waiting}{}allocations:\n  main: rack-1\n", waiting.replace("waiting", "allocated"));
+        assert_eq!(allocated(&done).as_deref(), Some("rack-1"));
+    }
+
+    #[test]
+    fn what_a_place_has_is_read_from_what_is_shown_of_it() {
+        let shown = "Place 'a':\n  tags: arch=mips\n  acquired: None\n\
+                     Matching resource 'TFTPProvider' (rig/a/TFTPProvider/TFTPProvider):\n  {'cls': 'TFTPProvider',\n";
+        assert_eq!(read_places(shown)[0].resources, ["TFTPProvider"]);
     }
 
     #[test]

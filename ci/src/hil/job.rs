@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
-use super::client::{Address, Client};
+use super::client::{Address, Client, Place};
 use super::hold::{Claim, Hold};
 use super::stop::Stop;
 use super::suite::{self, Outcome, Test, Verdict};
@@ -86,8 +86,7 @@ pub fn run(folder: &Path) -> Result<()> {
         .map_err(|error| Failure::new(format!("{}: {error}", order.display())))?;
     let client = Client::new(&Tools::find()?, &user(std::process::id()));
     let result = on_a_place(&client, &order, folder, &stop)?;
-    cache::write(&folder.join("result.json"), &serde_json::to_vec_pretty(&result).unwrap_or_default())?;
-    report::junit(&result, folder)?;
+    write(&result, folder)?;
     waterfall::draw_run(folder, None)
 }
 
@@ -101,58 +100,88 @@ fn on_a_place(client: &Client, order: &Order, folder: &Path, stop: &Stop) -> Res
     let mut result =
         PlaceResult { place: place.name.clone(), tags: place.tags.clone(), no_place: None, outcomes: Vec::new() };
     eprintln!("hil: {}: {} tests", place.name, order.tests.len());
-    let export = match client.export(&place.name, folder) {
+    let export = match client.export(place, folder) {
         Ok(export) => export,
         Err(failure) => {
             result.no_place = Some(failure.to_string());
             return Ok(result);
         }
     };
-    let variables = variables(&result, client, &export.address, folder);
+    let variables = variables(place, client, &export.address, folder);
     let limit = Duration::from_secs(order.test_timeout);
-    for test in &order.tests {
-        if stop.is_now() {
+    let mut is_lost = || client.is_on(&place.name).err();
+    run_all(&mut result, &order.tests, &variables, limit, folder, stop, &mut is_lost)?;
+    Ok(result)
+}
+
+/// The tests on the rig that the environment names, in a folder of its name under `out`.
+///
+/// # Errors
+/// The folder cannot be used.
+pub fn here(tests: &[Test], limit: Duration, out: &Path, stop: &Stop) -> Result<PlaceResult> {
+    let rig = std::env::var("STOOP_RIG").unwrap_or_else(|_| "qemu".into());
+    let folder = out.join(&rig);
+    let variables = [("STOOP_HIL_OUT".to_owned(), absolute(&folder).display().to_string())];
+    let mut result = PlaceResult { place: rig, tags: BTreeMap::new(), no_place: None, outcomes: Vec::new() };
+    run_all(&mut result, tests, &variables, limit, &folder, stop, &mut || None)?;
+    write(&result, &folder)?;
+    Ok(result)
+}
+
+fn write(result: &PlaceResult, folder: &Path) -> Result<()> {
+    cache::write(&folder.join("result.json"), &serde_json::to_vec_pretty(result).unwrap_or_default())?;
+    report::junit(result, folder)
+}
+
+/// Runs tests until `stop` comes, or a test fails and the place `is_lost`.
+fn run_all(
+    result: &mut PlaceResult,
+    tests: &[Test],
+    variables: &[(String, String)],
+    limit: Duration,
+    folder: &Path,
+    stop: &Stop,
+    is_lost: &mut dyn FnMut() -> Option<Failure>,
+) -> Result<()> {
+    for test in tests {
+        if stop.is_now() || result.no_place.is_some() {
             break;
         }
         let log = folder.join(format!("{}.{}.out", test.program, test.name.replace("::", ".")));
-        let mut outcome = suite::run(test, &variables, limit, &log, stop)?;
+        let mut outcome = suite::run(test, variables, limit, &log, stop)?;
         // A lab that is gone fails every test; that is no result of theirs.
-        if outcome.verdict == Verdict::Failed && let Err(failure) = client.is_on(&result.place) {
+        if outcome.verdict == Verdict::Failed
+            && let Some(failure) = is_lost()
+        {
             outcome.verdict = Verdict::Stopped;
             result.no_place = Some(format!("the place was lost: {failure}"));
         }
         eprintln!("hil: {}: {} {:?} in {:.1} s", result.place, test.name, outcome.verdict, outcome.seconds);
         result.outcomes.push(outcome);
-        if result.no_place.is_some() {
-            break;
-        }
     }
-    Ok(result)
+    Ok(())
 }
 
-/// What the tests are to know: `hil-tests/README.md` has the variables.
-fn variables(result: &PlaceResult, client: &Client, address: &Address, folder: &Path) -> Vec<(String, String)> {
+/// What the tests are to know of a place: `hil-tests/README.md` has the variables.
+pub fn variables(place: &Place, client: &Client, address: &Address, folder: &Path) -> Vec<(String, String)> {
+    let tagged = place.tags.iter().filter(|(_, value)| *value == "yes").map(|(key, _)| key.as_str());
     let mut all = vec![
-        ("STOOP_RIG".to_owned(), "labgrid".to_owned()),
-        ("STOOP_HIL_OUT".to_owned(), absolute(folder).display().to_string()),
-        ("STOOP_SERIAL".to_owned(), address.console.clone()),
-        ("LG_PLACE".to_owned(), result.place.clone()),
-        ("LG_USERNAME".to_owned(), client.user().to_owned()),
-        ("LG_HOSTNAME".to_owned(), Client::host()),
+        ("STOOP_RIG", "labgrid".to_owned()),
+        ("STOOP_HIL_OUT", absolute(folder).display().to_string()),
+        ("STOOP_SERIAL", address.console.clone()),
+        ("STOOP_PLACE_CAN", tagged.collect::<Vec<_>>().join(",")),
+        ("LG_PLACE", place.name.clone()),
+        ("LG_USERNAME", client.user().to_owned()),
+        ("LG_HOSTNAME", Client::host()),
     ];
-    if let Some(board) = result.tags.get("board") {
-        all.push(("STOOP_BOARD".to_owned(), board.clone()));
-    }
+    all.extend(place.tags.get("board").map(|board| ("STOOP_BOARD", board.clone())));
     if let Some(tftp) = &address.tftp {
-        let own = tftp.host.is_empty() || tftp.host == "127.0.0.1" || tftp.host == "localhost" || tftp.host == Client::host();
-        let folder = if own { tftp.internal.clone() } else { format!("{}:{}", tftp.host, tftp.internal) };
-        all.push(("STOOP_TFTP_DIR".to_owned(), folder));
-        all.push(("STOOP_TFTP_URL".to_owned(), tftp.external.clone()));
+        let here = ["", "127.0.0.1", "localhost", &Client::host()].contains(&tftp.host.as_str());
+        let there = || format!("{}:{}", tftp.host, tftp.internal);
+        all.push(("STOOP_TFTP_DIR", if here { tftp.internal.clone() } else { there() }));
+        all.push(("STOOP_TFTP_URL", tftp.external.clone()));
     }
-    let can: Vec<&str> =
-        result.tags.iter().filter(|(_, value)| *value == "yes").map(|(key, _)| key.as_str()).collect();
-    all.push(("STOOP_PLACE_CAN".to_owned(), can.join(",")));
-    all
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn absolute(path: &Path) -> PathBuf {

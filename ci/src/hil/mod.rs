@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use shared_child::SharedChild;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::labgrid::Tools;
 use crate::{cache, repository};
@@ -35,6 +35,9 @@ pub struct Options {
     /// On every place that has them, not on any one
     #[arg(long)]
     pub all: bool,
+    /// On the rig that STOOP_RIG names, without labgrid
+    #[arg(long, conflicts_with_all = ["all", "place_filter"])]
+    pub here: bool,
     /// How long to wait for a place
     #[arg(long, default_value = "20m", value_name = "TIME")]
     pub max_wait: humantime::Duration,
@@ -75,11 +78,20 @@ impl FromStr for Filter {
 }
 
 impl Filter {
-    fn fits(&self, place: &Place) -> bool {
+    /// The same, and one tag more.
+    #[must_use]
+    pub fn and(mut self, key: &str, value: &str) -> Filter {
+        self.0.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Whether a place has all of them.
+    pub fn fits(&self, place: &Place) -> bool {
         self.0.iter().all(|(key, value)| place.tags.get(key) == Some(value) || (key == "name" && *value == place.name))
     }
 
-    fn tags(&self) -> Vec<String> {
+    /// As labgrid-client takes them.
+    pub fn tags(&self) -> Vec<String> {
         self.0.iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 }
@@ -114,6 +126,11 @@ pub fn run(options: &Options) -> Result<u8> {
     if tests.is_empty() {
         return Err(Failure::usage("no test has such a name").next("`cargo ci hil --help` says how to name them"));
     }
+    let out = options.out.clone().unwrap_or_else(new_folder);
+    if options.here {
+        let result = job::here(&tests, options.test_timeout.into(), &out, &stop)?;
+        return finish(options, &out, &[result], &stop);
+    }
     let tools = Tools::find()?;
     let own = Client::new(&tools, &job::user(std::process::id()));
     let jobs = match jobs(options, &own) {
@@ -121,14 +138,17 @@ pub fn run(options: &Options) -> Result<u8> {
         Ok(jobs) => jobs,
         Err(failure) => return no_place(options, &failure.to_string()),
     };
-    let out = options.out.clone().unwrap_or_else(new_folder);
     let results = fan_out(options, jobs, &tests, &out, &tools, &stop)?;
-    draw(&out, options.compare.first().map(PathBuf::as_path))?;
-    for result in &results {
+    finish(options, &out, &results, &stop)
+}
+
+fn finish(options: &Options, out: &Path, results: &[PlaceResult], stop: &Stop) -> Result<u8> {
+    draw(out, options.compare.first().map(PathBuf::as_path))?;
+    for result in results {
         eprint!("{}", report::text(result));
     }
     eprintln!("hil: results in {}", out.display());
-    Ok(exit_code(&results, options.bisect, stop.is_now()))
+    Ok(exit_code(results, options.bisect, stop.is_now()))
 }
 
 fn no_place(options: &Options, reason: &str) -> Result<u8> {

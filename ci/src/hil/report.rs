@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::job::PlaceResult;
 use super::suite::{Outcome, Verdict};
@@ -86,13 +86,11 @@ fn reason(output: &str) -> &str {
     told.or_else(asserted).or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or("it says nothing")
 }
 
-/// The console logs of a test, `TEST.BOARD.log`.
+/// The consoles of a test.
 fn consoles(outcome: &Outcome, folder: &Path) -> String {
-    let name = format!("{}.", outcome.test.name.replace("::", "."));
     let mut all = String::new();
-    for path in crate::apt::files(folder, ".log").unwrap_or_default() {
-        let own = path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name));
-        if own && let Ok(bytes) = cache::read(&path) {
+    for path in outcome.consoles(&folder.join("junit.xml")) {
+        if let Ok(bytes) = cache::read(&path) {
             let _ = write!(all, "\n--- console: {}\n{}", path.display(), String::from_utf8_lossy(&bytes));
         }
     }
@@ -117,7 +115,12 @@ pub fn text(result: &PlaceResult) -> String {
                     let _ = writeln!(text, "  skipped {skip}");
                 }
             }
-            Verdict::Passed | Verdict::Stopped => {}
+            Verdict::Passed => {
+                for skip in outcome.skips() {
+                    let _ = writeln!(text, "  {} passed, without a part: {skip}", outcome.test.name);
+                }
+            }
+            Verdict::Stopped => {}
         }
     }
     text

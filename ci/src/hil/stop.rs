@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use shared_child::SharedChild;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// Whether to end. Copies share it.
 #[derive(Clone, Default)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_child::SharedChild;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::stop::Stop;
 use crate::{cache, repository, run};
@@ -54,6 +54,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The logs of the consoles that it opened, `TEST.BOARD.log` beside `log`.
+    pub fn consoles(&self, log: &Path) -> Vec<PathBuf> {
+        let start = format!("{}.", self.test.name.replace("::", "."));
+        let folder = log.parent().unwrap_or(log);
+        let mut all = crate::apt::files(folder, ".log").unwrap_or_default();
+        all.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)));
+        all
+    }
+
     /// Why it, or a part of it, did nothing.
     pub fn skips(&self) -> impl Iterator<Item = &str> {
         self.output.lines().filter_map(|line| line.trim_start().strip_prefix(SKIP))
@@ -142,7 +151,7 @@ pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &P
     }
     let file = File::create(log).map_err(io)?;
     let mut plain = Command::new(&test.path);
-    plain.args(["--exact", &test.name, "--nocapture", "--test-threads", "1"]);
+    plain.args(["--exact", &test.name, "--nocapture"]);
     plain.envs(variables.iter().cloned()).current_dir(folder());
     // A test must not outlive a job that is killed: it would go on switching power.
     let mut command = run::bound(&plain);
@@ -170,10 +179,14 @@ pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &P
     let verdict = match passed {
         _ if stop.is_now() => Verdict::Stopped,
         false => Verdict::Failed,
-        true if output.lines().any(|line| line.trim_start().starts_with(SKIP)) => Verdict::Skipped,
         true => Verdict::Passed,
     };
-    Ok(Outcome { test: test.clone(), verdict, seconds, output })
+    let mut outcome = Outcome { test: test.clone(), verdict, seconds, output };
+    // A test may leave out a part, and do the rest.
+    if verdict == Verdict::Passed && outcome.skips().next().is_some() && outcome.consoles(log).is_empty() {
+        outcome.verdict = Verdict::Skipped;
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use stoop::Result;
+use stoop_image::Result;
 
 use super::boots::{self, Boot, Phase};
 use crate::cache;

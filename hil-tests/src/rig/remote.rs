@@ -2,12 +2,12 @@
 //! and where the console is.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use stoop::board::Board;
-use stoop::qemu::{Console, Log, uboot};
-use stoop::{Failure, Result};
+use stoop_image::board::Board;
+use stoop_lab::qemu::{Console, Log, uboot};
+use stoop_image::{Failure, Result};
 use stoop_lab::Explained;
 use stoop_lab::connection::{Address, Connection, Options};
 
@@ -68,7 +68,8 @@ struct Run {
 impl Remote {
     /// The place, switched off. Waits until no other test has it.
     pub(super) fn open(setup: Setup, log: Log) -> Result<Remote> {
-        let facts = facts(&setup)?;
+        let server = setup.staging.as_ref().map(|staging| staging.server.as_str()).unwrap_or_default();
+        let facts = uboot::Facts::of(&setup.board, server, PATIENCE)?;
         let turn = turn(&setup.console)?;
         setup.power.set(false).map_err(|failure| failure.within(&setup.name))?;
         let caps = caps(&setup);
@@ -78,27 +79,6 @@ impl Remote {
     fn run(&mut self) -> Result<&mut Run> {
         self.run.as_mut().ok_or_else(|| Failure::new("the board is off").next("switch it on first"))
     }
-}
-
-/// What the conversation with the bootloader needs of the board's data.
-fn facts(setup: &Setup) -> Result<uboot::Facts> {
-    let (board, loader) = (&setup.board, &setup.board.bootloader);
-    let (Some(prompt), Some(tftp_address)) = (&loader.prompt, loader.tftp_address) else {
-        return Err(Failure::usage(format!("the board {} has no prompt or no tftp-address", board.name))
-            .next("add both to its bootloader table"));
-    };
-    let tftp_address = u32::try_from(tftp_address)
-        .map_err(|_| Failure::usage(format!("{}: tftp-address 0x{tftp_address:x} has more than 32 bits", board.name)))?;
-    Ok(uboot::Facts {
-        prompt: prompt.clone(),
-        interrupt: loader.interrupt.clone(),
-        server: setup.staging.as_ref().map(|staging| staging.server.clone()).unwrap_or_default(),
-        patience: PATIENCE,
-        tftp_address,
-        free_end: board.free_ram().end() as u64,
-        kseg0: board.arch.is_mips(),
-        own_tree: loader.own_dtb.clone(),
-    })
 }
 
 /// Waits until it is our turn with that console.

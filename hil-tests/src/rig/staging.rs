@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// A TFTP server's folder.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::console::Console;
 use super::machine::Machine;

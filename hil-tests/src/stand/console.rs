@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serialport::{SerialPort, TTYPort};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::machine::Streams;
 

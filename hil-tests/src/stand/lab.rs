@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared_child::SharedChild;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 use stoop_ci::labgrid::Tools;
 use tempfile::TempDir;
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use stoop::board;
-use stoop::qemu::flash::Flash;
-use stoop::qemu::{Start, Target, arguments};
-use stoop::{Failure, Result};
+use stoop_image::board;
+use stoop_lab::qemu::flash::Flash;
+use stoop_lab::qemu::{Start, Target, arguments};
+use stoop_image::{Failure, Result};
 use stoop_ci::lab::{Endian, Lab};
 
 /// Both directions of a console: what the machine says, and what it hears.
@@ -43,7 +43,7 @@ pub struct Emulated {
 
 impl Emulated {
     /// The board of that name with its bootloader at the start of its flash. `work` is a folder for its files; it fetches files
-    /// from `tftp`, by the server at [`stoop::qemu::TFTP_SERVER`].
+    /// from `tftp`, by the server at [`stoop_lab::qemu::TFTP_SERVER`].
     ///
     /// # Errors
     /// QEMU does not play this board, or there is no bootloader for it.

@@ -2,7 +2,7 @@
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::machine::{Machine, Streams};
 

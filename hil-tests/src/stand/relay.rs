@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// What a relay switches.
 pub trait Switch: Send + Sync {
