@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::connection;
+use crate::{connection, power, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +24,12 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// The power switch.
+    #[error(transparent)]
+    Power(#[from] power::Error),
+    /// The TFTP server.
+    #[error(transparent)]
+    Tftp(#[from] tftp::Error),
 }
 
 /// What every failure can say besides the fact.
@@ -57,6 +63,8 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Power(error) => Some(error),
+            Error::Tftp(error) => Some(error),
         }
     }
 }

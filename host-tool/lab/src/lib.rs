@@ -6,7 +6,9 @@
 pub mod connection;
 pub mod error;
 pub mod monitor;
+pub mod power;
 pub mod qemu;
 pub mod text;
+pub mod tftp;
 
 pub use error::{Error, Explained, Result};
