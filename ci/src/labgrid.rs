@@ -87,10 +87,31 @@ fn environment() -> Result<PathBuf> {
     Ok(cache::root()?.join("labgrid").join(format!("venv-{key}")))
 }
 
+/// Our own package.
+fn package() -> PathBuf {
+    repository().join("hil-tests/labgrid")
+}
+
 fn requirements() -> PathBuf {
-    repository().join("hil-tests/labgrid/requirements.txt")
+    package().join("requirements.txt")
+}
+
+/// Checks our own package: its style, its tests that need no lab, and that what PyPI would get can be built.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check() -> Result<()> {
+    let tools = build()?;
+    let run = |program: &str, words: &[&str]| run::shown(tools.command(program).current_dir(package()).args(words));
+    run("ruff", &["check", "."])?;
+    run("ruff", &["format", "--check", "."])?;
+    run("pytest", &["-q", "tests/test_netboot.py"])?;
+    let built = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    let folder = built.path().to_string_lossy();
+    run("python", &["-m", "build", "--no-isolation", "--outdir", &folder])
 }
 
 fn is_in_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
 }

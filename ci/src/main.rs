@@ -26,7 +26,11 @@ enum Verb {
     /// Builds, once and outside git, the emulator library that the board model is compared with
     Emulator,
     /// Installs labgrid's programs, once and outside git: the lab on loopback is made of them
-    Labgrid,
+    Labgrid {
+        /// And checks the Python package that stoop has for labgrid
+        #[arg(long)]
+        check: bool,
+    },
     /// Builds the freestanding programs with the nightly and stores them with their provenance
     Shim {
         /// Store nothing: compare the stored ones with new ones bit for bit
@@ -91,7 +95,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Lab => lab::build().map(|lab| eprintln!("lab: complete in {}", lab.place().display())),
         Verb::Emulator => emulator::build().map(|program| eprintln!("emulator: {}", program.display())),
-        Verb::Labgrid => labgrid::build().map(|_| eprintln!("labgrid: installed")),
+        Verb::Labgrid { check: false } => labgrid::build().map(|_| eprintln!("labgrid: installed")),
+        Verb::Labgrid { check: true } => labgrid::check(),
         Verb::Shim { check, programs } => {
             let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use stoop_image::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, lab, repository, run, sizes, toolchain};
+use crate::{bench, emulator, hil, lab, labgrid, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -50,11 +50,13 @@ pub fn everything() -> Result<()> {
     part("tests, lab", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
+    part("the Python package for labgrid", &mut labgrid::check)?;
+    part("tests, on a desk and in a labgrid lab", &mut hil::everywhere::run)?;
     eprintln!("\nall passed in {} s", start.elapsed().as_secs());
     Ok(())
 }
 
-const PARTS: usize = 16;
+const PARTS: usize = 18;
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");

@@ -7,8 +7,8 @@ use stoop_image::bootloader::image::Image;
 use stoop_image::{Failure, Result};
 use stoop_lab::qemu::uboot::{self, How};
 
-use crate::{Cap, Rig};
 use crate::seen::{END, Seen};
+use crate::{Cap, Rig};
 
 /// How the image gets to run.
 #[derive(Clone, PartialEq, Eq, Debug)]

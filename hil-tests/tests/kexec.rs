@@ -84,7 +84,8 @@ fn run(rig: &mut dyn Rig, cases: &[Case], router: impl FnOnce(&str) -> Result<Pa
         commands += &format!("echo '{}'\n( {} ) 2>&1\necho \"{}$?\"\n", begin(index), case.command, end(index));
     }
     let router = router(&format!("{commands}echo '{DONE}'\n"))?;
-    let what = Boot { image: router.path(), bootargs: None, files: &[], via: Via::Direct };
+    let via = Via::Kexec(router.path().into());
+    let what = Boot { image: router.path(), bootargs: None, files: &[], via };
     let said = boot(rig, &what, &format!("^{DONE}\r?\n"), PATIENCE)?.replace('\r', "");
     rig.power_off()?;
     for (index, case) in cases.iter().enumerate() {

@@ -213,7 +213,8 @@ mod tests {
         assert_eq!(boots.len(), 1, "a boot that fails before the shim's line is no boot");
         let boot = &boots[0];
         assert_eq!(boot.name, "test.board #1");
-        let ends: Vec<(Phase, u32)> = boot.ends.iter().map(|&(phase, at)| (phase, (at * 1000.0).round() as u32)).collect();
+        let ends: Vec<(Phase, u32)> =
+            boot.ends.iter().map(|&(phase, at)| (phase, (at * 1000.0).round() as u32)).collect();
         let [bootloader, transfer, shim, kernel, init] = Phase::ALL;
         assert_eq!(ends, [(bootloader, 500), (transfer, 1000), (shim, 1750), (kernel, 2000), (init, 2250)]);
         assert_eq!(boot.kernel_clock, Some(0.25));

@@ -57,17 +57,25 @@ pub struct Tftp {
 pub struct Client {
     tools: Tools,
     user: String,
+    /// `None`: the coordinator that `LG_COORDINATOR` names.
+    coordinator: Option<String>,
 }
 
 impl Client {
     /// Acts as `user`.
     pub fn new(tools: &Tools, user: &str) -> Client {
-        Client { tools: tools.clone(), user: user.to_owned() }
+        Client { tools: tools.clone(), user: user.to_owned(), coordinator: None }
+    }
+
+    /// In the lab of this coordinator, `HOST:PORT`.
+    #[must_use]
+    pub fn at(self, coordinator: &str) -> Client {
+        Client { coordinator: Some(coordinator.to_owned()), ..self }
     }
 
     /// The same as another user.
     pub fn acting_as(&self, user: &str) -> Client {
-        Client::new(&self.tools, user)
+        Client { user: user.to_owned(), ..self.clone() }
     }
 
     /// Its name.
@@ -110,6 +118,9 @@ impl Client {
     fn spawn(&self, words: &[&str], output: std::fs::File) -> Result<Arc<SharedChild>> {
         let mut command = run::bound(&self.tools.command("labgrid-client"));
         command.args(words).env("LG_USERNAME", &self.user).process_group(0);
+        if let Some(coordinator) = &self.coordinator {
+            command.env("LG_COORDINATOR", coordinator);
+        }
         let failed = |error: std::io::Error| Failure::new(format!("cannot start labgrid-client: {error}"));
         command.stdin(Stdio::null()).stderr(output.try_clone().map_err(failed)?).stdout(output);
         SharedChild::spawn(&mut command).map(Arc::new).map_err(failed)

@@ -150,11 +150,12 @@ fn run_all(
         let log = folder.join(format!("{}.{}.out", test.program, test.name.replace("::", ".")));
         let mut outcome = suite::run(test, variables, limit, &log, stop)?;
         // A lab that is gone fails every test; that is no result of theirs.
-        if outcome.verdict == Verdict::Failed
-            && let Some(failure) = is_lost()
-        {
-            outcome.verdict = Verdict::Stopped;
-            result.no_place = Some(format!("the place was lost: {failure}"));
+        if outcome.verdict == Verdict::Failed {
+            let told = outcome.losses().next().map(str::to_owned);
+            if let Some(reason) = told.or_else(|| is_lost().map(|failure| failure.to_string())) {
+                outcome.verdict = Verdict::Stopped;
+                result.no_place = Some(format!("the place was lost: {reason}"));
+            }
         }
         eprintln!("hil: {}: {} {:?} in {:.1} s", result.place, test.name, outcome.verdict, outcome.seconds);
         result.outcomes.push(outcome);

@@ -2,6 +2,7 @@
 
 pub mod boots;
 pub mod client;
+pub mod everywhere;
 pub mod hold;
 pub mod job;
 pub mod report;
@@ -162,7 +163,13 @@ fn exit_code(results: &[PlaceResult], bisect: bool, stopped: bool) -> u8 {
     match (stopped, failed, lost) {
         (true, ..) => INTERRUPTED,
         (_, true, _) => FAILED,
-        (_, _, true) => if bisect { SKIP_COMMIT } else { NO_PLACE },
+        (_, _, true) => {
+            if bisect {
+                SKIP_COMMIT
+            } else {
+                NO_PLACE
+            }
+        }
         _ => PASSED,
     }
 }

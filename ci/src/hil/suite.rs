@@ -65,12 +65,23 @@ impl Outcome {
 
     /// Why it, or a part of it, did nothing.
     pub fn skips(&self) -> impl Iterator<Item = &str> {
-        self.output.lines().filter_map(|line| line.trim_start().strip_prefix(SKIP))
+        self.told(SKIP)
+    }
+
+    /// That its console or its power switch did not answer: no failure of what it tests.
+    pub fn losses(&self) -> impl Iterator<Item = &str> {
+        self.told(LOST)
+    }
+
+    fn told(&self, mark: &'static str) -> impl Iterator<Item = &str> {
+        self.output.lines().filter_map(move |line| line.trim_start().strip_prefix(mark))
     }
 }
 
 /// What a test prints in front of a reason to do nothing.
 const SKIP: &str = "HIL-SKIP: ";
+/// What a rig prints in front of what it could not reach.
+const LOST: &str = "HIL-LOST: ";
 
 /// Which programs need a board; the others test nothing that a place could change.
 #[derive(Deserialize)]

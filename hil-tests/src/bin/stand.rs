@@ -72,7 +72,7 @@ fn desk(name: &str, command: &[String]) -> Result<ExitCode> {
         ("STOOP_RIG", "serial".to_owned()),
         ("STOOP_BOARD", name.to_owned()),
         ("STOOP_SERIAL", board.console.clone()),
-        ("STOOP_POWER", format!("http:{}", board.relay_url())),
+        ("STOOP_POWER", board.switch()),
         ("STOOP_TFTP_DIR", tftp.display().to_string()),
         ("STOOP_TFTP_URL", format!("tftp://{}/", stoop_lab::qemu::TFTP_SERVER)),
     ];

@@ -62,7 +62,7 @@ struct Switch {
 }
 
 impl Power for Switch {
-    fn set(&self, on: bool) -> Result<()> {
+    fn set(&mut self, on: bool) -> Result<()> {
         self.client.power(&self.place, on)
     }
 }

@@ -164,7 +164,12 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
 }
 
 /// A board behind a console and a power switch, if it is the right one.
-fn remote(setup: std::result::Result<remote::Setup, String>, board: &str, wish: &Wish<'_>, path: &Path) -> Result<Found> {
+fn remote(
+    setup: std::result::Result<remote::Setup, String>,
+    board: &str,
+    wish: &Wish<'_>,
+    path: &Path,
+) -> Result<Found> {
     let setup = match setup {
         Ok(setup) => setup,
         Err(reason) => return Ok(Err(reason)),

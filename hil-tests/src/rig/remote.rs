@@ -6,11 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use stoop_image::board::Board;
-use stoop_lab::qemu::{Console, Log, uboot};
 use stoop_image::{Failure, Result};
-use stoop_lab::Explained;
 use stoop_lab::connection::{Address, Connection, Options};
+use stoop_lab::qemu::{Console, Log, uboot};
 
+use super::serial::failure;
 use super::staging::Staging;
 use super::stream::Ears;
 use super::{Cap, Rig};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What switches the board.
 pub(super) trait Power {
     /// Switches it.
-    fn set(&self, on: bool) -> Result<()>;
+    fn set(&mut self, on: bool) -> Result<()>;
 }
 
 /// What is known of the place.
@@ -65,13 +65,19 @@ struct Run {
     end: Option<usize>,
 }
 
+/// Tells who runs the tests that the place did not answer, so that it is not taken for the board's failure.
+pub(super) fn lost(failure: Failure) -> Failure {
+    println!("HIL-LOST: {}", failure.fact());
+    failure
+}
+
 impl Remote {
     /// The place, switched off. Waits until no other test has it.
-    pub(super) fn open(setup: Setup, log: Log) -> Result<Remote> {
+    pub(super) fn open(mut setup: Setup, log: Log) -> Result<Remote> {
         let server = setup.staging.as_ref().map(|staging| staging.server.as_str()).unwrap_or_default();
         let facts = uboot::Facts::of(&setup.board, server, PATIENCE)?;
         let turn = turn(&setup.console)?;
-        setup.power.set(false).map_err(|failure| failure.within(&setup.name))?;
+        setup.power.set(false).map_err(|failure| lost(failure.within(&setup.name)))?;
         let caps = caps(&setup);
         Ok(Remote { setup, facts, caps, log, run: None, _turn: turn })
     }
@@ -110,18 +116,18 @@ impl Rig for Remote {
         }
         // The console first: no byte of the start is lost.
         let options = Options { speed: self.setup.speed, reopen: None };
-        let connection = Connection::open(&self.setup.console, options).map_err(|error| unreached(&error))?;
-        let voice = super::stream::Voice::of(&connection);
+        let connection = Connection::open(&self.setup.console, options).map_err(|error| lost(failure(&error)))?;
+        let voice = connection.sender();
         let ears = Ears::default();
         let console = Console::new(ears.listen(connection), voice, None, Some(self.log.clone()));
         self.log.note(&format!("power on: {}", self.setup.name));
         self.run = Some(Run { console, ears, end: None });
-        self.setup.power.set(true)
+        self.setup.power.set(true).map_err(lost)
     }
 
     fn power_off(&mut self) -> Result<String> {
         let Some(mut run) = self.run.take() else { return Ok(String::new()) };
-        let off = self.setup.power.set(false);
+        let off = self.setup.power.set(false).map_err(lost);
         // What was under way still comes.
         run.ears.close();
         let rest = run.console.expect_end(PATIENCE);
@@ -161,7 +167,7 @@ impl Rig for Remote {
         let banner = seen.groups.first().cloned().unwrap_or_default();
         let said = run.console.transcript();
         run.end = said.rfind(&format!("\n{banner}")).map(|at| at + 1);
-        self.setup.power.set(false)
+        Ok(())
     }
 
     fn write_nor(&mut self, _offset: usize, _bytes: &[u8]) -> Result<()> {
@@ -170,14 +176,6 @@ impl Rig for Remote {
 
     fn read_nor(&mut self) -> Result<Vec<u8>> {
         Err(Failure::new("only an emulator's flash is read from outside"))
-    }
-}
-
-fn unreached(error: &stoop_lab::connection::Error) -> Failure {
-    let failure = Failure::no_answer(error.to_string());
-    match error.next_step() {
-        Some(next) => failure.next(next),
-        None => failure,
     }
 }
 

@@ -23,8 +23,9 @@ impl Staging {
         let rest = url.strip_prefix("tftp://");
         let (server, path) = rest.map(|rest| rest.split_once('/').unwrap_or((rest, ""))).unwrap_or_default();
         if server.is_empty() {
-            return Err(Failure::usage(format!("`{url}` is no tftp://SERVER/PATH"))
-                .next("give the TFTP server's address as the board reaches it (labgrid: `external` of its TFTPProvider)"));
+            return Err(Failure::usage(format!("`{url}` is no tftp://SERVER/PATH")).next(
+                "give the TFTP server's address as the board reaches it (labgrid: `external` of its TFTPProvider)",
+            ));
         }
         let path = path.trim_end_matches('/');
         let path = if path.is_empty() { String::new() } else { format!("{path}/") };
@@ -72,7 +73,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display().to_string();
         let staging = Staging::new(&format!("{path}/"), "tftp://10.0.2.2/rack/1/").unwrap();
-        assert_eq!((staging.server.as_str(), staging.put("image", b"bytes").unwrap().as_str()), ("10.0.2.2", "rack/1/image"));
+        assert_eq!(
+            (staging.server.as_str(), staging.put("image", b"bytes").unwrap().as_str()),
+            ("10.0.2.2", "rack/1/image")
+        );
         assert_eq!(std::fs::read(folder.path().join("image")).unwrap(), b"bytes");
         assert_eq!(Staging::new(&path, "tftp://10.0.2.2").unwrap().put("image", b"").unwrap(), "image");
         assert!(Staging::new(&path, "10.0.2.2").is_err());

@@ -1,12 +1,12 @@
-//! A lab's connection as the two streams that a console wants.
+//! What comes over a lab's connection, as the stream that a console reads: it ends when the board is off and silent.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stoop_lab::connection::{Connection, Event, Sender};
+use stoop_lab::connection::{Connection, Event};
 
 /// How long nothing may come from a board that is off before its console counts as silent.
 const SILENCE: Duration = Duration::from_millis(200);
@@ -38,30 +38,14 @@ impl Read for Heard {
             match self.connection.next(SILENCE) {
                 Some(Event::Bytes(bytes)) => self.bytes.extend(bytes),
                 Some(Event::Closed(None)) => return Ok(0),
-                Some(Event::Closed(Some(error))) => return Err(io::Error::other(error)),
+                Some(Event::Closed(Some(error))) => {
+                    println!("HIL-LOST: {error}");
+                    return Err(io::Error::other(error));
+                }
                 None if self.closing.load(Ordering::SeqCst) => return Ok(0),
                 None | Some(Event::Vanished(_) | Event::Back) => {}
             }
         }
         self.bytes.read(buffer)
-    }
-}
-
-/// What is typed.
-pub(super) struct Voice(Sender);
-
-impl Voice {
-    pub(super) fn of(connection: &Connection) -> Voice {
-        Voice(connection.sender())
-    }
-}
-
-impl Write for Voice {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(bytes).map(|()| bytes.len()).map_err(io::Error::other)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! A machine with its console and its power relay: what a lab knows of a board.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use stoop_image::{Failure, Result};
 
@@ -32,7 +32,8 @@ pub struct Board {
 
 /// The switch, and a thread that has the machine: what a machine starts may end with the thread that started it.
 struct Power {
-    on: AtomicBool,
+    on: Mutex<bool>,
+    switched: Condvar,
     orders: Mutex<Sender<Order>>,
 }
 
@@ -54,7 +55,7 @@ impl Board {
         };
         let (orders, taken) = channel();
         std::thread::spawn(move || switch(machine, &console, &taken));
-        let power = Arc::new(Power { on: AtomicBool::new(false), orders: Mutex::new(orders) });
+        let power = Arc::new(Power { on: Mutex::new(false), switched: Condvar::new(), orders: Mutex::new(orders) });
         let relay = relay::serve(Arc::clone(&power) as Arc<dyn Switch>)?;
         Ok(Board { console: path, relay, power })
     }
@@ -64,9 +65,20 @@ impl Board {
         format!("http://{}{}", self.relay, relay::PATH)
     }
 
+    /// The relay as `stoop power` takes it.
+    pub fn switch(&self) -> String {
+        format!("http:rest:{}{}", self.relay, relay::PATH)
+    }
+
     /// Whether power is on.
     pub fn is_on(&self) -> bool {
         self.power.is_on()
+    }
+
+    /// Waits until power is on; `false` when it was not within `timeout`.
+    pub fn wait_until_on(&self, timeout: Duration) -> bool {
+        let waited = self.power.switched.wait_timeout_while(held(&self.power.on), timeout, |on| !*on);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -95,20 +107,25 @@ fn switch(mut machine: Box<dyn Machine>, console: &Console, orders: &Receiver<Or
     }
 }
 
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Switch for Power {
     fn is_on(&self) -> bool {
-        self.on.load(Ordering::SeqCst)
+        *held(&self.on)
     }
 
     fn set(&self, on: bool) -> Result<()> {
         let gone = || Failure::new("the board is gone");
         let (done, answer) = channel();
         // One order after the other, so that `on` is what the last one made it.
-        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = held(&self.orders);
         orders.send(Order { on, done }).map_err(|_| gone())?;
         let result = answer.recv().map_err(|_| gone())?;
         if result.is_ok() {
-            self.on.store(on, Ordering::SeqCst);
+            *held(&self.on) = on;
+            self.switched.notify_all();
         }
         result
     }

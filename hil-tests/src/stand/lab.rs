@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared_child::SharedChild;
-use stoop_image::{Failure, Result};
 use stoop_ci::labgrid::Tools;
+use stoop_image::{Failure, Result};
 use tempfile::TempDir;
 
 use super::Board;

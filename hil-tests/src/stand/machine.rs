@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use stoop_ci::lab::{Endian, Lab};
 use stoop_image::board;
+use stoop_image::{Failure, Result};
 use stoop_lab::qemu::flash::Flash;
 use stoop_lab::qemu::{Start, Target, arguments};
-use stoop_image::{Failure, Result};
-use stoop_ci::lab::{Endian, Lab};
 
 /// Both directions of a console: what the machine says, and what it hears.
 pub struct Streams {
