@@ -332,8 +332,8 @@ fn read_places(text: &str) -> Vec<Place> {
 
 /// The place of a reservation that was waited for: shown again and again, the last time with the place.
 fn allocated(text: &str) -> Option<String> {
-    let places = text.lines().map(str::trim).filter_map(|line| line.strip_prefix("main: "));
-    places.filter(|value| !value.contains('=')).next_back().map(str::to_owned)
+    let mut places = text.lines().map(str::trim).filter_map(|line| line.strip_prefix("main: "));
+    places.rfind(|value| !value.contains('=')).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ pub fn boards() -> Result<Vec<String>> {
 fn log(path: &Path) -> Result<Log> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
-    Ok(Log::create(path)?)
+    Log::create(path)
 }
 
 /// The test that runs in this thread, as libtest names it.

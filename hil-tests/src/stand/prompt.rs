@@ -1,6 +1,6 @@
 //! A bootloader of a few commands, played by a thread: for labs of dozens of boards, where each has only to answer.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 
 use stoop_image::{Failure, Result};
 
@@ -39,7 +39,7 @@ impl Machine for Prompt {
 fn talk(hear: PipeReader, say: &mut PipeWriter, prompt: &str) -> std::io::Result<()> {
     write!(say, "\r\n\r\n{BANNER}\r\n\r\n{prompt} ")?;
     let mut line = Vec::new();
-    for byte in hear.bytes() {
+    for byte in BufReader::new(hear).bytes() {
         match byte? {
             b'\r' | b'\n' => {
                 let typed = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
