@@ -67,6 +67,14 @@ pub fn run(prefix: &str, total: Duration) -> Result<()> {
     report(&runs)
 }
 
+/// Where what the fuzzers found by themselves is kept, a folder a target.
+///
+/// # Errors
+/// There is no place for a cache.
+pub fn found() -> Result<PathBuf> {
+    Ok(cache::root()?.join("fuzz-found"))
+}
+
 fn report(runs: &[Run]) -> Result<()> {
     println!("{:<16}{:>14}", "target", "executions");
     for run in runs {
@@ -124,7 +132,7 @@ fn cargo_fuzz() -> Result<Command> {
 
 fn one(program: &Path, target: &'static str, time: Duration) -> Result<Run> {
     let seeds = repository().join("hil-tests/fuzz/seeds").join(target);
-    let found = cache::root()?.join("fuzz-found").join(target);
+    let found = found()?.join(target);
     let broken = cache::root()?.join("fuzz-broken").join(target);
     cache::create_dir(&found)?;
     cache::create_dir(&broken)?;

@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod hil;
 pub mod lab;
 pub mod labgrid;
+pub mod miri;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;

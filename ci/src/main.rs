@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -69,6 +69,8 @@ enum Verb {
         /// The job's folder
         folder: PathBuf,
     },
+    /// Runs core's tests in Miri where the nightly has it
+    Miri,
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -109,6 +111,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Verb::HilJob { folder } => hil::job::run(&folder),
+        Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };

@@ -29,6 +29,12 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// Why something is skipped: the nightly has no such component, and what gets it.
+pub fn lacks(component: &str) -> String {
+    let name = name();
+    format!("the toolchain {name} has no {component}; `rustup component add {component} --toolchain {name}` gets it")
+}
+
 impl Nightly {
     /// The installed one.
     ///
