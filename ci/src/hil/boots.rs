@@ -200,7 +200,7 @@ mod tests {
 [0002.810] [    0.000000] sched_clock: 32 bits at 100MHz, resolution 10ns
 [0003.000] [    0.250000] Run /sbin/init as init process
 [0003.100] @stoop 0004 00000000 chosen/stoop/count-entry =\\x00\\x00\\x00A
-[0003.100] @stoop 0005 00000000 chosen/stoop/count-handoff =\\x00\\x0fBA
+[0003.100] @stoop 0005 00000000 chosen/stoop/count-handoff =\\x00\\x0fB\\x81
 [0003.250] @stoop 0009 00000000 end =9
 [0003.300] -- power off
 [0004.000] -- power on: qemu
@@ -218,7 +218,7 @@ mod tests {
         let [bootloader, transfer, shim, kernel, init] = Phase::ALL;
         assert_eq!(ends, [(bootloader, 500), (transfer, 1000), (shim, 1750), (kernel, 2000), (init, 2250)]);
         assert_eq!(boot.kernel_clock, Some(0.25));
-        assert_eq!(boot.ticks, Some(0xf_4200));
+        assert_eq!(boot.ticks, Some(0xf_4240));
         assert_eq!(boot.shim(), Some(0.01));
     }
 }
