@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, repository, run};
 
@@ -34,7 +34,8 @@ impl Tools {
         if is_complete(&place) {
             return Ok(Tools { folder: Some(place.join("bin")) });
         }
-        Err(Failure::new("labgrid is not installed").next("run `cargo ci labgrid`, or put labgrid-client into PATH"))
+        Err(Failure::new(ErrorCode::Repository, "labgrid is not installed")
+            .next("run `cargo ci labgrid`, or put labgrid-client into PATH"))
     }
 
     /// The command that runs one of them.

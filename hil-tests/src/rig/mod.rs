@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Log, uboot};
 
 /// What not every rig can do.
@@ -140,7 +140,7 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
         "serial" => remote(Ok(serial::setup()?), board, wish, &path)?,
         "labgrid" => remote(labgrid::setup(board)?, board, wish, &path)?,
         other => {
-            return Err(Failure::usage(format!("{RIG}={other} is no known rig"))
+            return Err(Failure::usage(ErrorCode::Repository, format!("{RIG}={other} is no known rig"))
                 .next("use qemu, serial or labgrid; without it, it is qemu"));
         }
     };

@@ -1,7 +1,7 @@
 //! The rig for a board on a desk: a console, a power switch and a TFTP server that environment variables name.
 
 use stoop_image::board;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::Explained;
 use stoop_lab::power::{self, Supply};
 
@@ -19,7 +19,9 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 fn needed(values: Values<'_>, name: &str, what: &str) -> Result<String> {
-    values(name).ok_or_else(|| Failure::usage(format!("{name} is not set")).next(format!("set it to {what}")))
+    values(name).ok_or_else(|| {
+        Failure::usage(ErrorCode::Repository, format!("{name} is not set")).next(format!("set it to {what}"))
+    })
 }
 
 /// The place that the environment names.
@@ -34,7 +36,9 @@ pub(super) fn with_power(power: Box<dyn Power>, values: Values<'_>) -> Result<Se
     let board =
         board::load(&needed(values, "STOOP_BOARD", "the board's name or file, as `stoop pack --board` takes it")?)?;
     let speed = match values(SPEED) {
-        Some(text) => text.parse().map_err(|_| Failure::usage(format!("{SPEED}={text} is no number")))?,
+        Some(text) => {
+            text.parse().map_err(|_| Failure::usage(ErrorCode::Repository, format!("{SPEED}={text} is no number")))?
+        }
         None => 115_200,
     };
     let staging = match (values("STOOP_TFTP_DIR"), values("STOOP_TFTP_URL")) {
@@ -66,9 +70,9 @@ impl Power for Switch {
 /// A lab's error as ours.
 pub(super) fn failure<E: Explained + std::fmt::Display>(error: &E) -> Failure {
     let failure = match error.exit_code() {
-        stoop_lab::error::USAGE => Failure::usage(error.to_string()),
-        stoop_lab::error::NO_ANSWER => Failure::no_answer(error.to_string()),
-        _ => Failure::new(error.to_string()),
+        stoop_lab::error::USAGE => Failure::usage(ErrorCode::Repository, error.to_string()),
+        stoop_lab::error::NO_ANSWER => Failure::no_answer(ErrorCode::Repository, error.to_string()),
+        _ => Failure::new(ErrorCode::Repository, error.to_string()),
     };
     match error.next_step() {
         Some(next) => failure.next(next),
