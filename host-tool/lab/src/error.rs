@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use stoop_image::Failure;
 
-use crate::{bootloader, connection, netboot, power, tftp};
+use crate::{bootloader, connection, flash, netboot, power, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,6 +29,9 @@ pub enum Error {
     /// The conversation with the bootloader.
     #[error(transparent)]
     Bootloader(#[from] bootloader::Error),
+    /// Writing and reading flash.
+    #[error(transparent)]
+    Flash(#[from] flash::Error),
     /// Getting an image into RAM and starting it.
     #[error(transparent)]
     Netboot(#[from] netboot::Error),
@@ -76,6 +79,7 @@ impl Error {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
             Error::Bootloader(error) => Some(error),
+            Error::Flash(error) => Some(error),
             Error::Netboot(error) => Some(error),
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),

@@ -7,6 +7,7 @@ mod auto;
 mod codec;
 pub mod container;
 mod fit;
+pub mod flashing;
 pub mod nor;
 mod note;
 pub mod open;
