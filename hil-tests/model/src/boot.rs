@@ -10,7 +10,7 @@ use stoop_image::board::Board;
 use stoop_image::image::{Built, Opened, nor, open, open_container};
 use stoop_image::plan::{Format, Plan};
 use stoop_image::simulate::{self, Booted, Input, Outcome};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::core::{Core, Stop, cp0};
 use crate::cpu::Cpu;
@@ -182,7 +182,12 @@ impl Boot<'_> {
                 continue;
             }
             let at = at.wrapping_add(offset);
-            let lost = || Failure::new(format!("the image's 0x{:x} bytes at 0x{at:08x} are not in RAM", bytes.len()));
+            let lost = || {
+                Failure::new(
+                    ErrorCode::Repository,
+                    format!("the image's 0x{:x} bytes at 0x{at:08x} are not in RAM", bytes.len()),
+                )
+            };
             core.machine.put(at as u64, bytes).ok_or_else(lost)?;
             pieces.push(at as u32..(at + bytes.len()) as u32);
         }
@@ -675,7 +680,7 @@ pub(crate) fn without_counts(mut tree: Vec<u8>) -> Vec<u8> {
 pub fn flash_with(board: &Board, images: &[&Built]) -> Result<Vec<u8>> {
     let mut bytes = vec![0xff; board.flash_window().size()];
     for built in images {
-        let flash = built.flash.as_ref().ok_or_else(|| Failure::new("no image for flash"))?;
+        let flash = built.flash.as_ref().ok_or_else(|| Failure::new(ErrorCode::Repository, "no image for flash"))?;
         for write in [&flash.boot].into_iter().chain(&flash.update) {
             let piece = &built.file[write.from..][..write.area.size()];
             bytes[write.area.offset()..][..piece.len()].copy_from_slice(piece);

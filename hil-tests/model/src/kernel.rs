@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use stoop_core::fdt::{Additions, Merge};
 use stoop_image::board::Board;
 use stoop_image::plan::{HandoffWish, Request};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::TempDir;
 
 /// Configurations of kernels that take everything; how they get their command line is what differs.
@@ -89,7 +89,7 @@ pub(crate) fn squashfs(size: usize) -> Vec<u8> {
 /// # Errors
 /// They are too long for it.
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
-    let impossible = || Failure::new("the device tree cannot be made");
+    let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
     let empty = stoop_image::device_tree::empty();
     let mut additions = vec![0; 0x2000];
     Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).ok_or_else(impossible)?;

@@ -8,7 +8,7 @@ use clap::{ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
 use stoop_image::board::nearest;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// In the folder where `stoop` runs.
 pub const FILE: &str = "stoop.toml";
@@ -55,7 +55,7 @@ impl Project {
     /// As for [`Project::read`].
     pub fn parse(text: &str, pack: &Command) -> Result<Project> {
         let values: Table = text.parse().map_err(|error: toml::de::Error| {
-            Failure::usage(format!("{FILE}: {}", error.to_string().trim_end()))
+            Failure::usage(ErrorCode::Project, format!("{FILE}: {}", error.to_string().trim_end()))
                 .next("correct it: see `stoop init --help`")
         })?;
         let flags = pack.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !NOT_KEPT.contains(long));
@@ -66,15 +66,18 @@ impl Project {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("its keys are {}", known.join(", ")),
                 };
-                return Err(Failure::usage(format!("{FILE}: {key} is no key of it")).next(next));
+                return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of it")).next(next));
             }
             if let (PLACE, Value::Table(place)) = (key.as_str(), value) {
                 check_place(place)?;
                 continue;
             }
             if words(value).is_none() {
-                return Err(Failure::usage(format!("{FILE}: {key} has a value that no flag takes"))
-                    .next("give it a text, a number, true or false, or a list of texts"));
+                return Err(Failure::usage(
+                    ErrorCode::Project,
+                    format!("{FILE}: {key} has a value that no flag takes"),
+                )
+                .next("give it a text, a number, true or false, or a list of texts"));
             }
         }
         Ok(Project { values })
@@ -178,11 +181,14 @@ fn check_place(place: &Table) -> Result<()> {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("its keys are {}", known().collect::<Vec<_>>().join(", ")),
             };
-            return Err(Failure::usage(format!("{FILE}: {key} is no key of [{PLACE}]")).next(next));
+            return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of [{PLACE}]")).next(next));
         }
         if !matches!(value, Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) {
-            return Err(Failure::usage(format!("{FILE}: {key} of [{PLACE}] has a value that no flag takes"))
-                .next("give it a text, a number, true or false"));
+            return Err(Failure::usage(
+                ErrorCode::Project,
+                format!("{FILE}: {key} of [{PLACE}] has a value that no flag takes"),
+            )
+            .next("give it a text, a number, true or false"));
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use super::place::SwitchArgs;
 use crate::ui;
@@ -36,7 +36,8 @@ pub struct Args {
 /// Usage: no switch is named. Place (75): the switch cannot be reached, refuses, or says that it did not switch.
 pub fn run(args: &Args) -> Result<()> {
     let mut power = args.switch.open()?.ok_or_else(|| {
-        Failure::usage("no power switch is named").next("name it with --power, or in [place] of stoop.toml")
+        Failure::usage(ErrorCode::Options, "no power switch is named")
+            .next("name it with --power, or in [place] of stoop.toml")
     })?;
     let done = match args.action {
         Action::On => power.set(true),

@@ -14,7 +14,7 @@ use stoop_image::bootloader::image::Image;
 use stoop_image::image::{self, Opened, nor::Map};
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{Boot, How};
 use stoop_lab::qemu::{Emulator, Log, Options, Target};
 
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     if let Some(pattern) = &args.until {
         Regex::new(pattern).map_err(|error| {
-            Failure::usage(format!("--until {pattern:?} is no regular expression: {error}"))
+            Failure::usage(ErrorCode::Options, format!("--until {pattern:?} is no regular expression: {error}"))
                 .next("put \\ in front of characters that mean themselves")
         })?;
     }
@@ -114,8 +114,11 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 (_, true) => how(&image, bytes.len(), &target)?,
                 (Some(line), false) => How::Command { line, at: target.uboot.tftp_address },
                 (None, false) => {
-                    return Err(Failure::usage(format!("how {} starts from flash is not known", board.name))
-                        .next("add `flash-command` to the board file"));
+                    return Err(Failure::usage(
+                        ErrorCode::BoardLacks,
+                        format!("how {} starts from flash is not known", board.name),
+                    )
+                    .next("add `flash-command` to the board file"));
                 }
             };
             let mut board = Emulator::new(with_uboot(target)?, options)?;
@@ -129,12 +132,15 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
         }
         Via::Direct => {
             if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
-                return Err(Failure::usage("QEMU itself starts ELF files and arm64 Images only")
+                return Err(Failure::usage(ErrorCode::Options, "QEMU itself starts ELF files and arm64 Images only")
                     .next("pack with `--format elf`, or start it with `--via uboot`"));
             }
             if args.image.as_os_str() == "-" {
-                return Err(Failure::usage("QEMU itself reads the image from a file, not from stdin")
-                    .next("give the file's name, or start it with `--via uboot`"));
+                return Err(Failure::usage(
+                    ErrorCode::Options,
+                    "QEMU itself reads the image from a file, not from stdin",
+                )
+                .next("give the file's name, or start it with `--via uboot`"));
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
@@ -166,7 +172,7 @@ fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: 
         3 => {
             let what = until.map_or(String::new(), |pattern| format!(" without `{pattern}`"));
             let tail = board.console().map(|console| console.tail()).unwrap_or_default();
-            Failure::no_answer(format!("{timeout} s passed{what}{tail}"))
+            Failure::no_answer(ErrorCode::Console, format!("{timeout} s passed{what}{tail}"))
                 .next("give it more --timeout, or see where it stopped")
         }
         _ => board.explain(failure),
@@ -209,7 +215,7 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
         }
     };
     board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| {
-        Failure::usage("the image does not say for which of the boards that QEMU plays it is")
+        Failure::usage(ErrorCode::BoardUnnamed, "the image does not say for which of the boards that QEMU plays it is")
             .next("name one with `--board`: see `stoop boards list`")
     })
 }
@@ -219,14 +225,20 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
     let arm64 = matches!(image, Image::Arm64 { .. });
     if arm64 == board.arch.is_mips() && (arm64 || matches!(image, Image::Elf { .. })) {
         let name = if arm64 { "an arm64 Image" } else { "a MIPS ELF file" };
-        return Err(Failure::usage(format!("{name} does not run on the board {}", board.name))
-            .next("name the board it was packed for"));
+        return Err(Failure::usage(
+            ErrorCode::BoardUnnamed,
+            format!("{name} does not run on the board {}", board.name),
+        )
+        .next("name the board it was packed for"));
     }
     match image {
         Image::Elf { little_endian, .. } if *little_endian != little => {
             let name = |little| if little { "little" } else { "big" };
-            Err(Failure::usage(format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)))
-                .next("name the board it was packed for"))
+            Err(Failure::usage(
+                ErrorCode::BoardUnnamed,
+                format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)),
+            )
+            .next("name the board it was packed for"))
         }
         _ => Ok(()),
     }
@@ -234,7 +246,7 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
 
 fn with_uboot(target: Target) -> Result<Target> {
     if target.machine.uboot.is_none() {
-        return Err(Failure::usage("no U-Boot is known for this board in QEMU")
+        return Err(Failure::usage(ErrorCode::Emulator, "no U-Boot is known for this board in QEMU")
             .next("name one with `--uboot FILE`, or start an ELF image with `--via direct`"));
     }
     Ok(target)

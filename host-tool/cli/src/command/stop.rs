@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Interrupter};
 
 /// Listens for the signals that ask a process to end.
@@ -24,7 +24,7 @@ impl Stop {
     /// The process may not.
     pub(super) fn on_signals() -> Result<Stop> {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-            .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+            .map_err(|error| Failure::new(ErrorCode::Options, format!("cannot listen for Ctrl-C: {error}")))?;
         let stop = Stop(Arc::default());
         let asked = Arc::clone(&stop.0);
         std::thread::spawn(move || {
