@@ -4,7 +4,7 @@ use super::nor::{Flashing, Map, Write};
 use super::open;
 use crate::board::Board;
 use crate::plan::Format;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Of an image that was packed for flash ([`Format::Nor`]); `None` of one that is not.
 ///
@@ -16,14 +16,16 @@ pub fn of_image(board: &Board, file: &[u8]) -> Result<Option<Flashing>> {
     let wrong: Vec<_> =
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
     if !wrong.is_empty() {
-        return Err(
-            Failure::new(format!("the image is damaged: {}", wrong.join("; "))).next("pack or download it again")
-        );
+        return Err(Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {}", wrong.join("; ")))
+            .next("pack or download it again"));
     }
     let map = Map::of(board)?;
     let elsewhere = |what: &str| {
-        Failure::usage(format!("the image's {what} is laid out for another flash map than {}'s", board.name))
-            .next("pack it again for this board")
+        Failure::usage(
+            ErrorCode::Partition,
+            format!("the image's {what} is laid out for another flash map than {}'s", board.name),
+        )
+        .next("pack it again for this board")
     };
     let slot = map.slot(Some(char::from(note.slot)))?;
     let boot = map.boot.front(opened.note.manifest)?;

@@ -99,7 +99,7 @@ fn first(at: Option<usize>) -> String {
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
-            Error::Image(_) => "L080",
+            Error::Image(failure) => failure.code(),
             Error::NotMapped { .. } => "L081",
             Error::NoPartition { .. } => "L082",
             Error::NoRam { .. } => "L083",

@@ -109,7 +109,7 @@ pub enum Error {
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
-            Error::Image(_) => "L060",
+            Error::Image(failure) => failure.code(),
             Error::NoLink { .. } => "L061",
             Error::NoLease => "L062",
             Error::NoServerAddress { .. } => "L063",
