@@ -4,7 +4,8 @@
 use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::plan::{CodecWish, Format, Request};
-use stoop_model::boot::{Boot, Caches, Enter};
+use stoop_model::boot::Boot;
+use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::cpu;
 use stoop_model::kernel::{self, Line, Parts};
 use stoop_model::suite::{Tally, pack, usual};
