@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::bootloader::image::Image;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{self, How};
 
 use crate::Rig;
@@ -65,7 +65,8 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
 pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
     // With the line's end: without it the match could end in the middle of the last number.
     let said = boot(rig, what, &format!("{END}\n"), timeout)?;
-    Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
+    Seen::read(&said)
+        .map_err(|damage| Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log"))
 }
 
 /// As [`boot()`], but only until the image was entered.
@@ -104,7 +105,9 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Go => How::Go { at: at()? },
         Via::Bootelf => How::Bootelf { at: at()? },
         Via::Command(line) => How::Command { line, at: facts.tftp_address },
-        Via::Direct | Via::Kexec(_) => return Err(Failure::new("a direct start needs no bootloader")),
+        Via::Direct | Via::Kexec(_) => {
+            return Err(Failure::new(ErrorCode::Repository, "a direct start needs no bootloader"));
+        }
     };
     let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
     let plan = uboot::stage(&facts, &wanted, &mut |name, bytes| rig.stage(name, bytes))?;
@@ -116,5 +119,6 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
 /// The next MiB behind an image; both are copied before anything is entered.
 fn behind(at: u32, size: usize) -> Result<u32> {
     let behind = (u64::from(at) + size as u64).next_multiple_of(0x10_0000);
-    u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))
+    u32::try_from(behind)
+        .map_err(|_| Failure::new(ErrorCode::Repository, "the device tree would be fetched behind 4 GiB"))
 }

@@ -5,13 +5,13 @@ use stoop_image::board::{Board, Container};
 use stoop_image::image::{self, Built, nor};
 use stoop_image::plan::{CodecWish, Format, Plan, Request};
 use stoop_image::progress::Quiet;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::boot::Boot;
 use crate::bootloader::{Caches, Enter};
 use crate::cpu::Cpu;
 use crate::judge::Judge;
-use crate::kernel::{self, Line, Parts};
+use crate::kernel::{Line, Parts};
 use crate::machine::Machine;
 
 /// Every codec.
@@ -99,7 +99,7 @@ pub fn entries(board: &Board, format: Format) -> Result<Vec<Enter>> {
         Format::Image => Vec::new(),
     };
     if board.bootloader.bootm_dtb || board.bootloader.containers.contains(&Container::Fit) {
-        all.push(Enter::Tree(kernel::tree(b"console=ttyS9 liminix from=tree")?));
+        all.push(Enter::Tree(stoop_samples::tree(b"console=ttyS9 liminix from=tree")?));
     }
     Ok(all)
 }
@@ -200,7 +200,7 @@ pub fn damaged(board: &Board) -> Result<Tally> {
 pub fn flash_with(board: &Board, images: &[&Built]) -> Result<Vec<u8>> {
     let mut bytes = vec![0xff; board.flash_window().size()];
     for built in images {
-        let flash = built.flash.as_ref().ok_or_else(|| Failure::new("no image for flash"))?;
+        let flash = built.flash.as_ref().ok_or_else(|| Failure::new(ErrorCode::Repository, "no image for flash"))?;
         for write in [&flash.boot].into_iter().chain(&flash.update) {
             let piece = &built.file[write.from..][..write.area.size()];
             bytes[write.area.offset()..][..piece.len()].copy_from_slice(piece);

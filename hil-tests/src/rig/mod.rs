@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Log, uboot};
 
 /// What not every rig can do.
@@ -131,7 +131,7 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
             qemu::open(board::load(board)?, Log::create(&log)?, wish)?
         }
         other => {
-            return Err(Failure::usage(format!("STOOP_RIG={other} is no known rig"))
+            return Err(Failure::usage(ErrorCode::Repository, format!("STOOP_RIG={other} is no known rig"))
                 .next("use STOOP_RIG=qemu, or leave it out"));
         }
     };
