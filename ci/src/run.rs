@@ -41,6 +41,22 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The same command, killed when the thread that starts it ends: what it does must not outlive who wanted it.
+pub fn bound(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bound.current_dir(folder);
+    }
+    bound
+}
+
 /// Runs to the end with its output in `log`, and says now and then what the last line there is.
 ///
 /// # Errors

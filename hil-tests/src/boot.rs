@@ -7,8 +7,8 @@ use stoop_image::bootloader::image::Image;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{self, How};
 
-use crate::Rig;
 use crate::seen::{END, Seen};
+use crate::{Cap, Rig};
 
 /// How the image gets to run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,7 +79,11 @@ pub fn begin(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         return rig.power_on_with(boot.image, boot.bootargs);
     }
     if let Via::Kexec(router) = &boot.via {
-        return rig.power_on_with(router, None);
+        if rig.caps().contains(&Cap::Direct) {
+            return rig.power_on_with(router, None);
+        }
+        let via = if rig.board().arch.is_mips() { Via::Bootelf } else { Via::Booti };
+        return begin(rig, &Boot { image: router, bootargs: None, files: &[], via });
     }
     rig.power_on()?;
     by_uboot(rig, boot).map_err(|failure| rig.explain(failure))

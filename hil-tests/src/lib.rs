@@ -12,6 +12,7 @@ pub mod program;
 pub mod rig;
 pub mod router;
 pub mod seen;
+pub mod stand;
 
 pub use boot::{Boot, Via, boot, see};
 pub use packed::Packed;

@@ -34,13 +34,6 @@ impl Target {
             return Err(Failure::usage(ErrorCode::BoardLacks, format!("QEMU does not play the board {}", board.name))
                 .next(format!("use one of: {names}")));
         };
-        let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
-            return Err(Failure::usage(
-                ErrorCode::BoardLacks,
-                format!("the board {} has no prompt or no tftp-address", board.name),
-            )
-            .next("add both to its bootloader table"));
-        };
         let narrow = |value: usize| {
             u32::try_from(value).map_err(|_| {
                 Failure::usage(ErrorCode::Emulator, format!("{value:#x} does not fit 32 bits")).within(&board.name)
@@ -56,16 +49,7 @@ impl Target {
             uboot: qemu.u_boot.as_ref().map(PathBuf::from),
             network: qemu.network.clone(),
         };
-        let uboot = uboot::Facts {
-            prompt: prompt.clone(),
-            interrupt: board.bootloader.interrupt.clone(),
-            server: super::TFTP_SERVER.into(),
-            patience,
-            tftp_address: narrow(tftp_address)?,
-            free_end: board.free_ram().end() as u64,
-            kseg0: board.arch.is_mips(),
-            own_tree: board.bootloader.own_dtb.clone(),
-        };
+        let uboot = uboot::Facts::of(board, super::TFTP_SERVER, patience)?;
         Ok(Target { machine, uboot })
     }
 

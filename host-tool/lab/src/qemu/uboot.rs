@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Console;
-use stoop_image::board::Interrupt;
+use stoop_image::board::{Board, Interrupt};
 use stoop_image::bootloader::image::{Image, download, physical};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::commands::{self, Start};
@@ -34,6 +34,33 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Takes the facts from the board's data; the board reaches the TFTP server at `server`.
+    ///
+    /// # Errors
+    /// Usage: the board's data lack a prompt or an address to fetch files to.
+    pub fn of(board: &Board, server: &str, patience: Duration) -> Result<Facts> {
+        let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("the board {} has no prompt or no tftp-address", board.name),
+            )
+            .next("add both to its bootloader table"));
+        };
+        let tftp_address = u32::try_from(tftp_address).map_err(|_| {
+            Failure::usage(ErrorCode::BoardLacks, format!("{tftp_address:#x} does not fit 32 bits")).within(&board.name)
+        })?;
+        Ok(Facts {
+            prompt: prompt.clone(),
+            interrupt: board.bootloader.interrupt.clone(),
+            server: server.to_owned(),
+            patience,
+            tftp_address,
+            free_end: board.free_ram().end() as u64,
+            kseg0: board.arch.is_mips(),
+            own_tree: board.bootloader.own_dtb.clone(),
+        })
+    }
+
     /// Where to fetch an image to: the board's address, or behind what bootm or bootelf will write if these overlap.
     ///
     /// # Errors
