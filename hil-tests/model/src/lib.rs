@@ -9,15 +9,18 @@
 
 pub mod aarch64;
 pub mod boot;
+pub mod bootloader;
 pub mod bus;
 pub mod cache;
 pub mod check;
 pub mod compare;
 pub mod core;
 pub mod cpu;
+pub mod judge;
 pub mod kernel;
 pub mod machine;
 pub mod patch;
+mod random;
 pub mod record;
 pub mod suite;
 

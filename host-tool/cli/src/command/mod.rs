@@ -12,6 +12,7 @@ pub mod boards;
 pub mod check;
 mod check_image;
 pub mod explain;
+pub mod flash;
 pub mod init;
 pub mod inspect;
 pub mod kernel;
@@ -63,6 +64,8 @@ pub enum Verb {
     Run(run::Args),
     /// Boot an image on a real board: serve it by TFTP, type at its bootloader, show its console
     Netboot(Box<netboot::Args>),
+    /// Write an image to a real board's flash by its bootloader, or read a partition back
+    Flash(Box<flash::Args>),
     /// Switch a board's power
     Power(power::Args),
     /// Show a console with what a traced shim says on it put into words
@@ -103,7 +106,8 @@ impl Cli {
             Cli::parse_from([front, &more, rest].concat())
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
-        let at_a_place = command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "power")).cloned();
+        let at_a_place =
+            command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "flash" | "power")).cloned();
         if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
             return Ok(vec![with(Vec::new())]);
         }
@@ -137,6 +141,7 @@ impl Cli {
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
             Verb::Netboot(args) => netboot::run(&args),
+            Verb::Flash(args) => flash::run(&args),
             Verb::Power(args) => power::run(&args),
             Verb::Monitor(args) => monitor::run(&args),
             Verb::Kexec(args) => kexec::run(&args),

@@ -10,6 +10,7 @@ mod built;
 mod codec;
 mod container;
 pub mod flash;
+pub mod flashing;
 mod mips;
 mod nor;
 mod note;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use stoop_image::Failure;
 use stoop_image::progress::Progress;
+use stoop_lab::flash;
 use stoop_lab::netboot::{Step, Tell};
 
 use crate::ui::{self, Stderr};
@@ -43,6 +44,16 @@ impl Show {
             }),
             false => Arc::new(move |step| people(&state, step)),
         }
+    }
+
+    /// The same for the steps of writing flash.
+    pub(in crate::command) fn tell_flash(&self) -> flash::Tell {
+        let (boot, state, is_json) = (self.tell(), self.state.clone(), self.is_json);
+        Arc::new(move |step| match step {
+            flash::Step::Boot(step) => boot(step),
+            step if is_json => drop(ui::put(&format!("{}\n", flash_value(&step)))),
+            step => people_flash(&state, &step),
+        })
     }
 
     /// What went wrong, for those who read JSON.
@@ -134,5 +145,44 @@ fn value(step: &Step) -> Value {
             json!({ "event": "fetched", "size": size, "milliseconds": time.as_millis() as u64 })
         }
         Step::Started => json!({ "event": "booted" }),
+    }
+}
+
+fn people_flash(state: &Mutex<State>, step: &flash::Step) {
+    let mut state = held(state);
+    match step {
+        flash::Step::Boot(_) => {}
+        flash::Step::Kept { what } => ui::tell(format_args!("{what}: in flash already")),
+        flash::Step::Writing { what, bytes, size } => {
+            ui::tell(format_args!("{what}: writing 0x{bytes:x} of 0x{size:x} bytes; keep the power on"));
+        }
+        flash::Step::Typed(line) => ui::tell(format_args!("> {line}")),
+        flash::Step::Verified { what } => ui::tell(format_args!("{what}: written, read back and right")),
+        flash::Step::Switched => ui::tell("the slots before it do not boot any more"),
+        flash::Step::Read { bytes, size } => {
+            let bar = state.bar.get_or_insert_with(|| {
+                let mut bar = Stderr::default();
+                bar.step("reading flash", Some(*size as u64));
+                bar
+            });
+            bar.at(*bytes as u64);
+            if bytes == size {
+                state.bar = None;
+            }
+        }
+    }
+}
+
+fn flash_value(step: &flash::Step) -> Value {
+    match step {
+        flash::Step::Boot(step) => value(step),
+        flash::Step::Kept { what } => json!({ "event": "kept", "what": what }),
+        flash::Step::Writing { what, bytes, size } => {
+            json!({ "event": "writing", "what": what, "bytes": bytes, "size": size })
+        }
+        flash::Step::Typed(line) => json!({ "event": "typed", "line": line }),
+        flash::Step::Verified { what } => json!({ "event": "verified", "what": what }),
+        flash::Step::Switched => json!({ "event": "switched" }),
+        flash::Step::Read { bytes, size } => json!({ "event": "read", "bytes": bytes, "size": size }),
     }
 }
