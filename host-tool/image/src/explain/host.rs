@@ -207,7 +207,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "Make the part smaller; `stoop pack --dry-run` and `stoop inspect` show the memory map.",
         ],
         ErrorCode::Overlap => [
-            "two parts would lie on each other",
+            "two parts of the boot need the same memory",
             "Two regions that are needed at the same time share addresses. The message names both.",
             "A load address that is given by hand, a vendor's staging buffer, or reserved memory in the kernel's place.",
             "Move one of them: another --load-address, another `tftp-address` in the board file, a smaller payload.",
