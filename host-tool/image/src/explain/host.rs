@@ -141,7 +141,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "Download the package with the version in its name.",
         ],
         ErrorCode::TreeMissing => [
-            "there is no device tree",
+            "no device tree is to be packed",
             "The kernel needs a device tree, and none was given.",
             "--dtb was forgotten; or the bootloader passes one and --bootloader-dtb was forgotten.",
             "Give the board's tree with --dtb FILE.",
