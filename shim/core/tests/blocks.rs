@@ -5,6 +5,7 @@ mod common;
 use std::cell::Cell;
 
 use common::{NO_PAYLOADS, entry, params_block, region, settings};
+use stoop_core::bytes::Writer;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
@@ -34,7 +35,50 @@ fn params_come_back_in_both_byte_orders() {
         assert_eq!(params.led(), settings.led);
         assert_eq!(params.slots().collect::<Vec<_>>(), SLOTS);
         assert_eq!(Params::check(&block, !big_endian, &crc).unwrap_err().code(), Code::Params);
+        // Nothing behind the block is needed.
+        let length = settings.encode(&mut [0; MAX_SIZE], big_endian, &crc).unwrap();
+        assert_eq!(Params::check(&block[..length], big_endian, &crc).unwrap().keep(), params.keep());
     }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn addresses_and_sizes_above_4_gib_come_back() {
+    let crc = Crc32::new();
+    let far = |low: usize| region(0x12_3000_0000 + low, 0x5_0000_0000 + low);
+    let slots = [SlotAt { address: far(3).start(), ..SLOTS[1] }];
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    (settings.ram, settings.flash, settings.slots) = (far(1), far(2), &slots);
+    let block = params_block(&settings, false);
+    let params = Params::check(&block, false, &crc).unwrap();
+    assert_eq!((params.ram(), params.flash(), params.slot(0)), (far(1), far(2), Some(slots[0])));
+    let mut made = listing(Machine::Arm64);
+    (made.tree, made.copies, made.entry_point) = (far(4), far(5), far(6).start());
+    let mut kernel = entry(far(7), b"", Some(far(8)), far(8).size());
+    kernel.source_relative = false;
+    made.payloads[Kind::Kernel as usize] = Some(kernel);
+    let read = Manifest::check(&made.encode(&crc), 0, 0, Machine::Arm64, &crc).unwrap();
+    assert_eq!((read.tree(), read.copies(), read.entry_point()), (far(4), far(5), far(6).start()));
+    let kernel = read.payload(Kind::Kernel);
+    assert_eq!((kernel.source, kernel.destination, kernel.place), (far(7), far(8), far(8)));
+}
+
+#[test]
+fn every_codec_comes_back_from_its_byte() {
+    for codec in [Codec::Store, Codec::Lz4, Codec::Lzma] {
+        assert_eq!(Codec::from_byte(codec as u8), Some(codec));
+    }
+    assert_eq!((3..=u8::MAX).find_map(Codec::from_byte), None);
+}
+
+#[test]
+fn a_writer_is_empty_until_something_is_written() {
+    let mut room = [0; 4];
+    let mut writer = Writer::new(&mut room);
+    assert!(writer.is_empty());
+    assert_eq!((writer.bytes(b"abc"), writer.bytes(b"de")), (Some(()), None));
+    assert!(!writer.is_empty());
+    assert_eq!(writer.written(), b"abc");
 }
 
 #[test]

@@ -557,10 +557,19 @@ fn an_image_in_flash_boots_from_flash() {
 
 const COPIES: usize = 0x8_0000;
 
-/// In flash, with a kernel that has to be decoded: one LZ4 sequence of literals.
+/// The kernel in one LZ4 sequence of literals.
+fn packed_kernel() -> Vec<u8> {
+    [&[0xf0, (KERNEL.len() - 15) as u8], KERNEL].concat()
+}
+
+/// In flash, with a kernel that has to be decoded.
 fn packed(copies: usize) -> Vec<u8> {
-    let packed = [&[0xf0, (KERNEL.len() - 15) as u8], KERNEL].concat();
-    let mut bytes = image(&dtb(b"x"), |listing| {
+    packed_with(&dtb(b"x"), copies)
+}
+
+fn packed_with(dtb: &[u8], copies: usize) -> Vec<u8> {
+    let packed = packed_kernel();
+    let mut bytes = image(dtb, |listing| {
         let kernel = listing.payloads[0].as_mut().unwrap();
         kernel.codec = Codec::Lz4;
         kernel.crc = Crc32::new().of(&packed);
@@ -592,6 +601,21 @@ fn what_was_checked_is_what_is_used_though_flash_changes_behind_it() {
         }
         assert_eq!(boot.line(), b"x");
         assert_eq!(boot.memory.at(region(COPIES + copies, 1)), [0xa5], "nothing behind the room");
+    }
+}
+
+#[test]
+fn copies_lie_one_behind_the_other_at_multiples_of_their_alignment() {
+    // One tree that ends at such a multiple, and one that does not.
+    let trees = (1..64).map(|length| dtb(&vec![b'x'; length]));
+    let (even, odd): (Vec<_>, Vec<_>) = trees.partition(|tree| tree.len().is_multiple_of(manifest::COPY_ALIGN));
+    for tree in [&even[0], &odd[0]] {
+        let boot = in_flash(packed_with(tree, 0x1_0000), [0; 4], &[]);
+        let mut at = COPIES;
+        for bytes in [&packed_kernel(), tree, &additions(tree)] {
+            assert_eq!(boot.memory.at(region(at, bytes.len())), bytes, "0x{at:x}");
+            at += bytes.len().next_multiple_of(manifest::COPY_ALIGN);
+        }
     }
 }
 
