@@ -9,7 +9,7 @@ use stoop_core::bytes::Writer;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
-use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
+use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, Settings, SlotAt, UartKind};
 use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 use stoop_core::{Code, Region};
 
@@ -61,6 +61,30 @@ fn addresses_and_sizes_above_4_gib_come_back() {
     assert_eq!((read.tree(), read.copies(), read.entry_point()), (far(4), far(5), far(6).start()));
     let kernel = read.payload(Kind::Kernel);
     assert_eq!((kernel.source, kernel.destination, kernel.place), (far(7), far(8), far(8)));
+}
+
+#[test]
+fn every_choice_comes_back() {
+    let crc = Crc32::new();
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    let check = |settings: &Settings<'_>| {
+        let block = params_block(settings, true);
+        let params = Params::check(&block, true, &crc).unwrap();
+        assert_eq!((params.uart(), params.policy()), (settings.uart, settings.policy));
+        assert_eq!(params.cookie_rule(), settings.cookie_rule);
+    };
+    for kind in [UartKind::None, UartKind::Ns16550, UartKind::Pl011] {
+        settings.uart.kind = kind;
+        check(&settings);
+    }
+    for policy in [Policy::Halt, Policy::Reset, Policy::Return] {
+        settings.policy = policy;
+        check(&settings);
+    }
+    for rule in [CookieRule::Off, CookieRule::Contains, CookieRule::Word] {
+        settings.cookie_rule = rule;
+        check(&settings);
+    }
 }
 
 #[test]

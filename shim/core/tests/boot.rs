@@ -9,7 +9,7 @@ use common::*;
 use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
 use stoop_core::boot::{Board, Buffers, Handoff, Loader, Report};
-use stoop_core::bootargs::EntryKind;
+use stoop_core::bootargs::{EntryKind, LIMIT};
 use stoop_core::codec::Codec;
 use stoop_core::cookie::{Judgement, Refusal, Verdict};
 use stoop_core::crc32::Crc32;
@@ -297,6 +297,28 @@ fn without_a_packed_environment_the_bootloaders_is_passed_on_if_it_is_one() {
     let settings = settings(CookieRule::Contains, b"liminix", b"");
     let boot = boot_with(memory, &settings, [2, 0x8000_8000, 0x8000_0000 | (end as u32 - 8), 0]);
     assert_eq!(Called::of(&boot).registers[2], own);
+}
+
+#[test]
+fn an_environment_of_more_bytes_than_a_line_may_have_is_not_passed_on() {
+    const A2: usize = 0xa000;
+    let image = argv_image(b"x", &[], |_| {});
+    for (more, passed) in [(0, true), (1, false)] {
+        let (mut memory, _) = machine(&image, Some(b"liminix"));
+        // Two strings that end, with their NULs as long as the limit and one byte longer.
+        let texts = [vec![b'a'; LIMIT / 2 - 1], vec![b'b'; LIMIT - LIMIT / 2 - 1 + more]];
+        let (first, second) = (0x30_0000, 0x30_0000 + LIMIT / 2);
+        for (at, text) in [(first, &texts[0]), (second, &texts[1])] {
+            memory.put(at, &[&text[..], b"\0"].concat());
+        }
+        for (at, pointer) in [(A2, 0x8000_0000 | first), (A2 + 4, 0x8000_0000 | second), (A2 + 8, 0)] {
+            memory.put(at, &(pointer as u32).to_le_bytes());
+        }
+        let settings = settings(CookieRule::Contains, b"liminix", b"");
+        let boot = boot_with(memory, &settings, [2, 0x8000_8000, 0x8000_0000 | A2 as u32, 0]);
+        let env = Called::of(&boot).registers[2];
+        assert_eq!(env == 0x8000_0000 | A2 as u32, passed, "{more} bytes more");
+    }
 }
 
 #[test]
