@@ -10,6 +10,7 @@ use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
 use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, Settings, SlotAt, UartKind};
+use stoop_core::region::align_up;
 use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 use stoop_core::{Code, Region};
 
@@ -314,6 +315,23 @@ fn errors_of_a_manifest_say_where() {
     let mut bytes = good;
     bytes[100] ^= 1;
     assert_eq!(value(&bytes), crc.of(&bytes[..SIZE - 4]) as usize, "the computed CRC");
+}
+
+#[test]
+fn a_region_moves_as_a_whole_or_is_empty() {
+    assert_eq!(region(0x1000, 0x20).moved(0x300), region(0x1300, 0x20));
+    assert_eq!(region(0x1000, 0x20).moved(usize::MAX - 0x1020).end(), usize::MAX);
+    for offset in [usize::MAX - 0x101f, usize::MAX] {
+        assert_eq!(region(0x1000, 0x20).moved(offset), Region::EMPTY, "0x{offset:x}");
+    }
+}
+
+#[test]
+fn the_next_multiple_of_a_power_of_two() {
+    for (value, align, next) in [(0, 16, 0), (1, 16, 16), (16, 16, 16), (0x1001, 0x1000, 0x2000), (7, 1, 7)] {
+        assert_eq!(align_up(value, align), Some(next), "{value}");
+    }
+    assert_eq!((align_up(usize::MAX - 15, 16), align_up(usize::MAX - 14, 16)), (Some(usize::MAX - 15), None));
 }
 
 #[test]
