@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use stoop_image::platform;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
@@ -13,6 +14,7 @@ use crate::ui::harmless;
 use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
+use stoop_image::machine::described;
 use stoop_image::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -155,7 +157,7 @@ impl Answer {
 
     fn json(&self, kernel: &Kernel) -> Value {
         let range = |range: &std::ops::Range<u64>| json!({"start": range.start, "end": range.end});
-        let platform = kernel.config.as_ref().and_then(preflight::platform::of).map(|platform| platform.symbol);
+        let platform = kernel.config.as_ref().and_then(platform::of).map(|platform| platform.symbol);
         let finding = |finding: &preflight::Finding| {
             json!({
                 "result": finding.level.name(),
@@ -178,7 +180,7 @@ impl Answer {
             "ok": self.verdict().is_ok(),
             "kernel": {
                 "form": kernel.form.to_string(),
-                "arch": kernel.arch.name(),
+                "arch": described(kernel.arch),
                 "version": kernel.version,
                 "config": kernel.config.as_ref().map(|config| config.source()),
                 "platform": platform,
@@ -201,7 +203,7 @@ impl Answer {
         let mut out = String::new();
         let mut line = |name: &str, value: String| out.push_str(&format!("{name:<10}{value}\n"));
         let version = kernel.version.as_deref().unwrap_or("unknown version");
-        line("kernel", format!("{version}, {}, {}", kernel.arch, kernel.form));
+        line("kernel", format!("{version}, {}, {}", described(kernel.arch), kernel.form));
         let memory = kernel.load_address..kernel.load_address + kernel.memory_size;
         if kernel.form != Form::Configuration {
             line(
@@ -215,7 +217,7 @@ impl Answer {
         }
         let source = kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());
         line("config", source.into());
-        if let Some(platform) = kernel.config.as_ref().and_then(preflight::platform::of) {
+        if let Some(platform) = kernel.config.as_ref().and_then(platform::of) {
             line("platform", platform.symbol.into());
         }
         match &self.handoff {

@@ -160,7 +160,7 @@ fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {
     }
 }
 
-fn areas(job: &Job) -> impl Iterator<Item = &stoop_image::image::nor::Area> {
+fn areas(job: &Job) -> impl Iterator<Item = &stoop_image::image::flash::Area> {
     job.writes.iter().map(|write| &write.area).chain(&job.switch)
 }
 

@@ -4,23 +4,26 @@ mod foreign;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use stoop_image::machine::Machine;
 
 use serde_json::{Value, json};
 use stoop_core::Region;
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
 
-use super::pack::amount;
+use super::units::amount;
 use crate::ui::put;
+use stoop_image::format::codec::most_decoded;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
-use stoop_image::input::{most_decoded, read_file};
+use stoop_image::input::read_file;
 use stoop_image::layout::What;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
-use stoop_image::{ErrorCode, Failure, Result, board, device_tree, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, board, shell, watchdog};
 use stoop_kernel::modules;
 
 /// What the user typed.

@@ -28,6 +28,7 @@ pub mod run;
 pub mod simulate;
 mod stop;
 mod suggest;
+mod units;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -148,7 +149,7 @@ impl Cli {
             Verb::Modules(verb) => verb.run(),
             Verb::Check(args) => check::run(args),
             Verb::Completions { shell } => crate::ui::put_raw(&completions(shell)),
-            Verb::Man(args) => man::run(&args),
+            Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
 }
@@ -168,15 +169,6 @@ fn completions(shell: clap_complete::Shell) -> Vec<u8> {
         }
     }
     script
-}
-
-/// An address as people type it.
-pub(crate) fn address(text: &str) -> std::result::Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|error| format!("{error}; write it as 0x80100000"))
 }
 
 #[cfg(test)]

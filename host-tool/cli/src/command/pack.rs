@@ -9,8 +9,10 @@ use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
 
+use super::units::amount;
 use crate::ui;
 use stoop_image::commands;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
 use stoop_image::layout::{Named, What};
 use stoop_image::output::Output;
@@ -20,7 +22,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{ErrorCode, Failure, Result, device_tree, on_board, plan, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, on_board, plan, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
 
 /// What the user typed.
@@ -39,10 +41,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Where a flat binary is entered
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     entry_point: Option<u64>,
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
@@ -489,12 +491,4 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// Bytes in hex, and for people.
-pub(super) fn amount(bytes: usize) -> String {
-    match bytes {
-        0..0x10_0000 => format!("0x{bytes:x} bytes ({:.1} KiB)", bytes as f64 / 1024.0),
-        _ => format!("0x{bytes:x} bytes ({:.1} MiB)", bytes as f64 / 1_048_576.0),
-    }
 }

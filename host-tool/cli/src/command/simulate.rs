@@ -1,17 +1,18 @@
 //! `stoop simulate`: what the shim will decide and write, without a board.
 
 use std::path::PathBuf;
+use stoop_image::machine::Machine;
 
 use serde_json::{Value, json};
 
 use stoop_core::bootargs::is_control;
 use stoop_core::cookie::{Refusal, Verdict};
-use stoop_core::manifest::{HandoffKind, Machine};
+use stoop_core::manifest::HandoffKind;
 
 use crate::ui::{self, put};
-use stoop_image::device_tree::Facts;
+use stoop_image::format::device_tree::Facts;
 use stoop_image::image::longest_line;
-use stoop_image::input::{Arch, dtb, read_file};
+use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome, shown};
 use stoop_image::{ErrorCode, Failure, Result, shim_image};
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "DTB", conflicts_with = "args")]
     uhi: Option<PathBuf>,
     /// Where the bootloader puts the image, if not where it was packed for
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Show where everything is when the kernel starts
     #[arg(long)]
@@ -84,7 +85,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn physical(address: u64) -> Result<usize> {
-    stoop_image::input::physical(address).map(|address| address as usize).ok_or_else(|| {
+    stoop_image::machine::physical(address).map(|address| address as usize).ok_or_else(|| {
         Failure::usage(ErrorCode::Options, format!("0x{address:x} is neither in KSEG0 nor in KSEG1"))
             .next("give it as 0x80a00000")
     })
@@ -104,7 +105,7 @@ fn why(booted: &Booted, entry: &Entry) -> Option<String> {
             Some(byte) => format!("they have a control character, 0x{byte:02x}"),
             None if booted.verdict == Verdict::None => "the line that was passed has no word".into(),
             None => {
-                let arch = if booted.handoff.kind == HandoffKind::Arm64 { Arch::Arm64 } else { Arch::MipsBe };
+                let arch = if booted.handoff.kind == HandoffKind::Arm64 { Machine::Arm64 } else { Machine::MipsBe };
                 let (own, more, longest) = (booted.cmdline.len(), line.len(), longest_line(arch));
                 format!("{own} bytes of the image's, a blank and the {more} passed: a command line takes {longest}")
             }

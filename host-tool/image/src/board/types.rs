@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use stoop_core::Region;
 use stoop_core::params::{Led, Policy, Uart};
 
-use super::{KSEG_END, json};
+use super::json;
+use crate::machine::{KSEG_SIZE, Machine};
 
 /// One board, complete and checked.
 #[derive(Clone, Debug, Serialize)]
@@ -30,7 +31,8 @@ pub struct Board {
     /// The very SoC, for example `QCA9531`.
     pub chip: String,
     /// Instruction set and byte order.
-    pub arch: Arch,
+    #[serde(with = "crate::machine::names")]
+    pub arch: Machine,
     /// What the CPU runs at when the bootloader starts an image, in hertz.
     pub cpu_clock: Option<usize>,
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
@@ -106,46 +108,12 @@ impl Board {
 
     /// The physical address of `address` as typed at the bootloader or in an ELF file.
     pub fn physical(&self, address: usize) -> usize {
-        if self.arch.is_mips() { address & (KSEG_END - 1) } else { address }
+        if self.arch.is_mips() { address & (KSEG_SIZE - 1) } else { address }
     }
 
     /// How to type the physical `address`: in KSEG0 on MIPS.
     pub fn typed(&self, address: usize) -> usize {
         if self.arch.is_mips() { address | 0x8000_0000 } else { address }
-    }
-}
-
-/// Instruction set and byte order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arch {
-    /// MIPS32, big endian.
-    MipsBe,
-    /// MIPS32, little endian.
-    MipsLe,
-    /// AArch64.
-    Arm64,
-}
-
-impl Arch {
-    /// 32-bit MIPS of either byte order.
-    pub fn is_mips(self) -> bool {
-        matches!(self, Arch::MipsBe | Arch::MipsLe)
-    }
-
-    /// The byte order of code and kernel data.
-    pub fn is_big_endian(self) -> bool {
-        self == Arch::MipsBe
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Arch::MipsBe => "mips-be",
-            Arch::MipsLe => "mips-le",
-            Arch::Arm64 => "arm64",
-        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! `pack`, typed by `stoop flash`. Every range comes from an [`Area`], which no protected byte is in.
 
 use crate::board::Board;
-use crate::image::nor::{Area, Write};
+use crate::image::flash::{Area, Write};
 
 /// Bytes in RAM and their place in flash, both as typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

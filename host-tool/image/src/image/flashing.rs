@@ -1,7 +1,7 @@
 //! What of a finished image goes where in flash.
 
-use super::nor::{Flashing, Map, Write};
-use super::open;
+use super::flash::{Flashing, Map, Write};
+use super::open::open;
 use crate::board::Board;
 use crate::plan::Format;
 use crate::{ErrorCode, Failure, Result};

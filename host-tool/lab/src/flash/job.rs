@@ -3,8 +3,8 @@
 use stoop_core::Region;
 use stoop_image::board::Board;
 use stoop_image::bootloader::flash::Range;
+use stoop_image::image::flash::{Area, Write};
 use stoop_image::image::flashing;
-use stoop_image::image::nor::{Area, Write};
 
 use super::Error;
 

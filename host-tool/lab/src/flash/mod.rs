@@ -12,7 +12,7 @@ use std::time::Duration;
 use stoop_core::crc32::Crc32;
 use stoop_image::board::{self, Board};
 use stoop_image::bootloader::flash::Range;
-use stoop_image::image::nor::Area;
+use stoop_image::image::flash::Area;
 
 pub use error::Error;
 pub use job::Job;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use regex::Regex;
 use stoop_image::board::Board;
 use stoop_image::bootloader::flash::Range;
-use stoop_image::image::nor::{Area, Write};
+use stoop_image::image::flash::{Area, Write};
 
 use super::{Error, Step, Tell, sum};
 use crate::Result;

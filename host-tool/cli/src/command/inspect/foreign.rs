@@ -1,10 +1,12 @@
 //! Images of U-Boot's containers that stoop did not pack: what their headers say.
 
 use serde_json::{Value, json};
+use stoop_image::format::device_tree;
 
 use stoop_image::Result;
-use stoop_image::image::checksum;
-use stoop_image::input::{be32, dtb, fit};
+use stoop_image::format::bytes::be32;
+use stoop_image::format::checksum::checksum;
+use stoop_image::format::fit;
 
 /// A part of a container, to be taken out.
 pub(super) struct Part<'a> {
@@ -64,7 +66,7 @@ pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
     if be32(file, 0) == Some(UIMAGE_MAGIC) && file.len() >= UIMAGE_HEADER {
         return Ok(Some(uimage(file)));
     }
-    if dtb::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
+    if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
 }
 
 fn uimage(file: &[u8]) -> Foreign<'_> {

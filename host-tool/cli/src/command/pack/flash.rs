@@ -1,5 +1,5 @@
 //! What to write to flash, and the commands that do it: for U-Boot, and for Linux with mtd-utils. Every address in them comes from
-//! an [`stoop_image::image::nor::Area`], which no protected byte is in.
+//! an [`stoop_image::image::flash::Area`], which no protected byte is in.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use stoop_core::Region;
 
 use stoop_image::bootloader::flash::{self, Range};
 use stoop_image::image::Built;
-use stoop_image::image::nor::{Flashing, Write};
+use stoop_image::image::flash::{Flashing, Write};
 use stoop_image::plan::Plan;
 use stoop_image::{commands, shell};
 
