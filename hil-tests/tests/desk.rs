@@ -8,7 +8,7 @@ use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab,
 use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::{Packed, skip};
 use stoop_image::commands;
-use stoop_image::image::nor::Area;
+use stoop_image::image::flash::Area;
 use stoop_image::plan::{Format, Request};
 use stoop_image::{Failure, Result};
 use stoop_lab::flash::{self, Job, Step};

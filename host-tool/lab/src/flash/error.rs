@@ -142,6 +142,9 @@ impl Explained for Error {
             }
             Error::Sum { .. } => "the board's RAM changed the file: check its supply, and try again".into(),
             Error::Compare { .. } => "see `help cmp` at the bootloader's prompt".into(),
+            Error::Ssh { host, .. } => {
+                format!("try `ssh {}` by hand; the board needs flashcp, flash_erase, mtd_debug or mtd", shown(host))
+            }
             Error::ReadBack { .. } => {
                 "shorten the wires, check ground, and see that nobody else reads this console".into()
             }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use stoop_image::board::Board;
-use stoop_image::image::nor::Area;
+use stoop_image::image::flash::Area;
 
 use super::{Error, Job, Step, Tell};
 use crate::Result;
