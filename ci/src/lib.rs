@@ -13,6 +13,7 @@ pub mod hil;
 pub mod lab;
 pub mod labgrid;
 pub mod miri;
+pub mod pack_bench;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;

@@ -1,6 +1,7 @@
 //! The rig that a run of the tests is on.
 
 mod contract;
+mod failure;
 mod labgrid;
 mod qemu;
 mod remote;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::json;
 use crate::project::Project;
-use stoop_image::Result;
+use stoop_image::{ErrorCode, Failure, Result};
 
 pub mod boards;
 pub mod check;
@@ -103,7 +104,7 @@ impl Cli {
         command.build();
         let with = |more: Vec<OsString>| {
             let (front, rest) = words.split_at(words.len().min(2));
-            Cli::parse_from([front, &more, rest].concat())
+            Cli::try_parse_from([front, &more, rest].concat()).unwrap_or_else(|error| refuse(&error))
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
         let at_a_place =
@@ -152,6 +153,16 @@ impl Cli {
             Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
+}
+
+/// Ends the process as clap does; for those who read JSON with the failure in it.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && json::is_asked() {
+        let text = error.render().to_string();
+        let fact = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        json::put_failure(&Failure::usage(ErrorCode::Options, fact).next("see the verb's --help"));
+    }
+    error.exit()
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {

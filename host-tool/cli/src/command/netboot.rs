@@ -78,10 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         patience: Patience { attention: Duration::from_secs(args.prompt_timeout), ..Patience::default() },
         stall: STALL,
     };
-    let switch = match &mut power {
-        Some(power) => Some(power.as_mut() as &mut dyn Power),
-        None => None,
-    };
+    let switch = power.as_mut().map(|power| power.as_mut() as &mut dyn Power);
     let done = boot_and_watch(args, &place, switch, &boot, log, &show, &stop);
     let done = finish(args.place.power_off, &mut power, done, &show);
     if stop.is_asked() && args.until.is_some() { Err(Failure::interrupted()) } else { done }
@@ -100,9 +97,7 @@ pub(super) fn finish(power_off: bool, power: &mut Option<Box<dyn Power>>, done: 
         }
         (done, off) => done.and(off),
     };
-    if let Err(failure) = &done {
-        show.failed(failure);
-    }
+    show.end();
     done
 }
 

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
-use stoop_image::Failure;
 use stoop_image::progress::Progress;
 use stoop_lab::flash;
 use stoop_lab::netboot::{Step, Tell};
 
+use crate::json;
 use crate::ui::{self, Stderr};
 
 /// Shows steps, and the console from the image's start on.
@@ -39,8 +38,7 @@ impl Show {
         let state = self.state.clone();
         match self.is_json {
             true => Arc::new(|step| {
-                // Who does not listen misses it; the exit code is the same.
-                let _ = ui::put(&format!("{}\n", value(&step)));
+                json::put_line(&json::Event::from(&step));
             }),
             false => Arc::new(move |step| people(&state, step)),
         }
@@ -51,18 +49,14 @@ impl Show {
         let (boot, state, is_json) = (self.tell(), self.state.clone(), self.is_json);
         Arc::new(move |step| match step {
             flash::Step::Boot(step) => boot(step),
-            step if is_json => drop(ui::put(&format!("{}\n", flash_value(&step)))),
+            step if is_json => json::put_line(&json::Event::from(&step)),
             step => people_flash(&state, &step),
         })
     }
 
-    /// What went wrong, for those who read JSON.
-    pub(in crate::command) fn failed(&self, failure: &Failure) {
+    /// Ends the bar, so that what comes next has a line of its own.
+    pub(in crate::command) fn end(&self) {
         held(&self.state).bar = None;
-        if self.is_json {
-            let line = json!({ "event": "failed", "message": failure.fact(), "next": failure.next_step(), "exit-code": failure.exit_code() });
-            let _ = ui::put(&format!("{line}\n"));
-        }
     }
 }
 
@@ -130,24 +124,6 @@ fn people(state: &Mutex<State>, step: Step) {
     }
 }
 
-fn value(step: &Step) -> Value {
-    match step {
-        Step::Listening(address) => json!({ "event": "listening", "address": address.to_string() }),
-        Step::PowerCycled => json!({ "event": "power-cycled" }),
-        Step::RestartIt => json!({ "event": "restart-it" }),
-        Step::Prompt => json!({ "event": "prompt" }),
-        Step::Board(identity, unproven) => json!({
-            "event": "board", "version": identity.version, "ram": identity.ram, "flash": identity.flash, "unproven": unproven,
-        }),
-        Step::Typed(line) => json!({ "event": "typed", "line": line }),
-        Step::Acknowledged { bytes, size } => json!({ "event": "transfer", "bytes": bytes, "size": size }),
-        Step::Fetched { size, time } => {
-            json!({ "event": "fetched", "size": size, "milliseconds": time.as_millis() as u64 })
-        }
-        Step::Started => json!({ "event": "booted" }),
-    }
-}
-
 fn people_flash(state: &Mutex<State>, step: &flash::Step) {
     let mut state = held(state);
     match step {
@@ -170,19 +146,5 @@ fn people_flash(state: &Mutex<State>, step: &flash::Step) {
                 state.bar = None;
             }
         }
-    }
-}
-
-fn flash_value(step: &flash::Step) -> Value {
-    match step {
-        flash::Step::Boot(step) => value(step),
-        flash::Step::Kept { what } => json!({ "event": "kept", "what": what }),
-        flash::Step::Writing { what, bytes, size } => {
-            json!({ "event": "writing", "what": what, "bytes": bytes, "size": size })
-        }
-        flash::Step::Typed(line) => json!({ "event": "typed", "line": line }),
-        flash::Step::Verified { what } => json!({ "event": "verified", "what": what }),
-        flash::Step::Switched => json!({ "event": "switched" }),
-        flash::Step::Read { bytes, size } => json!({ "event": "read", "bytes": bytes, "size": size }),
     }
 }

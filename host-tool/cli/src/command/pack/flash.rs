@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
 use stoop_core::Region;
 
 use stoop_image::bootloader::flash::{self, Range};
@@ -11,6 +10,8 @@ use stoop_image::image::Built;
 use stoop_image::image::flash::{Flashing, Write};
 use stoop_image::plan::Plan;
 use stoop_image::{commands, shell};
+
+use crate::json;
 
 /// The steps for one image.
 pub(super) struct Steps<'a> {
@@ -77,26 +78,24 @@ impl Steps<'_> {
     }
 
     /// The stable form.
-    pub(super) fn value(&self) -> Value {
-        let write = |Write { what, area, from }: &Write| {
-            json!({
-                "what": what,
-                "partition": area.partition(),
-                "offset": area.offset(),
-                "address": area.address(),
-                "size": area.size(),
-                "erase-blocks": area.size() / area.erase_size(),
-                "file-offset": from,
-            })
+    pub(super) fn value(&self) -> json::Flash {
+        let write = |Write { what, area, from }: &Write| json::FlashWrite {
+            what: what.to_string(),
+            partition: area.partition().to_owned(),
+            offset: area.offset(),
+            address: area.address(),
+            size: area.size(),
+            erase_blocks: area.size() / area.erase_size(),
+            file_offset: *from,
         };
         let [install, update, switch] = self.uboot().unwrap_or_default();
-        json!({
-            "slot": self.flashing.slot.to_string(),
-            "start": self.plan.board.bootloader.flash_command,
-            "writes": self.writes().map(write).collect::<Vec<_>>(),
-            "u-boot": {"install": install, "update": update, "switch": switch},
-            "linux": self.linux(),
-        })
+        json::Flash {
+            slot: self.flashing.slot.to_string(),
+            start: self.plan.board.bootloader.flash_command.clone(),
+            writes: self.writes().map(write).collect(),
+            u_boot: json::UBoot { install, update, switch },
+            linux: self.linux(),
+        }
     }
 
     /// For people.
