@@ -4,6 +4,7 @@
 mod error;
 mod job;
 mod read;
+pub mod ssh;
 mod write;
 
 use std::time::Duration;
