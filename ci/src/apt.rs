@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::{cache, run};
 

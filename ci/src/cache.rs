@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// `$STOOP_CACHE`, else `$XDG_CACHE_HOME/stoop`, else `~/.cache/stoop`.
 ///

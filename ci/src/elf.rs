@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::elf::{DT_NEEDED, FileHeader32, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// Offsets in a header of what tells about sections: where they are, and their numbers (System V ABI, ELF header).
 const ELF32: [Range<usize>; 2] = [32..36, 46..52];

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::apt::files;
 use crate::{cache, repository, run};

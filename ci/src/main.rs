@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use stoop::Result;
 use stoop_ci::lab::{self, Endian};
 use stoop_ci::prebuilt::{self, Machine, Program};
 use stoop_ci::{bench, cache, emulator, fuzz, sizes, test};
+use stoop_image::Result;
 
 /// What developers and CI call.
 #[derive(Parser)]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
-use stoop::input::Arch;
-use stoop::shim_image::{self, Variant};
-use stoop::{Failure, Result};
+use stoop_image::input::Arch;
+use stoop_image::shim_image::{self, Variant};
+use stoop_image::{Failure, Result};
 
 use crate::lab::Endian;
 use crate::toolchain::{self, Nightly};
@@ -36,7 +36,7 @@ impl Program {
     /// The folder of its files, from the repository's top.
     fn folder(self) -> &'static str {
         match self {
-            Program::Shim => "host-tool/prebuilt",
+            Program::Shim => "host-tool/image/prebuilt",
             Program::Init => "hil-tests/init/prebuilt",
         }
     }

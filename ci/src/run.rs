@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// How often a long step says what it is at.
 const BEAT: Duration = Duration::from_secs(10);

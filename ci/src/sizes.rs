@@ -1,8 +1,8 @@
 //! How large the shims are, and that nothing in them can panic.
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
-use stoop::shim_image::{self, Form, Header, Variant};
-use stoop::{Failure, Result};
+use stoop_image::shim_image::{self, Form, Header, Variant};
+use stoop_image::{Failure, Result};
 
 use crate::cache;
 use crate::prebuilt::{Machine, shim};

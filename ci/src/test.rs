@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::prebuilt::{self, Program};
 use crate::{bench, emulator, lab, repository, run, sizes, toolchain};
@@ -31,7 +31,7 @@ pub fn everything() -> Result<()> {
     part("clippy, freestanding programs", &mut clippy_freestanding)?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
     part("tests, host", &mut || {
-        let packages = ["stoop-core", "stoop", "stoop-ci", "stoop-fuzz"];
+        let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop", "stoop-ci", "stoop-fuzz"];
         run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
     part("tests, core without decoders", &mut || {

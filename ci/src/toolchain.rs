@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::{cache, run};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoop::qemu::image::Image;
-use stoop::qemu::uboot::{self, How};
-use stoop::{Failure, Result};
+use stoop_image::bootloader::image::Image;
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::uboot::{self, How};
 
 use crate::Rig;
 use crate::seen::{END, Seen};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use stoop::{Failure, Result};
 use stoop_ci::lab::{Endian, Flavour, Lab, oracle_image};
+use stoop_image::{Failure, Result};
 
 use crate::seen::Seen;
 use crate::{Boot, Rig, Via, see};

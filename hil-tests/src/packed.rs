@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use stoop::image::{self, Built};
-use stoop::input::Arch;
-use stoop::layout::PAGE;
-use stoop::plan::{Plan, Request};
-use stoop::simulate::{self, Booted, Entry, Input, Outcome};
-use stoop::ui::Quiet;
-use stoop::{Failure, Result};
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_core::crc32::Crc32;
+use stoop_image::image::{self, Built};
+use stoop_image::input::Arch;
+use stoop_image::layout::PAGE;
+use stoop_image::plan::{Plan, Request};
+use stoop_image::progress::Quiet;
+use stoop_image::simulate::{self, Booted, Entry, Input, Outcome};
+use stoop_image::{Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
@@ -45,6 +45,14 @@ impl Packed {
     pub fn with(request: &Request, change: impl FnOnce(&mut Plan)) -> Result<Packed> {
         let mut plan = Plan::resolve(request, &mut Quiet)?;
         change(&mut plan);
+        Packed::planned(plan)
+    }
+
+    /// Packs by this plan.
+    ///
+    /// # Errors
+    /// As for [`image::build`].
+    pub fn planned(plan: Plan) -> Result<Packed> {
         let built = image::build(&plan, &mut Quiet)?;
         let file = file(&built.file)?;
         Ok(Packed { plan, built, file })
@@ -105,7 +113,7 @@ impl Booting {
     pub fn differences(&self, packed: &Packed) -> Vec<String> {
         let (seen, simulated) = (&self.seen, &self.simulated);
         let mut differences = Differences::default();
-        let cmdline = stoop::simulate::shown(&simulated.cmdline);
+        let cmdline = stoop_image::simulate::shown(&simulated.cmdline);
         differences.unless_equal("/proc/cmdline", &seen.cmdline(), &cmdline);
         let version = env!("CARGO_PKG_VERSION");
         let report = [
@@ -243,7 +251,7 @@ pub fn arm64_request(lab: &Arm64) -> Request {
 /// # Errors
 /// QEMU is missing or fails.
 pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
-    let uboot = stoop::board::load(ARM64_BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
+    let uboot = stoop_image::board::load(ARM64_BOARD)?.qemu.and_then(|qemu| qemu.u_boot).unwrap_or_default();
     let place = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     let file = place.path().join("virt.dtb");
     let mut qemu = Command::new("qemu-system-aarch64");

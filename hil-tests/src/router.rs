@@ -1,10 +1,10 @@
 //! A router that runs: the lab's kernel with Debian's kexec-tools, an image, and the script of `stoop kexec` for it.
 
-use stoop::Result;
-use stoop::kexec::Loadable;
-use stoop::plan::{Format, Request};
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
+use stoop_image::Result;
+use stoop_image::kexec::Loadable;
+use stoop_image::plan::{Format, Request};
 
 use crate::Packed;
 use crate::packed::{ARM64_BOARD, board};

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use stoop::image::longest_line;
-use stoop::input::Arch;
-use stoop::plan::{CodecWish, CookieMatch, Format, Request};
-use stoop::simulate::Entry;
-use stoop::{Failure, Result};
 use stoop_core::Region;
 use stoop_hil_tests::cases::on_arm64;
 use stoop_hil_tests::packed::{ARM64_BOARD, Booting, arm64_request, file, machine_tree, outcome};
 use stoop_hil_tests::router::{self, Host};
 use stoop_hil_tests::{Boot, Packed, Via, boot, oracle};
+use stoop_image::image::longest_line;
+use stoop_image::input::Arch;
+use stoop_image::plan::{CodecWish, CookieMatch, Format, Request};
+use stoop_image::simulate::Entry;
+use stoop_image::{Failure, Result};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 const VENDOR: &str =
@@ -161,7 +161,7 @@ fn a_tree_that_is_only_4_aligned_is_handled() -> Result<()> {
         let tree = oracle::with_bootargs(&machine_tree(&[])?, Some("liminix x.y=1"))?;
         let facts = cases.rig.bootloader().clone();
         let image = std::fs::read(packed.path()).map_err(|error| Failure::io(packed.path(), &error))?;
-        let at = facts.image_address(&stoop::qemu::image::Image::of(&image)?, image.len())?;
+        let at = facts.image_address(&stoop_image::bootloader::image::Image::of(&image)?, image.len())?;
         // With fdt_high of all ones U-Boot passes the tree where it is.
         let tree_at = 0x4a00_0004;
         let line = format!("setenv fdt_high 0xffffffffffffffff; booti {at:#x} - {tree_at:#x}");

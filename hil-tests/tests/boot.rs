@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use stoop::image::LONGEST_LINE;
-use stoop::plan::{CookieMatch, Format, Request};
-use stoop::qemu::uboot;
-use stoop::{Result, commands};
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::lab_request;
 use stoop_hil_tests::seen::END;
 use stoop_hil_tests::{Cap, Packed};
+use stoop_image::image::LONGEST_LINE;
+use stoop_image::plan::{CookieMatch, Format, Request};
+use stoop_image::{Result, commands};
+use stoop_lab::qemu::uboot;
 
 /// Words that no kernel wants, `length` bytes of them with the cookie in front, in words that U-Boot passes all.
 fn long_bootargs(length: usize) -> String {

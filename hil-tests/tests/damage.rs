@@ -3,12 +3,6 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::image::open;
-use stoop::plan::{CodecWish, Format, Request};
-use stoop::qemu::uboot;
-use stoop::shim_image::{self, Variant};
-use stoop::simulate::Entry;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
@@ -20,6 +14,12 @@ use stoop_hil_tests::packed::{
 };
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
+use stoop_image::Result;
+use stoop_image::image::open;
+use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::shim_image::{self, Variant};
+use stoop_image::simulate::Entry;
+use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 

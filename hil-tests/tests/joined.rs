@@ -6,16 +6,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use stoop::Result;
-use stoop::image::LONGEST_LINE;
-use stoop::plan::{CodecWish, CookieMatch, Request};
-use stoop::qemu::uboot;
-use stoop::simulate::Entry;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::cookie::Verdict;
 use stoop_hil_tests::packed::{Booting, board, file, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Cap, Packed, Via, oracle};
+use stoop_image::Result;
+use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
+use stoop_image::image::LONGEST_LINE;
+use stoop_image::plan::{CodecWish, CookieMatch, Request};
+use stoop_image::simulate::Entry;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -78,7 +78,7 @@ fn cases() -> Vec<Case> {
 fn model(case: &Case) -> (&'static str, String) {
     let delivered = |line: &str| {
         let words: Vec<String> =
-            uboot::argv(line.as_bytes()).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            argv(line.as_bytes()).iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         words
     };
     let bootargs = case.bootargs.as_deref().unwrap_or_default();
@@ -104,7 +104,7 @@ fn model(case: &Case) -> (&'static str, String) {
 
 fn packed(lab: &Lab, endian: Endian, case: &Case, codec: CodecWish) -> Result<(Packed, Vec<u8>)> {
     let base = lab_request(lab, endian);
-    let tree = stoop::board::load(&base.board)?.dtb.expect("QEMU's boards bring a tree").bytes;
+    let tree = stoop_image::board::load(&base.board)?.dtb.expect("QEMU's boards bring a tree").bytes;
     let tree = oracle::with_bootargs(&tree, case.tree.as_deref())?;
     let dtb = file(&tree)?;
     let packed = Packed::of(&Request {
@@ -153,8 +153,8 @@ fn ask_on(endian: Endian) -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
     let all = cases();
     let bootable = |case: &&Case| {
-        let words = uboot::argv(case.bootargs.as_deref().unwrap_or_default().as_bytes()).len();
-        model(case).0 != "refused" && words <= uboot::BOOTM_WORDS
+        let words = argv(case.bootargs.as_deref().unwrap_or_default().as_bytes()).len();
+        model(case).0 != "refused" && words <= BOOTM_WORDS
     };
     let cases = all.iter().filter(bootable).skip(endian as usize).step_by(2).take(BOOTED);
     for case in cases {

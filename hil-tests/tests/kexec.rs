@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::kexec::Loadable;
-use stoop::plan::{Format, Request};
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Lab};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request, machine_tree};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::router::{Host, IMAGE, OLD_ROOT, SCRIPT, router, router_of, start_by_hand};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, oracle};
+use stoop_image::Result;
+use stoop_image::kexec::Loadable;
+use stoop_image::plan::{Format, Request};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 

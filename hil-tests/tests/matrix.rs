@@ -1,14 +1,14 @@
 //! Every way from power-on to the kernel, with every handoff: the same facts each time. The kernels are unpatched.
 
-use stoop::Result;
-use stoop::board::Container;
-use stoop::plan::{Format, HandoffWish, Request};
-use stoop::qemu::uboot;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Flavour, Lab};
 use stoop_core::manifest::HandoffKind;
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::{board, lab_request};
 use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
+use stoop_image::Result;
+use stoop_image::board::Container;
+use stoop_image::plan::{Format, HandoffWish, Request};
+use stoop_lab::qemu::uboot;
 
 /// Bootargs that count.
 const ACCEPTED: &str = "x.y=1 liminix z.z";

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::modules::initrd::Wish;
-use stoop::plan::Request;
-use stoop::simulate::shown;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Flavour};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish as RigWish};
 use stoop_hil_tests::seen::Sum;
 use stoop_hil_tests::{Cap, Packed, Via};
+use stoop_image::Result;
+use stoop_image::plan::Request;
+use stoop_image::progress::Quiet;
+use stoop_image::simulate::shown;
+use stoop_kernel::modules::initrd::{Wish, plan_with};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -19,18 +20,19 @@ fn boots_from_its_modules(endian: Endian) -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
     let wish = RigWish { caps: &[Cap::Uboot], ..RigWish::default() };
     let Some(mut rig) = rig::open(board(endian), &wish)? else { return Ok(()) };
-    let packed = Packed::of(&Request {
+    let request = Request {
         kernel: lab.vmlinux(endian, Flavour::Modular),
         initrd: Some(lab.initramfs(endian)),
-        modules: Some(Wish {
-            directory: lab.modules(endian, Flavour::Modular)?,
-            names: vec!["squashfs-root".into(), "phram-root".into()],
-            ..Wish::default()
-        }),
         ..lab_request(&lab, endian)
-    })?;
-    let included = packed.plan.modules.as_ref().expect("modules were asked for");
-    let names: Vec<String> = included.order.iter().map(|path| stoop::modules::name::of_path(path)).collect();
+    };
+    let modules = Wish {
+        directory: lab.modules(endian, Flavour::Modular)?,
+        names: vec!["squashfs-root".into(), "phram-root".into()],
+        ..Wish::default()
+    };
+    let (plan, included) = plan_with(&modules, &request, &mut Quiet)?;
+    let packed = Packed::planned(plan)?;
+    let names: Vec<String> = included.order.iter().map(|path| stoop_kernel::modules::name::of_path(path)).collect();
     for needed in ["squashfs", "phram", "mtdblock"] {
         assert!(names.iter().any(|name| name == needed), "{needed} is not among {names:?}");
     }

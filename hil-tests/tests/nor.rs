@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use stoop::image::nor::{Flashing, Map};
-use stoop::plan::{Format, Request, RootfsIn};
-use stoop::qemu::uboot;
-use stoop::simulate::{Entry, Input, run_from_flash, shown};
-use stoop::{Failure, Result};
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::Code;
 use stoop_hil_tests::packed::{board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::seen::Seen;
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
+use stoop_image::image::nor::{Flashing, Map};
+use stoop_image::plan::{Format, Request, RootfsIn};
+use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 const STARTING: [Cap; 2] = [Cap::Uboot, Cap::NorWrite];

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::qemu::uboot;
 use stoop_ci::lab::Lab;
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Cap, oracle};
+use stoop_image::Result;
+use stoop_image::bootloader::uboot::argv;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -16,7 +16,7 @@ const CONSOLE: &str = "console=ttyS0,115200";
 /// Linux arch/mips/kernel/setup.c, `bootcmdline_init` with DTB_EXTEND, on the words that the bootloader delivers joined with
 /// blanks (arch/mips/fw/lib/cmdline.c, `fw_init_cmdline`).
 fn model(tree: Option<&str>, bootargs: Option<&str>) -> String {
-    let words = uboot::argv(bootargs.unwrap_or_default().as_bytes()).join(&b' ');
+    let words = argv(bootargs.unwrap_or_default().as_bytes()).join(&b' ');
     let words = String::from_utf8(words).unwrap();
     match tree.unwrap_or_default() {
         "" => words,

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::plan::{Format, Request};
-use stoop::qemu::uboot;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Cap, Packed, Rig};
+use stoop_image::Result;
+use stoop_image::plan::{Format, Request};
+use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 /// For each byte order and exception level; 100 together.

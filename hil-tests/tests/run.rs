@@ -4,13 +4,13 @@ use std::path::Path;
 
 use clap::Parser;
 use stoop::command::Cli;
-use stoop::plan::{Format, Request};
-use stoop::qemu::DIRECT_ARGS_LIMIT;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::packed::{lab, lab_request};
 use stoop_hil_tests::program;
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Cap, Packed};
+use stoop_image::plan::{Format, Request};
+use stoop_lab::qemu::DIRECT_ARGS_LIMIT;
 
 /// A directory with images in it, if QEMU and a U-Boot are here.
 fn place() -> Option<tempfile::TempDir> {

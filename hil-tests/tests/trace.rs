@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use stoop::Result;
-use stoop::monitor::Monitor;
-use stoop::plan::{CodecWish, Request};
-use stoop::simulate::{Booted, Entry};
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
+use stoop_image::Result;
+use stoop_image::plan::{CodecWish, Request};
+use stoop_image::simulate::{Booted, Entry};
+use stoop_lab::monitor::Monitor;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const BOOTARGS: &str = "liminix x.y=1";
@@ -102,7 +102,7 @@ fn on(endian: Endian) -> Result<()> {
     };
     let Some(lab) = lab()? else { return Ok(()) };
     boots(rig.as_mut(), &packed(&lab, endian)?)?;
-    let raw = Request { trace: true, format: Some(stoop::plan::Format::Raw), ..lab_request(&lab, endian) };
+    let raw = Request { trace: true, format: Some(stoop_image::plan::Format::Raw), ..lab_request(&lab, endian) };
     gives_up(rig.as_mut(), &Packed::of(&raw)?)
 }
 

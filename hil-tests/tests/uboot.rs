@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
-use stoop::qemu::uboot;
-use stoop::{Failure, Result};
 use stoop_core::crc32::Crc32;
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
+use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -15,10 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 macro_rules! on_both {
     ($($name:ident needs $caps:expr;)*) => {
         mod le {
-            $(#[test] fn $name() -> stoop::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
         }
         mod be {
-            $(#[test] fn $name() -> stoop::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
         }
     };
 }
@@ -127,14 +128,14 @@ fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result
     let mut cases: Vec<Option<String>> = hard_bootargs().into_iter().map(Some).collect();
     cases.push(None);
     for bootargs in cases {
-        let words = uboot::argv(bootargs.as_deref().unwrap_or_default().as_bytes());
+        let words = argv(bootargs.as_deref().unwrap_or_default().as_bytes());
         let words: String = words.iter().map(|word| format!("[{}]", String::from_utf8_lossy(word))).collect();
         let got = printed(rig, &image, bootargs.as_deref(), Via::Bootm)?;
         assert_eq!(got, format!("[]{words}"), "argv[0] is empty, then the words of {bootargs:?}");
     }
-    let many = vec!["a"; uboot::BOOTM_WORDS].join(" ");
+    let many = vec!["a"; BOOTM_WORDS].join(" ");
     let got = printed(rig, &image, Some(&many), Via::Bootm)?;
-    assert_eq!(got, format!("[]{}", "[a]".repeat(uboot::BOOTM_WORDS)), "the most that U-Boot delivers");
+    assert_eq!(got, format!("[]{}", "[a]".repeat(BOOTM_WORDS)), "the most that U-Boot delivers");
     let refused = printed(rig, &image, Some(&(many + " a")), Via::Bootm).unwrap_err();
     assert_eq!(refused.fact(), "U-Boot delivers 255 words of bootargs, these have 256");
     Ok(())

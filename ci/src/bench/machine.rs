@@ -1,10 +1,10 @@
 //! The machines that count: what differs between them, as data.
 
-use stoop::input::kernel::{Kernel, Overrides};
-use stoop::plan::{Format, HandoffWish};
-use stoop::shim_image::{self, Form, Header, Variant};
-use stoop::ui::Quiet;
-use stoop::{Failure, Result};
+use stoop_image::input::kernel::{Kernel, Overrides};
+use stoop_image::plan::{Format, HandoffWish};
+use stoop_image::progress::Quiet;
+use stoop_image::shim_image::{self, Form, Header, Variant};
+use stoop_image::{Failure, Result};
 
 use crate::lab::arm64::Arm64;
 use crate::lab::{Endian, Lab};

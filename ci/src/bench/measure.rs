@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoop::image::{self, Built};
-use stoop::plan::{CodecWish, PhramChoice, Plan, Request};
-use stoop::qemu::{Emulator, Options, Target};
-use stoop::shim_image::Variant;
-use stoop::ui::Quiet;
-use stoop::{Failure, Result};
+use stoop_image::image::{self, Built};
+use stoop_image::plan::{CodecWish, PhramChoice, Plan, Request};
+use stoop_image::progress::Quiet;
+use stoop_image::shim_image::Variant;
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::{Emulator, Options, Target};
 use tempfile::TempDir;
 
 use super::machine::{self, Family, Payload};
@@ -188,7 +188,7 @@ impl Bench {
 
     /// Starts a program; what it says between `[` and `]`.
     fn run(&self, program: &Path, extra: &[&str]) -> Result<String> {
-        let board = stoop::board::load(machine::board(self.machine))?;
+        let board = stoop_image::board::load(machine::board(self.machine))?;
         let mut target = Target::of(&board, PATIENCE)?;
         target.machine.uboot = None;
         let words = ["-icount", "shift=0"].iter().chain(extra).map(|&word| word.to_owned()).collect();

@@ -9,7 +9,7 @@ mod table;
 use std::path::Path;
 
 use serde::Serialize;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::cache;
 use crate::lab::Lab;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use stoop::shim_image::Variant;
+use stoop_image::shim_image::Variant;
 
 use super::measure::SMALL;
 use super::{BUDGET, Figures, Reported, ShimFigures};

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop::kernel_build::build::{self, Request};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
+use stoop_kernel::kernel_build::build::{self, Request};
 
 use super::{kernel, lock, missing, recipe, recipe_path, roots, router};
 use crate::apt::{Apt, only_file};

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stoop::kernel_build::build::{self, Outcome, Request};
-use stoop::ui::Progress;
-use stoop::{Failure, Result};
+use stoop_image::progress::Progress;
+use stoop_image::{Failure, Result};
+use stoop_kernel::kernel_build::build::{self, Outcome, Request};
 
 use super::{Endian, Flavour, recipe, recipe_path};
 use crate::{cache, run};

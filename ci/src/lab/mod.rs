@@ -10,8 +10,8 @@ mod uboot;
 
 use std::path::{Path, PathBuf};
 
-use stoop::kernel_build::build::Outcome;
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
+use stoop_kernel::kernel_build::build::Outcome;
 
 use crate::apt::{Apt, only_file};
 use crate::prebuilt;
@@ -231,7 +231,7 @@ impl Lab {
     /// to a folder beside the tree; what the lab holds stays.
     ///
     /// # Errors
-    /// As for [`stoop::kernel_build::build::build`], or the tree cannot be made.
+    /// As for [`stoop_kernel::kernel_build::build::build`], or the tree cannot be made.
     pub fn rebuild(&self, endian: Endian, flavour: Flavour, more: &[PathBuf]) -> Result<(PathBuf, Outcome)> {
         let _lock = lock(&self.place)?;
         kernel::rebuild(&self.place, endian, flavour, more)

@@ -1,7 +1,7 @@
 //! The oracle kernel as an image that a bootloader starts with argc and argv: its device tree stands behind it.
 
 use object::{Object, ObjectSegment, ObjectSymbol};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 /// The room the kernel keeps for the tree (arch/mips/kernel/vmlinux.lds.S, CONFIG_MIPS_RAW_APPENDED_DTB), in bytes.
 const ROOM: usize = 0x10_0000;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::{Endian, init_bytes};
 use crate::{cache, run};

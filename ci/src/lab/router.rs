@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::missing;
 use super::roots::{Cpio, gzipped};

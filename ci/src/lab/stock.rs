@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::{debian_kernel, missing};
 use crate::apt::{Apt, only_file};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use super::{Endian, recipe};
 use crate::apt::{Apt, only_file};

@@ -4,20 +4,40 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use stoop::image::{open, open_container};
-use stoop::input::dtb;
-use stoop::input::initrd;
-use stoop::input::kernel::{Kernel, Overrides};
-use stoop::input::rootfs::SquashfsInfo;
-use stoop::kconfig::Kconfig;
-use stoop::modules::ko::Module;
-use stoop::modules::requirement::Requirement;
-use stoop::modules::symbols;
-use stoop::modules::tree::{Source, Tree};
-use stoop::monitor::Monitor;
-use stoop::simulate::{self, Entry, Input};
-use stoop::ui::Quiet;
-use stoop::{board, kernel_build};
+use stoop_image::board;
+use stoop_image::image::{open, open_container};
+use stoop_image::input::dtb;
+use stoop_image::input::initrd;
+use stoop_image::input::kernel::{Kernel, Overrides};
+use stoop_image::input::rootfs::SquashfsInfo;
+use stoop_image::kconfig::Kconfig;
+use stoop_image::progress::Quiet;
+use stoop_image::simulate::{self, Entry, Input};
+use stoop_kernel::kernel_build;
+use stoop_kernel::modules::ko::Module;
+use stoop_kernel::modules::requirement::Requirement;
+use stoop_kernel::modules::symbols;
+use stoop_kernel::modules::tree::{Source, Tree};
+use stoop_lab::monitor::Monitor;
+
+/// By name: those over the host tool.
+pub const TARGETS: &[(&str, crate::Target)] = &[
+    ("kernel", kernel),
+    ("deb", deb),
+    ("device-tree", device_tree),
+    ("squashfs", squashfs),
+    ("ramdisk", ramdisk),
+    ("image", image),
+    ("board-file", board_file),
+    ("module", module),
+    ("modules-dep", modules_dep),
+    ("symvers", symvers),
+    ("configuration", configuration),
+    ("requirement", requirement),
+    ("expression", expression),
+    ("patch", patch),
+    ("monitor", monitor),
+];
 
 thread_local! {
     /// One folder a thread, in memory where the machine has such a place: parsers that take a path get a file in it.

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use stoop::board::Board;
-use stoop::image::{Built, Opened, nor, open, open_container};
-use stoop::plan::{Format, Plan};
-use stoop::simulate::{self, Booted, Input, Outcome};
-use stoop::{Failure, Result};
 use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::{Policy, SlotAt};
+use stoop_image::board::Board;
+use stoop_image::image::{Built, Opened, nor, open, open_container};
+use stoop_image::plan::{Format, Plan};
+use stoop_image::simulate::{self, Booted, Input, Outcome};
+use stoop_image::{Failure, Result};
 
 use crate::core::{Core, Stop, cp0};
 use crate::cpu::Cpu;
@@ -189,7 +189,8 @@ impl Boot<'_> {
         self.rubbish(&mut core, &opened, &pieces, &mut random);
         let start = opened.load.wrapping_add(offset) as u32;
         core.layout = self.layout(&opened);
-        let arch = if core.machine.big_endian { stoop::input::Arch::MipsBe } else { stoop::input::Arch::MipsLe };
+        let arch =
+            if core.machine.big_endian { stoop_image::input::Arch::MipsBe } else { stoop_image::input::Arch::MipsLe };
         if let Some((_, at)) =
             crate::symbols(opened.note.variant, arch)?.iter().find(|(name, _)| name.contains("delay_ns"))
         {
@@ -524,7 +525,7 @@ impl Judge<'_> {
         let mut image = kernel.image.clone();
         image.resize((kernel.memory_size as usize).max(image.len()), 0);
         let places = &self.built.places;
-        let page = stoop::layout::PAGE;
+        let page = stoop_image::layout::PAGE;
         let rootfs = self.plan.rootfs.as_ref().filter(|_| !places.rootfs.is_empty()).map(|rootfs| rootfs.bytes.clone());
         let all = [
             ("kernel", kernel.load_address as usize, Some(image)),
@@ -623,7 +624,7 @@ pub(crate) fn report(booted: &Booted, enter: &Enter) -> String {
         format!("stoop {version}: entry {}, slot {}, bootargs {}\r\n", booted.entry, booted.slot, booted.verdict);
     let line = match enter {
         Enter::Bootm(line) | Enter::BootmCached(line) | Enter::Go(line) => line.clone(),
-        Enter::Tree(tree) => stoop::device_tree::Facts::of(tree)
+        Enter::Tree(tree) => stoop_image::device_tree::Facts::of(tree)
             .ok()
             .and_then(|facts| facts.bootargs)
             .map_or(String::new(), |line| String::from_utf8_lossy(&line).into_owned()),
@@ -685,7 +686,7 @@ pub fn flash_with(board: &Board, images: &[&Built]) -> Result<Vec<u8>> {
 
 /// The formats that the board's bootloader starts, and flash when the shim can read it.
 pub fn formats(board: &Board) -> Vec<Format> {
-    use stoop::board::Container;
+    use stoop_image::board::Container;
     let mut formats = Vec::new();
     for container in &board.bootloader.containers {
         let format = match container {

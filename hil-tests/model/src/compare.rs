@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stoop::{Failure, Result};
+use stoop_image::{Failure, Result};
 
 use crate::boot::Boot;
 use crate::core::{Core, Stop};

@@ -1,6 +1,6 @@
 //! The cores that the boards have: what their Config registers say, and their caches.
 
-use stoop::board::Board;
+use stoop_image::board::Board;
 
 use crate::cache::Geometry;
 

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use stoop::board::Board;
-use stoop::plan::{HandoffWish, Request};
-use stoop::{Failure, Result};
 use stoop_core::fdt::{Additions, Merge};
+use stoop_image::board::Board;
+use stoop_image::plan::{HandoffWish, Request};
+use stoop_image::{Failure, Result};
 use tempfile::TempDir;
 
 /// Configurations of kernels that take everything; how they get their command line is what differs.
@@ -90,7 +90,7 @@ pub(crate) fn squashfs(size: usize) -> Vec<u8> {
 /// They are too long for it.
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
     let impossible = || Failure::new("the device tree cannot be made");
-    let empty = stoop::device_tree::empty();
+    let empty = stoop_image::device_tree::empty();
     let mut additions = vec![0; 0x2000];
     Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).ok_or_else(impossible)?;
     let mut out = vec![0; 0x4000];

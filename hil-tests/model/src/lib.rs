@@ -29,7 +29,7 @@ pub use machine::Machine;
 ///
 /// # Errors
 /// There is no such shim, or it has no symbols.
-pub fn stack(variant: stoop::shim_image::Variant, arch: stoop::input::Arch) -> stoop::Result<u32> {
+pub fn stack(variant: stoop_image::shim_image::Variant, arch: stoop_image::input::Arch) -> stoop_image::Result<u32> {
     let symbols = symbols(variant, arch)?;
     let symbol = |name: &str| symbols.iter().find(|(known, _)| known == name).map_or(0, |(_, at)| *at);
     Ok(symbol("__stack_top").wrapping_sub(symbol("__bss_end")))
@@ -39,11 +39,14 @@ pub fn stack(variant: stoop::shim_image::Variant, arch: stoop::input::Arch) -> s
 ///
 /// # Errors
 /// There is no such shim, or it is no ELF file.
-pub fn symbols(variant: stoop::shim_image::Variant, arch: stoop::input::Arch) -> stoop::Result<Vec<(String, u32)>> {
+pub fn symbols(
+    variant: stoop_image::shim_image::Variant,
+    arch: stoop_image::input::Arch,
+) -> stoop_image::Result<Vec<(String, u32)>> {
     use object::read::elf::ElfFile32;
     use object::{Endianness, Object, ObjectSymbol};
 
-    let shim = stoop::shim_image::prebuilt(arch, variant)?;
-    let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| stoop::Failure::new(error.to_string()))?;
+    let shim = stoop_image::shim_image::prebuilt(arch, variant)?;
+    let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| stoop_image::Failure::new(error.to_string()))?;
     Ok(elf.symbols().map(|it| (it.name().unwrap_or_default().to_owned(), it.address() as u32)).collect())
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use stoop::board::Board;
 use stoop_core::Region;
 use stoop_core::params::{Led, Uart, UartKind};
+use stoop_image::board::Board;
 
 use crate::bus::{Bus, Stray};
 
@@ -69,9 +69,9 @@ impl Watchdog {
     }
 
     /// The board's, running if it can be fed, as if every bootloader left it so. Where seconds are written, they are the most.
-    pub fn of(dog: &stoop::board::Watchdog, period: u64) -> Watchdog {
+    pub fn of(dog: &stoop_image::board::Watchdog, period: u64) -> Watchdog {
         let seconds = dog.longest.unwrap_or(0);
-        let write = |register: &stoop::board::Register| Write {
+        let write = |register: &stoop_image::board::Register| Write {
             address: register.address.into(),
             keep: register.keep,
             flip: register.value.wrapping_add(register.per_second.wrapping_mul(seconds)),

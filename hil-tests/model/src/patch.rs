@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
-use stoop::image::open_container;
-use stoop::input::Arch;
-use stoop::shim_image::{prebuilt, sum};
-use stoop::{Failure, Result};
+use stoop_image::image::open_container;
+use stoop_image::input::Arch;
+use stoop_image::shim_image::{prebuilt, sum};
+use stoop_image::{Failure, Result};
 
 /// `nop`.
 pub const NOP: u32 = 0;
 const WORD: usize = 4;
-/// Where the header says how many bytes are stored, and where what is summed begins (host-tool/src/shim_image.rs).
+/// Where the header says how many bytes are stored, and where what is summed begins (host-tool/image/src/shim_image.rs).
 const STORED: usize = 12;
 const SUMMED: usize = 20;
 

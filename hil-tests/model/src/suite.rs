@@ -1,11 +1,11 @@
 //! The cases of one board: each container that its bootloader takes, each codec, each way in.
 
-use stoop::Result;
-use stoop::board::{Board, Container};
-use stoop::image::{self, Built, nor};
-use stoop::plan::{CodecWish, Format, Plan, Request};
-use stoop::ui::Quiet;
 use stoop_core::params::Policy;
+use stoop_image::Result;
+use stoop_image::board::{Board, Container};
+use stoop_image::image::{self, Built, nor};
+use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::progress::Quiet;
 
 use crate::boot::{Boot, Caches, Enter, Judge, flash_with, formats};
 use crate::cpu::Cpu;

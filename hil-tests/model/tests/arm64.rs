@@ -1,11 +1,11 @@
 //! Every arm64 board of `boards/` on a core with caches: each container that its bootloader takes, at each exception level,
 //! with the bootloader's tree and with a packed one, with each codec, and damaged. A new board file is in it.
 
-use stoop::board::{self, Board};
-use stoop::image::{self, Built, open};
-use stoop::plan::{CodecWish, Plan, Request};
-use stoop::ui::Quiet;
-use stoop::{Result, image::Opened};
+use stoop_image::board::{self, Board};
+use stoop_image::image::{self, Built, open};
+use stoop_image::plan::{CodecWish, Plan, Request};
+use stoop_image::progress::Quiet;
+use stoop_image::{Result, image::Opened};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;

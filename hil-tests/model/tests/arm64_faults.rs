@@ -2,14 +2,14 @@
 //! by the check that is named. One that nothing finds is a missing test.
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use stoop::board;
-use stoop::image::{self, open};
-use stoop::input::Arch;
-use stoop::plan::{CodecWish, Format, Plan};
-use stoop::shim_image::{Variant, prebuilt};
-use stoop::ui::Quiet;
-use stoop::{Failure, Result};
 use stoop_core::Region;
+use stoop_image::board;
+use stoop_image::image::{self, open};
+use stoop_image::input::Arch;
+use stoop_image::plan::{CodecWish, Format, Plan};
+use stoop_image::progress::Quiet;
+use stoop_image::shim_image::{Variant, prebuilt};
+use stoop_image::{Failure, Result};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::{End, Way};
 use stoop_model::aarch64::case::Case;

@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stoop::Result;
-use stoop::board::{self, Board};
+use stoop_image::Result;
+use stoop_image::board::{self, Board};
 use stoop_model::suite::{self, Tally};
 
 /// Runs `cases` for every MIPS board, on as many threads as there are CPUs.

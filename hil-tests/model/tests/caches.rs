@@ -1,9 +1,9 @@
 //! Caches of every geometry, in every state that a bootloader may leave them in: nothing stale is run or read, nothing dirty is
 //! left, nothing that was never initialised is written back.
 
-use stoop::Result;
-use stoop::board;
-use stoop::plan::{CodecWish, Format, Request};
+use stoop_image::Result;
+use stoop_image::board;
+use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_model::boot::{Boot, Caches, Enter};
 use stoop_model::cpu;
 use stoop_model::kernel::{self, Line, Parts};

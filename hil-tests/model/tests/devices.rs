@@ -1,10 +1,10 @@
 //! What boards do that QEMU's do not: a slow or dead UART, RAM that wraps, flash that changes, registers full of nonsense.
 
-use stoop::Result;
-use stoop::board::{self, Board};
-use stoop::plan::{CodecWish, Format, Request};
-use stoop::watchdog::Wish;
 use stoop_core::params::Policy;
+use stoop_image::Result;
+use stoop_image::board::{self, Board};
+use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::watchdog::Wish;
 use stoop_model::boot::{Boot, Enter, Judge, Ran};
 use stoop_model::core::Stop;
 use stoop_model::kernel::{Line, Parts};

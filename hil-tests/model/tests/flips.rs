@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use stoop::Result;
-use stoop::board;
-use stoop::plan::{CodecWish, Format, Request};
 use stoop_core::Code;
 use stoop_core::params::Policy;
+use stoop_image::Result;
+use stoop_image::board;
+use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_model::boot::{Boot, Caches, Enter, Judge};
 use stoop_model::core::Stop;
 use stoop_model::cpu;
@@ -59,8 +59,8 @@ fn flips(name: &str) -> Result<()> {
 /// What comes of one flipped bit, and what is wrong with that.
 fn flip(
     board: &board::Board,
-    plan: &stoop::plan::Plan,
-    built: &stoop::image::Built,
+    plan: &stoop_image::plan::Plan,
+    built: &stoop_image::image::Built,
     bit: usize,
     stub: usize,
 ) -> (String, Option<String>) {

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop::board;
-use stoop::image::{self, open};
-use stoop::plan::{CodecWish, Format, Plan, Request};
-use stoop::ui::Quiet;
-use stoop::{Failure, Result};
+use stoop_image::board;
+use stoop_image::image::{self, open};
+use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::progress::Quiet;
+use stoop_image::{Failure, Result};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;

@@ -1,11 +1,11 @@
 //! Planted faults: each is found, by the check that is meant for it. A fault that nothing finds is a missing test.
 
-use stoop::Result;
-use stoop::board;
-use stoop::image::Built;
-use stoop::plan::{CodecWish, Format, Plan, Request};
-use stoop::ui::Quiet;
 use stoop_core::params::Policy;
+use stoop_image::Result;
+use stoop_image::board;
+use stoop_image::image::Built;
+use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::progress::Quiet;
 use stoop_model::boot::{Boot, Caches, Enter};
 use stoop_model::cpu::{self, Cpu};
 use stoop_model::kernel::{Line, Parts};
@@ -231,7 +231,7 @@ fn packed(parts: &Parts, mutant: &Mutant, fault: bool) -> Result<(Plan, Built)> 
     if let (true, Fault::Plan(change)) = (fault, &mutant.fault) {
         change(&mut plan);
     }
-    let mut built = stoop::image::build(&plan, &mut Quiet)?;
+    let mut built = stoop_image::image::build(&plan, &mut Quiet)?;
     if mutant.on.damaged.is_some() {
         let kernel = &plan.kernel.image;
         let at = built.file.windows(64).position(|bytes| bytes == &kernel[..64]).unwrap_or(0);

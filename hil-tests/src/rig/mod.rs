@@ -5,9 +5,9 @@ mod qemu;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoop::board::{self, Board};
-use stoop::qemu::{Console, Log, uboot};
-use stoop::{Failure, Result};
+use stoop_image::board::{self, Board};
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::{Console, Log, uboot};
 
 /// What not every rig can do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoop::board::Board;
-use stoop::qemu::{Console, Emulator, Log, Options, Target, uboot};
-use stoop::{Failure, Result};
 use stoop_ci::lab::{Endian, Lab};
+use stoop_image::board::Board;
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::{Console, Emulator, Log, Options, Target, uboot};
 
 use super::{Cap, Rig, Wish};
 

@@ -1,11 +1,11 @@
 //! An image on an arm64 board, from the bootloader's jump to the kernel's first instruction.
 
 use object::{Object, ObjectSymbol};
-use stoop::board::Board;
-use stoop::image::Opened;
-use stoop::input::Arch;
-use stoop::{Failure, Result, shim_image};
 use stoop_core::Region;
+use stoop_image::board::Board;
+use stoop_image::image::Opened;
+use stoop_image::input::Arch;
+use stoop_image::{Failure, Result, shim_image};
 
 use super::cache::LINE;
 use super::instructions::Registers;

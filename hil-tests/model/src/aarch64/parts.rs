@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use stoop::plan::{CodecWish, Format, Request};
-use stoop::{Failure, Result};
+use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::{Failure, Result};
 use tempfile::TempDir;
 use vm_fdt::FdtWriter;
 

@@ -1,10 +1,10 @@
-// What is stored becomes the shim: the rest by ZX0, version 2 (host-tool/src/zx0.rs has the format), to where it was linked, and
+// What is stored becomes the shim: the rest by ZX0, version 2 (host-tool/image/src/zx0.rs has the format), to where it was linked, and
 // the params behind it as they are. A damaged stream neither writes outside the room for the rest nor reads outside of what is
 // stored or unpacked already.
 
     .section .text.start, "ax"
 
-// w12: the sum of the words from x10 up to x11, 0 for what is whole: its last word makes it so (host-tool/src/shim_image.rs:
+// w12: the sum of the words from x10 up to x11, 0 for what is whole: its last word makes it so (host-tool/image/src/shim_image.rs:
 // sum). Uses w13.
 sum:
     mov   w12, wzr

@@ -1,4 +1,4 @@
-# What is stored becomes the shim at its run address: the stub as it is, the rest by ZX0, version 2 (host-tool/src/zx0.rs has the
+# What is stored becomes the shim at its run address: the stub as it is, the rest by ZX0, version 2 (host-tool/image/src/zx0.rs has the
 # format), and the params as they are. A damaged stream writes nothing outside the room for the rest, and reads at most 32 KiB
 # in front of what it has written.
 
@@ -20,7 +20,7 @@
     .endm
 
 # v0: the sum of the words from t0 up to t1, at least one, 0 for what is whole: its last word makes it so
-# (host-tool/src/shim_image.rs: sum). Uses t2 and t3.
+# (host-tool/image/src/shim_image.rs: sum). Uses t2 and t3.
 sum:
     move  $v0, $zero
 1:  lw    $t2, 0($t0)

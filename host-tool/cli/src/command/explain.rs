@@ -1,0 +1,87 @@
+//! `stoop explain`: what a code on the UART or LED means, and what to do.
+
+use serde_json::json;
+
+use crate::ui::put;
+use stoop_image::Result;
+use stoop_image::explain::{self, Explanation};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop explain E12")]
+pub struct Args {
+    /// The code, such as E12; without it, all of them are listed
+    code: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// Usage: there is no such code.
+pub fn run(args: &Args) -> Result<()> {
+    let text = match &args.code {
+        Some(code) => {
+            let found = explain::find(code)?;
+            if args.json { format!("{:#}\n", value(&found)) } else { page(&found) }
+        }
+        None if args.json => format!("{:#}\n", explain::all().map(|each| value(&each)).collect::<serde_json::Value>()),
+        None => explain::all().map(|each| format!("{}  {}\n", each.name(), each.title)).collect(),
+    };
+    put(&text)
+}
+
+fn value(each: &Explanation) -> serde_json::Value {
+    json!({
+        "code": each.name(),
+        "title": each.title,
+        "meaning": each.meaning,
+        "causes": each.causes,
+        "advice": each.advice,
+    })
+}
+
+fn page(each: &Explanation) -> String {
+    let paragraph = |name: &str, text: &str| format!("\n{name}\n{}\n", wrapped(text));
+    format!(
+        "{}: {}\n{}{}{}",
+        each.name(),
+        each.title,
+        paragraph("What it means", each.meaning),
+        paragraph("Likely causes", each.causes),
+        paragraph("What to do", each.advice)
+    )
+}
+
+/// Lines of at most 80 characters, indented by two.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::from(" ")];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is a line");
+        if last.len() + 1 + word.len() > 80 && last.len() > 1 {
+            lines.push(format!("  {word}"));
+        } else {
+            *last += &format!(" {word}");
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_all_words_in_lines_of_80_characters() {
+        for each in explain::all() {
+            let page = page(&each);
+            assert!(page.lines().all(|line| line.len() <= 80), "{page}");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            for text in [each.meaning, each.causes, each.advice] {
+                assert!(words(&page).windows(words(text).len()).any(|found| found == words(text)));
+            }
+        }
+    }
+}

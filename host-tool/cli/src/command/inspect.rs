@@ -1,0 +1,367 @@
+//! `stoop inspect`: what is inside an image, every checksum, and where it will lie.
+
+mod foreign;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use stoop_core::Region;
+use stoop_core::codec::{Codec, Tables};
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::params::Params;
+
+use super::pack::amount;
+use crate::ui::put;
+use stoop_image::image::{self, Opened};
+use stoop_image::input::{most_decoded, read_file};
+use stoop_image::layout::What;
+use stoop_image::output::Output;
+use stoop_image::shim_image::Variant;
+use stoop_image::simulate::shown;
+use stoop_image::{Failure, Result, board, device_tree, shell, watchdog};
+use stoop_kernel::modules;
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop inspect image.bin")]
+pub struct Args {
+    /// The image: uImage, FIT, ELF, raw or arm64 Image; of others than stoop's, uImage and FIT
+    image: PathBuf,
+    /// Write what is in it to files of this new directory, decoded
+    #[arg(long, value_name = "DIR")]
+    extract: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// No stoop image, or a damaged one.
+pub fn run(args: &Args) -> Result<()> {
+    let file = read_file(&args.image)?;
+    let opened = match image::open(&file) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            let within = |failure: Failure| failure.within(args.image.display());
+            return match foreign::open(&file).map_err(within)? {
+                Some(found) if image::is_foreign(&file) => show_foreign(args, found),
+                _ => Err(within(failure)),
+            };
+        }
+    };
+    if let Some(directory) = &args.extract {
+        extract(directory, decoded(&opened)?)?;
+    }
+    put(&if args.json { format!("{:#}\n", value(&opened, file.len())) } else { text(&opened, file.len()) })?;
+    let damaged: Vec<String> =
+        opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
+    match damaged.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), damaged.join("; ")))
+            .next("pack or download it again")),
+    }
+}
+
+fn show_foreign(args: &Args, mut found: foreign::Foreign<'_>) -> Result<()> {
+    if let Some(directory) = &args.extract {
+        extract(directory, found.parts.iter().map(|part| (part.name.clone(), Cow::Borrowed(part.data))).collect())?;
+    }
+    found.value["ok"] = found.wrong.is_empty().into();
+    put(&if args.json { format!("{:#}\n", found.value) } else { found.text })?;
+    match found.wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), found.wrong.join("; ")))
+            .next("build or download it again")),
+    }
+}
+
+/// Writes each to a file of its name; the directory is made.
+fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> {
+    std::fs::create_dir(directory).map_err(|error| {
+        Failure::io(directory, &error).next("name a directory that is not there yet, in one that exists")
+    })?;
+    for (name, bytes) in parts {
+        Output::new(&directory.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?.write(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Every payload as the board gets it.
+fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
+    let damaged = |name: &str| Failure::new(format!("its {name} is damaged")).next("pack or download it again");
+    let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
+    let mut tables = Box::new(Tables::new());
+    let mut parts = Vec::new();
+    for (name, payload) in payloads(&manifest) {
+        let stored = opened.bytes(payload.source).ok_or_else(|| damaged(name))?;
+        let bytes = if payload.codec == Codec::Store {
+            Cow::Borrowed(stored)
+        } else {
+            let size = payload.destination.size();
+            if size as u64 > most_decoded(stored.len()) {
+                return Err(damaged(name));
+            }
+            let mut bytes = vec![0; size];
+            match tables.decode(payload.codec, stored, &mut bytes, &|| ()) {
+                Some(Ok(made)) if made == size => Cow::Owned(bytes),
+                _ => return Err(damaged(name)),
+            }
+        };
+        parts.push((name.to_owned(), bytes));
+    }
+    Ok(parts)
+}
+
+/// What of the board's RAM others than the image use, as pack's map has it.
+fn board_regions(opened: &Opened<'_>, file: usize) -> Vec<(&'static str, Region)> {
+    let Ok(board) = board::of_image(opened.board()) else { return Vec::new() };
+    let bootloader = Region::between(board.free_ram().end(), board.ram.end());
+    let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
+    let download = download.filter(|_| opened.flash.is_none());
+    let all = [(What::Bootloader, bootloader), (What::Staging, board.bootloader.staging), (What::Download, download)];
+    all.into_iter()
+        .filter_map(|(what, region)| Some((what.name(), region?)))
+        .filter(|(_, region)| !region.is_empty())
+        .collect()
+}
+
+/// Payloads that are there.
+fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, stoop_core::manifest::Payload)> {
+    let all = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind)));
+    all.into_iter().filter(|(_, payload)| !payload.source.is_empty())
+}
+
+fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static str, Region)> {
+    let mut regions = vec![("shim", opened.note.run)];
+    let mut head = opened.image.len();
+    if let Some(manifest) = manifest {
+        regions.push(("dtb", manifest.tree()));
+        regions.push(("copies of flash", manifest.copies()));
+        for (name, payload) in payloads(manifest) {
+            regions.push((name, payload.place));
+            // What is used where it lies is no part of the image's own region.
+            if payload.source.start() == payload.place.start() && payload.source.start() > opened.load {
+                head = head.min(payload.source.start() - opened.load);
+            }
+        }
+    }
+    regions.extend(Region::new(opened.load, head).map(|region| ("image", region)));
+    regions.retain(|(_, region)| !region.is_empty());
+    regions.sort_by_key(|(_, region)| region.start());
+    regions
+}
+
+/// The modules in the initrd that pack put there, in load order.
+fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
+    modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd).source)?)
+}
+
+/// What the shim adds to the device tree, apart from what it learns on the board.
+fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
+    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions).source)?)
+}
+
+fn keep(params: &Params<'_>) -> Vec<String> {
+    params.keep().split(|byte| *byte == 0).filter(|key| !key.is_empty()).map(shown).collect()
+}
+
+/// The codecs of a shim.
+fn decodes(variant: Variant) -> Vec<&'static str> {
+    let all = [Codec::Store, Codec::Lz4, Codec::Lzma];
+    all.into_iter().filter(|codec| variant.decodes(*codec)).map(Codec::name).collect()
+}
+
+/// The stable form.
+fn value(opened: &Opened<'_>, size: usize) -> Value {
+    let crc = Crc32::new();
+    let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
+    let checks = opened.checks();
+    let at = |(name, region): &(&str, Region)| json!({"name": name, "start": region.start(), "size": region.size()});
+    let payload = |(name, payload): (&str, stoop_core::manifest::Payload)| {
+        json!({
+            "name": name,
+            "codec": payload.codec.name(),
+            "stored": payload.source.size(),
+            "decoded": if payload.destination.is_empty() { payload.source.size() } else { payload.destination.size() },
+            "crc": format!("0x{:08x}", payload.crc),
+            "start": payload.place.start(),
+            "size": payload.place.size(),
+        })
+    };
+    json!({
+        "ok": checks.iter().all(|check| check.wrong.is_none()),
+        "format": opened.format.name(),
+        "size": size,
+        "big-endian": opened.note.big_endian,
+        "load-address": opened.typed(opened.load),
+        "slot": opened.flash.map(|flash| json!({
+            "name": char::from(flash.slot).to_string(),
+            "start": flash.at,
+            "size": flash.size,
+        })),
+        "shim": {"variant": opened.note.variant.name(), "decodes": decodes(opened.note.variant)},
+        "checks": checks.iter().map(|check| json!({
+            "of": check.of,
+            "ok": check.wrong.is_none(),
+            "wrong": check.wrong,
+        })).collect::<Vec<_>>(),
+        "params": params.as_ref().map(|params| json!({
+            "ram": {"start": params.ram().start(), "size": params.ram().size()},
+            "flash": {"start": params.flash().start(), "size": params.flash().size()},
+            "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
+            "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
+            "cookie": {"rule": params.cookie_rule().name(), "text": shown(params.cookie()), "keep": keep(params)},
+        })),
+        "board": opened.board(),
+        "handoff": manifest.as_ref().map(|manifest| manifest.handoff().name()),
+        "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
+        "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
+        "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
+            additions.into_iter().map(|(path, value)| json!({"path": path, "value": value})).collect::<Vec<_>>()
+        }),
+        "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
+        "regions": regions(opened, manifest.as_ref()).iter().chain(&board_regions(opened, size)).map(at).collect::<Vec<_>>(),
+    })
+}
+
+fn text(opened: &Opened<'_>, size: usize) -> String {
+    let crc = Crc32::new();
+    let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text += &format!("{name:<13}{value}\n");
+    let machine = match opened.machine {
+        Machine::MipsBe => "MIPS big-endian",
+        Machine::MipsLe => "MIPS little-endian",
+        Machine::Arm64 => "arm64",
+    };
+    line("image", format!("{}, {machine}, {}", opened.format.name(), amount(size)));
+    if let Some(board) = opened.board() {
+        line("board", board.to_owned());
+    }
+    let chosen = match opened.machine {
+        Machine::Arm64 => ", or wherever the loader puts it",
+        _ => "",
+    };
+    line("load address", format!("0x{:08x}, which is the entry point too{chosen}", opened.typed(opened.load)));
+    if let Some(flash) = opened.flash {
+        let rootfs = match flash.rootfs.is_empty() {
+            true => String::new(),
+            false => format!("; root filesystem at 0x{:08x}", flash.rootfs.start()),
+        };
+        let slot = char::from(flash.slot);
+        line("slot", format!("{slot}, 0x{:x} bytes of flash at 0x{:08x}{rootfs}", flash.size, flash.at));
+    }
+    let (run, variant) = (opened.note.run, opened.note.variant);
+    let start = opened.typed(run.start());
+    line(
+        "shim",
+        format!(
+            "{}, 0x{:x} bytes of RAM at 0x{start:08x}, decodes {}",
+            variant.name(),
+            run.size(),
+            decodes(variant).join(", ")
+        ),
+    );
+    if let Some(params) = &params {
+        line("RAM", format!("0x{:08x}..0x{:08x}", params.ram().start(), params.ram().end()));
+        let uart = params.uart();
+        line("UART", format!("{} at 0x{:08x}", board::uart_kind(uart.kind), uart.address));
+        line("watchdog", watchdog::told(params).unwrap_or_else(|| "left alone".into()));
+        let keep = keep(params);
+        let kept = if keep.is_empty() { String::new() } else { format!("; kept without it: {}", keep.join(" ")) };
+        line("cookie", format!("{:?}, {}{kept}", shown(params.cookie()), params.cookie_rule().name()));
+    }
+    if let Some(manifest) = &manifest {
+        let entry = opened.typed(manifest.entry_point());
+        line("handoff", format!("{} to 0x{entry:08x}", manifest.handoff().name()));
+        if let Some(modules) = modules(opened, manifest) {
+            let file = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+            line("modules", modules.iter().map(file).collect::<Vec<_>>().join(" "));
+        }
+        text += "\npayload   codec     stored    decoded   goes to\n";
+        for (name, payload) in payloads(manifest) {
+            let to = match payload.place.is_empty() {
+                true => "read where it is".into(),
+                false => format!("0x{:08x}, 0x{:x} bytes", payload.place.start(), payload.place.size()),
+            };
+            let decoded =
+                payload.destination.size().max(if payload.place.is_empty() { payload.source.size() } else { 0 });
+            text += &format!(
+                "{name:<10}{:<10}{:<10}{:<10}{to}\n",
+                payload.codec.name(),
+                format!("0x{:x}", payload.source.size()),
+                format!("0x{decoded:x}")
+            );
+        }
+    }
+    if let Some(additions) = manifest.as_ref().and_then(|manifest| additions(opened, manifest)) {
+        text += "\nadded to the device tree, apart from accepted bootargs and the report's values\n";
+        for (path, value) in additions {
+            text += &format!("  {path} = {value}\n");
+        }
+    }
+    text += "\nchecks\n";
+    for check in opened.checks() {
+        text += &format!("  {:<14}{}\n", check.of, check.wrong.as_deref().unwrap_or("ok"));
+    }
+    text += "\nmemory, physical\n";
+    text += &picture(&regions(opened, manifest.as_ref()));
+    let others = board_regions(opened, size);
+    if !others.is_empty() {
+        text += "\nnot the image's own: where it is fetched and copied to on the way, and what the bootloader keeps\n";
+    }
+    for (name, region) in others {
+        text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
+    }
+    text
+}
+
+/// Boxes in the order of addresses; their height grows slowly with their size.
+fn picture(regions: &[(&str, Region)]) -> String {
+    const WIDTH: usize = 22;
+    let rule = "-".repeat(WIDTH);
+    let mut text = String::new();
+    let mut end = None;
+    for (name, region) in regions {
+        if let Some(end) = end.filter(|end| *end != region.start()) {
+            text += &format!("0x{end:08x} +{rule}+\n           :{:WIDTH$}:\n", "");
+        }
+        text += &format!("0x{:08x} +{rule}+\n", region.start());
+        text += &format!("           | {name:<width$}|  {}\n", amount(region.size()), width = WIDTH - 1);
+        for _ in 0..(region.size() / 0x10_0000).checked_ilog2().map_or(0, |log| log / 2 + 1) {
+            text += &format!("           |{:WIDTH$}|\n", "");
+        }
+        end = Some(region.end());
+    }
+    end.map_or(text.clone(), |end| format!("{text}0x{end:08x} +{rule}+\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_shows_gaps_and_neighbours() {
+        let region = |start, size| Region::new(start, size).unwrap();
+        let drawn =
+            picture(&[("a", region(0x1000, 0x1000)), ("b", region(0x2000, 0x10)), ("c", region(0x3000, 0x20_0000))]);
+        let edge = "+----------------------+";
+        let expected = [
+            format!("0x00001000 {edge}"),
+            "           | a                    |  0x1000 bytes (4.0 KiB)".into(),
+            format!("0x00002000 {edge}"),
+            "           | b                    |  0x10 bytes (0.0 KiB)".into(),
+            format!("0x00002010 {edge}"),
+            "           :                      :".into(),
+            format!("0x00003000 {edge}"),
+            "           | c                    |  0x200000 bytes (2.0 MiB)".into(),
+            "           |                      |".into(),
+            format!("0x00203000 {edge}"),
+        ];
+        assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
+    }
+}

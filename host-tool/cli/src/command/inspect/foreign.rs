@@ -1,0 +1,170 @@
+//! Images of U-Boot's containers that stoop did not pack: what their headers say.
+
+use serde_json::{Value, json};
+
+use stoop_image::Result;
+use stoop_image::image::checksum;
+use stoop_image::input::{be32, dtb, fit};
+
+/// A part of a container, to be taken out.
+pub(super) struct Part<'a> {
+    pub(super) name: String,
+    pub(super) data: &'a [u8],
+}
+
+/// What was found.
+pub(super) struct Foreign<'a> {
+    /// The stable form.
+    pub(super) value: Value,
+    /// For people.
+    pub(super) text: String,
+    /// What does not hold, each in a few words.
+    pub(super) wrong: Vec<String>,
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+const UIMAGE_MAGIC: u32 = 0x2705_1956;
+const UIMAGE_HEADER: usize = 64;
+/// Names by number (U-Boot include/image.h: IH_OS_…, IH_ARCH_…, IH_TYPE_…, IH_COMP_…).
+const SYSTEMS: &[(u8, &str)] = &[(5, "Linux"), (17, "U-Boot"), (2, "NetBSD"), (14, "VxWorks"), (29, "OpenRTOS")];
+const MACHINES: &[(u8, &str)] = &[
+    (5, "MIPS"),
+    (6, "MIPS64"),
+    (2, "ARM"),
+    (22, "AArch64"),
+    (3, "x86"),
+    (7, "PowerPC"),
+    (24, "x86_64"),
+    (26, "RISC-V"),
+];
+const KINDS: &[(u8, &str)] = &[
+    (1, "standalone"),
+    (2, "kernel"),
+    (3, "ramdisk"),
+    (4, "multi-file"),
+    (5, "firmware"),
+    (6, "script"),
+    (7, "filesystem"),
+    (8, "device tree"),
+    (14, "kernel without a load address"),
+];
+const CODECS: &[(u8, &str)] =
+    &[(0, "none"), (1, "gzip"), (2, "bzip2"), (3, "lzma"), (4, "lzo"), (5, "lz4"), (6, "zstd")];
+
+fn named(names: &[(u8, &str)], number: u8) -> String {
+    let name = names.iter().find(|(known, _)| *known == number).map(|(_, name)| (*name).to_owned());
+    name.unwrap_or_else(|| format!("number {number}"))
+}
+
+/// Looks into a uImage or FIT; `None` when it is neither.
+///
+/// # Errors
+/// A FIT whose structure makes no sense.
+pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
+    if be32(file, 0) == Some(UIMAGE_MAGIC) && file.len() >= UIMAGE_HEADER {
+        return Ok(Some(uimage(file)));
+    }
+    if dtb::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
+}
+
+fn uimage(file: &[u8]) -> Foreign<'_> {
+    let (header, behind) = file.split_at(UIMAGE_HEADER);
+    let word = |at| be32(header, at).unwrap_or_default();
+    let name = header[32..].split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name).into_owned();
+    let (size, load, entry, time) = (word(12) as usize, word(16), word(20), word(8));
+    let data = &behind[..size.min(behind.len())];
+    let mut zeroed = header.to_vec();
+    zeroed[4..8].fill(0);
+    let mut wrong = Vec::new();
+    for (what, computed, stored) in
+        [("uImage header", checksum(&zeroed), word(4)), ("uImage data", checksum(data), word(24))]
+    {
+        if computed != stored {
+            wrong.push(format!("{what}: CRC-32 0x{computed:08x}, the header says 0x{stored:08x}"));
+        }
+    }
+    if data.len() < size {
+        wrong.push(format!("uImage data: 0x{size:x} bytes are promised, 0x{:x} are there", data.len()));
+    }
+    let [system, machine, kind, codec] = [(SYSTEMS, 28), (MACHINES, 29), (KINDS, 30), (CODECS, 31)]
+        .map(|(names, at): (&[(u8, &str)], usize)| named(names, header[at]));
+    let value = json!({
+        "format": "uimage",
+        "stoop": false,
+        "size": file.len(),
+        "name": name,
+        "created": time,
+        "os": system,
+        "arch": machine,
+        "type": kind,
+        "compression": codec,
+        "data-size": size,
+        "load-address": load,
+        "entry-point": entry,
+    });
+    let mut text = String::from("image        uimage, not packed by stoop\n");
+    let mut line = |what: &str, value: String| text += &format!("{what:<13}{}\n", value.replace('\n', " "));
+    line("name", name);
+    line("created", format!("{time} s after 1970 began"));
+    line("is", format!("{kind}, {machine}, {system}, compression {codec}"));
+    line("data", format!("0x{size:x} bytes"));
+    line("load address", format!("0x{load:08x}"));
+    line("entry point", format!("0x{entry:08x}"));
+    Foreign { value, text, wrong, parts: vec![Part { name: "data".into(), data }] }
+}
+
+fn fit_image(file: &[u8]) -> Result<Foreign<'_>> {
+    let all = fit::list(file)?;
+    let images = all.images.iter().map(|image| {
+        json!({
+            "name": image.name,
+            "type": image.kind,
+            "arch": image.arch,
+            "compression": if image.compression.is_empty() { "none" } else { image.compression },
+            "size": image.data.len(),
+            "load-address": image.load,
+            "entry-point": image.entry,
+            "hashes": image.hashes,
+            "wrong": image.wrong,
+        })
+    });
+    let configurations = all.configurations.iter().map(|(name, parts)| {
+        let parts: serde_json::Map<String, Value> =
+            parts.iter().map(|(key, image)| ((*key).into(), json!(image))).collect();
+        json!({"name": name, "images": parts})
+    });
+    let value = json!({
+        "format": "fit",
+        "stoop": false,
+        "size": file.len(),
+        "default": all.default,
+        "images": images.collect::<Vec<_>>(),
+        "configurations": configurations.collect::<Vec<_>>(),
+    });
+    let mut text = String::from("image        fit, not packed by stoop\n");
+    for image in &all.images {
+        let compression = if image.compression.is_empty() { "none" } else { image.compression };
+        text += &format!(
+            "\nimage {}\n  is           {}, {}, compression {compression}\n",
+            image.name, image.kind, image.arch
+        );
+        text += &format!("  data         0x{:x} bytes\n", image.data.len());
+        for (what, address) in [("load address", image.load), ("entry point", image.entry)] {
+            if let Some(address) = address {
+                text += &format!("  {what:<13}0x{address:08x}\n");
+            }
+        }
+        if !image.hashes.is_empty() {
+            text += &format!("  hashes       {}: ok\n", image.hashes.join(", "));
+        }
+    }
+    for (name, parts) in &all.configurations {
+        let default = if all.default == Some(*name) { ", the default" } else { "" };
+        let parts: Vec<String> = parts.iter().map(|(key, image)| format!("{key} {image}")).collect();
+        text += &format!("\nconfiguration {name}{default}\n  {}\n", parts.join(", "));
+    }
+    let wrong = all.images.iter().flat_map(|image| image.wrong.iter().cloned()).collect();
+    let parts = all.images.iter().map(|image| Part { name: image.name.to_owned(), data: image.data }).collect();
+    Ok(Foreign { value, text, wrong, parts })
+}

@@ -1,0 +1,345 @@
+//! `stoop modules`: which modules a kernel needs for a purpose, whether they fit it, and the files that load them.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::{Map, Value as Json, json};
+
+use crate::ui::{self, Stderr};
+use stoop_image::kconfig::Kconfig;
+use stoop_image::{Failure, Result};
+use stoop_kernel::modules::bundle::{Bundle, Form};
+use stoop_kernel::modules::check::{check, refuse};
+use stoop_kernel::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
+use stoop_kernel::modules::symbols::Kernel;
+use stoop_kernel::modules::tree::{Source, Tree};
+
+/// What to do with modules.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// List what must be loaded, in load order
+    Resolve(ResolveArgs),
+    /// Prove that the modules fit the kernel
+    Check(CheckArgs),
+    /// Collect the modules, scripts that load and unload them, and s6-rc services
+    Bundle(BundleArgs),
+    /// List the requirements that can be named, and what each needs
+    Requirements(RequirementsArgs),
+}
+
+/// Which modules.
+#[derive(ClapArgs, Debug)]
+pub struct Selection {
+    /// The kernel's lib/modules/VERSION
+    #[arg(long, value_name = "DIR")]
+    modules: PathBuf,
+    /// Read the module files even if there is a modules.dep
+    #[arg(long)]
+    scan: bool,
+    /// A requirement of your own; it is selected, and @NAME of the file's name can be used
+    #[arg(long, value_name = "FILE")]
+    requirement: Vec<PathBuf>,
+    /// The kernel's .config [default: found beside the modules]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Modules, aliases or requirements (@firewall)
+    #[arg(value_name = "NAME", value_parser = super::suggest::requirements_among_modules(), hide_possible_values = true)]
+    names: Vec<String>,
+}
+
+/// `stoop modules resolve`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules resolve --modules lib/modules/6.12.117 squashfs")]
+pub struct ResolveArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Every module of the tree: prints what depmod writes to modules.dep
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `stoop modules check`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules check --modules lib/modules/6.12.117 --kernel vmlinux @firewall")]
+pub struct CheckArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// The kernel that will load them: vmlinux, vmlinuz, uImage or linux-image-*.deb
+    #[arg(long, value_name = "VMLINUX", conflicts_with = "symvers")]
+    kernel: Option<PathBuf>,
+    /// The kernel's Module.symvers [default: found beside the modules]
+    #[arg(long, value_name = "FILE")]
+    symvers: Option<PathBuf>,
+    /// Every module of the tree
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `stoop modules bundle`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules bundle --modules lib/modules/6.12.117 @firewall -o modules.cpio.gz")]
+pub struct BundleArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// What to write: a directory, or an archive if it ends in .cpio or .cpio.gz
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Where the bundle will lie on the board
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    prefix: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `stoop modules requirements`.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:\n  stoop modules requirements")]
+pub struct RequirementsArgs {
+    /// A requirement of your own
+    #[arg(long, value_name = "FILE")]
+    requirement: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RequirementsArgs {
+    fn run(self) -> Result<()> {
+        let catalogue = Catalogue::with_files(&self.requirement)?;
+        let all = catalogue.names().into_iter().map(|name| catalogue.get(name)).collect::<Result<Vec<_>>>()?;
+        let symbols = |requirement: &Requirement| {
+            requirement
+                .symbols
+                .iter()
+                .map(|(name, need)| (name.clone(), json!(need.to_string())))
+                .collect::<Map<_, _>>()
+        };
+        if self.json {
+            let value = |requirement: &Requirement| {
+                json!({
+                    "name": requirement.name,
+                    "description": requirement.description,
+                    "requires": requirement.requires,
+                    "modules": requirement.modules,
+                    "modules-if-present": requirement.modules_if_present,
+                    "symbols": symbols(requirement),
+                    "any-of": requirement.any_of,
+                })
+            };
+            return print_json(&all.iter().map(value).collect());
+        }
+        let text = |requirement: &Requirement| {
+            let mut text = format!("@{}: {}\n", requirement.name, requirement.description);
+            let mut line = |what: &str, words: Vec<String>| {
+                if !words.is_empty() {
+                    text += &format!("  {what:<20} {}\n", words.join(" "));
+                }
+            };
+            line("requires", requirement.requires.iter().map(|name| format!("@{name}")).collect());
+            line("modules", requirement.modules.clone());
+            line("modules if present", requirement.modules_if_present.clone());
+            line("symbols", requirement.symbols.iter().map(|(name, need)| format!("CONFIG_{name}={need};")).collect());
+            requirement.any_of.iter().for_each(|group| line("one of", group.clone()));
+            text
+        };
+        ui::put(&all.iter().map(text).collect::<String>())
+    }
+}
+
+impl Verb {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the user asked for does not exist, cannot be read, or does not fit the kernel.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Verb::Resolve(args) => args.run(),
+            Verb::Check(args) => args.run(),
+            Verb::Bundle(args) => args.run(),
+            Verb::Requirements(args) => args.run(),
+        }
+    }
+}
+
+impl Selection {
+    fn tree(&self) -> Result<Tree> {
+        Tree::open(&self.modules, if self.scan { Source::Files } else { Source::Auto })
+    }
+
+    fn config(&self, tree: &Tree) -> Result<Option<Kconfig>> {
+        match &self.config {
+            Some(path) => Kconfig::read(path).map(Some),
+            None => tree.config_beside(),
+        }
+    }
+
+    fn plan(&self, tree: &Tree, config: Option<&Kconfig>) -> Result<Plan> {
+        let mut names = self.names.clone();
+        names.extend(self.requirement.iter().map(|file| format!("@{}", stem(file))));
+        if names.is_empty() {
+            return Err(Failure::usage("no module is named").next("name modules or requirements such as @firewall"));
+        }
+        let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
+        for note in &plan.resolution.notes {
+            ui::tell(note);
+        }
+        Ok(plan)
+    }
+}
+
+fn print_json(value: &Json) -> Result<()> {
+    ui::put(&format!("{value:#}\n"))
+}
+
+impl ResolveArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        if self.all {
+            return print_all(&tree, self.json);
+        }
+        let config = self.selection.config(&tree)?;
+        let plan = self.selection.plan(&tree, config.as_ref())?;
+        let order = paths(&tree, &plan.resolution.order);
+        if self.json {
+            return print_json(&json!({
+                "version": tree.version(),
+                "order": order,
+                "builtin": plan.resolution.builtin,
+                "services": services(&tree, &plan),
+                "notes": plan.resolution.notes,
+            }));
+        }
+        ui::put(&order.iter().map(|path| format!("{path}\n")).collect::<String>())
+    }
+}
+
+fn paths<'a>(tree: &'a Tree, modules: &[u32]) -> Vec<&'a str> {
+    modules.iter().map(|module| tree.path(*module)).collect()
+}
+
+fn services(tree: &Tree, plan: &Plan) -> Json {
+    plan.services
+        .iter()
+        .map(
+            |service| json!({ "name": service.name, "after": service.after, "modules": paths(tree, &service.modules) }),
+        )
+        .collect()
+}
+
+/// What each module needs: in the form of `modules.dep` (users first), or as JSON in load order.
+fn print_all(tree: &Tree, as_json: bool) -> Result<()> {
+    let mut text = String::new();
+    let mut map = Map::new();
+    for (module, path) in (0..).zip(tree.paths()) {
+        let mut needs = paths(tree, tree.needs(module)?);
+        if as_json {
+            needs.reverse();
+            map.insert(path.clone(), json!(needs));
+        } else {
+            text.push_str(path);
+            text.push(':');
+            for needed in needs {
+                text.push(' ');
+                text.push_str(needed);
+            }
+            text.push('\n');
+        }
+    }
+    if as_json { print_json(&json!({ "version": tree.version(), "dependencies": map })) } else { ui::put(&text) }
+}
+
+impl CheckArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        let config = self.selection.config(&tree)?;
+        let kernel = match (&self.kernel, &self.symvers) {
+            (Some(path), _) => Kernel::from_any(path, &mut Stderr::default())?,
+            (None, Some(path)) => Kernel::from_symvers(path)?,
+            (None, None) => match tree.symvers_beside() {
+                Some(path) => Kernel::from_symvers(&path)?,
+                None => {
+                    return Err(Failure::usage("it is not known what the kernel exports")
+                        .next("give the kernel with --kernel VMLINUX or its Module.symvers with --symvers FILE"));
+                }
+            },
+        };
+        let order = if self.all {
+            (0..tree.paths().len() as u32).collect()
+        } else {
+            self.selection.plan(&tree, config.as_ref())?.resolution.order
+        };
+        let findings = check(&tree, &order, &kernel, config.as_ref())?;
+        if self.json {
+            print_json(&json!({
+                "ok": findings.is_empty(),
+                "version": tree.version(),
+                "kernel": kernel.source,
+                "config": config.as_ref().map(Kconfig::source),
+                "modules": paths(&tree, &order),
+                "findings": findings,
+            }))?;
+        } else if findings.is_empty() {
+            ui::put(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
+        }
+        refuse(&findings)
+    }
+}
+
+impl BundleArgs {
+    fn run(self) -> Result<()> {
+        let tree = self.selection.tree()?;
+        let config = self.selection.config(&tree)?;
+        let plan = self.selection.plan(&tree, config.as_ref())?;
+        let bundle = Bundle::new(&tree, &plan, &self.prefix)?;
+        let written = bundle.write(&self.output)?;
+        let tree_bytes = tree_size(&tree)?;
+        if self.json {
+            return print_json(&json!({
+                "output": self.output,
+                "form": match Form::of(&self.output) {
+                    Form::Directory => "directory",
+                    Form::Cpio => "cpio",
+                    Form::CpioGz => "cpio.gz",
+                },
+                "version": tree.version(),
+                "order": bundle.order,
+                "builtin": plan.resolution.builtin,
+                "services": services(&tree, &plan),
+                "notes": plan.resolution.notes,
+                "module_bytes": bundle.module_bytes,
+                "written_bytes": written,
+                "tree_modules": tree.paths().len(),
+                "tree_bytes": tree_bytes,
+            }));
+        }
+        ui::put(&format!(
+            "{}: {written:#x} bytes, {} of {} modules, {} of {}\n",
+            self.output.display(),
+            bundle.order.len(),
+            tree.paths().len(),
+            kib(bundle.module_bytes),
+            kib(tree_bytes),
+        ))
+    }
+}
+
+fn kib(bytes: u64) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
+}
+
+/// The size of all module files of the tree, as they lie there.
+fn tree_size(tree: &Tree) -> Result<u64> {
+    let size = |path: &String| {
+        let path = tree.directory().join(path);
+        // A file that modules.dep only claims has no size; who needs it has been told already.
+        Ok(std::fs::metadata(path).map_or(0, |metadata| metadata.len()))
+    };
+    tree.paths().iter().map(size).sum()
+}

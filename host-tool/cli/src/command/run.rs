@@ -1,0 +1,289 @@
+//! `stoop run`: boots an image in QEMU, behind a real U-Boot or directly, and shows the console.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use regex::Regex;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::Machine;
+
+use stoop_image::board::{self, Board};
+use stoop_image::bootloader::image::Image;
+use stoop_image::image::{self, Opened, nor::Map};
+use stoop_image::input::read_file;
+use stoop_image::output::Output;
+use stoop_image::{Failure, Result};
+use stoop_lab::qemu::uboot::{Boot, How};
+use stoop_lab::qemu::{Emulator, Interrupter, Log, Options, Target};
+
+/// How the image is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Via {
+    /// By U-Boot from the emulated flash, which fetches it over TFTP: bootm, booti, bootelf or go
+    Uboot,
+    /// By QEMU itself (-kernel): ELF with arguments up to 255 bytes, or arm64 Image
+    Direct,
+}
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  stoop run image.bin --args liminix --until login:")]
+pub struct Args {
+    /// The image: uImage, FIT, ELF, raw or arm64 Image
+    image: PathBuf,
+    /// The board to play; without it, the one that the image was packed for
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
+    board: Option<String>,
+    /// The bootargs that the bootloader passes; without it, none
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    args: Option<String>,
+    /// How to start it
+    #[arg(long, value_enum, default_value_t = Via::Uboot)]
+    via: Via,
+    /// A bootloader image for the flash, instead of the board's
+    #[arg(long, value_name = "FILE")]
+    uboot: Option<PathBuf>,
+    /// RAM, instead of the board's
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u32>,
+    /// End well as soon as the image's console shows this; without it, when the machine stops
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Give up after so long, with exit code 3
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Also write the console to this file, each line with its time
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// More options for QEMU
+    #[arg(last = true, value_name = "QEMU-OPTION")]
+    qemu: Vec<String>,
+}
+
+/// Boots it.
+///
+/// # Errors
+/// Usage: the image cannot be started that way on that board. No answer: the time is over. Failed: the bootloader or the
+/// kernel gave up, or the machine stopped before the pattern came.
+pub fn run(args: &Args) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    if let Some(pattern) = &args.until {
+        Regex::new(pattern).map_err(|error| {
+            Failure::usage(format!("--until {pattern:?} is no regular expression: {error}"))
+                .next("put \\ in front of characters that mean themselves")
+        })?;
+    }
+    if let Some(log) = &args.log {
+        Output::new(log, [args.image.as_path()])?;
+    }
+    let stop = Stop::on_signals()?;
+    let done = boot(args, deadline, &stop);
+    // Whatever went wrong because of it.
+    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+}
+
+fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
+    let bytes = read_file(&args.image)?;
+    let image = Image::of(&bytes).map_err(|failure| failure.within(args.image.display()))?;
+    let board = match &args.board {
+        Some(name) => board::load(name)?,
+        None => board_of(&image, &bytes).map_err(|failure| failure.within(args.image.display()))?,
+    };
+    check_byte_order(&image, &board).map_err(|failure| failure.within(args.image.display()))?;
+    let stretches = stretches(&bytes, &board)?;
+    let mut target = Target::of(&board, Duration::from_secs(args.timeout))?;
+    if let Some(memory) = args.memory {
+        target.set_memory(memory);
+    }
+    if args.uboot.is_some() {
+        target.machine.uboot.clone_from(&args.uboot);
+    }
+    if args.via == Via::Direct {
+        target.machine.uboot = None;
+    }
+    let log = args.log.as_deref().map(Log::create).transpose()?;
+    let options = Options { echo: Some(stdout), log, extra: args.qemu.clone() };
+    match args.via {
+        Via::Uboot => {
+            let command = board.bootloader.flash_command.clone();
+            let how = match (&command, stretches.is_empty()) {
+                (_, true) => how(&image, bytes.len(), &target)?,
+                (Some(line), false) => How::Command { line, at: target.uboot.tftp_address },
+                (None, false) => {
+                    return Err(Failure::usage(format!("how {} starts from flash is not known", board.name))
+                        .next("add `flash-command` to the board file"));
+                }
+            };
+            let mut board = Emulator::new(with_uboot(target)?, options)?;
+            for (offset, bytes) in stretches {
+                board.flash_mut()?.put(offset, bytes)?;
+            }
+            board.power_on()?;
+            stop.reach(&mut board)?;
+            board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
+            watch(&mut board, args.until.as_deref(), deadline, args.timeout)
+        }
+        Via::Direct => {
+            if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
+                return Err(Failure::usage("QEMU itself starts ELF files and arm64 Images only")
+                    .next("pack with `--format elf`, or start it with `--via uboot`"));
+            }
+            if args.image.as_os_str() == "-" {
+                return Err(Failure::usage("QEMU itself reads the image from a file, not from stdin")
+                    .next("give the file's name, or start it with `--via uboot`"));
+            }
+            let mut board = Emulator::new(target, options)?;
+            board.power_on_with(&args.image, args.args.as_deref())?;
+            stop.reach(&mut board)?;
+            watch(&mut board, args.until.as_deref(), deadline, args.timeout)
+        }
+    }
+}
+
+/// What of an image for flash goes where, by offset; nothing of others.
+fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])>> {
+    let Some(opened) = image::open(bytes).ok().filter(|opened| opened.flash.is_some()) else { return Ok(Vec::new()) };
+    let (map, window) = (Map::of(board)?, board.flash_window());
+    let mut stretches = vec![(map.boot.offset(), bytes.get(..opened.note.manifest).unwrap_or(bytes))];
+    let stays = opened.pieces.iter().filter(|(at, _)| *at != opened.load);
+    stretches.extend(stays.map(|(at, bytes)| (at.wrapping_sub(window.start()), *bytes)));
+    Ok(stretches)
+}
+
+/// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.
+struct Stop(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+struct Asked {
+    is_asked: bool,
+    interrupter: Option<Interrupter>,
+}
+
+impl Stop {
+    fn on_signals() -> Result<Stop> {
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+            .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+        let stop = Stop(Arc::default());
+        let asked = Arc::clone(&stop.0);
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+                asked.is_asked = true;
+                if let Some(interrupter) = &asked.interrupter {
+                    interrupter.interrupt();
+                }
+            }
+        });
+        Ok(stop)
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_asked
+    }
+
+    /// From now on the waits for this board's console end as well.
+    fn reach(&self, board: &mut Emulator) -> Result<()> {
+        let interrupter = board.console()?.interrupter();
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_asked {
+            interrupter.interrupt();
+        }
+        asked.interrupter = Some(interrupter);
+        Ok(())
+    }
+}
+
+/// Lets the image run until the pattern or the end.
+fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: u64) -> Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let seen = match until {
+        Some(pattern) => board.console()?.expect(pattern, left).map(drop),
+        None => board.wait(left),
+    };
+    let seen = seen.map_err(|failure| match failure.exit_code() {
+        // As long as was asked for, whatever of it the bootloader took.
+        3 => {
+            let what = until.map_or(String::new(), |pattern| format!(" without `{pattern}`"));
+            let tail = board.console().map(|console| console.tail()).unwrap_or_default();
+            Failure::no_answer(format!("{timeout} s passed{what}{tail}"))
+                .next("give it more --timeout, or see where it stopped")
+        }
+        _ => board.explain(failure),
+    });
+    board.power_off()?;
+    seen
+}
+
+/// The command that starts such an image, and where it is fetched to.
+fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
+    let at = target.uboot.image_address(image, size)?;
+    Ok(match image {
+        Image::Uimage { .. } | Image::Fit { .. } => How::Bootm { at, tree: None },
+        Image::Elf { .. } => How::Bootelf { at },
+        Image::Arm64 { .. } => How::Booti { at, tree: None },
+        Image::Raw => How::Go { at },
+    })
+}
+
+/// The board that QEMU plays and the image is for: its params name the board's console. A kernel that nobody packed only has
+/// a byte order.
+fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
+    if let Some(name) = image::open(bytes).ok().as_ref().and_then(Opened::board) {
+        return board::of_image(Some(name));
+    }
+    let packed =
+        image::open(bytes).ok().and_then(|opened| Some((opened.machine, opened.params(&Crc32::new()).ok()?.uart())));
+    let fits = |board: &Board| {
+        let big_endian = board.arch.is_big_endian();
+        let machine = match board.arch {
+            board::Arch::MipsBe => Machine::MipsBe,
+            board::Arch::MipsLe => Machine::MipsLe,
+            board::Arch::Arm64 => Machine::Arm64,
+        };
+        match (packed, image) {
+            (Some(packed), _) => packed == (machine, board.uart),
+            (None, Image::Elf { little_endian, .. }) => *little_endian != big_endian && board.arch.is_mips(),
+            (None, Image::Arm64 { .. }) => machine == Machine::Arm64,
+            _ => false,
+        }
+    };
+    board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| {
+        Failure::usage("the image does not say for which of the boards that QEMU plays it is")
+            .next("name one with `--board`: see `stoop boards list`")
+    })
+}
+
+fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
+    let little = !board.arch.is_big_endian();
+    let arm64 = matches!(image, Image::Arm64 { .. });
+    if arm64 == board.arch.is_mips() && (arm64 || matches!(image, Image::Elf { .. })) {
+        let name = if arm64 { "an arm64 Image" } else { "a MIPS ELF file" };
+        return Err(Failure::usage(format!("{name} does not run on the board {}", board.name))
+            .next("name the board it was packed for"));
+    }
+    match image {
+        Image::Elf { little_endian, .. } if *little_endian != little => {
+            let name = |little| if little { "little" } else { "big" };
+            Err(Failure::usage(format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)))
+                .next("name the board it was packed for"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn with_uboot(target: Target) -> Result<Target> {
+    if target.machine.uboot.is_none() {
+        return Err(Failure::usage("no U-Boot is known for this board in QEMU")
+            .next("name one with `--uboot FILE`, or start an ELF image with `--via direct`"));
+    }
+    Ok(target)
+}
+
+fn stdout() -> Box<dyn Write + Send> {
+    Box::new(std::io::stdout())
+}

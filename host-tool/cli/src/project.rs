@@ -1,0 +1,176 @@
+//! The project file `stoop.toml`: what is typed each time. Its keys are the long flags of `stoop pack`; flags win.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command};
+use toml::{Table, Value};
+
+use stoop_image::board::nearest;
+use stoop_image::{Failure, Result};
+
+/// In the folder where `stoop` runs.
+pub const FILE: &str = "stoop.toml";
+/// Several values of `--format`: an image of each.
+const FORMATS: &str = "formats";
+/// The lab place of the board, for what works on a real one.
+const PLACE: &str = "place";
+const OUTPUT: &str = "output";
+/// What is for one run, not for each.
+const NOT_KEPT: [&str; 5] = ["help", "version", "dry-run", "json", "formats"];
+
+/// What a project file says.
+#[derive(Clone, Default, Debug)]
+pub struct Project {
+    values: Table,
+}
+
+/// A flag as the project file gives it, with its values.
+type Flag = (String, Vec<String>);
+
+impl Project {
+    /// Reads the file in `folder`; `None` when there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, is no TOML, or has a key that `pack` has no flag for.
+    pub fn read(folder: &Path, pack: &Command) -> Result<Option<Project>> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::io(&path, &error)),
+        };
+        Project::parse(&text, pack).map(Some)
+    }
+
+    /// Reads its text.
+    ///
+    /// # Errors
+    /// As for [`Project::read`].
+    pub fn parse(text: &str, pack: &Command) -> Result<Project> {
+        let values: Table = text.parse().map_err(|error: toml::de::Error| {
+            Failure::usage(format!("{FILE}: {}", error.to_string().trim_end()))
+                .next("correct it: see `stoop init --help`")
+        })?;
+        let flags = pack.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !NOT_KEPT.contains(long));
+        let known: Vec<&str> = flags.chain([FORMATS, PLACE]).collect();
+        for (key, value) in &values {
+            if !known.contains(&key.as_str()) {
+                let next = match nearest(key, known.iter().copied()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("its keys are {}", known.join(", ")),
+                };
+                return Err(Failure::usage(format!("{FILE}: {key} is no key of it")).next(next));
+            }
+            if words(value).is_none() {
+                return Err(Failure::usage(format!("{FILE}: {key} has a value that no flag takes"))
+                    .next("give it a text, a number, true or false, or a list of texts"));
+            }
+        }
+        Ok(Project { values })
+    }
+
+    /// The image that it makes; of several the first.
+    pub fn image(&self) -> Option<String> {
+        let output = self.text(OUTPUT)?;
+        Some(match &self.formats()[..] {
+            [first, _, ..] => named_by_format(&output, first),
+            _ => output,
+        })
+    }
+
+    /// The lab place of its board.
+    pub fn place(&self) -> Option<String> {
+        self.text(PLACE)
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.values.get(key).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    fn formats(&self) -> Vec<String> {
+        self.values.get(FORMATS).and_then(words).unwrap_or_default()
+    }
+
+    /// The words to put in front of what was typed behind `pack`, once for each image to be made.
+    pub fn pack_words(&self, pack: &Command, typed: &ArgMatches) -> Vec<Vec<OsString>> {
+        let mut flags: Vec<Flag> = Vec::new();
+        for (key, value) in self.values.iter().filter(|(key, _)| !matches!(key.as_str(), FORMATS | PLACE)) {
+            let Some(argument) = pack.get_arguments().find(|argument| argument.get_long() == Some(key)) else {
+                continue;
+            };
+            // What was typed wins, also over what cannot stand beside it.
+            let beside = pack.get_arguments().filter(|other| {
+                let conflicts = |one, other: &clap::Arg| {
+                    pack.get_arg_conflicts_with(one).iter().any(|found| found.get_id() == other.get_id())
+                };
+                other.get_id() == argument.get_id() || conflicts(argument, other) || conflicts(other, argument)
+            });
+            if beside.into_iter().any(|argument| is_typed(typed, argument)) {
+                continue;
+            }
+            let is_switch = matches!(argument.get_action(), ArgAction::SetTrue);
+            match (value, is_switch) {
+                (Value::Boolean(true), true) => flags.push((key.clone(), Vec::new())),
+                (Value::Boolean(false), true) => {}
+                _ => flags.push((key.clone(), words(value).unwrap_or_default())),
+            }
+        }
+        let is_free = |long: &str| {
+            let argument = pack.get_arguments().find(|argument| argument.get_long() == Some(long));
+            argument.is_none_or(|argument| !is_typed(typed, argument))
+        };
+        let formats = if is_free("format") { self.formats() } else { Vec::new() };
+        if formats.is_empty() {
+            return vec![spelled(&flags)];
+        }
+        let several = formats.len() > 1 && is_free(OUTPUT);
+        let of = |format: &String| {
+            let mut flags = flags.clone();
+            flags.retain(|(key, _)| key != "format");
+            flags.push(("format".into(), vec![format.clone()]));
+            if let Some((_, output)) = flags.iter_mut().find(|(key, _)| several && key == OUTPUT) {
+                output.iter_mut().for_each(|output| *output = named_by_format(output, format));
+            }
+            spelled(&flags)
+        };
+        formats.iter().map(of).collect()
+    }
+}
+
+fn is_typed(typed: &ArgMatches, argument: &clap::Arg) -> bool {
+    typed.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine)
+}
+
+/// `image.bin` becomes `image-uimage.bin`.
+fn named_by_format(output: &str, format: &str) -> String {
+    let path = Path::new(output);
+    match (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|end| end.to_str())) {
+        (Some(stem), Some(end)) => path.with_file_name(format!("{stem}-{format}.{end}")).display().to_string(),
+        _ => format!("{output}-{format}"),
+    }
+}
+
+/// A value as it would be typed; `None` for what no flag takes.
+fn words(value: &Value) -> Option<Vec<String>> {
+    Some(match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Integer(number) => vec![format!("{number:#x}")],
+        Value::Boolean(_) => Vec::new(),
+        Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<_>>()?,
+        _ => return None,
+    })
+}
+
+/// With `=`, so that a value may begin with a dash.
+fn spelled(flags: &[Flag]) -> Vec<OsString> {
+    let mut words = Vec::new();
+    for (key, values) in flags {
+        match &values[..] {
+            [] => words.push(format!("--{key}").into()),
+            all => words.extend(all.iter().map(|value| OsString::from(format!("--{key}={value}")))),
+        }
+    }
+    words
+}

@@ -1,0 +1,24 @@
+//! Packing from end to end: synthetic kernels for every board and format, what the shim makes of the images, what bad input
+//! gets.
+
+mod arm64;
+mod bad;
+mod bench;
+mod check;
+mod cookie;
+mod damage;
+mod format_page;
+mod forms;
+mod hostile;
+mod inspect;
+mod json;
+mod kernels;
+mod kexec;
+mod nor;
+mod on_board;
+mod output;
+mod project;
+mod refusals;
+mod round_trip;
+mod terminal;
+mod trees;

@@ -1,0 +1,113 @@
+//! The project file: with it `stoop pack` alone does the job.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::bench::Bench;
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+fn good(bench: &Bench, words: &[&str]) -> String {
+    let output = bench.stoop(words);
+    assert!(output.status.success(), "{words:?}: {}", text(&output));
+    text(&output)
+}
+
+/// With the files that the example names.
+fn bench(project: &str) -> Bench {
+    let bench = Bench::new();
+    bench.full();
+    bench.put("stoop.toml", project.as_bytes());
+    bench
+}
+
+/// The example of docs/project.md.
+fn example() -> &'static str {
+    let page = include_str!("../../../../docs/project.md");
+    page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example")
+}
+
+#[test]
+fn the_documented_example_makes_an_image_of_each_format() {
+    let bench = bench(example());
+    good(&bench, &["pack"]);
+    for (file, format) in [("image-uimage.bin", "uimage"), ("image-elf.bin", "elf")] {
+        let said = good(&bench, &["inspect", file]);
+        assert!(said.starts_with(&format!("image        {format}")) && said.contains("bootImage slot"), "{said}");
+        assert!(said.contains("shim         trace"), "{said}");
+    }
+    // Without a name they take the first one.
+    assert!(good(&bench, &["inspect"]).starts_with("image        uimage"));
+    assert!(good(&bench, &["simulate", "--args", "liminix x=1"]).contains("panic=10"));
+    assert!(good(&bench, &["check", "--board", "qemu-malta-le"]).contains("checksums"));
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let bench = bench(example());
+    good(&bench, &["pack", "--format", "raw", "-o", "other", "--keep", "mine", "--cmdline", "only=this"]);
+    let said = good(&bench, &["inspect", "other"]);
+    assert!(said.starts_with("image        raw") && said.contains("without it: mine\n"), "{said}");
+    let said = good(&bench, &["simulate", "other"]);
+    assert!(said.contains("only=this") && !said.contains("panic=10"), "{said}");
+}
+
+#[test]
+fn a_key_that_no_flag_has_is_told_with_the_nearest() {
+    for (line, says) in [
+        ("kernal = 'vmlinux'", "did you mean kernel?"),
+        ("kernel = { a = 1 }", "a value that no flag takes"),
+        ("board = ", "stoop.toml: "),
+        ("dry-run = true", "dry-run is no key of it"),
+    ] {
+        let output = bench(line).stoop(&["pack", "-o", "x"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output).contains(says), "{output:?}");
+        // What needs no project does not read it.
+        assert!(bench(line).stoop(&["explain", "E12"]).status.success());
+    }
+}
+
+#[test]
+fn init_writes_what_it_sees_and_asks_for_the_rest() {
+    let bench = Bench::new();
+    bench.full();
+    bench.put("other.squashfs", &crate::bench::squashfs(0x2000));
+    bench.put("notes.txt", b"hello");
+    let init = |words: &[&str], answers: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stoop"));
+        child
+            .args(words)
+            .current_dir(bench.path("."))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let unanswered = init(&["init"], "");
+    assert_eq!(unanswered.status.code(), Some(2), "{unanswered:?}");
+    assert!(text(&unanswered).contains("give --board") && !bench.path("stoop.toml").exists(), "{unanswered:?}");
+    let unknown = init(&["init", "--board", "gl-ar75"], "");
+    assert!(text(&unknown).contains("gl-ar750") && !bench.path("stoop.toml").exists(), "{unknown:?}");
+    // The board, and which of the two squashfs.
+    let done = init(&["init", "--place", "desk-1"], "qemu-malta-le\n2\n");
+    assert!(done.status.success(), "{done:?}");
+    let written = std::fs::read_to_string(bench.path("stoop.toml")).unwrap();
+    for line in [
+        "board = \"qemu-malta-le\"",
+        "kernel = \"vmlinux\"",
+        "rootfs = \"root.squashfs\"",
+        "initrd = \"initrd\"",
+        "output = \"image.bin\"",
+        "place = \"desk-1\"",
+    ] {
+        assert!(written.lines().any(|found| found == line), "{line}: {written}");
+    }
+    good(&bench, &["pack"]);
+    assert!(bench.path("image.bin").exists());
+    assert!(text(&init(&["init"], "")).contains("is there already"));
+}

@@ -1,0 +1,4 @@
+//! What bootloaders do with the files and arguments they get.
+
+pub mod image;
+pub mod uboot;

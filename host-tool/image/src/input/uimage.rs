@@ -1,0 +1,204 @@
+//! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
+
+use stoop_core::crc32::Crc32;
+
+use super::{Arch, Overrides, be32, codec::Codec};
+use crate::{Failure, Result};
+
+/// In front of every uImage.
+pub(super) const MAGIC: u32 = 0x2705_1956;
+/// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
+pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
+const HEADER: usize = 64;
+/// The type `kernel_noload`.
+const NOLOAD: u8 = 14;
+
+/// What the header says about a kernel.
+pub(super) struct UImage<'a> {
+    /// `None` for MIPS: the header does not tell the byte order.
+    pub(super) arch: Option<Arch>,
+    /// As written, usually KSEG0.
+    load: u64,
+    entry: u64,
+    /// It runs wherever it is put: type `kernel_noload`.
+    noload: bool,
+    /// A magic that is neither U-Boot's nor OpenWrt's.
+    pub(super) vendor: Option<u32>,
+    pub(super) codec: Option<Codec>,
+    pub(super) data: &'a [u8],
+    pub(super) name: String,
+    /// Bytes behind the data, such as padding or a root filesystem.
+    pub(super) behind: usize,
+}
+
+impl UImage<'_> {
+    /// Load address and entry point; `None` when neither the header nor its kind says. What the user says counts for a
+    /// kernel that runs wherever it is put.
+    pub(super) fn addresses(&self, overrides: &Overrides) -> Option<(u64, u64)> {
+        if !self.noload {
+            return Some((self.load, self.entry));
+        }
+        // U-Boot's boot/bootm.c adds the entry point to where the data lie; mkimage is often given both as they are linked.
+        let entry = if self.entry < self.load { self.load + self.entry } else { self.entry };
+        Some((self.load, entry)).filter(|(load, _)| *load != 0 && overrides.load_address.is_none())
+    }
+}
+
+/// Vendors write magics of their own into the same header: it is one when its CRC holds.
+pub fn is_one(bytes: &[u8]) -> bool {
+    match be32(bytes, 0) {
+        Some(MAGIC | MAGIC_OKLI) => true,
+        _ => bytes.get(..HEADER).is_some_and(|header| header_crc(header) == be32(header, 4)),
+    }
+}
+
+/// Of a header with its own CRC as zeros.
+fn header_crc(header: &[u8]) -> Option<u32> {
+    let mut zeroed = header.to_vec();
+    zeroed.get_mut(4..8)?.fill(0);
+    Some(Crc32::new().of(&zeroed))
+}
+
+/// Checks the header and both CRCs; `bytes` begin with one: see [`is_one`].
+pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
+    let again = "download or build the file again";
+    let Some(header) = bytes.get(..HEADER) else {
+        return Err(
+            Failure::new(format!("the uImage ends after 0x{:x} bytes, inside its header", bytes.len())).next(again)
+        );
+    };
+    let word = |at| be32(header, at).unwrap_or_default();
+    let crc = Crc32::new();
+    let (computed, stored) = (header_crc(header).unwrap_or_default(), word(4));
+    if computed != stored {
+        return Err(Failure::new(format!(
+            "the uImage's header CRC is 0x{computed:08x}, its header says 0x{stored:08x}"
+        ))
+        .next(again));
+    }
+    let size = word(12) as usize;
+    let Some(data) = bytes[HEADER..].get(..size) else {
+        return Err(Failure::new(format!(
+            "the uImage is truncated: its header says 0x{size:x} bytes of data, the file has 0x{:x}",
+            bytes.len() - HEADER
+        ))
+        .next(again));
+    };
+    let (computed, stored) = (crc.of(data), word(24));
+    if computed != stored {
+        return Err(Failure::new(format!("the uImage's data CRC is 0x{computed:08x}, its header says 0x{stored:08x}"))
+            .next(again));
+    }
+    check_kind(header[30])?;
+    let arch = match header[29] {
+        5 => None,
+        22 => Some(Arch::Arm64),
+        6 => {
+            return Err(Failure::new("the uImage is for 64-bit MIPS")
+                .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+        }
+        other => {
+            return Err(Failure::new(format!(
+                "the uImage is for another machine (architecture {other} of U-Boot's list)"
+            ))
+            .next("give a kernel built for MIPS (architecture 5)"));
+        }
+    };
+    let codec = match header[31] {
+        0 => None,
+        1 => Some(Codec::Gzip),
+        2 => Some(Codec::Bzip2),
+        3 => Some(Codec::Lzma),
+        4 => Some(Codec::Lzo),
+        5 => Some(Codec::Lz4),
+        6 => Some(Codec::Zstd),
+        other => {
+            return Err(Failure::new(format!(
+                "the uImage's compression is number {other} of U-Boot's list, not known here"
+            ))
+            .next("unpack it with dumpimage and give the kernel inside"));
+        }
+    };
+    let name = header[32..64].split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(UImage {
+        arch,
+        noload: header[30] == NOLOAD,
+        vendor: Some(word(0)).filter(|magic| !matches!(*magic, MAGIC | MAGIC_OKLI)),
+        load: word(16).into(),
+        entry: word(20).into(),
+        codec,
+        data,
+        name: String::from_utf8_lossy(name).into_owned(),
+        behind: bytes.len() - HEADER - size,
+    })
+}
+
+fn check_kind(kind: u8) -> Result<()> {
+    let (what, next) = match kind {
+        // Standalone programs and kernels start the same way.
+        1 | 2 | NOLOAD => return Ok(()),
+        3 => ("a ramdisk", "give it with --initrd, and a kernel with --kernel"),
+        4 => ("a multi-file image", "split it with dumpimage and give kernel, ramdisk and device tree one by one"),
+        6 => ("a U-Boot script", "give a kernel"),
+        7 => ("a filesystem", "give it with --rootfs, and a kernel with --kernel"),
+        8 => ("a device tree", "give it with --dtb, and a kernel with --kernel"),
+        _ => ("no kernel", "give a uImage of type kernel"),
+    };
+    Err(Failure::new(format!("the uImage holds {what} (type {kind} of U-Boot's list)")).next(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    const DATA: &[u8] = b"kernel bytes";
+
+    fn refusal(bytes: &[u8]) -> Failure {
+        let failure = read(bytes).err().expect("refused");
+        assert!(failure.next_step().is_some(), "{failure}");
+        failure
+    }
+
+    #[test]
+    fn a_good_one_reads_with_what_lies_behind_it() {
+        let mut bytes = testing::UImage { entry: 0x8010_0400, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
+        bytes.extend_from_slice(b"pad");
+        let image = read(&bytes).unwrap();
+        assert_eq!((image.load, image.entry), (0x8010_0000, 0x8010_0400));
+        assert_eq!((image.data, image.behind, image.name.as_str()), (DATA, 3, "Linux"));
+        assert!(image.codec.is_none() && image.arch.is_none());
+    }
+
+    #[test]
+    fn every_flipped_bit_of_header_and_data_is_noticed() {
+        let good = testing::UImage::kernel(0x8010_0000).write(DATA);
+        for bit in 32..8 * good.len() {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let expected = if bit < 8 * HEADER { "header CRC" } else { "data CRC" };
+            assert!(refusal(&bad).fact().contains(expected), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn truncation_is_told_with_both_sizes() {
+        let good = testing::UImage::kernel(0x8010_0000).write(DATA);
+        assert!(refusal(&good[..40]).fact().contains("inside its header"));
+        let failure = refusal(&good[..good.len() - 1]);
+        assert!(failure.fact().contains("0xc bytes") && failure.fact().contains("has 0xb"), "{failure}");
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_refused_by_what_it_is() {
+        let kind = |kind| testing::UImage { kind, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
+        assert!(refusal(&kind(4)).fact().contains("multi-file"));
+        assert!(refusal(&kind(3)).next_step().unwrap().contains("--initrd"));
+        assert!(refusal(&kind(8)).next_step().unwrap().contains("--dtb"));
+        let arch = |arch| testing::UImage { arch, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
+        assert!(refusal(&arch(6)).fact().contains("64-bit MIPS"));
+        assert!(refusal(&arch(2)).fact().contains("architecture 2"));
+        let codec = testing::UImage { codec: 9, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
+        assert!(refusal(&codec).fact().contains("number 9"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Where results go: a regular file appears whole or not at all; to anything else (a pipe, a device, stdout) the bytes are written.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Failure, Result};
+
+/// A place for a result, checked before the work begins.
+#[derive(Clone, Debug)]
+pub struct Output {
+    path: PathBuf,
+    target: Target,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Stdout,
+    /// Written to as it is.
+    Stream,
+    /// A regular file or none yet: the end of all links.
+    File(PathBuf),
+}
+
+/// As many links in a row as Linux follows.
+const LINKS: usize = 40;
+
+impl Output {
+    /// The place that `path` names, `-` for stdout.
+    ///
+    /// # Errors
+    /// It is a directory, in a folder that is not there, or one of `inputs`.
+    pub fn new<'a>(path: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<Output> {
+        let output = |target| Output { path: path.to_owned(), target };
+        if path.as_os_str() == "-" {
+            return Ok(output(Target::Stdout));
+        }
+        let shown = path.display();
+        match fs::metadata(path) {
+            Ok(there) if there.is_dir() => {
+                Err(Failure::new(format!("{shown}: is a directory")).next("name a file in it"))
+            }
+            Ok(there) if fs::metadata("/dev/stdout").is_ok_and(|stdout| is_same(&stdout, &there)) => {
+                Ok(output(Target::Stdout))
+            }
+            Ok(there) if there.is_file() => {
+                let is_it = |input: &&Path| fs::metadata(input).is_ok_and(|input| is_same(&input, &there));
+                if let Some(input) = inputs.into_iter().find(is_it) {
+                    return Err(Failure::usage(format!("the output {shown} is the input {}", input.display()))
+                        .next("write to another file"));
+                }
+                let path = path.canonicalize().map_err(|error| Failure::io(path, &error))?;
+                Ok(output(Target::File(path)))
+            }
+            Ok(_) => Ok(output(Target::Stream)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let end = end_of_links(path).ok_or_else(|| Failure::io(path, &error))?;
+                if !folder(&end).is_dir() {
+                    return Err(Failure::io(path, &error).next("make the folder first, or name a file elsewhere"));
+                }
+                Ok(output(Target::File(end)))
+            }
+            Err(error) => Err(Failure::io(path, &error).next("name a file that you may write")),
+        }
+    }
+
+    /// As the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is printed besides belongs on stderr.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.target, Target::Stdout)
+    }
+
+    /// Writes it all.
+    ///
+    /// # Errors
+    /// The place cannot be written, or has too little room; of a file nothing is left behind then.
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        let failed = |error: std::io::Error| failure(&self.path, bytes.len(), &error);
+        match &self.target {
+            Target::Stdout => stdout(bytes),
+            Target::Stream => {
+                let mut stream = OpenOptions::new().write(true).open(&self.path).map_err(failed)?;
+                stream.write_all(bytes).map_err(failed)
+            }
+            Target::File(path) => replace(path, bytes).map_err(failed),
+        }
+    }
+}
+
+/// A reader that has gone away is no failure.
+fn stdout(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the bytes beside the file and renames that, so that nobody ever sees half of it. An old file's permissions stay; a new
+/// one's are what the umask leaves.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    let all = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(all);
+    let mut file = builder.prefix(".stoop-").tempfile_in(folder(path))?;
+    file.write_all(bytes)?;
+    if let Ok(old) = fs::metadata(path) {
+        file.as_file().set_permissions(old.permissions())?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Where a name that is not there leads by links; `None` when they lead in a circle.
+fn end_of_links(path: &Path) -> Option<PathBuf> {
+    let mut end = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&end) {
+            Ok(next) => end = folder(&end).join(next),
+            Err(_) => return Some(end),
+        }
+    }
+    None
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
+    false
+}
+
+fn failure(path: &Path, size: usize, error: &std::io::Error) -> Failure {
+    let failure = Failure::io(path, error);
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            failure.next(format!("make room for 0x{size:x} bytes there, or name a file elsewhere"))
+        }
+        ErrorKind::BrokenPipe => failure.next("see why its reader went away"),
+        _ => failure.next("name a file in a folder that exists and that you may write"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+        Output::new(path, [])?.write(bytes)
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let missing = write(&folder.path().join("none/f"), b"").unwrap_err();
+        assert!(missing.next_step().is_some() && !folder.path().join("none").exists(), "{missing}");
+        assert!(write(folder.path(), b"").unwrap_err().fact().contains("is a directory"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed_to_their_end_whether_it_is_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("d")).unwrap();
+        std::os::unix::fs::symlink("d/end", at("middle")).unwrap();
+        std::os::unix::fs::symlink("middle", at("link")).unwrap();
+        for bytes in [b"one", b"two"] {
+            write(&at("link"), bytes).unwrap();
+            assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(at("d/end")).unwrap().is_file());
+            assert_eq!(fs::read(at("d/end")).unwrap(), bytes);
+        }
+        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
+        assert!(write(&at("circle"), b"").is_err());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_old_files_permissions_stay() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn an_input_is_never_the_output_by_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("input");
+        fs::write(&input, b"kept").unwrap();
+        let other = folder.path().join("./input");
+        let refused = Output::new(&other, [Path::new("-"), &input]).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.fact().contains("is the input"), "{refused}");
+    }
+
+    #[test]
+    fn a_full_disk_says_so() {
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        let said = failure(Path::new("f"), 0x1000, &full).to_string();
+        assert!(said.contains("no storage space") && said.contains("make room for 0x1000 bytes"), "{said}");
+    }
+}

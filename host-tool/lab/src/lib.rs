@@ -1,0 +1,12 @@
+//! Boards on a desk, in a rack or in QEMU: consoles, network boot, flashing and power.
+//!
+//! The library has no terminal of its own: what happens is told to the caller as events and values.
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod error;
+pub mod monitor;
+pub mod qemu;
+pub mod text;
+
+pub use error::{Error, Explained, Result};
