@@ -12,6 +12,7 @@ pub mod lab;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;
+mod squeeze;
 pub mod test;
 pub mod toolchain;
 

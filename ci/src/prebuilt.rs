@@ -10,6 +10,7 @@ use stoop_image::shim_image::{self, Variant};
 use stoop_image::{Failure, Result};
 
 use crate::lab::Endian;
+use crate::squeeze::squeeze;
 use crate::toolchain::{self, Nightly};
 use crate::{cache, elf, repository, run};
 
@@ -230,10 +231,6 @@ pub fn clippy() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn squeeze(bytes: &[u8]) -> Vec<u8> {
-    zx0::Compressor::new().compress(bytes).output
 }
 
 /// Builds the programs and returns their files' names and bytes.

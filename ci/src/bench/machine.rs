@@ -38,6 +38,9 @@ pub struct Family {
     /// Other loaders', measured in the same way (docs/codecs.md): bytes with LZMA, then instructions per byte of LZMA, of 8
     /// MiB and of everything.
     pub peers: [&'static str; 3],
+    /// OpenWrt's loader, without any check: codec, bytes, instructions from its first to the kernel's, counted in the same way on other bytes of
+    /// the same kernel.
+    pub totals: &'static [(&'static str, usize, &'static str)],
     /// The folder of its programs, beside this file.
     pub programs: &'static str,
     /// For `gcc -c`.
@@ -71,6 +74,11 @@ pub const FAMILIES: [Family; 2] = [
         machines: &[Machine::Mips(Endian::Little), Machine::Mips(Endian::Big)],
         payload: malta,
         peers: ["OpenWrt 5,724 to 5,884; rt-loader 12,263", "OpenWrt 77.6", "OpenWrt 79.2; rt-loader 156.5"],
+        totals: &[
+            ("lzma", super::measure::KERNEL, "OpenWrt 77.2 a byte"),
+            ("lzma", super::measure::SMALL, "OpenWrt 651 million"),
+            ("lzma", 16_679_280, "OpenWrt 1,339 million, for 16 MiB"),
+        ],
         programs: "mips",
         flags: &["-march=mips32r2", "-mno-abicalls", "-fno-pic"],
         linked: 0x8010_0000,
@@ -91,6 +99,7 @@ pub const FAMILIES: [Family; 2] = [
         machines: &[Machine::Arm64],
         payload: debian_arm64,
         peers: [""; 3],
+        totals: &[],
         programs: "arm64",
         flags: &[],
         linked: 0x4200_0000,

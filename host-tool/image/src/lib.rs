@@ -11,6 +11,7 @@ pub mod commands;
 pub mod device_tree;
 pub mod error;
 pub mod explain;
+pub mod halves;
 pub mod image;
 pub mod input;
 pub mod kconfig;
@@ -25,6 +26,5 @@ pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod watchdog;
-pub mod zx0;
 
 pub use error::{Failure, Result};

@@ -139,7 +139,8 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
         let stored = Stored::of(&manifest, params.flash(), entry.tree);
         // The image's first bytes are the shim's own, which a bootloader may want to start again.
         let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
-        ram::check(memory, params.ram(), loader.run, [&stored.used, &others])?;
+        let is_used = |at: &Region| stored.used.iter().chain(&others).any(|used| used.overlaps(at));
+        ram::check(memory, params.ram(), loader.run, &is_used)?;
         stored.overlaps()?;
         stored.check(memory, &buffers.crc, feed)?;
         stored.deliver(memory, &mut buffers.tables, feed)?;
@@ -176,6 +177,7 @@ struct Stored<'m> {
 
 impl<'m> Stored<'m> {
     /// `tree` is the bootloader's device tree: the base of the final one when none is packed.
+    #[inline(never)]
     fn of(manifest: &'m Manifest, flash: Region, tree: Region) -> Self {
         let mut stored = Stored { manifest, used: [Region::EMPTY; PAYLOADS] };
         // Whether the bootloader's tree is in the way is seen only here: then flash is read twice.
