@@ -9,7 +9,7 @@ mod table;
 use std::path::Path;
 
 use serde::Serialize;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::cache;
 use crate::lab::Lab;
@@ -116,7 +116,7 @@ pub fn run(table: Option<&Path>, json: Option<&Path>) -> Result<()> {
     }
     if let Some(path) = json {
         let mut text = serde_json::to_vec_pretty(&figures)
-            .map_err(|error| Failure::new(format!("the figures have no JSON form: {error}")))?;
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the figures have no JSON form: {error}")))?;
         text.push(b'\n');
         cache::write(path, &text)?;
     }
@@ -159,14 +159,13 @@ impl ShimFigures {
     fn within_ceiling(&self) -> Result<()> {
         let lzma = self.decode.iter().filter(|decode| decode.codec == "lzma").map(|decode| decode.milli);
         let report = self.with_own_tree.unwrap_or(self.entry_to_report);
-        let spent =
-            [self.params_to_report(report), self.crc_milli, lzma.max().unwrap_or_default(), self.unpack[1]];
+        let spent = [self.params_to_report(report), self.crc_milli, lzma.max().unwrap_or_default(), self.unpack[1]];
         for (((name, _), ceiling), spent) in BUDGET.into_iter().zip(ceiling(self.machine)).zip(spent) {
             if spent > ceiling {
-                return Err(Failure::new(format!(
-                    "{name} of the {} shim costs {spent}, more than {ceiling}",
-                    self.shim
-                ))
+                return Err(Failure::new(
+                    ErrorCode::Repository,
+                    format!("{name} of the {} shim costs {spent}, more than {ceiling}", self.shim),
+                )
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }
@@ -175,10 +174,10 @@ impl ShimFigures {
         for total in mips {
             if let Some(budget) = total.budget().filter(|budget| total.instructions > *budget) {
                 let (codec, bytes, spent) = (total.codec, total.decoded, total.instructions);
-                return Err(Failure::new(format!(
-                    "{codec} of {bytes} bytes costs the {} shim {spent} in all, more than {budget}",
-                    self.shim
-                ))
+                return Err(Failure::new(
+                    ErrorCode::Repository,
+                    format!("{codec} of {bytes} bytes costs the {} shim {spent} in all, more than {budget}", self.shim),
+                )
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }

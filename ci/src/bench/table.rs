@@ -84,7 +84,11 @@ fn table(page: &mut String, figures: &Figures) -> std::fmt::Result {
         row(&name, milli, &figure, budget, peers)?;
     }
     for (index, total) in first.totals.iter().enumerate() {
-        let name = format!("all, from the first instruction to the kernel's: {} of {}", total.codec, thousands(total.decoded as u64));
+        let name = format!(
+            "all, from the first instruction to the kernel's: {} of {}",
+            total.codec,
+            thousands(total.decoded as u64)
+        );
         let figure = |shim: &ShimFigures| shim.totals.get(index).map_or(0, |total| total.instructions);
         let peer = family.totals.iter().find(|(codec, decoded, _)| (*codec, *decoded) == (total.codec, total.decoded));
         let budget = total.budget().filter(|_| !family.own_tree);

@@ -137,7 +137,8 @@ impl Output {
         let mut stream = self.bytes;
         stream.resize(stream.len().next_multiple_of(WORD), 0);
         let bits = self.bits.chunks(32);
-        let words = bits.map(|bits| bits.iter().zip((0..32).rev()).fold(0, |word, (bit, at)| word | u32::from(*bit) << at));
+        let words =
+            bits.map(|bits| bits.iter().zip((0..32).rev()).fold(0, |word, (bit, at)| word | u32::from(*bit) << at));
         for word in words.rev() {
             let mut field = [0; WORD];
             put(&mut field, word, self.big_endian);
@@ -253,15 +254,21 @@ mod tests {
     /// Words that are not alike, so many; then the last of them once more, two halves of a word far in front, and two small ones.
     fn sample() -> (Vec<u8>, Vec<Block>) {
         let words = FARTHEST + 9;
-        let mut bytes: Vec<u8> = (0..words as u32).flat_map(|word| word.wrapping_mul(0x1234_5679).to_be_bytes()).collect();
+        let mut bytes: Vec<u8> =
+            (0..words as u32).flat_map(|word| word.wrapping_mul(0x1234_5679).to_be_bytes()).collect();
         let farthest = (words + 1 - FARTHEST) * 4;
         for from in [(words - 1) * 4, farthest] {
             bytes.extend_from_within(from..from + 4);
         }
         bytes.extend([0, 7, 9, 0]);
         bytes.extend_from_within(farthest + 8..farthest + 12);
-        let blocks =
-            [Block::Literals(words * 2), Block::Again(2), Block::Copy(FARTHEST, 2), Block::Literals(2), Block::Again(2)];
+        let blocks = [
+            Block::Literals(words * 2),
+            Block::Again(2),
+            Block::Copy(FARTHEST, 2),
+            Block::Literals(2),
+            Block::Again(2),
+        ];
         (bytes, blocks.to_vec())
     }
 

@@ -27,4 +27,4 @@ pub mod shim_image;
 pub mod simulate;
 pub mod watchdog;
 
-pub use error::{Failure, Result};
+pub use error::{ErrorCode, Failure, Result};

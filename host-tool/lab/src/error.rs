@@ -4,7 +4,10 @@
 
 use std::path::PathBuf;
 
-use crate::connection;
+use stoop_image::Failure;
+use stoop_image::error::Kind;
+
+use crate::{bootloader, connection, netboot, power, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +27,18 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// The conversation with the bootloader.
+    #[error(transparent)]
+    Bootloader(#[from] bootloader::Error),
+    /// Getting an image into RAM and starting it.
+    #[error(transparent)]
+    Netboot(#[from] netboot::Error),
+    /// The power switch.
+    #[error(transparent)]
+    Power(#[from] power::Error),
+    /// The TFTP server.
+    #[error(transparent)]
+    Tftp(#[from] tftp::Error),
 }
 
 /// What every failure can say besides the fact.
@@ -44,8 +59,12 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Exit code: a device did not answer, or not as a board does.
 pub const NO_ANSWER: u8 = 3;
-/// Exit code: there is no place to work on now; trying again later may help (`EX_TEMPFAIL` of sysexits.h).
+/// Exit code: the way to the board is broken, not the board: a busy or missing port, a power switch that does not switch, another
+/// board. Trying again later or elsewhere may help (`EX_TEMPFAIL` of sysexits.h).
 pub const NO_PLACE: u8 = 75;
+
+/// Exit code: the user ended it, as of a shell's command that Ctrl-C ends.
+pub const INTERRUPTED: u8 = 130;
 
 impl Error {
     /// A file could not be read or written.
@@ -57,6 +76,10 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Bootloader(error) => Some(error),
+            Error::Netboot(error) => Some(error),
+            Error::Power(error) => Some(error),
+            Error::Tftp(error) => Some(error),
         }
     }
 }
@@ -72,5 +95,23 @@ impl Explained for Error {
 
     fn exit_code(&self) -> u8 {
         self.explained().map_or(FAILED, Explained::exit_code)
+    }
+}
+
+/// For the verbs, which print one kind of failure.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let kind = match error.exit_code() {
+            USAGE => Kind::Usage,
+            NO_ANSWER => Kind::NoAnswer,
+            NO_PLACE => Kind::NoPlace,
+            INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
+        };
+        let failure = Failure::of(kind, error.code(), error.to_string());
+        match error.next_step() {
+            Some(next) => failure.next(next),
+            None => failure,
+        }
     }
 }

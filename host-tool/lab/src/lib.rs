@@ -3,10 +3,15 @@
 //! The library has no terminal of its own: what happens is told to the caller as events and values.
 #![forbid(unsafe_code)]
 
+pub mod bootloader;
 pub mod connection;
 pub mod error;
 pub mod monitor;
+pub mod netboot;
+pub mod place;
+pub mod power;
 pub mod qemu;
 pub mod text;
+pub mod tftp;
 
 pub use error::{Error, Explained, Result};

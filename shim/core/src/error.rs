@@ -19,7 +19,7 @@ pub enum Subject {
     /// The device tree.
     Dtb = Name::Dtb as u8,
     /// What is added to it.
-    Additions = Name::Additions as u8,
+    Overlay = Name::Overlay as u8,
     /// The params block.
     Params = Name::Params as u8,
     /// The manifest.

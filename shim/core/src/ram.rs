@@ -16,12 +16,7 @@ const AROUND: usize = 0x100;
 ///
 /// # Errors
 /// [`Code::RamSize`] (value: how large it really is).
-pub fn check<M: Memory>(
-    memory: &mut M,
-    ram: Region,
-    loader: Region,
-    is_used: &impl Fn(&Region) -> bool,
-) -> Result<()> {
+pub fn check<M: Memory>(memory: &mut M, ram: Region, loader: Region, is_used: &impl Fn(&Region) -> bool) -> Result<()> {
     let mut size = ram.size().checked_next_power_of_two().unwrap_or(0);
     let mut low = ram.start();
     let end = low.wrapping_add(LEAST);

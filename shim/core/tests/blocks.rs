@@ -190,7 +190,7 @@ fn a_manifest_comes_back_for_every_machine() {
         assert_eq!(manifest.payload(Kind::Dtb), dtb);
         assert!(manifest.payload(Kind::Rootfs).source.is_empty());
         assert!(manifest.payload(Kind::Rootfs).place.is_empty());
-        assert_eq!(manifest.payload(Kind::Additions), Payload::NONE);
+        assert_eq!(manifest.payload(Kind::Overlay), Payload::NONE);
     }
 }
 

@@ -10,7 +10,7 @@ use stoop_core::params::UartKind;
 
 use crate::ui;
 use stoop_image::board::{self, Board, Bootloader, Flash};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -100,8 +100,8 @@ fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
             }
             match problems.len() {
                 0 => Ok(()),
-                1 => Err(Failure::new(format!("{}: 1 problem", file.display()))),
-                n => Err(Failure::new(format!("{}: {n} problems", file.display()))),
+                1 => Err(Failure::new(ErrorCode::BoardFile, format!("{}: 1 problem", file.display()))),
+                n => Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", file.display()))),
             }
         }
     }
@@ -333,12 +333,13 @@ fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
     print(writeln!(out, "{text}"))
 }
 
 fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| Failure::new(format!("stdout: {error}")))
+    written.map_err(|error| Failure::new(ErrorCode::Output, format!("stdout: {error}")))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const PAYLOADS: [(&str, Kind); 6] = [
     ("rootfs", Kind::Rootfs),
     ("env", Kind::Env),
     ("dtb", Kind::Dtb),
-    ("overlay", Kind::Additions),
+    ("overlay", Kind::Overlay),
 ];
 
 /// A row of a table.
@@ -255,7 +255,7 @@ fn assert_manifest(bytes: &[u8], opened: &Opened) {
 /// What counts from the image in the overlay: 64-bit big-endian numbers, below the image's own size in RAM.
 fn assert_fixups(block: &Block, opened: &Opened) {
     let manifest = opened.manifest(&Crc32::new()).unwrap();
-    let overlay = opened.bytes(manifest.payload(Kind::Additions).source).unwrap();
+    let overlay = opened.bytes(manifest.payload(Kind::Overlay).source).unwrap();
     let fixups = ["fixup0", "fixup1", "fixup2"].map(|name| block.size(name));
     let rootfs = manifest.payload(Kind::Rootfs).place.start();
     let numbers = fixups

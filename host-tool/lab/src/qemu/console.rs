@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::monitor::Monitor;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
 /// The shim's own errors are not among them: another slot may follow.
@@ -183,13 +183,23 @@ impl Console {
         Ok(())
     }
 
+    /// Leaves out [`FATAL`]: no line ends a wait early.
+    pub fn clear_fatal(&mut self) {
+        self.fatal.clear();
+    }
+
+    /// How many bytes have come.
+    pub fn received(&self) -> usize {
+        held(&self.shared.state).bytes.len()
+    }
+
     /// Types these bytes.
     ///
     /// # Errors
     /// The other side is gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.writer.write_all(bytes).and_then(|()| self.writer.flush()).map_err(|error| {
-            Failure::new(format!("cannot write to the console: {error}{}", self.tail()))
+            Failure::new(ErrorCode::Console, format!("cannot write to the console: {error}{}", self.tail()))
                 .next("see why the machine stopped")
         })
     }
@@ -237,28 +247,45 @@ impl Console {
                 let line = text(&state.text[start..end]);
                 let tail = tail(&state.text);
                 self.consumed = end;
-                return Err(
-                    Failure::new(format!("the console says `{}`{tail}", line.trim())).next("see the lines above it")
-                );
+                return Err(Failure::new(ErrorCode::Console, format!("the console says `{}`{tail}", line.trim()))
+                    .next("see the lines above it"));
             }
             searched = state.text.len();
             check_interrupted(&state)?;
             if state.closed {
-                return Err(Failure::new(format!("the console ended before {}{}", named(patterns), tail(&state.text)))
-                    .next("see why the machine stopped"));
+                return Err(Failure::new(
+                    ErrorCode::Console,
+                    format!("the console ended before {}{}", named(patterns), tail(&state.text)),
+                )
+                .next("see why the machine stopped"));
             }
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(format!(
-                    "{seconds} s passed without {}{}",
-                    named(patterns),
-                    tail(&state.text)
-                ))
+                return Err(Failure::no_answer(
+                    ErrorCode::Console,
+                    format!("{seconds} s passed without {}{}", named(patterns), tail(&state.text)),
+                )
                 .next("give it more time, or see where it stopped"));
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// As [`Console::expect_any`], and consumes nothing.
+    ///
+    /// # Errors
+    /// As for [`Console::expect_any`].
+    pub fn peek_any(&mut self, patterns: &[&str], timeout: Duration) -> Result<Seen> {
+        let consumed = self.consumed;
+        let seen = self.expect_any(patterns, timeout);
+        self.consumed = consumed;
+        seen
+    }
+
+    /// What has come and was not consumed.
+    pub fn pending(&self) -> String {
+        text(&held(&self.shared.state).text[self.consumed..])
     }
 
     /// Waits until the other side closes the console (an emulator exits) and returns what had not been consumed.
@@ -274,8 +301,11 @@ impl Console {
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(format!("still running after {seconds} s{}", tail(&state.text)))
-                    .next("give it more time, or see where it stopped"));
+                return Err(Failure::no_answer(
+                    ErrorCode::Console,
+                    format!("still running after {seconds} s{}", tail(&state.text)),
+                )
+                .next("give it more time, or see where it stopped"));
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -365,7 +395,7 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
 
 fn compile(pattern: &str) -> Result<Regex> {
     RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| {
-        Failure::usage(format!("`{pattern}` is no regular expression: {error}"))
+        Failure::usage(ErrorCode::Options, format!("`{pattern}` is no regular expression: {error}"))
             .next("put a backslash before characters that are meant as themselves: . * + ? ( ) [ ] { } | ^ $")
     })
 }
