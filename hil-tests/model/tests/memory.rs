@@ -5,11 +5,13 @@ use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::image::nor;
 use stoop_image::plan::{CodecWish, Format, Request};
-use stoop_model::boot::{Boot, Caches, Enter, Judge, flash_with};
+use stoop_model::boot::Boot;
+use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::core::Stop;
+use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::machine::{Beyond, Machine};
-use stoop_model::suite::{Tally, pack, usual};
+use stoop_model::suite::{Tally, flash_with, pack, usual};
 
 /// One board of each byte order.
 const BOARDS: [&str; 2] = ["gl-ar750", "gl-mt300n-v2"];

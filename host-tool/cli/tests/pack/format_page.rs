@@ -166,8 +166,8 @@ fn assert_shim<'a>(image: &'a [u8], opened: &Opened) -> Block<'a> {
     let (arm64, big_endian) = (opened.machine == Machine::Arm64, opened.machine == Machine::MipsBe);
     let header = Block::new(if arm64 { "STPS on arm64" } else { "STPS on MIPS" }, image, big_endian);
     magic(&header, b"STPS");
-    let summed = if arm64 { "code" } else { "run-address" };
-    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x18 });
+    let summed = if arm64 { "code" } else { "stored" };
+    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x1c });
     let (from, stored) = (header.field(summed).offset, header.size("stored"));
     assert_eq!(sum(&header, from..stored), 0, "the sum");
     let mut before = sum(&header, from..stored - 4);
