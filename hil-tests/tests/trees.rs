@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stoop_core::fdt::{Overlay, Merge, Tree};
+use stoop_core::fdt::{Merge, Overlay, Tree};
 use stoop_core::{Code, Region};
 use stoop_hil_tests::packed;
 
