@@ -17,6 +17,7 @@ pub mod pack_bench;
 pub mod prebuilt;
 pub mod run;
 pub mod sizes;
+mod squeeze;
 pub mod test;
 pub mod toolchain;
 
