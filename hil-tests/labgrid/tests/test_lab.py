@@ -1,6 +1,6 @@
 """The drivers on a place of a real lab, with the environment file of the examples.
 
-``LG_COORDINATOR``, ``LG_PLACE``, ``LG_IMAGE`` and ``STOOP`` (the program) say which; without them the tests are skipped.
+``LG_COORDINATOR``, ``LG_PLACE``, ``LG_IMAGE`` and ``STOOP`` (the program) say which; without them nothing is tested.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from labgrid.strategy import StrategyError  # noqa: E402
 from stoop_labgrid import NetbootError, StoopStrategy  # noqa: E402
 
 EXAMPLE = Path(__file__).parent.parent / "examples/environment.yaml"
+SOURCE = Path(__file__).parent.parent / "src"
 MILESTONES = ["restart-it", "prompt", "board", "fetched", "booted"]
 NEEDED = ("LG_COORDINATOR", "LG_PLACE", "LG_IMAGE", "STOOP")
 
@@ -30,7 +31,10 @@ pytestmark = pytest.mark.skipif(
 def client(*words: object) -> str:
     """Run labgrid-client and return what it prints."""
     program = Path(sys.executable).parent / "labgrid-client"
-    said = subprocess.run([program, *words], check=False, capture_output=True, text=True, timeout=600)
+    # Where it is not installed, labgrid-client is to find the package as well.
+    search = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": search.rstrip(os.pathsep)}
+    said = subprocess.run([program, *words], check=False, capture_output=True, text=True, timeout=600, env=environment)
     assert said.returncode == 0, said.stderr
     return said.stdout.strip()
 
