@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use clap::{Parser, Subcommand};
-use stoop_ci::lab::{self, Endian};
-use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
+use stoop_ci::lab;
+use stoop_ci::prebuilt::{self, Program};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -41,6 +42,8 @@ enum Verb {
     },
     /// Prints the sizes of the stored shims, and fails when one is too large or could panic
     Sizes,
+    /// Measures the time and memory of packing next to mkimage, by a release build
+    PackBench,
     /// Counts the shim's instructions in QEMU, phase by phase, and prints them next to its size and the peers' figures
     Bench {
         /// Where to put the table as well
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
         }
         Verb::Sizes => sizes::print(),
+        Verb::PackBench => pack_bench::run(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
         Verb::Hil(options) => match hil::run(&options) {
@@ -126,7 +130,7 @@ fn main() -> ExitCode {
 
 fn demo_parts(arch: DemoArch, folder: &Path) -> Result<()> {
     let (kernel, machine) = match arch {
-        DemoArch::Mips => (lab::debian()?, Machine::Mips(Endian::Little)),
+        DemoArch::Mips => (lab::debian()?, Machine::MipsLe),
         DemoArch::Arm64 => (lab::arm64::newest_debian()?, Machine::Arm64),
     };
     cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::squashfs;
 use tempfile::TempDir;
 use vm_fdt::FdtWriter;
-
-use crate::kernel::squashfs;
 
 /// A kernel that takes everything.
 const CONFIG: &str = "CONFIG_ARM64=y\nCONFIG_OF=y\nCONFIG_MTD=y\nCONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\n\

@@ -94,7 +94,7 @@ fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
         Action::Check { file, json: as_json } => {
             let problems = board::check(&file)?;
             if as_json {
-                json(&problems, out)?;
+                json(&problems.iter().map(Into::into).collect::<Vec<crate::json::BoardProblem>>(), out)?;
             } else {
                 print(explain(&problems, out))?;
             }
@@ -333,9 +333,7 @@ fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-    print(writeln!(out, "{text}"))
+    print(out.write_all(crate::json::result(value)?.as_bytes()))
 }
 
 fn print(written: io::Result<()>) -> Result<()> {
