@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod bench;
+pub mod book;
 pub mod cache;
 pub mod elf;
 pub mod emulator;
@@ -14,6 +15,7 @@ pub mod lab;
 pub mod labgrid;
 pub mod miri;
 pub mod prebuilt;
+pub mod release;
 pub mod run;
 pub mod sizes;
 pub mod test;
