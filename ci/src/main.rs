@@ -10,8 +10,8 @@ use clap::{Parser, Subcommand};
 use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
 use stoop_ci::release::{self, Target};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.

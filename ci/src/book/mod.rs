@@ -7,7 +7,7 @@ mod svg;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, repository, run};
 
@@ -48,7 +48,8 @@ pub fn build(made: Made) -> Result<()> {
         eprintln!("book: {}", book.join("index.html").display());
         return Ok(());
     }
-    Err(Failure::new(format!("links lead nowhere:\n  {}", broken.join("\n  "))).next("correct them"))
+    Err(Failure::new(ErrorCode::Repository, format!("links lead nowhere:\n  {}", broken.join("\n  ")))
+        .next("correct them"))
 }
 
 fn put(path: &Path, text: &str, made: Made) -> Result<()> {
@@ -57,7 +58,8 @@ fn put(path: &Path, text: &str, made: Made) -> Result<()> {
         return Ok(());
     }
     if made == Made::Compared {
-        return Err(Failure::new(format!("{} is not what the code makes", path.display())).next("run `cargo ci book`"));
+        return Err(Failure::new(ErrorCode::Repository, format!("{} is not what the code makes", path.display()))
+            .next("run `cargo ci book`"));
     }
     cache::write(path, text.as_bytes())
 }

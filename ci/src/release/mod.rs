@@ -8,7 +8,7 @@ mod version;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 
@@ -95,7 +95,10 @@ pub fn make_twice(targets: &[Target], folder: &Path) -> Result<()> {
         eprintln!("release: the same sums twice");
         return Ok(());
     }
-    Err(Failure::new(format!("two builds differ: {} and {}", folder.display(), second.display())))
+    Err(Failure::new(
+        ErrorCode::Repository,
+        format!("two builds differ: {} and {}", folder.display(), second.display()),
+    ))
 }
 
 /// Where a machine's build lies.
@@ -159,5 +162,7 @@ fn commit_time() -> Result<u64> {
     }
     let mut git = run::command("git");
     let text = run::output(git.arg("-C").arg(repository()).args(["log", "-1", "--format=%ct"]))?;
-    text.trim().parse().map_err(|_| Failure::new(format!("git says that the commit was made at {text:?}")))
+    text.trim()
+        .parse()
+        .map_err(|_| Failure::new(ErrorCode::Repository, format!("git says that the commit was made at {text:?}")))
 }
