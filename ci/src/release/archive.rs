@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::{Failure, Result};
 
-use super::Target;
+use super::target::Target;
 use crate::{cache, repository, run};
 
 /// What goes in.

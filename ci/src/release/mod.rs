@@ -4,6 +4,7 @@
 mod archive;
 mod musl;
 mod sbom;
+mod target;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -12,43 +13,8 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 
+pub use target::Target;
 pub use version::set as version;
-
-/// A machine that `stoop` runs on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum Target {
-    /// PCs
-    #[value(name = "x86_64")]
-    X86,
-    /// 64-bit ARM
-    Aarch64,
-}
-
-impl Target {
-    /// Both.
-    pub const ALL: [Target; 2] = [Target::X86, Target::Aarch64];
-
-    /// In file names, as `uname -m` has it.
-    pub fn machine(self) -> &'static str {
-        match self {
-            Target::X86 => "x86_64",
-            Target::Aarch64 => "aarch64",
-        }
-    }
-
-    /// As the compiler calls it.
-    fn triple(self) -> String {
-        format!("{}-unknown-linux-musl", self.machine())
-    }
-
-    /// As Debian calls it.
-    fn debian(self) -> &'static str {
-        match self {
-            Target::X86 => "amd64",
-            Target::Aarch64 => "arm64",
-        }
-    }
-}
 
 /// Makes everything for these machines in `folder`, and prints the checksums.
 ///

@@ -5,21 +5,12 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::Result;
 
-use super::Target;
+use super::target::Target;
 use crate::apt::{Apt, files};
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.
 const RECIPE: &str = "1";
-
-impl Target {
-    fn gcc(self) -> &'static str {
-        match self {
-            Target::X86 => "x86_64-linux-gnu-gcc",
-            Target::Aarch64 => "aarch64-linux-gnu-gcc",
-        }
-    }
-}
 
 /// The unwinder in Debian's libgcc asks glibc for a table that musl has not. A program whose panics end it never unwinds:
 /// "not found" is the truth for it.

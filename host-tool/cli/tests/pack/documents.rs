@@ -81,7 +81,7 @@ fn every_command_of_the_documents_is_right_and_what_can_run_here_runs() {
             if said.contains(&"image.bin") && !has_image {
                 has_image = true;
                 if !said.contains(&"-o") {
-                    let pack = "stoop pack --board gl-ar750 --kernel vmlinux --config kernel.config -o image.bin";
+                    let pack = "stoop pack --board gl-ar750 --kernel vmlinux --dtb board.dtb -o image.bin";
                     assert!(bench.stoop(&words(pack)[1..]).status.success());
                 }
             }
