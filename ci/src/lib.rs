@@ -14,6 +14,7 @@ pub mod hil;
 pub mod lab;
 pub mod labgrid;
 pub mod miri;
+pub mod pack_bench;
 pub mod prebuilt;
 pub mod release;
 pub mod run;

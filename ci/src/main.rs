@@ -11,7 +11,7 @@ use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -44,6 +44,8 @@ enum Verb {
     },
     /// Prints the sizes of the stored shims, and fails when one is too large or could panic
     Sizes,
+    /// Measures the time and memory of packing next to mkimage, by a release build
+    PackBench,
     /// Counts the shim's instructions in QEMU, phase by phase, and prints them next to its size and the peers' figures
     Bench {
         /// Where to put the table as well
@@ -132,6 +134,7 @@ fn main() -> ExitCode {
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
         }
         Verb::Sizes => sizes::print(),
+        Verb::PackBench => pack_bench::run(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
         Verb::Hil(options) => match hil::run(&options) {

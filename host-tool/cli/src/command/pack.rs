@@ -11,6 +11,7 @@ use stoop_core::watchdog::Care;
 use super::units::amount;
 use crate::json;
 use crate::ui;
+use stoop_image::cache::Cache;
 use stoop_image::commands;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
@@ -95,6 +96,9 @@ pub struct Args {
     /// How the kernel is stored
     #[arg(long, value_enum, default_value_t)]
     codec: CodecWish,
+    /// Compress the kernel again: by default it is taken from ~/.cache/stoop/kernels when it was compressed before
+    #[arg(long)]
+    no_cache: bool,
     /// The container [default: the first that the board's bootloader starts]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -228,6 +232,7 @@ fn request(args: &Args) -> Request {
         no_cookie: args.no_cookie,
         keep: args.keep.clone(),
         codec: args.codec,
+        cache: if args.no_cache { None } else { cache() },
         format: args.format,
         phram: args.phram,
         rootfs_in: args.rootfs_in,
@@ -237,6 +242,16 @@ fn request(args: &Args) -> Request {
         plain_shim: args.plain_shim,
         watchdog: args.watchdog,
     }
+}
+
+/// As much of compressed kernels is kept.
+const CACHE_SIZE: u64 = 256 << 20;
+
+/// `$XDG_CACHE_HOME/stoop/kernels`, else `~/.cache/stoop/kernels`; `None` without either.
+fn cache() -> Option<Cache> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(Cache::new(&home.join("stoop/kernels"), CACHE_SIZE))
 }
 
 /// Runs the shim's own function on the finished bytes; gives its warnings.

@@ -7,6 +7,7 @@ mod assemble;
 mod auto;
 mod blocks;
 mod built;
+
 mod codec;
 mod container;
 pub mod flash;
@@ -57,7 +58,7 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
         },
     };
     progress.step(if codec == Codec::Store { "packing" } else { "compressing the kernel" }, None);
-    build_with(plan, codec::encode(codec, &plan.kernel.image, why)?)
+    build_with(plan, codec::encode(codec, &plan.kernel.image, why, plan.cache.as_ref())?)
 }
 
 /// Seconds from the shim's first instruction to the kernel's, by the board's data, if they say how fast its CPU is and, when
@@ -87,7 +88,8 @@ fn build_best(plan: &Plan, budget: &Budget, progress: &mut dyn Progress) -> Resu
 /// The same, when flash is read so many times.
 fn best(plan: &Plan, budget: &Budget, times: u64) -> Result<Option<Built>> {
     let kernel = &plan.kernel.image;
-    let all = [Codec::Store, Codec::Lz4, Codec::Lzma].map(|codec| codec::encode(codec, kernel, String::new()));
+    let all = [Codec::Store, Codec::Lz4, Codec::Lzma]
+        .map(|codec| codec::encode(codec, kernel, String::new(), plan.cache.as_ref()));
     let mut all = all.into_iter().collect::<Result<Vec<_>>>()?;
     let way =
         |stored: &codec::Stored<'_>| Way { codec: stored.codec, stored: stored.bytes.len(), decoded: kernel.len() };

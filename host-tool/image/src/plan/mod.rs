@@ -5,6 +5,7 @@ pub mod line;
 mod request;
 mod tree;
 
+use crate::cache::Cache;
 use crate::machine::{Machine, described};
 use std::path::Path;
 
@@ -54,6 +55,8 @@ pub struct Plan {
     pub cookie: Cookie,
     /// How payloads are stored.
     pub codec: CodecWish,
+    /// Where compressed kernels are kept.
+    pub cache: Option<Cache>,
     /// The container.
     pub format: Chosen<Format>,
     /// How the root filesystem gets its name.
@@ -150,6 +153,7 @@ impl Plan {
             line_takes_root,
             cookie,
             codec: request.codec,
+            cache: request.cache.clone(),
             format,
             phram,
             rootfs_in: request.rootfs_in,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stoop_core::params::CookieRule;
 
 use crate::board::Container;
+use crate::cache::Cache;
 use crate::input::Kernel;
 use crate::input::initrd::Initrd;
 use crate::progress::Progress;
@@ -173,6 +174,8 @@ pub struct Request {
     pub rootfs_in: RootfsIn,
     /// The slot of a flash image; `None`: the first.
     pub slot: Option<char>,
+    /// Where compressed kernels are kept.
+    pub cache: Option<Cache>,
     /// How to call the kernel.
     pub handoff: HandoffWish,
     /// The shim says what it decides and why.
