@@ -5,7 +5,7 @@
 use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Built, open};
 use stoop_image::machine::Machine;
-use stoop_image::plan::{CodecWish, Plan, Request};
+use stoop_image::plan::{CodecChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{Result, image::Opened};
 use stoop_model::aarch64::Level;
@@ -15,7 +15,7 @@ use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_model::suite::formats;
 
 const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
-const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
+const CODECS: [CodecChoice; 3] = [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma];
 const COOKIE: &[u8] = b"console=ttyS0,115200 liminix x.y=1";
 const VENDOR: &[u8] = b"console=ttyS0,115200 root=/dev/mmcblk0p65 rootwait ubi.mtd=ubi";
 

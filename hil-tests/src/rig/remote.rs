@@ -10,7 +10,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::{Address, Connection, Options};
 use stoop_lab::qemu::{Console, Log, uboot};
 
-use super::serial::failure;
+use super::failure::failure;
 use super::staging::Staging;
 use super::stream::Ears;
 use super::{Cap, Rig};

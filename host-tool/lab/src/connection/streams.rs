@@ -18,8 +18,8 @@ pub struct Receiver<N> {
 
 impl Connection {
     /// Both halves as streams. What happens besides bytes is told to `note`, in the thread that reads.
-    pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, Sender) {
-        let sender = self.sender();
+    pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, StreamSender) {
+        let sender = StreamSender(self.sender());
         (Receiver { connection: self, note, left: Vec::new() }, sender)
     }
 }
@@ -44,9 +44,18 @@ impl<N: FnMut(&Event)> Read for Receiver<N> {
     }
 }
 
-impl Write for Sender {
+/// The sending half. Dropping it ends the connection: the port is closed then, and the receiving half ends.
+pub struct StreamSender(Sender);
+
+impl Drop for StreamSender {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Write for StreamSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(bytes).map_err(io::Error::other)?;
+        self.0.send(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 
