@@ -70,7 +70,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 21;
+const PARTS: usize = 22;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 
