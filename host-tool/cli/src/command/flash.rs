@@ -10,7 +10,7 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result, shell};
 use stoop_lab::bootloader::Patience;
-use stoop_lab::flash::{self, Job, Way};
+use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
 use stoop_lab::qemu::{Console, Log};
@@ -131,7 +131,7 @@ fn on_board(
 ) -> Result<()> {
     let mut console = place.console(None, log).map_err(stoop_lab::Error::from)?;
     stop.reach(&console);
-    let way = Way {
+    let way = Reach {
         board,
         place,
         patience: Patience { attention: Duration::from_secs(args.prompt_timeout), ..Patience::default() },
@@ -168,7 +168,7 @@ fn areas(job: &Job) -> impl Iterator<Item = &stoop_image::image::flash::Area> {
 fn save(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     areas: &[(usize, usize)],
     to: &Path,
     tell: &flash::Tell,

@@ -65,7 +65,7 @@ pub enum Step {
 pub type Tell = std::sync::Arc<dyn Fn(Step) + Send + Sync>;
 
 /// How the board is reached.
-pub struct Way<'a> {
+pub struct Reach<'a> {
     /// The board that should be there.
     pub board: &'a Board,
     /// Where it is.
@@ -87,7 +87,7 @@ pub struct Way<'a> {
 pub fn write(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     job: &Job,
     name: &str,
     tell: &Tell,
@@ -127,7 +127,7 @@ pub fn write(
 pub fn read(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     areas: &[(usize, usize)],
     tell: &Tell,
 ) -> Result<Vec<Vec<u8>>> {
