@@ -8,7 +8,7 @@ use std::time::Duration;
 use stoop_image::board::{self, Board};
 use stoop_image::{Failure, Result};
 use stoop_lab::bootloader::Patience;
-use stoop_lab::flash::{self, Job, Way};
+use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::netboot::{self, Netboot, Step};
 use stoop_lab::place::{BoardAddress, Place};
 use stoop_lab::power;
@@ -125,8 +125,8 @@ impl Desk {
         flash::read(&mut console, power, &self.way(), areas, &collected().0)
     }
 
-    fn way(&self) -> Way<'_> {
-        Way {
+    fn way(&self) -> Reach<'_> {
+        Reach {
             board: &self.board,
             place: &self.place,
             patience: self.patience,

@@ -11,7 +11,7 @@ use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{Variant, prebuilt};
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::{End, Way};
+use stoop_model::aarch64::boot::{End, EntryPath};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 
@@ -145,7 +145,9 @@ fn found(patches: &[(u64, u32)], change: impl Fn(&mut Plan), damaged: bool) -> R
             file[at] ^= 4;
         }
         let opened = open(&file)?;
-        for (level, way) in [(Level::El1, Way::Cleaned), (Level::El2, Way::Running), (Level::El2Host, Way::Running)] {
+        for (level, way) in
+            [(Level::El1, EntryPath::Cleaned), (Level::El2, EntryPath::Running), (Level::El2Host, EntryPath::Running)]
+        {
             for seed in [1, 2] {
                 let case = Case {
                     board: &truth,
@@ -242,7 +244,7 @@ fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs(
             file: &damaged,
             image: &image,
             tree: None,
-            way: Way::Cleaned,
+            way: EntryPath::Cleaned,
             level: if number % 2 == 0 { Level::El1 } else { Level::El2 },
             moved: 0,
             seed: number as u32,

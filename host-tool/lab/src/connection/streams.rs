@@ -19,8 +19,13 @@ pub struct Receiver<N> {
 impl Connection {
     /// Both halves as streams. What happens besides bytes is told to `note`, in the thread that reads.
     pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, StreamSender) {
-        let sender = StreamSender(self.sender());
+        let sender = self.stream_sender();
         (Receiver { connection: self, note, left: Vec::new() }, sender)
+    }
+
+    /// The sending half alone, for those who read the events themselves.
+    pub fn stream_sender(&self) -> StreamSender {
+        StreamSender(self.sender())
     }
 }
 
