@@ -35,7 +35,7 @@ impl Writer {
 
     fn property(mut self, name: &str, value: &str) -> Writer {
         let at = STRINGS.windows(name.len()).position(|part| part == name.as_bytes()).expect("a name in STRINGS");
-        [PROPERTY, value.len() + 1, at].map(|word| self.word(word));
+        [PROPERTY, value.len() + 1, at].into_iter().for_each(|word| self.word(word));
         self.text(value);
         self
     }
@@ -46,7 +46,7 @@ impl Writer {
         let header =
             [0xd00d_feed, strings + STRINGS.len(), 56, strings, 40, 17, 16, 0, STRINGS.len(), size, 0, 0, 0, 0];
         let mut tree = Writer::default();
-        header.map(|word| tree.word(word));
+        header.into_iter().for_each(|word| tree.word(word));
         [tree.0, self.0, STRINGS.to_vec()].concat()
     }
 }
