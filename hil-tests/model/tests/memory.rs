@@ -3,7 +3,7 @@
 use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board;
-use stoop_image::image::nor;
+use stoop_image::image::flash;
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
@@ -48,14 +48,14 @@ fn ram_that_is_half_of_what_the_board_file_says_is_e18_with_both_sizes() -> Resu
 /// The boot of a slot in flash, with this change to the board.
 fn from_flash(codec: CodecWish, change: Option<fn(&mut Machine)>, also: impl Fn(&Machine, usize, usize)) -> Result<()> {
     let mut boots = 0;
-    for board in board::all()?.iter().filter(|board| board.arch.is_mips() && nor::Map::of(board).is_ok()) {
+    for board in board::all()?.iter().filter(|board| board.arch.is_mips() && flash::Map::of(board).is_ok()) {
         let parts = Parts::new()?;
         let request =
             Request { format: Some(Format::Nor), codec, initrd: None, ..parts.request(board, Line::FromTree)? };
         let (plan, built) = pack(&request, None)?;
-        let flash = flash_with(board, &[&built])?;
+        let content = flash_with(board, &[&built])?;
         let boot =
-            Boot { enter: Enter::Bootm("liminix".into()), flash: Some(flash), change, ..usual(board, &built.file, 3) };
+            Boot { enter: Enter::Bootm("liminix".into()), flash: Some(content), change, ..usual(board, &built.file, 3) };
         let mut ran = boot.run()?;
         let mut judge = Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() };
         judge.compare(&mut ran)?;
