@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod bench;
+pub mod book;
 pub mod cache;
 pub mod elf;
 pub mod emulator;
@@ -13,7 +14,9 @@ pub mod hil;
 pub mod lab;
 pub mod labgrid;
 pub mod miri;
+pub mod pack_bench;
 pub mod prebuilt;
+pub mod release;
 pub mod run;
 pub mod sizes;
 mod squeeze;

@@ -2,7 +2,7 @@
 
 use stoop_image::input::kernel::{Kernel, Overrides};
 use stoop_image::machine::Machine;
-use stoop_image::plan::{Format, HandoffWish};
+use stoop_image::plan::{Format, HandoffChoice};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{self, Form, Header, Variant};
 use stoop_image::{ErrorCode, Failure, Result};
@@ -67,7 +67,7 @@ pub struct Family {
     /// In which the shim is packed.
     pub format: Format,
     /// How the kernel is called.
-    pub handoff: HandoffWish,
+    pub handoff: HandoffChoice,
     /// QEMU passes a device tree of its own.
     pub own_tree: bool,
 }
@@ -96,7 +96,7 @@ pub const FAMILIES: [Family; 2] = [
         calling: &[],
         kernel: PROGRAM,
         format: Format::Elf,
-        handoff: HandoffWish::Uhi,
+        handoff: HandoffChoice::Uhi,
         own_tree: false,
     },
     Family {
@@ -118,7 +118,7 @@ pub const FAMILIES: [Family; 2] = [
         calling: &["-machine", "virtualization=on"],
         kernel: FLAT,
         format: Format::Image,
-        handoff: HandoffWish::Auto,
+        handoff: HandoffChoice::Auto,
         own_tree: true,
     },
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stoop_image::machine::Machine;
 
 use stoop_image::image::{self, Built};
-use stoop_image::plan::{CodecWish, PhramChoice, Plan, Request};
+use stoop_image::plan::{CodecChoice, PhramChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::Variant;
 use stoop_image::{ErrorCode, Failure, Result};
@@ -41,10 +41,10 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     let bench = Bench::new(family, machine)?;
     cache::write(&bench.path(PAYLOAD), &payload.bytes)?;
     let whole = payload.bytes.len();
-    let (empty, built) = bench.boot(LEAST, CodecWish::Store)?;
+    let (empty, built) = bench.boot(LEAST, CodecChoice::Store)?;
     let mut totals = Vec::new();
     let mut stored = |size| -> Result<Counts> {
-        let (counts, built) = bench.boot(size, CodecWish::Store)?;
+        let (counts, built) = bench.boot(size, CodecChoice::Store)?;
         totals.push(bench.total("store", size, counts, &built));
         Ok(counts)
     };
@@ -52,7 +52,7 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     let crc = (bench.to_report(large) - bench.to_report(small)) * 1000 / (whole - SMALL) as u64;
     let mut full = 0;
     let mut decode = Vec::new();
-    for (codec, wish) in [("lz4", CodecWish::Lz4), ("lzma", CodecWish::Lzma)] {
+    for (codec, wish) in [("lz4", CodecChoice::Lz4), ("lzma", CodecChoice::Lzma)] {
         // The same shim with next to nothing to decode.
         let empty = bench.boot(LEAST, wish)?.0;
         for size in [KERNEL, SMALL, whole] {
@@ -69,7 +69,7 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     }
     let reported = |counts: Counts| Reported { tree: counts.tree, instructions: bench.to_report(counts) };
     let own = match family.own_tree {
-        true => Some(bench.boot_with(LEAST, CodecWish::Store, None)?.0),
+        true => Some(bench.boot_with(LEAST, CodecChoice::Store, None)?.0),
         false => None,
     };
     Ok(ShimFigures {
@@ -145,12 +145,12 @@ impl Bench {
     }
 
     /// Packs a kernel with so many bytes of the payload and boots it.
-    fn boot(&self, size: usize, codec: CodecWish) -> Result<(Counts, Built)> {
+    fn boot(&self, size: usize, codec: CodecChoice) -> Result<(Counts, Built)> {
         self.boot_with(size, codec, Some(TREE))
     }
 
     /// The same with that device tree, or without one: the bootloader's.
-    fn boot_with(&self, size: usize, codec: CodecWish, tree: Option<&str>) -> Result<(Counts, Built)> {
+    fn boot_with(&self, size: usize, codec: CodecChoice, tree: Option<&str>) -> Result<(Counts, Built)> {
         let payload = self.path(PAYLOAD);
         self.assemble("stub.S", &[format!("-DPAYLOAD=\"{}\"", payload.display()), format!("-DSIZE={size}")])?;
         let file = self.path("image");

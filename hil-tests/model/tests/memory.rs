@@ -4,7 +4,7 @@ use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::image::flash;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::core::Stop;
@@ -29,7 +29,7 @@ fn ram_that_is_half_of_what_the_board_file_says_is_e18_with_both_sizes() -> Resu
         let parts = Parts::new()?;
         let request = Request {
             format: Some(Format::Raw),
-            codec: CodecWish::Store,
+            codec: CodecChoice::Store,
             // What the bootloader leaves of its lower half.
             rootfs: None,
             initrd: None,
@@ -46,7 +46,11 @@ fn ram_that_is_half_of_what_the_board_file_says_is_e18_with_both_sizes() -> Resu
 }
 
 /// The boot of a slot in flash, with this change to the board.
-fn from_flash(codec: CodecWish, change: Option<fn(&mut Machine)>, also: impl Fn(&Machine, usize, usize)) -> Result<()> {
+fn from_flash(
+    codec: CodecChoice,
+    change: Option<fn(&mut Machine)>,
+    also: impl Fn(&Machine, usize, usize),
+) -> Result<()> {
     let mut boots = 0;
     for board in board::all()?.iter().filter(|board| board.arch.is_mips() && flash::Map::of(board).is_ok()) {
         let parts = Parts::new()?;
@@ -54,8 +58,12 @@ fn from_flash(codec: CodecWish, change: Option<fn(&mut Machine)>, also: impl Fn(
             Request { format: Some(Format::Nor), codec, initrd: None, ..parts.request(board, Line::FromTree)? };
         let (plan, built) = pack(&request, None)?;
         let content = flash_with(board, &[&built])?;
-        let boot =
-            Boot { enter: Enter::Bootm("liminix".into()), flash: Some(content), change, ..usual(board, &built.file, 3) };
+        let boot = Boot {
+            enter: Enter::Bootm("liminix".into()),
+            flash: Some(content),
+            change,
+            ..usual(board, &built.file, 3)
+        };
         let mut ran = boot.run()?;
         let mut judge = Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() };
         judge.compare(&mut ran)?;
@@ -72,7 +80,7 @@ fn from_flash(codec: CodecWish, change: Option<fn(&mut Machine)>, also: impl Fn(
 
 #[test]
 fn every_byte_of_a_slots_payloads_is_read_from_flash_once() -> Result<()> {
-    for codec in [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma] {
+    for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
         from_flash(codec, None, |machine, start, end| {
             // The manifest is read and then checked, and whole words are read at its end and at the payloads'.
             let head = start + stoop_core::manifest::SIZE;
@@ -93,7 +101,7 @@ fn flash_that_changes_after_it_was_read_changes_nothing() -> Result<()> {
         let start = payloads.map_or(0, |at| at + stoop_core::manifest::SIZE);
         machine.flaky = start..machine.flash.len();
     }
-    from_flash(CodecWish::Lzma, Some(flaky), |_, _, _| ())
+    from_flash(CodecChoice::Lzma, Some(flaky), |_, _, _| ())
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn a_count_that_stands_still_hangs_neither_a_boot_nor_the_leds_waits() -> Result
         let board = board::load(name)?;
         let parts = Parts::new()?;
         let request =
-            Request { format: Some(Format::Raw), codec: CodecWish::Store, ..parts.request(&board, Line::FromTree)? };
+            Request { format: Some(Format::Raw), codec: CodecChoice::Store, ..parts.request(&board, Line::FromTree)? };
         let (plan, built) = pack(&request, Some(Policy::Return))?;
         let mut damaged = built.file.clone();
         let kernel = &plan.kernel.image;
@@ -128,7 +136,7 @@ fn a_bootloader_that_gets_the_board_back_has_its_k0_and_status_again() -> Result
         let board = board::load(name)?;
         let parts = Parts::new()?;
         let request =
-            Request { format: Some(Format::Raw), codec: CodecWish::Store, ..parts.request(&board, Line::FromTree)? };
+            Request { format: Some(Format::Raw), codec: CodecChoice::Store, ..parts.request(&board, Line::FromTree)? };
         let (plan, built) = pack(&request, Some(Policy::Return))?;
         let mut damaged = built.file.clone();
         let kernel = &plan.kernel.image;

@@ -2,9 +2,9 @@
 
 use stoop_image::board;
 use stoop_image::{ErrorCode, Failure, Result};
-use stoop_lab::Explained;
 use stoop_lab::power::{self, Supply};
 
+use super::failure::failure;
 use super::remote::{Power, Setup};
 use super::staging::Staging;
 
@@ -64,18 +64,5 @@ impl Switch {
 impl Power for Switch {
     fn set(&mut self, on: bool) -> Result<()> {
         self.0.set(on).map_err(|error| failure(&error))
-    }
-}
-
-/// A lab's error as ours.
-pub(super) fn failure<E: Explained + std::fmt::Display>(error: &E) -> Failure {
-    let failure = match error.exit_code() {
-        stoop_lab::error::USAGE => Failure::usage(ErrorCode::Repository, error.to_string()),
-        stoop_lab::error::NO_ANSWER => Failure::no_answer(ErrorCode::Repository, error.to_string()),
-        _ => Failure::new(ErrorCode::Repository, error.to_string()),
-    };
-    match error.next_step() {
-        Some(next) => failure.next(next),
-        None => failure,
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod board;
 pub mod bootloader;
+pub mod cache;
 pub mod commands;
 pub mod error;
 pub mod explain;

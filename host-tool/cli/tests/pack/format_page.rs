@@ -8,7 +8,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::image::{Opened, open};
-use stoop_image::plan::{CodecWish, Format, Request, RootfsIn};
+use stoop_image::plan::{CodecChoice, Format, Request, RootfsIn};
 
 use crate::bench::{Bench, Kernel, packed};
 
@@ -317,7 +317,7 @@ fn an_image_of_either_byte_order_in_every_container_is_what_the_page_says() {
         Request { board: "qemu-malta-be".into(), kernel: bench.put("big", &Kernel::new(true).elf()), ..bench.full() };
     for request in [bench.full(), big] {
         for format in [Format::Uimage, Format::Fit, Format::Raw, Format::Elf] {
-            for codec in [CodecWish::Store, CodecWish::Lzma] {
+            for codec in [CodecChoice::Store, CodecChoice::Lzma] {
                 assert_page(&Request { format: Some(format), codec, ..request.clone() });
             }
         }

@@ -141,7 +141,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "Download the package with the version in its name.",
         ],
         ErrorCode::TreeMissing => [
-            "there is no device tree",
+            "no device tree is to be packed",
             "The kernel needs a device tree, and none was given.",
             "--dtb was forgotten; or the bootloader passes one and --bootloader-dtb was forgotten.",
             "Give the board's tree with --dtb FILE.",
@@ -207,7 +207,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "Make the part smaller; `stoop pack --dry-run` and `stoop inspect` show the memory map.",
         ],
         ErrorCode::Overlap => [
-            "two parts would lie on each other",
+            "two parts of the boot need the same memory",
             "Two regions that are needed at the same time share addresses. The message names both.",
             "A load address that is given by hand, a vendor's staging buffer, or reserved memory in the kernel's place.",
             "Move one of them: another --load-address, another `tftp-address` in the board file, a smaller payload.",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stoop_core::params::CookieRule;
 
 use crate::board::Container;
+use crate::cache::Cache;
 use crate::input::Kernel;
 use crate::input::initrd::Initrd;
 use crate::progress::Progress;
@@ -64,7 +65,7 @@ impl Format {
 /// How the kernel is stored; a ramdisk or root filesystem is used where it lies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum CodecWish {
+pub enum CodecChoice {
     /// Of what fits the flash the fastest by the board's read speed and CPU clock; the smallest if its data lack them
     #[default]
     Auto,
@@ -90,7 +91,7 @@ pub enum CookieMatch {
 /// How to call the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum HandoffWish {
+pub enum HandoffChoice {
     /// By what the kernel is
     #[default]
     Auto,
@@ -164,7 +165,7 @@ pub struct Request {
     /// Keys that pass without the cookie.
     pub keep: Vec<String>,
     /// How payloads are stored.
-    pub codec: CodecWish,
+    pub codec: CodecChoice,
     /// `None`: the first of the board's that stoop writes.
     pub format: Option<Format>,
     /// How the kernel learns of the root filesystem.
@@ -173,14 +174,16 @@ pub struct Request {
     pub rootfs_in: RootfsIn,
     /// The slot of a flash image; `None`: the first.
     pub slot: Option<char>,
+    /// Where compressed kernels are kept.
+    pub cache: Option<Cache>,
     /// How to call the kernel.
-    pub handoff: HandoffWish,
+    pub handoff: HandoffChoice,
     /// The shim says what it decides and why.
     pub trace: bool,
     /// The shim is stored as it runs, for debuggers.
     pub plain_shim: bool,
     /// What is done about the watchdog; `None`: fed if the board's data say how.
-    pub watchdog: Option<watchdog::Wish>,
+    pub watchdog: Option<watchdog::WatchdogChoice>,
 }
 
 impl Request {
