@@ -113,7 +113,7 @@ const CEILING_ARM64_REPORT: u64 = 185_000;
 const CEILING_ARM64_LZMA: u64 = 86_000;
 
 /// With decoders there is a third more to unpack than without, which is within the budget.
-const CEILING_UNPACK: u64 = 340_000;
+const CEILING_UNPACK: u64 = 345_000;
 
 impl ShimFigures {
     /// What is neither unpacking, CRC nor decoding.

@@ -57,9 +57,13 @@ fn from_flash(
         let request =
             Request { format: Some(Format::Nor), codec, initrd: None, ..parts.request(board, Line::FromTree)? };
         let (plan, built) = pack(&request, None)?;
-        let flash = flash_with(board, &[&built])?;
-        let boot =
-            Boot { enter: Enter::Bootm("liminix".into()), flash: Some(flash), change, ..usual(board, &built.file, 3) };
+        let content = flash_with(board, &[&built])?;
+        let boot = Boot {
+            enter: Enter::Bootm("liminix".into()),
+            flash: Some(content),
+            change,
+            ..usual(board, &built.file, 3)
+        };
         let mut ran = boot.run()?;
         let mut judge = Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() };
         judge.compare(&mut ran)?;

@@ -634,7 +634,7 @@ fn copies_lie_one_behind_the_other_at_multiples_of_their_alignment() {
     for tree in [&even[0], &odd[0]] {
         let boot = in_flash(packed_with(tree, 0x1_0000), [0; 4], &[]);
         let mut at = COPIES;
-        for bytes in [&packed_kernel(), tree, &additions(tree)] {
+        for bytes in [&packed_kernel(), tree, &overlay(tree)] {
             assert_eq!(boot.memory.at(region(at, bytes.len())), bytes, "0x{at:x}");
             at += bytes.len().next_multiple_of(manifest::COPY_ALIGN);
         }

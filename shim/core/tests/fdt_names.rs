@@ -1,7 +1,7 @@
 //! Which of a tree's nodes are meant: by where they are, not by their name alone.
 
 use stoop_core::Region;
-use stoop_core::fdt::{Overlay, Merge, Tree};
+use stoop_core::fdt::{Merge, Overlay, Tree};
 
 const BEGIN: usize = 1;
 const END_NODE: usize = 2;
@@ -52,11 +52,11 @@ impl Writer {
 }
 
 fn merged(base: &[u8], what: &Overlay<'_>) -> Vec<u8> {
-    let mut additions = vec![0; 0x1000];
-    let size = what.encode(&mut additions).expect("there is room");
-    additions.truncate(size);
+    let mut overlay = vec![0; 0x1000];
+    let size = what.encode(&mut overlay).expect("there is room");
+    overlay.truncate(size);
     let mut out = vec![0; 0x2000];
-    let mut merge = Merge::new(base, &additions, &mut out);
+    let mut merge = Merge::new(base, &overlay, &mut out);
     merge.overlay.read().expect("sound");
     merge.write(&[]).expect("it merges");
     let size = merge.size();
