@@ -19,6 +19,7 @@ pub mod prebuilt;
 pub mod release;
 pub mod run;
 pub mod sizes;
+mod squeeze;
 pub mod test;
 pub mod toolchain;
 

@@ -28,7 +28,7 @@ const PARTS: [(Part, &str); 6] = [
     (Part::Payload(Kind::Kernel), "E12 kernel crc"),
     (Part::Payload(Kind::Rootfs), "E12 rootfs crc"),
     (Part::Payload(Kind::Dtb), "E12 dtb crc"),
-    (Part::Payload(Kind::Additions), "E12 additions crc"),
+    (Part::Payload(Kind::Overlay), "E12 overlay crc"),
     (Part::Manifest(20), "E04 manifest crc"),
     (Part::Manifest(0), "E02 manifest missing"),
 ];

@@ -12,8 +12,8 @@ use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Emulator, Options, Target};
 use tempfile::TempDir;
 
-use super::figures::{Decode, Reported, ShimFigures};
-use super::machine::{self, FLAT, Family, PROGRAM, Payload, SMALL};
+use super::figures::{Decode, Reported, ShimFigures, Total};
+use super::machine::{self, FLAT, Family, KERNEL, PROGRAM, Payload, SMALL};
 use crate::{cache, run};
 
 /// No payload to speak of; the assembler takes 0 for all.
@@ -42,17 +42,26 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     cache::write(&bench.path(PAYLOAD), &payload.bytes)?;
     let whole = payload.bytes.len();
     let (empty, built) = bench.boot(LEAST, CodecChoice::Store)?;
-    let small = bench.boot(SMALL, CodecChoice::Store)?.0;
-    let large = bench.boot(whole, CodecChoice::Store)?.0;
+    let mut totals = Vec::new();
+    let mut stored = |size| -> Result<Counts> {
+        let (counts, built) = bench.boot(size, CodecChoice::Store)?;
+        totals.push(bench.total("store", size, counts, &built));
+        Ok(counts)
+    };
+    let [_, small, large] = [stored(KERNEL)?, stored(SMALL)?, stored(whole)?];
     let crc = (bench.to_report(large) - bench.to_report(small)) * 1000 / (whole - SMALL) as u64;
     let mut full = 0;
     let mut decode = Vec::new();
     for (codec, wish) in [("lz4", CodecChoice::Lz4), ("lzma", CodecChoice::Lzma)] {
         // The same shim with next to nothing to decode.
         let empty = bench.boot(LEAST, wish)?.0;
-        for size in [SMALL, whole] {
+        for size in [KERNEL, SMALL, whole] {
             let (counts, built) = bench.boot(size, wish)?;
             full = built.shim;
+            totals.push(bench.total(codec, size, counts, &built));
+            if size == KERNEL {
+                continue;
+            }
             let stored = built.payloads[0].stored;
             let spent = bench.to_report(counts) - bench.to_report(empty) - crc * stored as u64 / 1000;
             decode.push(Decode { codec, stored, decoded: size, milli: spent * 1000 / size as u64 });
@@ -73,6 +82,7 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
         report_to_kernel: [bench.to_kernel(empty), bench.to_kernel(large)],
         crc_milli: crc,
         decode,
+        totals,
     })
 }
 
@@ -105,6 +115,11 @@ impl Bench {
 
     fn to_kernel(&self, counts: Counts) -> u64 {
         self.instructions(counts.report, counts.kernel)
+    }
+
+    fn total(&self, codec: &'static str, decoded: usize, counts: Counts, built: &Built) -> Total {
+        let stored = built.payloads.first().map_or(0, |payload| payload.stored);
+        Total { codec, stored, decoded, instructions: self.instructions(counts.entry, counts.kernel) }
     }
 
     /// Assembles one of the family's programs and links it to where kernels are.

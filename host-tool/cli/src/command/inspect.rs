@@ -176,7 +176,7 @@ fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
 
 /// What the shim adds to the device tree, apart from what it learns on the board.
 fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
-    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions).source)?)
+    device_tree::listed(opened.bytes(manifest.payload(Kind::Overlay).source)?)
 }
 
 fn keep(params: &Params<'_>) -> Vec<String> {

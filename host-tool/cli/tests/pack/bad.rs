@@ -114,7 +114,7 @@ fn every_flipped_bit_of_manifest_tree_and_additions_is_found_before_the_kernel_r
     for bit in 0..manifest::SIZE * 8 {
         slots.flip(slots.at + bit / 8, bit as u32 % 8, &any);
     }
-    for kind in [Kind::Dtb, Kind::Additions] {
+    for kind in [Kind::Dtb, Kind::Overlay] {
         let part = slots.part(kind);
         for bit in 0..part.size() * 8 {
             slots.flip(part.start() + bit / 8, bit as u32 % 8, &[Code::Crc]);

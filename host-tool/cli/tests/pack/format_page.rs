@@ -19,7 +19,7 @@ const PAYLOADS: [(&str, Kind); 6] = [
     ("rootfs", Kind::Rootfs),
     ("env", Kind::Env),
     ("dtb", Kind::Dtb),
-    ("overlay", Kind::Additions),
+    ("overlay", Kind::Overlay),
 ];
 
 /// A row of a table.
@@ -167,8 +167,8 @@ fn assert_shim<'a>(image: &'a [u8], opened: &Opened) -> Block<'a> {
     let (arm64, big_endian) = (opened.machine == Machine::Arm64, opened.machine == Machine::MipsBe);
     let header = Block::new(if arm64 { "STPS on arm64" } else { "STPS on MIPS" }, image, big_endian);
     magic(&header, b"STPS");
-    let summed = if arm64 { "code" } else { "run-address" };
-    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x18 });
+    let summed = if arm64 { "code" } else { "stored" };
+    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x1c });
     let (from, stored) = (header.field(summed).offset, header.size("stored"));
     assert_eq!(sum(&header, from..stored), 0, "the sum");
     let mut before = sum(&header, from..stored - 4);
@@ -256,7 +256,7 @@ fn assert_manifest(bytes: &[u8], opened: &Opened) {
 /// What counts from the image in the overlay: 64-bit big-endian numbers, below the image's own size in RAM.
 fn assert_fixups(block: &Block, opened: &Opened) {
     let manifest = opened.manifest(&Crc32::new()).unwrap();
-    let overlay = opened.bytes(manifest.payload(Kind::Additions).source).unwrap();
+    let overlay = opened.bytes(manifest.payload(Kind::Overlay).source).unwrap();
     let fixups = ["fixup0", "fixup1", "fixup2"].map(|name| block.size(name));
     let rootfs = manifest.payload(Kind::Rootfs).place.start();
     let numbers = fixups

@@ -7,7 +7,7 @@ use stoop_core::codec::Codec;
 
 use crate::board::Board;
 
-/// Instructions for each stored byte, whose CRC-32 is checked: docs/bench.md.
+/// Instructions for each stored byte, which is copied from flash and whose CRC-32 is checked: docs/bench.md.
 const CHECKING: u64 = 7;
 
 /// Assumed of a CPU whose loads wait for RAM now and then; nobody has measured it on a board.
@@ -215,12 +215,14 @@ mod tests {
                 line.split('|').skip(2).take(2).map(|cell| cell.trim().trim_matches('*').parse::<f64>().expect(line));
             figures.fold(0.0, f64::max)
         };
-        for (row, used) in [
-            ("| CRC-32, per stored byte", CHECKING),
-            ("| LZ4, per byte", delivering(Codec::Lz4)),
-            ("| LZMA, per byte", delivering(Codec::Lzma)),
+        // shim/src/arch/mips/mem.S: memcpy takes 11 instructions for 16 bytes.
+        let copying = 11.0 / 16.0;
+        for (row, more, used) in [
+            ("| CRC-32, per stored byte", copying, CHECKING),
+            ("| LZ4, per byte", 0.0, delivering(Codec::Lz4)),
+            ("| LZMA, per byte", 0.0, delivering(Codec::Lzma)),
         ] {
-            let counted = counted(row);
+            let counted = counted(row) + more;
             assert!((counted / used as f64 - 1.0).abs() < 0.1, "{row}: {used}, counted {counted}");
         }
     }

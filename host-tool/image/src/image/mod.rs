@@ -67,7 +67,7 @@ pub fn seconds(plan: &Plan, built: &Built) -> Option<f64> {
     let board = &plan.board;
     // What is not in a slot the bootloader has copied to RAM.
     let speed = match &built.flash {
-        Some(_) => Speed::of(board, 2)?,
+        Some(_) => Speed::of(board, if built.reads_twice { 2 } else { 1 })?,
         None => Speed { read: u64::MAX, clock: board.cpu_clock.filter(|_| board.arch.is_mips())? as u64, times: 0 },
     };
     let way = |packed: &Packed| Candidate { codec: packed.codec, stored: packed.stored, decoded: packed.decoded };
