@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use stoop_image::Failure;
 use stoop_image::error::Kind;
 
-use crate::{bootloader, connection, flash, netboot, power, tftp};
+use crate::{bootloader, connection, flash, netboot, power, terminal, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,6 +42,9 @@ pub enum Error {
     /// The TFTP server.
     #[error(transparent)]
     Tftp(#[from] tftp::Error),
+    /// What is shown and kept of a console.
+    #[error(transparent)]
+    Terminal(#[from] terminal::Error),
 }
 
 /// What every failure can say besides the fact.
@@ -84,6 +87,7 @@ impl Error {
             Error::Netboot(error) => Some(error),
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),
+            Error::Terminal(error) => Some(error),
         }
     }
 }

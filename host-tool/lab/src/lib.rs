@@ -10,9 +10,12 @@ pub mod explain;
 pub mod flash;
 pub mod monitor;
 pub mod netboot;
+pub mod notes;
+pub mod oops;
 pub mod place;
 pub mod power;
 pub mod qemu;
+pub mod terminal;
 pub mod text;
 pub mod tftp;
 
