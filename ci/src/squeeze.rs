@@ -157,7 +157,7 @@ mod tests {
 
         #[test]
         fn what_is_squeezed_comes_back(words in proptest::collection::vec(0u32..6, 1..200), big_endian: bool) {
-            let bytes: Vec<u8> = words.iter().flat_map(|word| (word * 0x4000_0101).to_be_bytes()).collect();
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.wrapping_mul(0x4000_0101).to_be_bytes()).collect();
             prop_assert_eq!(unpack(&squeeze(&bytes, big_endian), bytes.len(), big_endian), Some(bytes));
         }
 

@@ -59,7 +59,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
         ErrorCode::Internal => [
             "stoop made a mistake",
             "A check inside stoop failed. The inputs are not to blame, and nothing was written.",
-            "A bug.",
+            "A mistake in stoop's own code.",
             REPORT,
         ],
         ErrorCode::NoSuchBoard => [
