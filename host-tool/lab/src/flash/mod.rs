@@ -123,7 +123,7 @@ pub fn write(
 /// Reads areas of flash, through the console: a few kilobytes a second at 115200 bits a second.
 ///
 /// # Errors
-/// As for [`write`]; what was read is compared with the bootloader's own sum.
+/// As for [`write()`]; what was read is compared with the bootloader's own sum.
 pub fn read(
     console: &mut Console,
     power: Option<&mut dyn Power>,
