@@ -68,6 +68,8 @@ enum Verb {
     ///
     /// LG_COORDINATOR names the lab. Exit code 0: all passed; 1: a test failed; 75: no place; 125: what `git bisect run` skips.
     Hil(Box<hil::Options>),
+    /// Runs a part of the suite on a desk, in a labgrid lab and in QEMU, all played on this machine
+    HilEverywhere,
     /// One place of such a run
     #[command(hide = true)]
     HilJob {
@@ -137,6 +139,7 @@ fn main() -> ExitCode {
         Verb::PackBench => pack_bench::run(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
+        Verb::HilEverywhere => hil::everywhere::run(),
         Verb::Hil(options) => match hil::run(&options) {
             Ok(code) => return ExitCode::from(code),
             Err(failure) => Err(failure),
