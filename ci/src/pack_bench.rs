@@ -144,21 +144,12 @@ fn code(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// A squashfs superblock (fs/squashfs/squashfs_fs.h) and bytes that do not compress.
+/// A root filesystem of bytes that do not compress.
 fn squashfs(size: usize) -> Vec<u8> {
     let mut state = 7u32;
-    let mut bytes: Vec<u8> = (0..size)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        })
-        .collect();
-    bytes[..96].fill(0);
-    bytes[..4].copy_from_slice(b"hsqs");
-    bytes[12..16].copy_from_slice(&0x2_0000u32.to_le_bytes());
-    bytes[20..24].copy_from_slice(&[4, 0, 17, 0]);
-    bytes[28..32].copy_from_slice(&[4, 0, 0, 0]);
-    bytes[40..48].copy_from_slice(&(size as u64).to_le_bytes());
-    bytes[56..64].fill(0xff);
-    bytes
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    stoop_samples::squashfs_of(noise.take(size).collect())
 }

@@ -2,9 +2,9 @@
 
 use stoop_core::params::Policy;
 use stoop_image::Result;
-use stoop_image::board;
-use stoop_image::image::flash;
-use stoop_image::plan::{CodecChoice, Format, Request};
+use stoop_image::board::{self, Board};
+use stoop_image::image::{Built, flash};
+use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::core::Stop;
@@ -104,18 +104,24 @@ fn flash_that_changes_after_it_was_read_changes_nothing() -> Result<()> {
     from_flash(CodecChoice::Lzma, Some(flaky), |_, _, _| ())
 }
 
+/// A raw image that goes back to the bootloader when it does not boot, and the same with one bit of its kernel flipped.
+fn whole_and_damaged(board: &Board) -> Result<(Plan, Built, Vec<u8>)> {
+    let parts = Parts::new()?;
+    let request =
+        Request { format: Some(Format::Raw), codec: CodecChoice::Store, ..parts.request(board, Line::FromTree)? };
+    let (plan, built) = pack(&request, Some(Policy::Return))?;
+    let mut damaged = built.file.clone();
+    let kernel = &plan.kernel.image;
+    let at = damaged.windows(64).position(|bytes| bytes == &kernel[..64]).expect("it is stored as it is");
+    damaged[at + 0x2000] ^= 0x10;
+    Ok((plan, built, damaged))
+}
+
 #[test]
 fn a_count_that_stands_still_hangs_neither_a_boot_nor_the_leds_waits() -> Result<()> {
     for name in BOARDS {
         let board = board::load(name)?;
-        let parts = Parts::new()?;
-        let request =
-            Request { format: Some(Format::Raw), codec: CodecChoice::Store, ..parts.request(&board, Line::FromTree)? };
-        let (plan, built) = pack(&request, Some(Policy::Return))?;
-        let mut damaged = built.file.clone();
-        let kernel = &plan.kernel.image;
-        let at = damaged.windows(64).position(|bytes| bytes == &kernel[..64]).expect("it is stored as it is");
-        damaged[at + 0x2000] ^= 0x10;
+        let (plan, built, damaged) = whole_and_damaged(&board)?;
         for file in [&built.file, &damaged] {
             let boot = Boot { enter: Enter::Go("liminix".into()), most: 12_000_000, ..usual(&board, file, 3) };
             let mut ran = boot.prepare()?;
@@ -134,14 +140,7 @@ fn a_bootloader_that_gets_the_board_back_has_its_k0_and_status_again() -> Result
     let mut tally = Tally::default();
     for name in BOARDS {
         let board = board::load(name)?;
-        let parts = Parts::new()?;
-        let request =
-            Request { format: Some(Format::Raw), codec: CodecChoice::Store, ..parts.request(&board, Line::FromTree)? };
-        let (plan, built) = pack(&request, Some(Policy::Return))?;
-        let mut damaged = built.file.clone();
-        let kernel = &plan.kernel.image;
-        let at = damaged.windows(64).position(|bytes| bytes == &kernel[..64]).expect("it is stored as it is");
-        damaged[at + 0x2000] ^= 0x10;
+        let (plan, built, damaged) = whole_and_damaged(&board)?;
         for caches in [Caches::Used, Caches::WriteThrough, Caches::NeverInitialised, Caches::Off] {
             // `Judge` compares Status, Config and what a function saves with what they were.
             let enter = Enter::Bootm("x=1".into());

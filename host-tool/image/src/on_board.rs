@@ -13,7 +13,7 @@ use crate::format::checksum::checksum;
 use crate::format::codec::Codec;
 use crate::format::device_tree;
 use crate::format::fit;
-use crate::format::uimage::header;
+use crate::format::uimage::{self, header};
 use crate::image;
 use crate::image::flash::Map;
 use crate::image::{FlashNote, Opened};
@@ -187,15 +187,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
             facts.machine = MadeFor::of_uimage(file[29]);
             facts.entry = low(entry.into());
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
-            let codec = match compression {
-                0 => None,
-                1 => Some(Codec::Gzip),
-                2 => Some(Codec::Bzip2),
-                3 => Some(Codec::Lzma),
-                4 => Some(Codec::Lzo),
-                5 => Some(Codec::Lz4),
-                _ => Some(Codec::Zstd),
-            };
+            let codec = uimage::codec(compression).unwrap_or(Some(Codec::Zstd));
             (facts.form, facts.container) = match codec {
                 None => ("a uImage, not compressed".into(), Some(Container::UimageNone)),
                 Some(Codec::Gzip) => ("a uImage, gzip".into(), Some(Container::UimageGzip)),

@@ -288,7 +288,8 @@ pub fn machine(image: &[u8]) -> Option<Machine> {
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
+    /// Every prebuilt shim.
+    pub(super) fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
         let archs = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64].into_iter();
         let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
         both.filter(|(arch, variant)| variant.exists(*arch))

@@ -44,7 +44,12 @@ pub fn elf(big_endian: bool, load: u32, bytes: &[u8], bss: u32) -> Vec<u8> {
 
 /// A squashfs superblock (fs/squashfs/squashfs_fs.h), xz, of `size` bytes in all, and bytes that differ.
 pub fn squashfs(size: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..size).map(|at| (at * 31 / 7) as u8).collect();
+    squashfs_of((0..size).map(|at| (at * 31 / 7) as u8).collect())
+}
+
+/// The same over bytes of the caller's, of which the first 96 are replaced.
+pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
+    let size = bytes.len();
     bytes[..96].fill(0);
     bytes[..4].copy_from_slice(b"hsqs");
     bytes[12..16].copy_from_slice(&0x2_0000u32.to_le_bytes());

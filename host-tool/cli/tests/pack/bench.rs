@@ -88,6 +88,11 @@ pub struct Bench {
     folder: tempfile::TempDir,
 }
 
+/// What a command said, on stdout and then on stderr.
+pub fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
 impl Bench {
     pub fn new() -> Bench {
         Bench { folder: tempfile::tempdir().unwrap() }
@@ -100,6 +105,13 @@ impl Bench {
     pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         std::fs::write(self.path(name), bytes).unwrap();
         self.path(name)
+    }
+
+    /// `stoop` with these words, which has to succeed.
+    pub fn good(&self, words: &[&str]) -> Output {
+        let output = self.stoop(words);
+        assert!(output.status.success(), "{words:?}: {}", text(&output));
+        output
     }
 
     /// For little-endian Malta, everything in it.

@@ -6,11 +6,7 @@ use stoop_image::plan::{Format, Request};
 use stoop_image::progress::Quiet;
 use vm_fdt::FdtWriter;
 
-use crate::bench::{Bench, Kernel, plan};
-
-fn text(output: &std::process::Output) -> String {
-    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
-}
+use crate::bench::{Bench, Kernel, plan, text};
 
 #[test]
 fn a_board_with_more_ram_and_flash_than_any_machine_takes_only_what_is_used() {

@@ -1,18 +1,12 @@
 //! The project file: with it `stoop pack` alone does the job.
 
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::bench::Bench;
-
-fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
-}
+use crate::bench::{Bench, text};
 
 fn good(bench: &Bench, words: &[&str]) -> String {
-    let output = bench.stoop(words);
-    assert!(output.status.success(), "{words:?}: {}", text(&output));
-    text(&output)
+    text(&bench.good(words))
 }
 
 /// With the files that the example names.

@@ -1,18 +1,12 @@
 //! What a person at a terminal meets.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::bench::Bench;
-
-fn text(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
-}
+use crate::bench::{Bench, text};
 
 fn good(bench: &Bench, words: &[&str]) -> String {
-    let output = bench.stoop(words);
-    assert!(output.status.success(), "{words:?}: {}", text(&output));
-    text(&output)
+    text(&bench.good(words))
 }
 
 const PACK: [&str; 5] = ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux"];

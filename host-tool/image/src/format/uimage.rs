@@ -2,6 +2,7 @@
 
 use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
+use crate::format::codec::Codec;
 use crate::machine::Machine;
 use crate::{ErrorCode, Failure, Result};
 
@@ -16,6 +17,21 @@ fn kind(arch: Machine) -> [u8; 4] {
 }
 
 const ARM64: u8 = 22;
+
+/// The compression of the data by the header's number (IH_COMP_…): `Some(None)` for none, `None` when the number is not known here.
+pub fn codec(number: u8) -> Option<Option<Codec>> {
+    Some(match number {
+        0 => None,
+        1 => Some(Codec::Gzip),
+        2 => Some(Codec::Bzip2),
+        3 => Some(Codec::Lzma),
+        4 => Some(Codec::Lzo),
+        5 => Some(Codec::Lz4),
+        6 => Some(Codec::Zstd),
+        _ => return None,
+    })
+}
+
 /// What a uImage's header says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {

@@ -1,6 +1,6 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
-use crate::format::uimage::{HEADER, MAGIC};
+use crate::format::uimage::{HEADER, MAGIC, codec};
 use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
@@ -115,22 +115,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
             .next("give a kernel built for MIPS (architecture 5)"));
         }
     };
-    let codec = match header[31] {
-        0 => None,
-        1 => Some(Codec::Gzip),
-        2 => Some(Codec::Bzip2),
-        3 => Some(Codec::Lzma),
-        4 => Some(Codec::Lzo),
-        5 => Some(Codec::Lz4),
-        6 => Some(Codec::Zstd),
-        other => {
-            return Err(Failure::new(
-                ErrorCode::KernelForm,
-                format!("the uImage's compression is number {other} of U-Boot's list, not known here"),
-            )
-            .next("unpack it with dumpimage and give the kernel inside"));
-        }
-    };
+    let codec = codec(header[31]).ok_or_else(|| {
+        Failure::new(
+            ErrorCode::KernelForm,
+            format!("the uImage's compression is number {} of U-Boot's list, not known here", header[31]),
+        )
+        .next("unpack it with dumpimage and give the kernel inside")
+    })?;
     let name = header[32..64].split(|byte| *byte == 0).next().unwrap_or_default();
     Ok(UImage {
         arch,

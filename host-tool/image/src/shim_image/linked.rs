@@ -210,14 +210,8 @@ fn is_number(file: &File<'_>, target: RelocationTarget) -> bool {
 mod tests {
     use super::*;
     use crate::machine::Machine;
+    use crate::shim_image::tests::all;
     use crate::shim_image::{Variant, prebuilt};
-
-    fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
-        let archs = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64].into_iter();
-        let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
-        both.filter(|(arch, variant)| variant.exists(*arch))
-            .map(|(arch, variant)| (arch, variant, prebuilt(arch, variant).unwrap()))
-    }
 
     #[test]
     fn no_shim_holds_an_address_and_every_call_is_relative() {

@@ -2,7 +2,7 @@
 
 use stoop_image::format::bytes::be32;
 use stoop_image::format::checksum::checksum;
-use stoop_image::format::{device_tree, fit};
+use stoop_image::format::{device_tree, fit, uimage};
 use stoop_image::{Failure, Result};
 
 use crate::json;
@@ -41,8 +41,6 @@ impl Value {
     }
 }
 
-const UIMAGE_MAGIC: u32 = 0x2705_1956;
-const UIMAGE_HEADER: usize = 64;
 /// Names by number (U-Boot include/image.h: IH_OS_…, IH_ARCH_…, IH_TYPE_…, IH_COMP_…).
 const SYSTEMS: &[(u8, &str)] = &[(5, "Linux"), (17, "U-Boot"), (2, "NetBSD"), (14, "VxWorks"), (29, "OpenRTOS")];
 const MACHINES: &[(u8, &str)] = &[
@@ -79,14 +77,14 @@ fn named(names: &[(u8, &str)], number: u8) -> String {
 /// # Errors
 /// A FIT whose structure makes no sense.
 pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
-    if be32(file, 0) == Some(UIMAGE_MAGIC) && file.len() >= UIMAGE_HEADER {
-        return Ok(Some(uimage(file)));
+    if be32(file, 0) == Some(uimage::MAGIC) && file.len() >= uimage::HEADER {
+        return Ok(Some(uimage_file(file)));
     }
     if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
 }
 
-fn uimage(file: &[u8]) -> Foreign<'_> {
-    let (header, behind) = file.split_at(UIMAGE_HEADER);
+fn uimage_file(file: &[u8]) -> Foreign<'_> {
+    let (header, behind) = file.split_at(uimage::HEADER);
     let word = |at| be32(header, at).unwrap_or_default();
     let name = header[32..].split(|byte| *byte == 0).next().unwrap_or_default();
     let name = String::from_utf8_lossy(name).into_owned();
