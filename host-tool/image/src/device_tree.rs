@@ -2,6 +2,7 @@
 //! bootargs; and the few changes that pack makes itself. Core makes those that depend on the board's boot.
 
 pub mod overlay;
+pub mod source;
 pub mod tree;
 
 use std::ops::Range;
