@@ -2,7 +2,7 @@
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
 use stoop_image::shim_image::{self, Form, Header, Variant};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::cache;
 use crate::prebuilt::{Machine, shim};
@@ -41,7 +41,8 @@ impl Sizes {
     /// # Errors
     /// When it is no ELF of a shim.
     pub fn of(elf: &[u8]) -> Result<Sizes> {
-        let file = object::File::parse(elf).map_err(|error| Failure::new(format!("the shim: {error}")))?;
+        let file = object::File::parse(elf)
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim: {error}")))?;
         let mut sections: Vec<_> = file
             .sections()
             .filter(|section| section.size() > 0)
@@ -70,15 +71,18 @@ impl Sizes {
     /// When the image exceeds the budget, or can panic.
     pub fn check(&self, name: &str, budget: usize) -> Result<()> {
         if !self.panicking.is_empty() {
-            return Err(Failure::new(format!("{name} can panic: {}", self.panicking.join(", ")))
-                .next("replace the indexing, unwrap or division that leads there"));
+            return Err(Failure::new(
+                ErrorCode::Repository,
+                format!("{name} can panic: {}", self.panicking.join(", ")),
+            )
+            .next("replace the indexing, unwrap or division that leads there"));
         }
         if self.stored > budget {
             let over = self.stored - budget;
-            return Err(Failure::new(format!(
-                "{name} takes {} bytes of an image, {over} more than {budget}",
-                self.stored
-            ))
+            return Err(Failure::new(
+                ErrorCode::Repository,
+                format!("{name} takes {} bytes of an image, {over} more than {budget}", self.stored),
+            )
             .next("read the sections above, and `nm --size-sort` of the ELF"));
         }
         Ok(())

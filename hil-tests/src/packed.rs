@@ -14,7 +14,7 @@ use stoop_image::layout::PAGE;
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
@@ -68,7 +68,9 @@ impl Packed {
     /// # Errors
     /// It would give up.
     pub fn simulate(&self, entry: Entry) -> Result<Booted> {
-        outcome(&self.built.file, entry)?.result.map_err(|error| Failure::new(format!("the shim gives up: {error}")))
+        outcome(&self.built.file, entry)?
+            .result
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim gives up: {error}")))
     }
 }
 
@@ -104,8 +106,9 @@ impl Booting {
             console = behind.to_owned();
         }
         rig.power_off()?;
-        let seen = Seen::read(&console)
-            .map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))?;
+        let seen = Seen::read(&console).map_err(|damage| {
+            Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log")
+        })?;
         Ok(Booting { console, seen, simulated, via })
     }
 
@@ -212,7 +215,11 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
     Ok(match via {
         // On arm64 kexec puts the bootargs into the tree as they are.
         Via::Kexec(_) if packed.plan.arch() != Arch::Arm64 => {
-            let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
+            let tree = rig
+                .board()
+                .dtb
+                .clone()
+                .ok_or_else(|| Failure::new(ErrorCode::Repository, "the board brings no device tree"))?;
             let words = router::words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
         }
@@ -257,9 +264,15 @@ pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.arg("-M").arg(format!("virt,dumpdtb={}", file.display()));
     qemu.args(["-cpu", "cortex-a57", "-m", "512", "-display", "none", "-nic", "none", "-bios", &uboot]);
-    let output = qemu.args(emulator).output().map_err(|error| Failure::new(format!("cannot start QEMU: {error}")))?;
+    let output = qemu
+        .args(emulator)
+        .output()
+        .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start QEMU: {error}")))?;
     if !output.status.success() {
-        return Err(Failure::new(format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr))));
+        return Err(Failure::new(
+            ErrorCode::Repository,
+            format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr)),
+        ));
     }
     std::fs::read(&file).map_err(|error| Failure::io(&file, &error))
 }

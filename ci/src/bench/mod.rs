@@ -9,7 +9,7 @@ mod table;
 use std::path::Path;
 
 use serde::Serialize;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::cache;
 use crate::lab::Lab;
@@ -90,7 +90,7 @@ pub fn run(table: Option<&Path>, json: Option<&Path>) -> Result<()> {
     }
     if let Some(path) = json {
         let mut text = serde_json::to_vec_pretty(&figures)
-            .map_err(|error| Failure::new(format!("the figures have no JSON form: {error}")))?;
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the figures have no JSON form: {error}")))?;
         text.push(b'\n');
         cache::write(path, &text)?;
     }
@@ -135,10 +135,10 @@ impl ShimFigures {
         let spent = [self.params_to_report(report), self.crc_milli, lzma.max().unwrap_or_default()];
         for (((name, _), ceiling), spent) in BUDGET.into_iter().zip(ceiling(self.machine)).zip(spent) {
             if spent > ceiling {
-                return Err(Failure::new(format!(
-                    "{name} of the {} shim costs {spent}, more than {ceiling}",
-                    self.shim
-                ))
+                return Err(Failure::new(
+                    ErrorCode::Repository,
+                    format!("{name} of the {} shim costs {spent}, more than {ceiling}", self.shim),
+                )
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }

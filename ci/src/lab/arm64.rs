@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Request};
 
 use super::{kernel, lock, missing, recipe, recipe_path, roots, router};
@@ -129,7 +129,8 @@ fn find(folder: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
 /// Builds and fetches what is missing, the caller holding the lab's lock.
 pub(super) fn build(place: &Path) -> Result<()> {
     if !Path::new(UBOOT).exists() {
-        return Err(Failure::new(format!("{UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
+        return Err(Failure::new(ErrorCode::Repository, format!("{UBOOT} is missing"))
+            .next("install Debian's package u-boot-qemu"));
     }
     fetch(place, &DEBIAN, true)?;
     router::build(place, ARM64)?;

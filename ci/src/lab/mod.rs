@@ -10,7 +10,7 @@ mod uboot;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::Outcome;
 
 use crate::apt::{Apt, only_file};
@@ -249,7 +249,7 @@ fn file_of(folders: &[(Endian, PathBuf)], endian: Endian, name: &str) -> PathBuf
 }
 
 fn missing(what: &str) -> Failure {
-    Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`")
+    Failure::new(ErrorCode::Repository, format!("the lab has no {what}")).next("run `cargo ci lab`")
 }
 
 /// Debian's package u-boot-qemu puts its little-endian Malta here.
@@ -267,7 +267,8 @@ pub fn build() -> Result<Lab> {
     let place = cache::root()?.join("lab");
     let _lock = lock(&place)?;
     if !Path::new(DEBIAN_UBOOT).exists() {
-        return Err(Failure::new(format!("{DEBIAN_UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
+        return Err(Failure::new(ErrorCode::Repository, format!("{DEBIAN_UBOOT} is missing"))
+            .next("install Debian's package u-boot-qemu"));
     }
     fetch(&place, &DEBIAN_KERNELS, true)?;
     for name in DEBIAN_KERNELS {

@@ -9,15 +9,18 @@
 
 pub mod aarch64;
 pub mod boot;
+pub mod bootloader;
 pub mod bus;
 pub mod cache;
 pub mod check;
 pub mod compare;
 pub mod core;
 pub mod cpu;
+pub mod judge;
 pub mod kernel;
 pub mod machine;
 pub mod patch;
+mod random;
 pub mod record;
 pub mod suite;
 
@@ -47,6 +50,7 @@ pub fn symbols(
     use object::{Endianness, Object, ObjectSymbol};
 
     let shim = stoop_image::shim_image::prebuilt(arch, variant)?;
-    let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| stoop_image::Failure::new(error.to_string()))?;
+    let elf = ElfFile32::<Endianness>::parse(shim)
+        .map_err(|error| stoop_image::Failure::new(stoop_image::ErrorCode::Repository, error.to_string()))?;
     Ok(elf.symbols().map(|it| (it.name().unwrap_or_default().to_owned(), it.address() as u32)).collect())
 }

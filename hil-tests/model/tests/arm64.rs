@@ -11,7 +11,7 @@ use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
-use stoop_model::boot::formats;
+use stoop_model::suite::formats;
 
 const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
 const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];

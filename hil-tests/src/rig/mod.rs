@@ -1,12 +1,17 @@
 //! What a test can do with a board, whatever the board is.
 
+mod labgrid;
 mod qemu;
+mod remote;
+mod serial;
+mod staging;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Log, uboot};
 
 /// What not every rig can do.
@@ -113,6 +118,12 @@ pub struct Wish<'a> {
     pub emulator: &'a [&'a str],
 }
 
+/// What names the rig.
+const RIG: &str = "STOOP_RIG";
+
+/// A rig, or why there is none for this test.
+type Found = std::result::Result<Box<dyn Rig>, String>;
+
 /// The rig that `STOOP_RIG` names (default: `qemu`) with that board, switched off; `None` when it cannot do what the test
 /// needs, after a line `HIL-SKIP: reason`.
 ///
@@ -121,30 +132,80 @@ pub struct Wish<'a> {
 /// # Errors
 /// An unknown rig or board, one that is known and cannot be reached, or as for [`crate::skip`].
 pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
-    let name = std::env::var("STOOP_RIG").unwrap_or_else(|_| "qemu".into());
+    let name = std::env::var(RIG).unwrap_or_else(|_| "qemu".into());
     let test = test_name();
-    let rig: std::result::Result<Box<dyn Rig>, String> = match name.as_str() {
-        "qemu" => {
-            let log = log_path(&test, board);
-            let folder = log.parent().unwrap_or(&log);
-            std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
-            qemu::open(board::load(board)?, Log::create(&log)?, wish)?
-        }
+    let path = log_path(&test, board);
+    let rig: Found = match name.as_str() {
+        "qemu" => qemu::open(board::load(board)?, log(&path)?, wish)?,
+        "serial" => remote(Ok(serial::setup()?), board, wish, &path)?,
+        "labgrid" => remote(labgrid::setup(board)?, board, wish, &path)?,
         other => {
-            return Err(Failure::usage(format!("STOOP_RIG={other} is no known rig"))
-                .next("use STOOP_RIG=qemu, or leave it out"));
+            return Err(Failure::usage(ErrorCode::Repository, format!("{RIG}={other} is no known rig"))
+                .next("use qemu, serial or labgrid; without it, it is qemu"));
         }
     };
     let missing = |rig: &dyn Rig| wish.caps.iter().copied().find(|cap| !rig.caps().contains(cap));
     let rig = match rig {
         Ok(rig) => rig,
-        Err(reason) => return crate::skip(&format!("{test} on {board}: {reason}")).map(|()| None),
+        // The qemu rig lacks only what can be installed.
+        Err(reason) if name == "qemu" => {
+            return crate::skip(&format!("{test} on {board}: {reason}")).map(|()| None);
+        }
+        Err(reason) => {
+            println!("HIL-SKIP: {test} on {board}: {reason}");
+            return Ok(None);
+        }
     };
     if let Some(cap) = missing(rig.as_ref()) {
         println!("HIL-SKIP: {test} on {board}: the rig {name} has no {cap:?}");
         return Ok(None);
     }
     Ok(Some(rig))
+}
+
+/// A board behind a console and a power switch, if it is the right one.
+fn remote(
+    setup: std::result::Result<remote::Setup, String>,
+    board: &str,
+    wish: &Wish<'_>,
+    path: &Path,
+) -> Result<Found> {
+    let setup = match setup {
+        Ok(setup) => setup,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if setup.board.name != board::load(board)?.name {
+        return Ok(Err(format!("{} is a {}", setup.name, setup.board.name)));
+    }
+    if !wish.emulator.is_empty() {
+        return Ok(Err(format!("{} is no emulator: it cannot have {}", setup.name, wish.emulator.join(" "))));
+    }
+    // Before it is switched off, and before it is our turn.
+    let caps = remote::caps(&setup);
+    if let Some(cap) = wish.caps.iter().find(|cap| !caps.contains(cap)) {
+        return Ok(Err(format!("{} has no {cap:?}", setup.name)));
+    }
+    Ok(Ok(Box::new(remote::Remote::open(setup, log(path)?)?)))
+}
+
+/// The boards that a test can have: all that QEMU plays with a bootloader, or the one of the place.
+///
+/// # Errors
+/// As for [`open`].
+pub fn boards() -> Result<Vec<String>> {
+    if std::env::var(RIG).is_ok_and(|rig| rig != "qemu")
+        && let Some(own) = serial::variable("STOOP_BOARD")
+    {
+        return Ok(vec![own]);
+    }
+    let played = board::all()?.into_iter().filter(|board| board.qemu.is_some());
+    Ok(played.map(|board| board.name).collect())
+}
+
+fn log(path: &Path) -> Result<Log> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
+    Log::create(path)
 }
 
 /// The test that runs in this thread, as libtest names it.

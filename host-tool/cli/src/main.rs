@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            stoop::ui::tell(&failure);
+            stoop::ui::tell(format_args!("{}: {failure}", failure.code()));
             ExitCode::from(failure.exit_code())
         }
     }

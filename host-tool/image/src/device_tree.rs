@@ -8,7 +8,7 @@ pub mod tree;
 use std::ops::Range;
 
 use self::tree::{Node, Tree};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One property, by the path of its node and its name.
 pub(crate) struct Property<'p, 'a> {
@@ -82,8 +82,11 @@ impl Facts {
         let tree = Tree::parse(blob)?;
         let size = super::input::be32(blob, 4).unwrap_or_default() as usize;
         read(&tree, size).ok_or_else(|| {
-            Failure::new("the device tree's root has #address-cells or #size-cells other than 1 and 2")
-                .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
+            Failure::new(
+                ErrorCode::TreeDamaged,
+                "the device tree's root has #address-cells or #size-cells other than 1 and 2",
+            )
+            .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
         })
     }
 }

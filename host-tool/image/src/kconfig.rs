@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::input::{self, codec::Codec};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// What a configuration says about one symbol.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,14 +95,17 @@ impl Kconfig {
                 let parsed = setting.and_then(|(name, value)| Some((name, value_of(value)?)));
                 parsed.ok_or_else(|| {
                     let shown: String = line.chars().take(40).collect();
-                    Failure::new(format!("{source}: line {} is no kernel setting: {shown:?}", index + 1))
-                        .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")
+                    Failure::new(
+                        ErrorCode::KernelConfig,
+                        format!("{source}: line {} is no kernel setting: {shown:?}", index + 1),
+                    )
+                    .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")
                 })?
             };
             values.insert(name.to_owned(), value);
         }
         if values.is_empty() {
-            return Err(Failure::new(format!("{source}: no CONFIG_ setting in it"))
+            return Err(Failure::new(ErrorCode::KernelConfig, format!("{source}: no CONFIG_ setting in it"))
                 .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz"));
         }
         Ok(Kconfig { values, source: source.to_owned(), version })
@@ -117,7 +120,7 @@ impl Kconfig {
         let source = path.display().to_string();
         if bytes.starts_with(b"\x7fELF") {
             return Kconfig::from_image(&bytes, &source)?.ok_or_else(|| {
-                Failure::new(format!("{source}: a kernel without IKCONFIG"))
+                Failure::new(ErrorCode::KernelConfig, format!("{source}: a kernel without IKCONFIG"))
                     .next("give the .config that it was built with, or build it with CONFIG_IKCONFIG=y")
             });
         }
@@ -126,10 +129,10 @@ impl Kconfig {
         }
         match String::from_utf8(bytes) {
             Ok(text) => Kconfig::parse(&text, &source),
-            Err(error) => Err(Failure::new(format!(
-                "{source}: not a kernel configuration but {}",
-                input::looks_like(error.as_bytes())
-            ))
+            Err(error) => Err(Failure::new(
+                ErrorCode::KernelConfig,
+                format!("{source}: not a kernel configuration but {}", input::looks_like(error.as_bytes())),
+            )
             .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")),
         }
     }
@@ -151,8 +154,11 @@ impl Kconfig {
             let mut text = String::new();
             flate2::read::GzDecoder::new(&image[begin..end]).take(LIMIT).read_to_string(&mut text).map_err(
                 |error| {
-                    Failure::new(format!("{source}: IKCONFIG at offset 0x{begin:x} is damaged: {error}"))
-                        .next("give the configuration as a file with --config")
+                    Failure::new(
+                        ErrorCode::KernelConfig,
+                        format!("{source}: IKCONFIG at offset 0x{begin:x} is damaged: {error}"),
+                    )
+                    .next("give the configuration as a file with --config")
                 },
             )?;
             return Kconfig::parse(&text, &format!("{source} (IKCONFIG)")).map(Some);

@@ -27,4 +27,4 @@ pub mod simulate;
 pub mod watchdog;
 pub mod zx0;
 
-pub use error::{Failure, Result};
+pub use error::{ErrorCode, Failure, Result};

@@ -21,7 +21,7 @@ use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
-use crate::{Failure, Result, watchdog};
+use crate::{ErrorCode, Failure, Result, watchdog};
 
 pub use line::{add_words, has_word};
 
@@ -343,14 +343,13 @@ impl Plan {
         let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
         for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
             if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
-                return Err(
-                    Failure::usage(format!("{flag} holds control characters")).next("give one line of plain text")
-                );
+                return Err(Failure::usage(ErrorCode::CommandLine, format!("{flag} holds control characters"))
+                    .next("give one line of plain text"));
             }
         }
         let format = format(request, &board)?;
         if format.value != Format::Nor && (request.slot.is_some() || request.rootfs_in == RootfsIn::Flash) {
-            return Err(Failure::usage("--slot and --rootfs-in flash are for images in flash")
+            return Err(Failure::usage(ErrorCode::Options, "--slot and --rootfs-in flash are for images in flash")
                 .next("pack with `--format nor`, or leave them away"));
         }
         let config = request.config.as_deref().map(Kconfig::read).transpose()?;
@@ -468,22 +467,28 @@ fn cookie(request: &Request) -> Result<Cookie> {
     let keep = request.keep.clone();
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if let Some(key) = keep.iter().find(|key| !plain(key) || key.contains('=')) {
-        return Err(Failure::usage(format!("--keep {key:?} is not the name of a key"))
+        return Err(Failure::usage(ErrorCode::Options, format!("--keep {key:?} is not the name of a key"))
             .next("give the part in front of the `=`, for example `--keep bootImage`"));
     }
     if request.no_cookie {
         return Ok(Cookie { rule: CookieRule::Off, text: String::new(), keep });
     }
     if !is_text(text.as_bytes()) || text.is_empty() || text.len() > 255 {
-        return Err(Failure::usage(format!("--cookie {text:?} is empty, longer than 255 bytes or not printable"))
-            .next("give a word, or `--no-cookie` to let all bootargs count"));
+        return Err(Failure::usage(
+            ErrorCode::Cookie,
+            format!("--cookie {text:?} is empty, longer than 255 bytes or not printable"),
+        )
+        .next("give a word, or `--no-cookie` to let all bootargs count"));
     }
     let rule = match request.cookie_match {
         CookieMatch::Contains => CookieRule::Contains,
         CookieMatch::Word if plain(&text) => CookieRule::Word,
         CookieMatch::Word => {
-            return Err(Failure::usage(format!("--cookie {text:?} holds a blank and can never be one word"))
-                .next("give a cookie without blanks, or leave `--cookie-match word` away"));
+            return Err(Failure::usage(
+                ErrorCode::Cookie,
+                format!("--cookie {text:?} holds a blank and can never be one word"),
+            )
+            .next("give a cookie without blanks, or leave `--cookie-match word` away"));
         }
     };
     Ok(Cookie { rule, text, keep })
@@ -503,8 +508,10 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),
-        None => Err(Failure::usage(format!("what {}'s bootloader starts is not known", board.name))
-            .next("name the format with --format, or add `containers` to the board file")),
+        None => {
+            Err(Failure::usage(ErrorCode::BoardLacks, format!("what {}'s bootloader starts is not known", board.name))
+                .next("name the format with --format, or add `containers` to the board file"))
+        }
     }
 }
 
@@ -517,12 +524,10 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
     if kernel.arch == board_arch {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "{}: the kernel is {}, the board {} is {board_arch}",
-        path.display(),
-        kernel.arch,
-        board.name
-    ))
+    Err(Failure::new(
+        ErrorCode::KernelMachine,
+        format!("{}: the kernel is {}, the board {} is {board_arch}", path.display(), kernel.arch, board.name),
+    )
     .next(match kernel.arch == Arch::Arm64 || board_arch == Arch::Arm64 {
         true => "give a kernel that was built for this board's architecture",
         false => "give a kernel that was built for this board's byte order",
@@ -533,11 +538,14 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
 fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
     let arm64 = kernel.arch == Arch::Arm64;
     if arm64 && request.handoff != HandoffWish::Auto {
-        return Err(Failure::usage("an arm64 kernel is called one way only: with its device tree in x0")
-            .next("leave --handoff away"));
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "an arm64 kernel is called one way only: with its device tree in x0",
+        )
+        .next("leave --handoff away"));
     }
     if let Some(pages) = kernel.foreign_pages.filter(|_| request.rootfs.is_some()) {
-        return Err(Failure::new(format!(
+        return Err(Failure::new(ErrorCode::KernelUnsuited, format!(
             "the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 KiB, would begin within one"
         ))
         .next("build the kernel with CONFIG_ARM64_4K_PAGES=y, or give a ramdisk with --initrd instead"));
@@ -546,21 +554,27 @@ fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()
         return Err(no_phram_parameter());
     }
     match (arm64, format) {
-        (true, Format::Nor) => Err(Failure::usage("arm64 bootloaders copy what they start to RAM, whole")
-            .next("pack with `--format image`, and write the file where the bootloader reads it from")),
-        (true, Format::Elf) => Err(Failure::usage("ELF files name addresses, and an arm64 image has none")
-            .next("pack with `--format image`: booti, kexec and QEMU take it")),
-        (false, Format::Image) => {
-            Err(Failure::usage("the format image is arm64's").next("pack with `--format uimage`, elf or raw"))
+        (true, Format::Nor) => {
+            Err(Failure::usage(ErrorCode::Options, "arm64 bootloaders copy what they start to RAM, whole")
+                .next("pack with `--format image`, and write the file where the bootloader reads it from"))
         }
+        (true, Format::Elf) => {
+            Err(Failure::usage(ErrorCode::Options, "ELF files name addresses, and an arm64 image has none")
+                .next("pack with `--format image`: booti, kexec and QEMU take it"))
+        }
+        (false, Format::Image) => Err(Failure::usage(ErrorCode::Options, "the format image is arm64's")
+            .next("pack with `--format uimage`, elf or raw")),
         _ => Ok(()),
     }
 }
 
 /// arch/arm64/mm/ioremap.c: what is RAM is not mapped twice.
 fn no_phram_parameter() -> Failure {
-    Failure::usage("on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)")
-        .next("leave it away: pack puts the root filesystem into the device tree, and the kernel maps it cached")
+    Failure::usage(
+        ErrorCode::Options,
+        "on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)",
+    )
+    .next("leave it away: pack puts the root filesystem into the device tree, and the kernel maps it cached")
 }
 
 fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
@@ -647,7 +661,8 @@ fn handoff(
         None => format!("{}: {}", finding.symbol, finding.says),
     }));
     let Some((value, reason)) = assessment.handoff else {
-        return Err(Failure::new("no handoff was found for this kernel").next("name one with --handoff"));
+        return Err(Failure::new(ErrorCode::KernelUnsuited, "no handoff was found for this kernel")
+            .next("name one with --handoff"));
     };
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
@@ -663,8 +678,11 @@ fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool)
     if value == Phram::Tree
         && let Some((_, path)) = facts.aliases.iter().find(|(name, _)| *name == alias)
     {
-        return Err(Failure::new(format!("the device tree has an alias {alias} of its own, for {path}"))
-            .next("take another number for it, or pack with `--phram cmdline`"));
+        return Err(Failure::new(
+            ErrorCode::TreeUnsuited,
+            format!("the device tree has an alias {alias} of its own, for {path}"),
+        )
+        .next("take another number for it, or pack with `--phram cmdline`"));
     }
     let origin = if request.phram == PhramChoice::Auto { Origin::Kernel } else { Origin::Flag };
     Ok(Chosen { value, origin })
@@ -673,8 +691,11 @@ fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool)
 /// The base line, and whether root= is still to be added.
 fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool)> {
     if !packed && (request.cmdline.is_some() || request.append.is_some()) {
-        return Err(Failure::usage("--cmdline and --append change the packed device tree, and there is none")
-            .next("give one with --dtb, or set the bootloader's bootargs"));
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "--cmdline and --append change the packed device tree, and there is none",
+        )
+        .next("give one with --dtb, or set the bootloader's bootargs"));
     }
     let mut line = match &request.cmdline {
         Some(cmdline) => cmdline.clone().into_bytes(),
@@ -709,8 +730,11 @@ fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
 /// Physical addresses are numbers of either width.
 pub(crate) fn region(range: &std::ops::Range<u64>) -> Result<stoop_core::Region> {
     let outside = || {
-        Failure::new(format!("[0x{:x}, 0x{:x}) is outside of RAM that MIPS reaches", range.start, range.end))
-            .next("check that this is the kernel you meant")
+        Failure::new(
+            ErrorCode::NotInRam,
+            format!("[0x{:x}, 0x{:x}) is outside of RAM that MIPS reaches", range.start, range.end),
+        )
+        .next("check that this is the kernel you meant")
     };
     let number = |number: u64| usize::try_from(number).map_err(|_| outside());
     stoop_core::Region::between(number(range.start)?, number(range.end)?).ok_or_else(outside)

@@ -6,9 +6,9 @@ mod special;
 
 use stoop_core::manifest::HandoffKind;
 
-use crate::Failure;
 use crate::input::{Arch, Kernel, initrd, rootfs::SquashfsInfo};
 use crate::kconfig::{Kconfig, Value};
+use crate::{ErrorCode, Failure};
 use platform::Platform;
 pub use rules::{SETS, Set, set};
 
@@ -153,7 +153,10 @@ impl Assessment {
             Level::Unknown => "nothing tells whether the kernel takes",
             _ => "the kernel does not take",
         };
-        let failure = Failure::new(format!("{verdict} {}: {symbol}: {}", requirement.about, finding.says));
+        let failure = Failure::new(
+            ErrorCode::KernelUnsuited,
+            format!("{verdict} {}: {symbol}: {}", requirement.about, finding.says),
+        );
         Some(match &finding.fix {
             Some(fix) => failure.next(fix.clone()),
             None => failure.next("see `stoop check --kernel FILE`"),

@@ -21,7 +21,7 @@ pub use linked::squeezed;
 
 use self::linked::Linked;
 use crate::input::{Arch, arm64};
-use crate::{Failure, Result, zx0};
+use crate::{ErrorCode, Failure, Result, zx0};
 
 /// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
@@ -145,7 +145,9 @@ pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
         (Arch::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
         (Arch::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
         (Arch::Arm64, Variant::Trace) => {
-            return Err(Failure::usage("there is no traced shim for arm64").next("pack without `--trace`"));
+            return Err(
+                Failure::usage(ErrorCode::Options, "there is no traced shim for arm64").next("pack without `--trace`")
+            );
         }
     })
 }
@@ -157,10 +159,10 @@ pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
 /// no shim, or one for another machine than the header.
 pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<ShimFront> {
     if params.len() > MAX_SIZE {
-        return Err(Failure::usage(format!(
-            "the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}",
-            params.len()
-        ))
+        return Err(Failure::usage(
+            ErrorCode::Params,
+            format!("the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}", params.len()),
+        )
         .next("give a shorter cookie or fewer kept keys"));
     }
     let linked = Linked::of(shim).map_err(broken)?;
@@ -224,7 +226,8 @@ pub fn run_size(shim: &[u8]) -> Result<usize> {
 }
 
 fn broken(fact: impl Into<String>) -> Failure {
-    Failure::new(format!("the shim is broken: {}", fact.into())).next("report this: this copy of stoop is broken")
+    Failure::new(ErrorCode::Internal, format!("the shim is broken: {}", fact.into()))
+        .next("report this: this copy of stoop is broken")
 }
 
 /// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.

@@ -9,7 +9,7 @@ use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 
 use crate::board::{Board, Register, Watchdog};
 use crate::kconfig::Kconfig;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Of the time that a watchdog leaves, the part that an estimate may fill before it is too close: estimates are coarse.
 const MARGIN: f64 = 0.5;
@@ -77,20 +77,22 @@ impl Plan {
         let Some(dog) = &board.watchdog else {
             return match wish {
                 None | Some(Wish::Leave) => Ok(Plan::default()),
-                Some(wish) => {
-                    Err(Failure::usage(format!("--watchdog {wish}: the data of {} name no watchdog", board.name)).next(
-                        "add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`",
-                    ))
-                }
+                Some(wish) => Err(Failure::usage(
+                    ErrorCode::Watchdog,
+                    format!("--watchdog {wish}: the data of {} name no watchdog", board.name),
+                )
+                .next("add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`")),
             };
         };
         let cannot = |what: &str, next: &str| {
-            Err(Failure::usage(format!("--watchdog {what}: {} of {} {next}", dog.title, board.name)).next(
-                match dog.feed.is_empty() {
-                    true => "give `--watchdog leave`".to_owned(),
-                    false => "give `--watchdog feed`, or `--watchdog leave`".to_owned(),
-                },
-            ))
+            Err(Failure::usage(
+                ErrorCode::Watchdog,
+                format!("--watchdog {what}: {} of {} {next}", dog.title, board.name),
+            )
+            .next(match dog.feed.is_empty() {
+                true => "give `--watchdog leave`".to_owned(),
+                false => "give `--watchdog feed`, or `--watchdog leave`".to_owned(),
+            }))
         };
         let longest = dog.longest.unwrap_or(0);
         let fed = |seconds| writes(&dog.feed, seconds);
@@ -102,10 +104,10 @@ impl Plan {
             Some(Wish::Stop) if dog.stop.is_empty() => cannot("stop", "cannot be stopped by what is known of it"),
             Some(Wish::Stop) => Ok(Plan { care: Care::Stop, begin: writes(&dog.stop, 0), ..Plan::default() }),
             Some(Wish::Start(_)) if dog.start.is_empty() => cannot("start", "cannot be started by what is known of it"),
-            Some(Wish::Start(seconds)) if seconds > longest => Err(Failure::usage(format!(
-                "--watchdog start:{seconds}: {} of {} counts {longest} s at most",
-                dog.title, board.name
-            ))
+            Some(Wish::Start(seconds)) if seconds > longest => Err(Failure::usage(
+                ErrorCode::Watchdog,
+                format!("--watchdog start:{seconds}: {} of {} counts {longest} s at most", dog.title, board.name),
+            )
             .next(format!("give 1 to {longest} seconds"))),
             Some(Wish::Start(seconds)) => Ok(Plan {
                 care: Care::Start,

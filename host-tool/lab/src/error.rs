@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use stoop_image::Failure;
+use stoop_image::error::Kind;
 
 use crate::{bootloader, connection, netboot, power, tftp};
 
@@ -100,14 +101,14 @@ impl Explained for Error {
 /// For the verbs, which print one kind of failure.
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let fact = format!("{}: {error}", error.code());
-        let failure = match error.exit_code() {
-            USAGE => Failure::usage(fact),
-            NO_ANSWER => Failure::no_answer(fact),
-            NO_PLACE => Failure::no_place(fact),
-            INTERRUPTED => Failure::interrupted(),
-            _ => Failure::new(fact),
+        let kind = match error.exit_code() {
+            USAGE => Kind::Usage,
+            NO_ANSWER => Kind::NoAnswer,
+            NO_PLACE => Kind::NoPlace,
+            INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
         };
+        let failure = Failure::of(kind, error.code(), error.to_string());
         match error.next_step() {
             Some(next) => failure.next(next),
             None => failure,

@@ -13,7 +13,8 @@ use stoop_image::simulate::{self, Booted, Entry, Input};
 
 use super::Level;
 use super::boot::{Boot, End, Setup, Way, header_field};
-use crate::boot::{Enter, report, without_counts};
+use crate::bootloader::Enter;
+use crate::judge::{report, without_counts};
 use crate::machine::Event;
 use crate::record::Compared;
 

@@ -14,7 +14,7 @@ use stoop_core::Region;
 
 use crate::ui;
 use stoop_image::board::{self, Board, Flash};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -137,12 +137,13 @@ fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
     print(writeln!(out, "{text}"))
 }
 
 fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| Failure::new(format!("stdout: {error}")))
+    written.map_err(|error| Failure::new(ErrorCode::Output, format!("stdout: {error}")))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -85,7 +85,8 @@ pub fn run(args: Args) -> Result<()> {
         }
         (None, Some(config)) => Kernel::of_config(config)?,
         (None, None) => {
-            return Err(Failure::usage("neither an image nor a kernel is given").next("name one; see --help"));
+            return Err(Failure::usage(ErrorCode::Options, "neither an image nor a kernel is given")
+                .next("name one; see --help"));
         }
     };
     let answer = answer(&kernel, &args.needs);
@@ -149,7 +150,7 @@ impl Answer {
             return Ok(());
         }
         let fact = format!("{} of {} requirements not met: {}", failed.len(), needed.count(), failed.join(", "));
-        Err(Failure::new(fact).next("see what to do behind each \"no\" above"))
+        Err(Failure::new(ErrorCode::WouldNotBoot, fact).next("see what to do behind each \"no\" above"))
     }
 
     fn json(&self, kernel: &Kernel) -> Value {

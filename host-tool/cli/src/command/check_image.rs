@@ -10,7 +10,7 @@ use stoop_image::image::{Opened, open};
 use stoop_image::input::read_file;
 use stoop_image::on_board::{Finding, examine};
 use stoop_image::preflight::Level;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Prints every finding.
 ///
@@ -46,7 +46,10 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
     })?;
     match wrong.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(format!("it would not boot on {}: {}", board.name, wrong.join(", ")))
-            .next("see what to do behind each \"no\" above")),
+        false => Err(Failure::new(
+            ErrorCode::WouldNotBoot,
+            format!("it would not boot on {}: {}", board.name, wrong.join(", ")),
+        )
+        .next("see what to do behind each \"no\" above")),
     }
 }

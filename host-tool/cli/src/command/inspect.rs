@@ -20,7 +20,7 @@ use stoop_image::layout::What;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
-use stoop_image::{Failure, Result, board, device_tree, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, board, device_tree, shell, watchdog};
 use stoop_kernel::modules;
 
 /// What the user typed.
@@ -61,8 +61,11 @@ pub fn run(args: &Args) -> Result<()> {
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
     match damaged.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), damaged.join("; ")))
-            .next("pack or download it again")),
+        false => Err(Failure::new(
+            ErrorCode::ImageDamaged,
+            format!("{}: damaged: {}", args.image.display(), damaged.join("; ")),
+        )
+        .next("pack or download it again")),
     }
 }
 
@@ -74,8 +77,11 @@ fn show_foreign(args: &Args, mut found: foreign::Foreign<'_>) -> Result<()> {
     put(&if args.json { format!("{:#}\n", found.value) } else { found.text })?;
     match found.wrong.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), found.wrong.join("; ")))
-            .next("build or download it again")),
+        false => Err(Failure::new(
+            ErrorCode::ImageDamaged,
+            format!("{}: damaged: {}", args.image.display(), found.wrong.join("; ")),
+        )
+        .next("build or download it again")),
     }
 }
 
@@ -92,7 +98,9 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
 
 /// Every payload as the board gets it.
 fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
-    let damaged = |name: &str| Failure::new(format!("its {name} is damaged")).next("pack or download it again");
+    let damaged = |name: &str| {
+        Failure::new(ErrorCode::ImageDamaged, format!("its {name} is damaged")).next("pack or download it again")
+    };
     let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
     let mut tables = Box::new(Tables::new());
     let mut parts = Vec::new();

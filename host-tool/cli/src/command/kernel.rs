@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::ui::{self, Stderr};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{Outcome, Request, build};
 
 /// What to do with kernels.
@@ -91,8 +91,11 @@ impl BuildArgs {
     fn run(self) -> Result<()> {
         let is_base = self.base == "defaults" || self.base == "allnoconfig" || self.base.ends_with("defconfig");
         if !is_base {
-            return Err(Failure::usage(format!("--base {} is no configuration to begin with", self.base))
-                .next("give defaults, allnoconfig, or the name of a defconfig such as malta_defconfig"));
+            return Err(Failure::usage(
+                ErrorCode::KernelConfig,
+                format!("--base {} is no configuration to begin with", self.base),
+            )
+            .next("give defaults, allnoconfig, or the name of a defconfig such as malta_defconfig"));
         }
         let request = Request {
             source: self.source,

@@ -19,9 +19,13 @@ pub mod kexec;
 pub mod man;
 pub mod modules;
 pub mod monitor;
+pub mod netboot;
 pub mod pack;
+mod place;
+pub mod power;
 pub mod run;
 pub mod simulate;
+mod stop;
 mod suggest;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
@@ -56,6 +60,10 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Boot an image on a real board: serve it by TFTP, type at its bootloader, show its console
+    Netboot(Box<netboot::Args>),
+    /// Switch a board's power
+    Power(power::Args),
     /// Show a console with what a traced shim says on it put into words
     Monitor(monitor::Args),
     /// Write a script that starts an image from a running Linux, with stock kexec-tools
@@ -94,7 +102,8 @@ impl Cli {
             Cli::parse_from([front, &more, rest].concat())
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
-        if !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
+        let at_a_place = command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "power")).cloned();
+        if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
             return Ok(vec![with(Vec::new())]);
         }
         // What is wrong with the line is told when it is read with all its words.
@@ -106,9 +115,11 @@ impl Cli {
         if verb == "pack" {
             return Ok(project.pack_words(&pack, typed).into_iter().map(with).collect());
         }
+        let mut more = at_a_place.map(|verb| project.place_words(&verb, typed)).unwrap_or_default();
+        let takes_image = ["image", "kernel", "config"].iter().any(|id| typed.try_contains_id(id).is_ok());
         let is_told = ["image", "kernel", "config"].iter().any(|id| matches!(typed.try_contains_id(id), Ok(true)));
-        let image = project.image().filter(|_| !is_told);
-        Ok(vec![with(image.into_iter().map(OsString::from).collect())])
+        more.extend(project.image().filter(|_| takes_image && !is_told).map(OsString::from));
+        Ok(vec![with(more)])
     }
 
     /// Does what was asked for.
@@ -124,6 +135,8 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args),
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Netboot(args) => netboot::run(&args),
+            Verb::Power(args) => power::run(&args),
             Verb::Monitor(args) => monitor::run(&args),
             Verb::Kexec(args) => kexec::run(&args),
             Verb::Kernel(verb) => verb.run(),

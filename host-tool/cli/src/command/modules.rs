@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::ui::{self, Stderr};
 use stoop_image::kconfig::Kconfig;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::modules::bundle::{Bundle, Form};
 use stoop_kernel::modules::check::{check, refuse};
 use stoop_kernel::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
@@ -184,7 +184,8 @@ impl Selection {
         let mut names = self.names.clone();
         names.extend(self.requirement.iter().map(|file| format!("@{}", stem(file))));
         if names.is_empty() {
-            return Err(Failure::usage("no module is named").next("name modules or requirements such as @firewall"));
+            return Err(Failure::usage(ErrorCode::Options, "no module is named")
+                .next("name modules or requirements such as @firewall"));
         }
         let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
         for note in &plan.resolution.notes {
@@ -265,7 +266,7 @@ impl CheckArgs {
             (None, None) => match tree.symvers_beside() {
                 Some(path) => Kernel::from_symvers(&path)?,
                 None => {
-                    return Err(Failure::usage("it is not known what the kernel exports")
+                    return Err(Failure::usage(ErrorCode::KernelSymbols, "it is not known what the kernel exports")
                         .next("give the kernel with --kernel VMLINUX or its Module.symvers with --symvers FILE"));
                 }
             },

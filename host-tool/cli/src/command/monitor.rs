@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ui;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::monitor::Monitor;
 
 /// What the user typed.
@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
         (Some(name), _) => {
             let open = serialport::new(name, args.speed).timeout(SILENCE).open();
             let port = open.map_err(|error| {
-                Failure::new(format!("{name}: {error}")).next(
+                Failure::new(ErrorCode::Console, format!("{name}: {error}")).next(
                     "name a device that you may read, for example `--port /dev/ttyUSB0`, which nothing else has open",
                 )
             })?;
@@ -56,7 +56,7 @@ fn show(mut from: impl Read, name: &Path) -> Result<()> {
     let mut put = |bytes: &[u8]| match out.write_all(bytes).and_then(|()| out.flush()) {
         // Who reads may go away.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::new(format!("stdout: {error}"))),
+        Err(error) => Err(Failure::new(ErrorCode::Output, format!("stdout: {error}"))),
         Ok(()) => Ok(true),
     };
     loop {

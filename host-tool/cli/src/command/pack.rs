@@ -20,7 +20,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{Failure, Result, device_tree, on_board, plan, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, device_tree, on_board, plan, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
 
 /// What the user typed.
@@ -137,7 +137,9 @@ pub fn run(args: &Args) -> Result<()> {
     let (request, modules) = (request(args), modules(args)?);
     let inputs = || request.inputs().chain(modules.iter().flat_map(Wish::inputs));
     if inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::usage("stdin can be only one of its inputs").next("give the others as files"));
+        return Err(
+            Failure::usage(ErrorCode::Options, "stdin can be only one of its inputs").next("give the others as files")
+        );
     }
     let output = args.output.as_deref().map(|path| Output::new(path, inputs())).transpose()?;
     let name = args.name();
@@ -191,8 +193,11 @@ impl Args {
 /// Modules without a name.
 fn modules(args: &Args) -> Result<Option<Wish>> {
     if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
-        return Err(Failure::usage("--modules is given, and nothing says which modules are needed")
-            .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "--modules is given, and nothing says which modules are needed",
+        )
+        .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
     }
     Ok(args.modules.as_ref().map(|directory| Wish {
         directory: directory.clone(),
@@ -234,7 +239,9 @@ fn request(args: &Args) -> Request {
 
 /// Runs the shim's own function on the finished bytes; gives its warnings.
 fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
-    let report = |fact: String| Failure::new(format!("the finished image would not boot: {fact}")).next("report this");
+    let report = |fact: String| {
+        Failure::new(ErrorCode::Options, format!("the finished image would not boot: {fact}")).next("report this")
+    };
     let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(device_tree::empty()) };
     let outcome = simulate::run(&built.file, &Input { entry, load: None })?;
     let booted = outcome.result.map_err(|error| report(error.to_string()))?;
@@ -267,7 +274,7 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
             _ if matches!(finding.what, "containers" | "tftp-address") => {}
             Level::No => {
                 let fact = format!("{} would choke on the image: {}: {}", plan.board.name, finding.what, finding.says);
-                return Err(Failure::new(fact).next(next));
+                return Err(Failure::new(ErrorCode::Options, fact).next(next));
             }
             Level::Warn => warnings.push(format!("{}: {next}", finding.says)),
             Level::Ok | Level::Unknown => {}

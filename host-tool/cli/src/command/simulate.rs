@@ -14,7 +14,7 @@ use stoop_image::image::longest_line;
 use stoop_image::input::{Arch, dtb, read_file};
 use stoop_image::output::Output;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome, shown};
-use stoop_image::{Failure, Result, shim_image};
+use stoop_image::{ErrorCode, Failure, Result, shim_image};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -78,14 +78,15 @@ pub fn run(args: &Args) -> Result<()> {
             }
             Ok(())
         }
-        Err(error) => Err(Failure::new(format!("the shim gives up: {error}"))
+        Err(error) => Err(Failure::new(ErrorCode::Options, format!("the shim gives up: {error}"))
             .next(format!("see `stoop explain E{:02}`", error.number()))),
     }
 }
 
 fn physical(address: u64) -> Result<usize> {
     stoop_image::input::physical(address).map(|address| address as usize).ok_or_else(|| {
-        Failure::usage(format!("0x{address:x} is neither in KSEG0 nor in KSEG1")).next("give it as 0x80a00000")
+        Failure::usage(ErrorCode::Options, format!("0x{address:x} is neither in KSEG0 nor in KSEG1"))
+            .next("give it as 0x80a00000")
     })
 }
 

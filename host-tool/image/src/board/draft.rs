@@ -9,7 +9,7 @@ mod write;
 
 use super::types::{Arch, Board, Container, FlashKind, Interrupt, Role};
 use crate::device_tree::tree::Tree;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// The log of a boot: what messages call it, and its text.
 pub type Log<'a> = (&'a str, &'a str);
@@ -101,7 +101,7 @@ impl Draft {
     pub fn new(file: &str, tree: &Tree, log: Option<Log<'_>>, soc: Option<&str>) -> Result<Draft> {
         let compatible: Vec<String> = super::maps::texts(&tree.root, "compatible").map(str::to_owned).collect();
         let Some(first) = compatible.first() else {
-            return Err(Failure::usage(format!("{file}: the root has no compatible, which names the board"))
+            return Err(Failure::usage(ErrorCode::BoardUnnamed, format!("{file}: the root has no compatible, which names the board"))
                 .next("give the device tree of the board itself, not an overlay"));
         };
         let boards = super::all()?;
@@ -196,7 +196,7 @@ impl Draft {
     /// It is no such figure.
     pub fn answer(&mut self, key: &str, answer: &str) -> Result<()> {
         let wrong =
-            || Failure::usage(format!("{key}: {answer:?} is no such figure")).next("give it as in the proposal");
+            || Failure::usage(ErrorCode::Options, format!("{key}: {answer:?} is no such figure")).next("give it as in the proposal");
         let number = || match answer.strip_prefix("0x") {
             Some(hex) => usize::from_str_radix(hex, 16).map_err(|_| wrong()),
             None => answer.parse::<usize>().map_err(|_| wrong()),
@@ -284,7 +284,7 @@ fn sister<'a>(
     let least = |boards: Vec<&'a Board>| boards.into_iter().min_by_key(|board| board.ram.size());
     least(all.iter().copied().filter(|board| same(board)).collect()).or_else(|| least(all)).ok_or_else(|| {
         let named = soc.map_or_else(|| compatible.join(", "), str::to_owned);
-        Failure::usage(format!("no board here has the SoC of {named:?}"))
+        Failure::usage(ErrorCode::NoSuchBoard, format!("no board here has the SoC of {named:?}"))
             .next("name its family with --soc, one of those that `stoop boards list --json` shows; a new one begins with a file in boards/soc")
     })
 }

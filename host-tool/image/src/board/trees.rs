@@ -10,7 +10,7 @@ use super::Board;
 use super::maps::{self, Difference};
 use crate::device_tree::source;
 use crate::device_tree::tree::{Node, Tree};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// No tree is longer than this, in bytes; what is, is none.
 const LONGEST: u64 = 4 << 20;
@@ -50,7 +50,7 @@ impl Trees {
         let mut trees = Trees { boards: Vec::new(), included: BTreeMap::new() };
         trees.look(folder, 0)?;
         if trees.boards.is_empty() {
-            return Err(Failure::usage(format!("{}: no .dts, .dtso or .dtb file in it", folder.display()))
+            return Err(Failure::usage(ErrorCode::NotATree, format!("{}: no .dts, .dtso or .dtb file in it", folder.display()))
                 .next("name the folder of a checkout, such as target/linux/ramips/dts of OpenWrt"));
         }
         trees.boards.sort();

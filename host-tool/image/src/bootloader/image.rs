@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::input::ARM64_ALIGNMENT;
 use crate::input::arm64::{Header, is_image};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A file's format, from its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +53,7 @@ impl Image {
     /// It is empty, ends within its uImage header or before the bytes this promises, or is an ELF for another CPU.
     pub fn of(bytes: &[u8]) -> Result<Image> {
         if bytes.is_empty() {
-            return Err(Failure::new("the image is empty").next("pack it again"));
+            return Err(Failure::new(ErrorCode::ImageDamaged, "the image is empty").next("pack it again"));
         }
         if word(bytes, 0) == Some(UIMAGE_MAGIC) {
             return Image::uimage(bytes);
@@ -65,7 +65,8 @@ impl Image {
             let kernel = crate::input::fit::read(bytes)?.kernel;
             let load = kernel.load.and_then(|load| u32::try_from(load).ok());
             let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
-                return Err(Failure::new("the FIT's kernel has no 32-bit load address").next("pack it again"));
+                return Err(Failure::new(ErrorCode::ImageDamaged, "the FIT's kernel has no 32-bit load address")
+                    .next("pack it again"));
             };
             return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
         }
@@ -82,27 +83,36 @@ impl Image {
         let (Some(size), Some(load), Some(entry), Some(&compression)) =
             (word(header, 12), word(header, 16), word(header, 20), header.get(31))
         else {
-            return Err(
-                Failure::new(format!("the uImage ends within its header, at {:#x}", bytes.len())).next("pack it again")
-            );
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage ends within its header, at {:#x}", bytes.len()),
+            )
+            .next("pack it again"));
         };
         let have = bytes.len().saturating_sub(UIMAGE_HEADER);
         if (have as u64) < u64::from(size) {
-            return Err(
-                Failure::new(format!("the uImage promises {size:#x} bytes and has {have:#x}")).next("pack it again")
-            );
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage promises {size:#x} bytes and has {have:#x}"),
+            )
+            .next("pack it again"));
         }
         Ok(Image::Uimage { load, entry, size, compression })
     }
 
     fn elf(bytes: &[u8]) -> Result<Image> {
         use object::{Architecture, Object, ObjectSegment};
-        let broken = |error| Failure::new(format!("the ELF file is broken: {error}")).next("pack it again");
+        let broken = |error| {
+            Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {error}")).next("pack it again")
+        };
         let file = object::File::parse(bytes).map_err(broken)?;
         if file.architecture() != Architecture::Mips || file.is_64() {
             let machine = file.architecture();
-            return Err(Failure::new(format!("the ELF file is for {machine:?}, not for 32-bit MIPS"))
-                .next("give an image for a MIPS32 board"));
+            return Err(Failure::new(
+                ErrorCode::ImageMachine,
+                format!("the ELF file is for {machine:?}, not for 32-bit MIPS"),
+            )
+            .next("give an image for a MIPS32 board"));
         }
         let mut load: Option<(u64, u64)> = None;
         for segment in file.segments().filter(|segment| segment.size() != 0) {
@@ -145,8 +155,11 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
         _ => preferred,
     };
     if at.saturating_add(size) > limit {
-        return Err(Failure::new(format!("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM"))
-            .next("give the machine more memory (`--memory`) or pack a smaller image"));
+        return Err(Failure::new(
+            ErrorCode::NoRoom,
+            format!("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM"),
+        )
+        .next("give the machine more memory (`--memory`) or pack a smaller image"));
     }
     Ok(at)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::tree::{Node, Tree};
 use super::{number, text};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 const CONTENT: &str = "__overlay__";
 const SYMBOLS: &str = "__symbols__";
@@ -27,7 +27,7 @@ type Path = Vec<String>;
 /// It is no overlay, names a label or node that the base has not, or is damaged.
 pub fn apply(base: &mut Tree, mut overlay: Tree) -> Result<()> {
     if !is_overlay(&overlay) {
-        return Err(Failure::new("this is no overlay: no fragment with __overlay__ in it")
+        return Err(Failure::new(ErrorCode::Overlay, "this is no overlay: no fragment with __overlay__ in it")
             .next("compile an overlay from a source with `/plugin/;`, or give a whole tree with --dtb"));
     }
     let mut delta = 0;
@@ -58,7 +58,8 @@ pub fn apply(base: &mut Tree, mut overlay: Tree) -> Result<()> {
 }
 
 fn malformed(what: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("the overlay is damaged: {what}")).next("compile it again with dtc -@ -I dts -O dtb")
+    Failure::new(ErrorCode::Overlay, format!("the overlay is damaged: {what}"))
+        .next("compile it again with dtc -@ -I dts -O dtb")
 }
 
 fn phandle(node: &Node) -> Option<u32> {
@@ -98,19 +99,23 @@ fn local(fixups: &Node, node: &mut Node, change: &dyn Fn(u32) -> Option<u32>) ->
 /// The phandle of a label of the base.
 fn labelled(base: &Node, label: &str) -> Result<u32> {
     let Some(symbols) = base.child(SYMBOLS) else {
-        return Err(Failure::new(format!(
-            "the overlay names the label {label}, and the device tree carries no labels"
-        ))
+        return Err(Failure::new(
+            ErrorCode::Overlay,
+            format!("the overlay names the label {label}, and the device tree carries no labels"),
+        )
         .next("compile the device tree with dtc -@, which keeps its labels in /__symbols__"));
     };
     let path = symbols.get(label).and_then(text);
     let Some(path) = path else {
-        return Err(Failure::new(format!("the overlay names the label {label}, which the device tree has not"))
-            .next("give the overlay that was made for this device tree"));
+        return Err(Failure::new(
+            ErrorCode::Overlay,
+            format!("the overlay names the label {label}, which the device tree has not"),
+        )
+        .next("give the overlay that was made for this device tree"));
     };
     let node = find(base, path).and_then(|path| at(base, &path));
     node.and_then(phandle).ok_or_else(|| {
-        Failure::new(format!("the device tree's label {label} names {path}, which has no phandle"))
+        Failure::new(ErrorCode::Overlay, format!("the device tree's label {label} names {path}, which has no phandle"))
             .next("compile the device tree again with dtc -@")
     })
 }
@@ -138,16 +143,17 @@ fn target(base: &Node, fragment: &Node) -> Result<Path> {
     let name = &fragment.name;
     if let Some(phandle) = fragment.cell("target").filter(|phandle| *phandle != 0) {
         return by_phandle(base, phandle).ok_or_else(|| {
-            Failure::new(format!(
-                "the overlay's {name} is for the phandle 0x{phandle:x}, which the device tree has not"
-            ))
+            Failure::new(
+                ErrorCode::Overlay,
+                format!("the overlay's {name} is for the phandle 0x{phandle:x}, which the device tree has not"),
+            )
             .next("give the overlay that was made for this device tree")
         });
     }
     let path = fragment.get("target-path").and_then(text);
     let path = path.ok_or_else(|| malformed(format!("{name} has neither target nor target-path")))?;
     find(base, path).ok_or_else(|| {
-        Failure::new(format!("the overlay's {name} is for {path}, which the device tree has not"))
+        Failure::new(ErrorCode::Overlay, format!("the overlay's {name} is for {path}, which the device tree has not"))
             .next("give the overlay that was made for this device tree")
     })
 }

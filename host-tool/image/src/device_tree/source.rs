@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use self::cursor::Cursor;
 use super::tree::{DEEPEST, Node};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// The cell for what cannot be known without headers.
 pub const UNKNOWN: u32 = u32::MAX;
@@ -59,7 +59,7 @@ impl Reader<'_> {
     fn file(&mut self, file: &str, text: &str) -> Result<()> {
         self.read = self.read.saturating_add(text.len());
         if self.nested == NESTED || self.read > MOST {
-            return Err(Failure::new(format!("{file}: {NESTED} files within one another, or {MOST} bytes in all"))
+            return Err(Failure::new(ErrorCode::TreeDamaged, format!("{file}: {NESTED} files within one another, or {MOST} bytes in all"))
                 .next("see whether a file includes itself"));
         }
         self.nested += 1;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY};
 use crate::input::be32;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Linux does not look deeper (drivers/of/fdt.c: FDT_MAX_DEPTH).
 pub const DEEPEST: usize = 64;
@@ -194,7 +194,8 @@ struct Reader<'a> {
 }
 
 fn damaged(what: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("the device tree is damaged: {what}")).next("compile it again with dtc -I dts -O dtb")
+    Failure::new(ErrorCode::TreeDamaged, format!("the device tree is damaged: {what}"))
+        .next("compile it again with dtc -I dts -O dtb")
 }
 
 impl<'a> Reader<'a> {
@@ -203,8 +204,11 @@ impl<'a> Reader<'a> {
         let cut = || damaged("it ends inside its header");
         let (version, compatible) = (word(5).ok_or_else(cut)?, word(6).ok_or_else(cut)?);
         if version < 2 || compatible > 17 || compatible > version {
-            return Err(Failure::new(format!("the device tree is of version {version}, Linux reads 2 to 17"))
-                .next("compile it again with dtc -I dts -O dtb"));
+            return Err(Failure::new(
+                ErrorCode::TreeDamaged,
+                format!("the device tree is of version {version}, Linux reads 2 to 17"),
+            )
+            .next("compile it again with dtc -I dts -O dtb"));
         }
         let total = word(1).filter(|total| *total <= blob.len()).ok_or_else(cut)?;
         let blob = &blob[..total];
@@ -256,9 +260,10 @@ impl<'a> Reader<'a> {
                 BEGIN_NODE => {
                     let node = Node::new(self.node_name(open.is_empty())?);
                     if open.len() == DEEPEST {
-                        return Err(Failure::new(format!(
-                            "the device tree's nodes are nested deeper than {DEEPEST} levels"
-                        ))
+                        return Err(Failure::new(
+                            ErrorCode::TreeDamaged,
+                            format!("the device tree's nodes are nested deeper than {DEEPEST} levels"),
+                        )
                         .next("give a tree that Linux can read: it does not look deeper"));
                     }
                     open.push(node);

@@ -19,7 +19,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let base = dtb.map_or(UNKNOWN_TREE, <[u8]>::len);
     let tree_room = (base + TREE_GROWTH + 2 * additions_size).next_multiple_of(PAGE);
     if tree_room > LARGEST_TREE {
-        return Err(Failure::new(format!(
+        return Err(Failure::new(ErrorCode::TreeUnsuited, format!(
             "the device tree needs 0x{tree_room:x} bytes with what the shim adds, arm64 kernels take 0x{LARGEST_TREE:x}"
         ))
         .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));

@@ -6,7 +6,7 @@ use std::io::Read;
 use liblzma::stream::{LzmaOptions, Stream};
 use stoop_core::codec::Codec;
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A payload in its stored form.
 #[derive(Clone, Debug)]
@@ -25,8 +25,12 @@ pub(super) struct Stored<'a> {
 pub(super) fn encode(codec: Codec, bytes: &[u8], why: String) -> Result<Stored<'_>> {
     let stored = match codec {
         Codec::Store => Cow::Borrowed(bytes),
-        Codec::Lz4 => Cow::Owned(lz4(bytes).map_err(|error| Failure::new(format!("the LZ4 encoder: {error}")))?),
-        Codec::Lzma => Cow::Owned(lzma(bytes).map_err(|error| Failure::new(format!("the LZMA encoder: {error}")))?),
+        Codec::Lz4 => Cow::Owned(
+            lz4(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZ4 encoder: {error}")))?,
+        ),
+        Codec::Lzma => Cow::Owned(
+            lzma(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZMA encoder: {error}")))?,
+        ),
     };
     Ok(Stored { codec, crc: checksum(&stored), bytes: stored, why })
 }

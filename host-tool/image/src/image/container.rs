@@ -9,7 +9,7 @@ use crate::board::Container;
 use crate::input::{Arch, be32};
 use crate::layout::GRAIN;
 use crate::plan::{Format, Plan};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Bytes in front of a uImage's data.
 pub const UIMAGE_HEADER: usize = 64;
@@ -63,7 +63,7 @@ fn name(plan: &Plan) -> String {
 /// An address as bootm wants it.
 fn typed(plan: &Plan, address: usize) -> Result<u32> {
     u32::try_from(plan.board.typed(address)).map_err(|_| {
-        Failure::new(format!("the container cannot name the load address 0x{address:x}"))
+        Failure::new(ErrorCode::Container, format!("the container cannot name the load address 0x{address:x}"))
             .next("pack with `--format image`")
     })
 }
@@ -71,7 +71,7 @@ fn typed(plan: &Plan, address: usize) -> Result<u32> {
 /// `entry` is the load address too, as typed.
 fn uimage(name: &str, arch: Arch, entry: u32, data: &[u8]) -> Result<Vec<u8>> {
     let size = u32::try_from(data.len()).map_err(|_| {
-        Failure::new(format!("0x{:x} bytes are too many for a uImage", data.len()))
+        Failure::new(ErrorCode::Container, format!("0x{:x} bytes are too many for a uImage", data.len()))
             .next("give a smaller root filesystem")
     })?;
     let mut file = Vec::with_capacity(UIMAGE_HEADER + data.len());
@@ -98,7 +98,9 @@ fn elf_file(plan: &Plan, head: Region, mut pieces: Vec<(usize, Vec<u8>)>) -> Res
     writer.reserve_file_header();
     writer.reserve_program_headers(pieces.len() as u32);
     let offsets: Vec<u64> = pieces.iter().map(|piece| writer.reserve(piece.1.len() as u64, ELF_ALIGN)).collect();
-    let failed = |error: object::write::Error| Failure::new(format!("the ELF file cannot be written: {error}"));
+    let failed = |error: object::write::Error| {
+        Failure::new(ErrorCode::Container, format!("the ELF file cannot be written: {error}"))
+    };
     let virtual_address = |at: usize| stoop_core::mips::kseg0(at) as u64;
     // Some loaders go by sections: U-Boot's bootelf does so without -p.
     let sections = [(".load", elf::SHT_PROGBITS), (".zero", elf::SHT_NOBITS)]

@@ -6,7 +6,7 @@ use vm_fdt::FdtWriter;
 
 use super::checksum;
 use crate::input::Arch;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
 pub(super) const ROOM: usize = 0x400;
@@ -22,8 +22,11 @@ pub(super) fn write(name: &str, arch: Arch, load: u32, data: &[u8]) -> Result<Ve
     // As U-Boot calls them (boot/image.c: uimage_arch).
     let arch = if arch == Arch::Arm64 { "arm64" } else { "mips" };
     tree(name, arch, load, data).map_err(|error| {
-        Failure::new(format!("the FIT cannot be written with 0x{:x} bytes in it: {error}", data.len()))
-            .next("give a smaller root filesystem")
+        Failure::new(
+            ErrorCode::Container,
+            format!("the FIT cannot be written with 0x{:x} bytes in it: {error}", data.len()),
+        )
+        .next("give a smaller root filesystem")
     })
 }
 

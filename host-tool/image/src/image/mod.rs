@@ -31,7 +31,7 @@ use crate::layout::{self, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{ALIAS, CodecWish, Format, Phram, Plan, RootfsIn, add_words};
 use crate::progress::Progress;
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result, device_tree};
+use crate::{ErrorCode, Failure, Result, device_tree};
 
 pub use codec::checksum;
 pub use note::{FlashNote, Note};
@@ -263,9 +263,11 @@ fn build_with(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         let additions = additions(plan, &line, &places)?;
         if additions.len() > additions_size {
             let size = additions.len();
-            return Err(
-                Failure::new(format!("the additions to the device tree grew to 0x{size:x} bytes")).next("report this")
-            );
+            return Err(Failure::new(
+                ErrorCode::Internal,
+                format!("the additions to the device tree grew to 0x{size:x} bytes"),
+            )
+            .next("report this"));
         }
         let (tree, additions_place) = tree_room(plan, &places, additions.len())?;
         let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len());
@@ -436,8 +438,11 @@ fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     }
     let longest = longest_line(plan.arch());
     if line.len() > longest {
-        return Err(Failure::new(format!("the command line has {} bytes, the kernel takes {longest}", line.len()))
-            .next("shorten --cmdline, --append or the device tree's bootargs"));
+        return Err(Failure::new(
+            ErrorCode::CommandLine,
+            format!("the command line has {} bytes, the kernel takes {longest}", line.len()),
+        )
+        .next("shorten --cmdline, --append or the device tree's bootargs"));
     }
     Ok(line)
 }
@@ -448,6 +453,7 @@ fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow<'_, [u8]>>
     let (Some(rootfs), true) = (rootfs, plan.line_takes_root) else { return Ok(Some(Cow::Borrowed(&dtb.value))) };
     if !plan.tree_is_seen() {
         return Err(Failure::usage(
+            ErrorCode::TreeUnsuited,
             "the kernel does not see the device tree: which number its flash partition has is not known",
         )
         .next("name the root with `--append root=/dev/mtdblockN`"));
@@ -455,19 +461,28 @@ fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow<'_, [u8]>>
     let bytes = rootfs.start() as u64..rootfs.end() as u64;
     let path = plan.facts.partitions.iter().find(|(_, range)| *range == bytes).map(|(path, _)| path);
     let path = path.ok_or_else(|| {
-        Failure::new(format!(
-            "the device tree has no flash partition [0x{:x}, 0x{:x}) for the root filesystem",
-            bytes.start, bytes.end
-        ))
+        Failure::new(
+            ErrorCode::TreeUnsuited,
+            format!(
+                "the device tree has no flash partition [0x{:x}, 0x{:x}) for the root filesystem",
+                bytes.start, bytes.end
+            ),
+        )
         .next("add it to the fixed-partitions of the flash, or name the root with `--append root=/dev/mtdblockN`")
     })?;
     let alias = format!("mtd{ALIAS}");
     if let Some((_, other)) = plan.facts.aliases.iter().find(|(name, other)| *name == alias && other != path) {
-        return Err(Failure::new(format!("the device tree has an alias {alias} of its own, for {other}"))
-            .next("take another number for it"));
+        return Err(Failure::new(
+            ErrorCode::TreeUnsuited,
+            format!("the device tree has an alias {alias} of its own, for {other}"),
+        )
+        .next("take another number for it"));
     }
     let tree = device_tree::with_alias(&dtb.value, &alias, path);
-    let damaged = || Failure::new("the device tree is damaged").next("compile it again with dtc -I dts -O dtb");
+    let damaged = || {
+        Failure::new(ErrorCode::TreeDamaged, "the device tree is damaged")
+            .next("compile it again with dtc -I dts -O dtb")
+    };
     Ok(Some(Cow::Owned(tree.ok_or_else(damaged)?)))
 }
 
@@ -495,8 +510,11 @@ fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Re
     let mut bytes = vec![0; line.len() + 4096];
     let (size, relative) = what.encode_relative(&mut bytes).ok_or_else(|| {
         let [address, size] = plan.facts.cells;
-        Failure::new(format!("the device tree has {address} cells for addresses and {size} for sizes, too few"))
-            .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`")
+        Failure::new(
+            ErrorCode::TreeUnsuited,
+            format!("the device tree has {address} cells for addresses and {size} for sizes, too few"),
+        )
+        .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`")
     })?;
     bytes.truncate(size);
     Ok((bytes, relative))
@@ -510,7 +528,7 @@ fn tree_room(plan: &Plan, places: &Places, additions: usize) -> Result<(Region, 
     let split = whole.end().saturating_sub(additions).max(whole.start()) & !7;
     let (tree, place) = (Region::between(whole.start(), split), Region::new(split, additions));
     tree.zip(place).filter(|(tree, _)| !tree.is_empty()).ok_or_else(|| {
-        Failure::new(format!("0x{:x} bytes are too few for the final device tree", whole.size()))
+        Failure::new(ErrorCode::NoRoom, format!("0x{:x} bytes are too few for the final device tree", whole.size()))
             .next("give a kernel with a larger slot for its device tree")
     })
 }
@@ -536,8 +554,11 @@ fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
-        Failure::usage(format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"))
-            .next("give a shorter cookie or fewer --keep")
+        Failure::usage(
+            ErrorCode::Params,
+            format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"),
+        )
+        .next("give a shorter cookie or fewer --keep")
     })?;
     Ok(block[..length].to_vec())
 }

@@ -17,7 +17,7 @@ use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
 use crate::layout::{self, GRAIN, KSEG_SIZE, PAGE, Places, Shape};
 use crate::plan::{Plan, RootfsIn};
 use crate::shim_image::{self, Header};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
@@ -43,7 +43,9 @@ impl Area {
     /// block.
     pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
         let name = &partition.name;
-        let refused = |fact: String| Failure::new(fact).next("correct the board's flash map: see boards/README.md");
+        let refused = |fact: String| {
+            Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
+        };
         let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
         if partition.protected || !written {
             return Err(refused(format!("the flash partition {name} is protected: nothing may write it")));
@@ -116,12 +118,15 @@ impl Area {
     pub fn front(&self, size: usize) -> Result<Area> {
         let blocks = size.next_multiple_of(self.erase);
         if size == 0 || blocks > self.size() {
-            return Err(Failure::new(format!(
-                "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
-                self.partition,
-                self.size(),
-                self.offset()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Partition,
+                format!(
+                    "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
+                    self.partition,
+                    self.size(),
+                    self.offset()
+                ),
+            )
             .next("pack it smaller: --codec lzma, less in it, or a flash map with larger slots"));
         }
         let range = Region::new(self.offset(), blocks).unwrap_or(self.range);
@@ -169,34 +174,46 @@ impl Map {
         let whole = "pack with --format uimage or fit, and let the bootloader copy the whole image to RAM";
         let flash = board.flash.as_ref().filter(|flash| flash.kind == FlashKind::Nor && !flash.window.is_empty());
         let flash = flash.ok_or_else(|| {
-            Failure::usage(format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name))
-                .next(whole)
+            Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name),
+            )
+            .next(whole)
         })?;
         if board.defaults.policy == Policy::Halt {
-            return Err(Failure::usage(format!("{} halts when nothing boots, which hides its failsafe", board.name))
-                .next("set `defaults.policy` to reset or return in the board file"));
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{} halts when nothing boots, which hides its failsafe", board.name),
+            )
+            .next("set `defaults.policy` to reset or return in the board file"));
         }
         let starts = board.bootloader.containers.iter().copied();
         let container = starts.into_iter().find(|it| matches!(it, Container::UimageNone | Container::Fit));
         let container = container.ok_or_else(|| {
             let fact = format!("{} starts neither a uImage that is not compressed nor a FIT", board.bootloader.name);
-            Failure::usage(fact).next("if it does, add it to `containers` in the board file")
+            Failure::usage(ErrorCode::BoardLacks, fact).next("if it does, add it to `containers` in the board file")
         })?;
         let map = match flash.partitions.iter().find(|partition| partition.role == Role::Boot) {
             Some(boot) => Map { container, boot: Area::within(flash, boot, boot.range())?, slots: named(flash)? },
             None => divided(flash, container)?,
         };
         if map.slots.is_empty() {
-            return Err(Failure::usage(format!("{}'s flash map has no slot beside the partition boot", board.name))
-                .next("add a partition with the role firmware and `slot = \"a\"`"));
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s flash map has no slot beside the partition boot", board.name),
+            )
+            .next("add a partition with the role firmware and `slot = \"a\"`"));
         }
         let starts = board.bootloader.started_from();
         if let Some(address) = starts.filter(|address| board.physical(*address) != map.boot.address()) {
-            return Err(Failure::usage(format!(
-                "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
-                board.bootloader.name,
-                board.typed(map.boot.address())
-            ))
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!(
+                    "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
+                    board.bootloader.name,
+                    board.typed(map.boot.address())
+                ),
+            )
             .next("correct `flash-command` or the flash map in the board file"));
         }
         Ok(map)
@@ -210,7 +227,7 @@ impl Map {
         let found = self.slots.iter().find(|slot| name.is_none_or(|name| name == slot.name));
         found.ok_or_else(|| {
             let names: Vec<_> = self.slots.iter().map(|slot| slot.name.to_string()).collect();
-            Failure::usage(format!("there is no slot {}", name.unwrap_or('-')))
+            Failure::usage(ErrorCode::NoSuchSlot, format!("there is no slot {}", name.unwrap_or('-')))
                 .next(format!("name one of: {}", names.join(", ")))
         })
     }
@@ -240,7 +257,8 @@ fn named(flash: &Flash) -> Result<Vec<Slot>> {
 /// The shim in front, and the rest of the partition in halves.
 fn divided(flash: &Flash, container: Container) -> Result<Map> {
     let partition = flash.image(None).ok_or_else(|| {
-        Failure::usage("the flash map has no partition for an image").next("add one with the role firmware")
+        Failure::usage(ErrorCode::BoardLacks, "the flash map has no partition for an image")
+            .next("add one with the role firmware")
     })?;
     let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
     let half = partition.size.saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
@@ -293,7 +311,9 @@ fn fixed(board: &Board, run: usize, container: usize) -> Result<(Region, Region)
         board.ram.contains(&region).then_some(region)
     };
     let places = take(run).and_then(|run| Some((run, take(container)?)));
-    places.ok_or_else(|| Failure::new("too little RAM for the shim").next("correct `ram` in the board file"))
+    places.ok_or_else(|| {
+        Failure::new(ErrorCode::NoRoom, "too little RAM for the shim").next("correct `ram` in the board file")
+    })
 }
 
 /// The container: the same bytes for every slot and every kernel, as long as the board's data, the cookie and the shim are.
@@ -322,8 +342,11 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     data.extend_from_slice(&note.encode(crc));
     data.extend_from_slice(&note::board(&plan.board.name, crc));
     let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
-        Failure::new(format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()))
-            .next("give a shorter cookie or fewer kept keys")
+        Failure::new(
+            ErrorCode::Params,
+            format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()),
+        )
+        .next("give a shorter cookie or fewer kept keys")
     })?;
     let mut file = container::of_boot(map.container, load.start(), &data)?;
     // As erased flash is: nothing to program.
@@ -462,8 +485,11 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
 const COPIED: &str = "copied from flash to RAM";
 
 fn no_partition(slot: char) -> Failure {
-    Failure::usage(format!("the flash map has no partition for the root filesystem of slot {slot}"))
-        .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
+    Failure::usage(
+        ErrorCode::BoardLacks,
+        format!("the flash map has no partition for the root filesystem of slot {slot}"),
+    )
+    .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
 }
 
 /// The bytes of flash that the kernel mounts, when it does.

@@ -13,7 +13,7 @@ use super::{FlashNote, Note, checksum, note};
 use crate::input::fit;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One checksum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,8 +57,10 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
     let mut opened = open_container(file)?;
     if opened.is_in_flash() {
         let note = opened.note;
-        let damaged =
-            |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+        let damaged = |what: &str| {
+            Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}"))
+                .next("pack or download it again")
+        };
         let slot = file.get(note.manifest..).unwrap_or(&[]);
         let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
         let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
@@ -85,17 +87,16 @@ pub fn is_foreign(file: &[u8]) -> bool {
 /// As for [`open`].
 pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     if file.is_empty() {
-        return Err(Failure::new("the file is empty").next("pack the image again"));
+        return Err(Failure::new(ErrorCode::NotAnImage, "the file is empty").next("pack the image again"));
     }
     let mut container = Vec::new();
     let (format, load, pieces) = if let Some(header) = uimage_header(file) {
         let data = &file[UIMAGE_HEADER..];
         if data.len() < header.size {
-            return Err(Failure::new(format!(
-                "the uImage promises 0x{:x} bytes and has 0x{:x}",
-                header.size,
-                data.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage promises 0x{:x} bytes and has 0x{:x}", header.size, data.len()),
+            )
             .next("pack or download it again"));
         }
         let data = &data[..header.size];
@@ -113,7 +114,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
             _ => stoop_core::mips::physical(u32::try_from(load).ok()?),
         });
         let load = load.ok_or_else(|| {
-            Failure::new("the FIT's kernel has no load address in KSEG0 or KSEG1")
+            Failure::new(ErrorCode::NotAnImage, "the FIT's kernel has no load address in KSEG0 or KSEG1")
                 .next("give a file that `stoop pack` wrote")
         })?;
         (Format::Fit, Some(load), vec![(load, kernel.data)])
@@ -129,10 +130,15 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     };
     let image = first.unwrap_or_default();
     let Some(machine) = shim_image::machine(image) else {
-        return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
-            .next("give a file that `stoop pack` wrote"));
+        return Err(Failure::new(
+            ErrorCode::NotAnImage,
+            format!("no stoop image but {}", crate::input::looks_like(file)),
+        )
+        .next("give a file that `stoop pack` wrote"));
     };
-    let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+    let damaged = |what: &str| {
+        Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}")).next("pack or download it again")
+    };
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
     if note.run.size() > LARGEST_SHIM {
@@ -160,12 +166,17 @@ impl Check {
 pub type Piece<'a> = (usize, &'a [u8]);
 
 fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
-    let broken =
-        |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
+    let broken = |fact: String| {
+        Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {fact}"))
+            .next("pack or download it again")
+    };
     let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
     if elf.architecture() != Architecture::Mips {
-        return Err(Failure::new(format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()))
-            .next("give a file that `stoop pack` wrote"));
+        return Err(Failure::new(
+            ErrorCode::ImageMachine,
+            format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()),
+        )
+        .next("give a file that `stoop pack` wrote"));
     }
     let endian = elf.endian();
     let physical = |address: u64| {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::kernel::version;
 use super::{Arch, Form, Kernel};
 use crate::kconfig::Kconfig;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// `ARM\x64`, at this offset.
 const MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
@@ -67,14 +67,20 @@ pub(crate) fn is_image(bytes: &[u8]) -> bool {
 /// Kernels that could not run where stoop puts them, and files that are none.
 pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     let Some(header) = Header::of(&image) else {
-        return Err(Failure::new(format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()))
-            .next("build or download it again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()),
+        )
+        .next("build or download it again"));
     };
     let Header { text_offset, image_size, flags } = header;
     if crate::shim_image::machine(&image).is_some() {
-        return Err(Failure::new("this is a stoop image, not a kernel").next("give the kernel that it was packed from"));
+        return Err(Failure::new(ErrorCode::KernelForm, "this is a stoop image, not a kernel")
+            .next("give the kernel that it was packed from"));
     }
-    let refused = |fact: &str, next: &str| Err(Failure::new(format!("the arm64 Image {fact}")).next(next));
+    let refused = |fact: &str, next: &str| {
+        Err(Failure::new(ErrorCode::KernelMachine, format!("the arm64 Image {fact}")).next(next))
+    };
     if header.is_big_endian() {
         return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
     }
@@ -82,14 +88,17 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
         return refused("must lie at the start of RAM, as before Linux 4.6", "give a newer kernel");
     }
     if text_offset >= ALIGNMENT || !text_offset.is_multiple_of(0x1000) {
-        return Err(Failure::new(format!("the arm64 Image's text_offset is 0x{text_offset:x}"))
-            .next("build or download it again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the arm64 Image's text_offset is 0x{text_offset:x}"),
+        )
+        .next("build or download it again"));
     }
     if image_size < image.len() as u64 || image.len() <= HEADER {
-        return Err(Failure::new(format!(
-            "the arm64 Image needs 0x{image_size:x} bytes by its header and has 0x{:x}",
-            image.len()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the arm64 Image needs 0x{image_size:x} bytes by its header and has 0x{:x}", image.len()),
+        )
         .next("give the Image alone, as the kernel's build made it"));
     }
     let config = match config {
@@ -99,10 +108,10 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if let Some(config) = &config
         && !config.is_yes("ARM64")
     {
-        return Err(Failure::new(format!(
-            "the kernel is arm64 but its configuration ({}) says otherwise",
-            config.source()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelConfig,
+            format!("the kernel is arm64 but its configuration ({}) says otherwise", config.source()),
+        )
         .next("give the configuration that this kernel was built with"));
     }
     Ok(Kernel {

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::most_decoded;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A compression, known by its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +86,7 @@ impl Codec {
     fn decode_most(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let damaged = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("the {} stream is damaged or cut off: {error}", self.name()))
+            Failure::new(ErrorCode::Compressed, format!("the {} stream is damaged or cut off: {error}", self.name()))
                 .next("build or download the file again")
         };
         let read = match self {
@@ -96,7 +96,7 @@ impl Codec {
             }
             Codec::Bzip2 | Codec::Lzo => {
                 let tool = if self == Codec::Bzip2 { "bunzip2" } else { "lzop -d" };
-                return Err(Failure::new(format!("{} is not supported", self.name()))
+                return Err(Failure::new(ErrorCode::Compressed, format!("{} is not supported", self.name()))
                     .next(format!("decompress it with {tool} first, or build the kernel with another compression")));
             }
             Codec::Gzip | Codec::Xz | Codec::Zstd => self.members(bytes, limit, &mut out),
@@ -104,8 +104,11 @@ impl Codec {
         };
         read.map_err(|error| damaged(&error))?;
         if out.len() as u64 > limit {
-            return Err(Failure::new(format!("the {} stream decodes to more than 0x{limit:x} bytes", self.name()))
-                .next("check that this is the file you meant"));
+            return Err(Failure::new(
+                ErrorCode::Compressed,
+                format!("the {} stream decodes to more than 0x{limit:x} bytes", self.name()),
+            )
+            .next("check that this is the file you meant"));
         }
         Ok(out)
     }
@@ -151,7 +154,9 @@ impl Codec {
     /// # Errors
     /// A codec that is only recognised, or no memory for its state.
     pub(crate) fn reader<'a>(self, from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
-        let state = |error: &dyn std::fmt::Display| Failure::new(format!("no {} decoder: {error}", self.name()));
+        let state = |error: &dyn std::fmt::Display| {
+            Failure::new(ErrorCode::Compressed, format!("no {} decoder: {error}", self.name()))
+        };
         Ok(match self {
             Codec::Gzip => Box::new(flate2::read::GzDecoder::new(from)),
             Codec::Xz => {

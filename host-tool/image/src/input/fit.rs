@@ -7,7 +7,7 @@ use super::codec::Codec;
 use super::{Arch, be32};
 use crate::device_tree::{number, text, walk};
 use crate::image::checksum;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One image of the tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -78,7 +78,7 @@ const MOST_HASHES: usize = 16;
 const AGAIN: &str = "download or build the file again";
 
 fn damaged(what: &str) -> Failure {
-    Failure::new(format!("the FIT is damaged: {what}")).next(AGAIN)
+    Failure::new(ErrorCode::KernelForm, format!("the FIT is damaged: {what}")).next(AGAIN)
 }
 
 /// Reads the tree at the front of `bytes`: the kernel of its default configuration, hashes computed. A hash that does not hold is
@@ -93,14 +93,14 @@ pub fn read(bytes: &[u8]) -> Result<Fit<'_>> {
     };
     let Some(tree) = bytes.get(..total) else {
         let fact = format!("the FIT is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}", bytes.len());
-        return Err(Failure::new(fact).next(AGAIN));
+        return Err(Failure::new(ErrorCode::KernelDamaged, fact).next(AGAIN));
     };
     let (images, configurations, default) = nodes(tree, structure, strings)?;
 
     let configuration = chosen(&configurations, default)?;
     let name = configuration.text("kernel").ok_or_else(|| {
         let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
-        Failure::new(fact).next("give a FIT whose default configuration starts a kernel")
+        Failure::new(ErrorCode::KernelForm, fact).next("give a FIT whose default configuration starts a kernel")
     })?;
     let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
         damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
@@ -194,11 +194,13 @@ fn chosen<'a, 'b>(configurations: &'b [Node<'a>], default: Option<&str>) -> Resu
             damaged(&format!("its default configuration {name} is not there, only: {}", names.join(", ")))
         }),
         (None, [only]) => Ok(only),
-        (None, []) => {
-            Err(Failure::new("the FIT has no configuration").next("take the kernel out of it with dumpimage"))
-        }
-        (None, _) => Err(Failure::new(format!("the FIT has no default among its configurations {}", names.join(", ")))
-            .next("take the kernel out of it with dumpimage, or build it with a default")),
+        (None, []) => Err(Failure::new(ErrorCode::KernelForm, "the FIT has no configuration")
+            .next("take the kernel out of it with dumpimage")),
+        (None, _) => Err(Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT has no default among its configurations {}", names.join(", ")),
+        )
+        .next("take the kernel out of it with dumpimage, or build it with a default")),
     }
 }
 
@@ -301,27 +303,36 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
     let fit = read(bytes)?;
     let kernel = &fit.kernel;
     if let Some(wrong) = kernel.wrong.first() {
-        return Err(Failure::new(format!("the FIT's kernel is damaged: {wrong}")).next(AGAIN));
+        return Err(Failure::new(ErrorCode::KernelDamaged, format!("the FIT's kernel is damaged: {wrong}")).next(AGAIN));
     }
     if !matches!(kernel.kind, "kernel" | "kernel_noload" | "standalone") {
-        return Err(Failure::new(format!("the FIT's image {} is of type {:?}, no kernel", kernel.name, kernel.kind))
-            .next("give a FIT whose default configuration starts a kernel"));
+        return Err(Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT's image {} is of type {:?}, no kernel", kernel.name, kernel.kind),
+        )
+        .next("give a FIT whose default configuration starts a kernel"));
     }
     let arch = match kernel.arch {
         "mips" => None,
         "arm64" => Some(Arch::Arm64),
         "mips64" => {
-            return Err(Failure::new("the FIT's kernel is for 64-bit MIPS")
+            return Err(Failure::new(ErrorCode::KernelMachine, "the FIT's kernel is for 64-bit MIPS")
                 .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
         }
         other => {
-            return Err(Failure::new(format!("the FIT's kernel is for another machine, {other:?}"))
-                .next("give a kernel built for MIPS"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("the FIT's kernel is for another machine, {other:?}"),
+            )
+            .next("give a kernel built for MIPS"));
         }
     };
     let codec = codec(kernel.compression).ok_or_else(|| {
-        Failure::new(format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression))
-            .next("unpack it with dumpimage and give the kernel inside")
+        Failure::new(
+            ErrorCode::KernelForm,
+            format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression),
+        )
+        .next("unpack it with dumpimage and give the kernel inside")
     })?;
     let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();

@@ -16,7 +16,7 @@ use super::{
 use crate::kconfig::Kconfig;
 use crate::preflight::platform::{self, Platform};
 use crate::progress::Progress;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// How the kernel came; containers name what was inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,8 +146,11 @@ impl Kernel {
     pub fn of_config(config: Kconfig) -> Result<Kernel> {
         let arches = [("CPU_BIG_ENDIAN", Arch::MipsBe), ("CPU_LITTLE_ENDIAN", Arch::MipsLe), ("ARM64", Arch::Arm64)];
         let Some((_, arch)) = arches.into_iter().rfind(|(symbol, _)| config.is_yes(symbol)) else {
-            return Err(Failure::new(format!("{}: it is for no machine that stoop knows", config.source()))
-                .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("{}: it is for no machine that stoop knows", config.source()),
+            )
+            .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
         };
         Ok(Kernel {
             arch,
@@ -221,15 +224,21 @@ impl Kernel {
         }
         if arm64::is_image(&bytes) {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
-                return Err(Failure::usage("an arm64 Image runs at any multiple of 2 MiB, and says so itself")
-                    .next("leave --load-address and --entry-point away"));
+                return Err(Failure::usage(
+                    ErrorCode::KernelAddresses,
+                    "an arm64 Image runs at any multiple of 2 MiB, and says so itself",
+                )
+                .next("leave --load-address and --entry-point away"));
             }
             return arm64::read(bytes, overrides.config);
         }
         if bytes.starts_with(b"\x7fELF") {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
-                return Err(Failure::usage("an ELF kernel has its own load address and entry point")
-                    .next("leave --load-address and --entry-point away"));
+                return Err(Failure::usage(
+                    ErrorCode::KernelAddresses,
+                    "an ELF kernel has its own load address and entry point",
+                )
+                .next("leave --load-address and --entry-point away"));
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
@@ -243,16 +252,15 @@ impl Kernel {
             progress.step("decompressing the kernel", None);
             let inner = codec.decode(&bytes, KSEG0_SIZE)?;
             if Codec::detect(&inner).is_some() {
-                return Err(
-                    Failure::new(format!("compressed twice, {} outside", codec.name())).next("decompress it once")
-                );
+                return Err(Failure::new(ErrorCode::KernelForm, format!("compressed twice, {} outside", codec.name()))
+                    .next("decompress it once"));
             }
             let mut kernel = Kernel::from_bytes(inner, overrides, progress)?;
             kernel.form = Form::Compressed(codec, Box::new(kernel.form));
             return Ok(kernel);
         }
         let Some(load) = overrides.load_address else {
-            return Err(Failure::usage(format!("not an ELF kernel, a uImage or a package, but {}", looks_like(&bytes)))
+            return Err(Failure::usage(ErrorCode::KernelForm, format!("not an ELF kernel, a uImage or a package, but {}", looks_like(&bytes)))
                 .next("if it is a flat binary such as vmlinux.bin, give --load-address, and --entry-point if it starts elsewhere"));
         };
         finish(from_flat(bytes, load, overrides.entry_point)?, overrides.config, progress)
@@ -289,7 +297,8 @@ fn not_a_kernel(bytes: &[u8]) -> Option<Failure> {
     let other = [(0x202, &b"HdrS"[..], "x86"), (0x24, b"\x18\x28\x6f\x01", "32-bit ARM"), (0x38, b"RSC\x05", "RISC-V")];
     if let Some((.., machine)) = other.into_iter().find(|(at, magic, _)| is(*at, magic)) {
         return Some(
-            Failure::new(format!("this is a kernel for {machine}")).next("give a kernel built for MIPS or arm64"),
+            Failure::new(ErrorCode::KernelMachine, format!("this is a kernel for {machine}"))
+                .next("give a kernel built for MIPS or arm64"),
         );
     }
     let (fact, next) = if be32(bytes, 0) == Some(super::dtb::MAGIC) && !super::dtb::is_fit(bytes) {
@@ -299,7 +308,7 @@ fn not_a_kernel(bytes: &[u8]) -> Option<Failure> {
     } else {
         return None;
     };
-    Some(Failure::new(format!("this is {fact}")).next(next))
+    Some(Failure::new(ErrorCode::KernelForm, format!("this is {fact}")).next(next))
 }
 
 fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
@@ -344,9 +353,10 @@ impl Stored<'_> {
         if let Some((load, entry)) = self.addresses
             && (overrides.load_address.is_some() || overrides.entry_point.is_some())
         {
-            return Err(Failure::usage(format!(
-                "the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"
-            ))
+            return Err(Failure::usage(
+                ErrorCode::KernelAddresses,
+                format!("the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"),
+            )
             .next("leave --load-address and --entry-point away"));
         }
         let image = match self.codec {
@@ -361,23 +371,29 @@ impl Stored<'_> {
             return arm64::read(image, overrides.config).map_err(inside);
         }
         if self.arch == Some(Arch::Arm64) {
-            return Err(Failure::new(format!("the {what} is for arm64 and holds {}", looks_like(&image)))
-                .next("give arch/arm64/boot/Image of the kernel's build"));
+            return Err(Failure::new(
+                ErrorCode::KernelForm,
+                format!("the {what} is for arm64 and holds {}", looks_like(&image)),
+            )
+            .next("give arch/arm64/boot/Image of the kernel's build"));
         }
         if image.starts_with(b"\x7fELF") {
             return finish(from_elf(elf::read(&image).map_err(inside)?), overrides.config, progress);
         }
         let Some((load, entry)) = self.addresses else {
             let load = overrides.load_address.ok_or_else(|| {
-                Failure::usage(format!("the {what} does not say where its kernel is linked: it runs where it is put"))
-                    .next("give --load-address, and --entry-point if it starts elsewhere")
+                Failure::usage(
+                    ErrorCode::KernelAddresses,
+                    format!("the {what} does not say where its kernel is linked: it runs where it is put"),
+                )
+                .next("give --load-address, and --entry-point if it starts elsewhere")
             })?;
             let raw = from_flat(image, load, overrides.entry_point).map_err(|failure| failure.within(what))?;
             return finish(raw, overrides.config, progress);
         };
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
         let raw = from_flat(image, load, Some(entry)).map_err(|failure| {
-            Failure::new(failure.fact())
+            Failure::new(ErrorCode::KernelAddresses, failure.fact())
                 .within(what)
                 .next(format!("build the {what} again with the kernel's own addresses"))
         })?;
@@ -467,16 +483,15 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
         return Ok(());
     };
     if config.is_yes("64BIT") {
-        return Err(Failure::new("the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
+        return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
             .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
     }
     let says = (config.is_yes("CPU_BIG_ENDIAN"), config.is_yes("CPU_LITTLE_ENDIAN"));
     if says == (!kernel.arch.big_endian(), kernel.arch.big_endian()) {
-        return Err(Failure::new(format!(
-            "the kernel is {} but its configuration ({}) says otherwise",
-            kernel.arch,
-            config.source()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelConfig,
+            format!("the kernel is {} but its configuration ({}) says otherwise", kernel.arch, config.source()),
+        )
         .next("give the configuration that this kernel was built with"));
     }
     Ok(())

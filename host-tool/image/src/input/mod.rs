@@ -27,7 +27,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 pub use arm64::ALIGNMENT as ARM64_ALIGNMENT;
 pub use kernel::{Form, Inner, Kernel, Overrides};
@@ -99,7 +99,7 @@ fn stdin() -> Result<Vec<u8>> {
         let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes);
         read.map(|_| bytes).map_err(|error| error.to_string())
     };
-    STDIN.get_or_init(read).clone().map_err(|error| Failure::new(format!("stdin: {error}")))
+    STDIN.get_or_init(read).clone().map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))
 }
 
 /// Reads a whole file; `-` is stdin.
@@ -110,9 +110,9 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     if path.as_os_str() == "-" {
         let bytes = stdin()?;
         return match bytes.len() as u64 {
-            0 => Err(Failure::new("stdin: is empty").next("pipe the file into it")),
+            0 => Err(Failure::new(ErrorCode::File, "stdin: is empty").next("pipe the file into it")),
             size if size > LARGEST => {
-                Err(Failure::new(format!("stdin: more than the 0x{LARGEST:x} bytes of any input"))
+                Err(Failure::new(ErrorCode::File, format!("stdin: more than the 0x{LARGEST:x} bytes of any input"))
                     .next("check that this is the file you meant"))
             }
             _ => Ok(bytes),
@@ -123,18 +123,18 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         Failure::io(path, &error).next("check the path; relative paths count from the current directory")
     })?;
     if meta.is_dir() {
-        return Err(Failure::new(format!("{shown}: is a directory")).next("name the file in it"));
+        return Err(Failure::new(ErrorCode::File, format!("{shown}: is a directory")).next("name the file in it"));
     }
     if meta.len() > LARGEST {
-        return Err(Failure::new(format!(
-            "{shown}: 0x{:x} bytes, more than the 0x{LARGEST:x} of any input",
-            meta.len()
-        ))
+        return Err(Failure::new(
+            ErrorCode::File,
+            format!("{shown}: 0x{:x} bytes, more than the 0x{LARGEST:x} of any input", meta.len()),
+        )
         .next("check that this is the file you meant"));
     }
     let bytes = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
     if bytes.is_empty() {
-        return Err(Failure::new(format!("{shown}: is empty")).next("build or download it again"));
+        return Err(Failure::new(ErrorCode::File, format!("{shown}: is empty")).next("build or download it again"));
     }
     Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{le32, looks_like, read_file};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A checked squashfs.
 #[derive(Clone, Debug)]
@@ -91,7 +91,9 @@ fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
     // A block of metadata: its length, then its bytes, not compressed (bit 15).
     let size = bytes.get(SUPERBLOCK..SUPERBLOCK + 2).map_or(0, |half| u16::from_le_bytes([half[0], half[1]]));
     let word = |at: usize| le32(bytes.get(SUPERBLOCK + 2..)?.get(..usize::from(size & 0x7fff))?, at);
-    let refuse = |fact: String| Err(Failure::new(fact).next("make it again with mksquashfs DIR FILE -comp xz"));
+    let refuse = |fact: String| {
+        Err(Failure::new(ErrorCode::Rootfs, fact).next("make it again with mksquashfs DIR FILE -comp xz"))
+    };
     match compressor {
         Compressor::Xz => {
             let (Some(dictionary), Some(filters)) = (word(0), word(4)) else {
@@ -150,22 +152,25 @@ impl SquashfsInfo {
     pub fn of(bytes: &[u8]) -> Result<Self> {
         let make = "make it with mksquashfs DIR FILE -comp xz";
         if !bytes.starts_with(b"hsqs") {
-            return Err(
-                Failure::new(format!("not a squashfs but {}", looks_like(bytes))).next(other_than_squashfs(bytes))
-            );
+            return Err(Failure::new(ErrorCode::Rootfs, format!("not a squashfs but {}", looks_like(bytes)))
+                .next(other_than_squashfs(bytes)));
         }
         if bytes.len() < SUPERBLOCK {
-            return Err(Failure::new(format!(
-                "the squashfs ends after 0x{:x} bytes, inside its superblock",
-                bytes.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs ends after 0x{:x} bytes, inside its superblock", bytes.len()),
+            )
             .next("build or download it again"));
         }
         let word = |at| le32(bytes, at).unwrap_or_default();
         let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let (major, minor) = (half(28), half(30));
         if (major, minor) != (4, 0) {
-            return Err(Failure::new(format!("the squashfs is of version {major}.{minor}, Linux reads 4.0")).next(make));
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs is of version {major}.{minor}, Linux reads 4.0"),
+            )
+            .next(make));
         }
         let compressor = match half(20) {
             1 => Compressor::Zlib,
@@ -174,21 +179,28 @@ impl SquashfsInfo {
             4 => Compressor::Xz,
             5 => Compressor::Lz4,
             6 => Compressor::Zstd,
-            other => return Err(Failure::new(format!("the squashfs has compressor {other}, not known")).next(make)),
+            other => {
+                return Err(Failure::new(ErrorCode::Rootfs, format!("the squashfs has compressor {other}, not known"))
+                    .next(make));
+            }
         };
         let (block_size, block_log) = (word(12), half(22));
         if !(12..=20).contains(&block_log) || block_size != 1 << block_log {
-            return Err(Failure::new(format!(
-                "the squashfs superblock is damaged: block size 0x{block_size:x}, its logarithm {block_log}"
-            ))
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs superblock is damaged: block size 0x{block_size:x}, its logarithm {block_log}"),
+            )
             .next("build or download it again"));
         }
         let bytes_used = u64::from(word(40)) | u64::from(word(44)) << 32;
         if bytes_used < SUPERBLOCK as u64 || bytes_used > bytes.len() as u64 {
-            return Err(Failure::new(format!(
-                "the squashfs is truncated: its superblock says 0x{bytes_used:x} bytes, the file has 0x{:x}",
-                bytes.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!(
+                    "the squashfs is truncated: its superblock says 0x{bytes_used:x} bytes, the file has 0x{:x}",
+                    bytes.len()
+                ),
+            )
             .next("build or download it again"));
         }
         let no_table = word(56) == u32::MAX && word(60) == u32::MAX;

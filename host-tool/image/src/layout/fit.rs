@@ -4,7 +4,7 @@ use stoop_core::Region;
 
 use super::place::Room;
 use super::{Named, PAGE, What, When};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Regions taken so far, and the RAM around them.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ impl Fit {
             let start = found.ok_or_else(|| {
                 let places: Vec<_> =
                     places.iter().map(|ram| format!("[0x{:08x}, 0x{:08x})", ram.start(), ram.end())).collect();
-                Failure::new(format!(
+                Failure::new(ErrorCode::NoRoom, format!(
                     "no room for /reserved-memory/{} of the device tree, 0x{:x} bytes aligned to 0x{align:x}, in {}",
                     room.name.escape_default(),
                     room.size,
@@ -89,11 +89,14 @@ impl Fit {
         let largest = in_the_way.max_by_key(|taken| taken.region.size());
         let beside = largest.map_or(String::new(), |largest| format!(" beside the {largest}"));
         let relocation = largest.is_some_and(|largest| largest.what == What::Relocation);
-        Failure::new(format!(
-            "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
-            self.ram.start(),
-            self.ram.end()
-        ))
+        Failure::new(
+            ErrorCode::NoRoom,
+            format!(
+                "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
+                self.ram.start(),
+                self.ram.end()
+            ),
+        )
         .next(match relocation {
             true => "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable",
             false => "give a smaller kernel, initrd or root filesystem",

@@ -5,7 +5,7 @@ use stoop_core::region::align_up;
 
 use super::fit::Fit;
 use super::{ARGV_SIZE, GRAIN, KSEG_SIZE, LOW, Named, PAGE, What, When, prove};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// The kernel's ranges, physical.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -166,7 +166,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
                 fit.take(What::Download, region, When::DOWNLOAD);
                 Ok(region.start())
             }
-            Some(region) => Err(Failure::new(format!("no room for the file at 0x{:x}", region.start()))),
+            Some(region) => {
+                Err(Failure::new(ErrorCode::NoRoom, format!("no room for the file at 0x{:x}", region.start())))
+            }
             None => Ok(fit.place(What::Download, size, GRAIN, When::DOWNLOAD, floor)?.start()),
         }
     };
@@ -211,8 +213,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
 
 /// RAM that KSEG0 reaches.
 fn reachable(ram: Region) -> Result<Region> {
-    Region::between(ram.start(), ram.end().min(KSEG_SIZE))
-        .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))
+    Region::between(ram.start(), ram.end().min(KSEG_SIZE)).ok_or_else(|| {
+        Failure::new(ErrorCode::NoRoom, "the board has no RAM below 0x20000000").next("correct `ram` in the board file")
+    })
 }
 
 /// What is not ours to choose.

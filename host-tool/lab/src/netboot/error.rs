@@ -49,6 +49,14 @@ pub enum Error {
         /// Its words.
         said: String,
     },
+    /// The TFTP server that was there already does not do it.
+    #[error("the TFTP server at {server} did not deliver the image; the board says: {}", shown(said))]
+    ServerElsewhere {
+        /// The server.
+        server: IpAddr,
+        /// The board's words about it.
+        said: String,
+    },
     /// The request came, the board heard nothing of the answers.
     #[error("the board asked {server} for the image and did not acknowledge one block of it")]
     Unanswered {
@@ -115,6 +123,7 @@ impl Explained for Error {
             Error::Client { .. } => "L071",
             Error::Stalled { .. } => "L072",
             Error::NotStarted { .. } => "L073",
+            Error::ServerElsewhere { .. } => "L074",
         }
     }
 
@@ -141,6 +150,9 @@ impl Explained for Error {
             ),
             Error::AnotherServer { server, .. } => {
                 format!("see who else serves TFTP in this network, and that the board's serverip is {server}")
+            }
+            Error::ServerElsewhere { server, .. } => {
+                format!("see that the server at {server} runs, reads --tftp-folder, and lets it be read")
             }
             Error::Unanswered { .. } => {
                 "look at this machine's firewall: answers come from another port than 69, and so do the board's to them".into()

@@ -14,7 +14,7 @@ pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) 
         tell(Step::Typed(line.to_owned()));
         bootloader.command(line)
     };
-    let own = match boot.board_address {
+    let own = match boot.place.board_address {
         BoardAddress::Fixed(ip) => {
             typed(bootloader, &format!("setenv ipaddr {ip}"))?;
             Some(ip)
@@ -30,7 +30,7 @@ pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) 
             lease(bootloader, tell)?
         }
     };
-    let server = match boot.server {
+    let server = match boot.place.server {
         Some(server) => server,
         None => ours(variable(bootloader, "serverip")?, own)?,
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use stoop_image::board::trees::{Comparison, Trees};
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use super::{json, print};
 
@@ -38,8 +38,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         }
         match problems.len() {
             0 => {}
-            1 => return Err(Failure::new(format!("{}: 1 problem", file.display()))),
-            n => return Err(Failure::new(format!("{}: {n} problems", file.display()))),
+            1 => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: 1 problem", file.display()))),
+            n => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", file.display()))),
         }
     }
     let Some(folder) = &args.dts else { return Ok(()) };
@@ -52,7 +52,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 
 /// The path as [`board::load`] tells it from a name.
 fn path(file: &std::path::Path) -> Result<String> {
-    let text = file.to_str().ok_or_else(|| Failure::usage(format!("{}: is not UTF-8", file.display())))?;
+    let text = file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
     Ok(if text.contains('/') { text.to_owned() } else { format!("./{text}") })
 }
 
@@ -86,10 +86,10 @@ fn compare(boards: &[Board], trees: &Trees, as_json: bool, out: &mut impl Write)
     }
     let different = all.iter().filter(|it| !it.differences.is_empty()).count();
     match (all.len(), different) {
-        (0, _) => Err(Failure::new("no tree of that folder is for one of these boards")
+        (0, _) => Err(Failure::new(ErrorCode::NotATree, "no tree of that folder is for one of these boards")
             .next("see whether the root's compatible in the tree is one of the board's; `stoop boards show` has them")),
         (_, 0) => Ok(()),
-        (of, different) => Err(Failure::new(format!("{different} of {of} flash maps differ from their device trees"))
+        (of, different) => Err(Failure::new(ErrorCode::BoardFile, format!("{different} of {of} flash maps differ from their device trees"))
             .next(
                 "the tree may be newer, or of another layout; correct the board file, or name the reason in `quirks`",
             )),

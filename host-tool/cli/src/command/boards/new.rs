@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stoop_image::board::{self, draft::Draft};
 use stoop_image::device_tree::tree::Tree;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use super::print;
 use crate::ui;
@@ -50,7 +50,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", draft.name)));
     if path.exists() {
         return Err(
-            Failure::usage(format!("{} is there already", path.display())).next("name another file with --output")
+            Failure::usage(ErrorCode::Output, format!("{} is there already", path.display())).next("name another file with --output")
         );
     }
     let output = Output::new(&path, [args.dtb.as_path()])?;
@@ -70,7 +70,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     print(writeln!(out, "{}: check its partitions and `unverified`, then `stoop boards show {0}`", path.display()))?;
     match problems.len() {
         0 => Ok(()),
-        n => Err(Failure::new(format!("{}: {n} problems", path.display())).next("correct the file")),
+        n => Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", path.display())).next("correct the file")),
     }
 }
 
@@ -78,7 +78,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| Failure::io(path, &error);
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > LONGEST {
-        return Err(Failure::usage(format!("{}: {size} bytes, more than {LONGEST}", path.display()))
+        return Err(Failure::usage(ErrorCode::File, format!("{}: {size} bytes, more than {LONGEST}", path.display()))
             .next("give a device tree, and a log from one boot"));
     }
     std::fs::read(path).map_err(failed)
@@ -91,7 +91,7 @@ fn ask(draft: &mut Draft) -> Result<()> {
             ui::tell(format_args!("{} [{}]:", question.text, question.usual));
             let mut answer = String::new();
             let read = std::io::stdin().lock().read_line(&mut answer);
-            read.map_err(|error| Failure::new(format!("stdin: {error}")))?;
+            read.map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))?;
             if answer.trim().is_empty() {
                 break;
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use stoop_image::board::{Board, Flash, Partition, Role};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use super::{kind, mebibytes};
 
@@ -23,7 +23,7 @@ const LEAST: f64 = 3.0;
 /// The board has no flash map.
 pub fn flash(board: &Board) -> Result<String> {
     let Some(flash) = &board.flash else {
-        return Err(Failure::new(format!("{} has no flash map", board.name))
+        return Err(Failure::new(ErrorCode::BoardLacks, format!("{} has no flash map", board.name))
             .next("`stoop boards show` says in `quirks` what it starts from"));
     };
     let below = TOP + HEIGHT + 28.0;

@@ -1,6 +1,6 @@
 //! A place in device tree source, and the words from there on.
 
-use crate::Failure;
+use crate::{ErrorCode, Failure};
 
 /// What a preprocessor does with a line that begins with `#` and one of these; `#address-cells` is none of them.
 const DIRECTIVES: [&str; 11] =
@@ -203,7 +203,7 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn wrong(&self, expected: &str) -> Failure {
         let line = self.text[..self.at].matches('\n').count() + 1;
-        Failure::new(format!("{}: line {line}: expected {expected}", self.file.escape_default()))
+        Failure::new(ErrorCode::NotATree, format!("{}: line {line}: expected {expected}", self.file.escape_default()))
             .next("see whether dtc takes the file; a macro that stands for nodes is not understood here")
     }
 }
