@@ -40,6 +40,8 @@ pub struct Draft {
     soc: String,
     chip: String,
     arch: Arch,
+    /// The board whose `arch` was taken, where its SoC comes with either byte order.
+    arch_of: Option<String>,
     compatible: Vec<String>,
     ram_start: usize,
     ram: Said<usize>,
@@ -101,8 +103,11 @@ impl Draft {
     pub fn new(file: &str, tree: &Tree, log: Option<Log<'_>>, soc: Option<&str>) -> Result<Draft> {
         let compatible: Vec<String> = super::maps::texts(&tree.root, "compatible").map(str::to_owned).collect();
         let Some(first) = compatible.first() else {
-            return Err(Failure::usage(ErrorCode::BoardUnnamed, format!("{file}: the root has no compatible, which names the board"))
-                .next("give the device tree of the board itself, not an overlay"));
+            return Err(Failure::usage(
+                ErrorCode::BoardUnnamed,
+                format!("{file}: the root has no compatible, which names the board"),
+            )
+            .next("give the device tree of the board itself, not an overlay"));
         };
         let boards = super::all()?;
         let sister = sister(&boards, &compatible, soc, tree::flash_kind(tree))?;
@@ -116,6 +121,10 @@ impl Draft {
             soc: sister.soc.clone(),
             chip: chip.map_or_else(|| sister.chip.clone(), |name| chip_of(name).to_uppercase()),
             arch: sister.arch,
+            arch_of: boards
+                .iter()
+                .any(|board| board.soc == sister.soc && board.arch != sister.arch)
+                .then(|| sister.name.clone()),
             compatible: own.collect(),
             ram_start: sister.ram.start(),
             ram: Said::guess(sister.ram.size(), &sister.name),
@@ -195,8 +204,10 @@ impl Draft {
     /// # Errors
     /// It is no such figure.
     pub fn answer(&mut self, key: &str, answer: &str) -> Result<()> {
-        let wrong =
-            || Failure::usage(ErrorCode::Options, format!("{key}: {answer:?} is no such figure")).next("give it as in the proposal");
+        let wrong = || {
+            Failure::usage(ErrorCode::Options, format!("{key}: {answer:?} is no such figure"))
+                .next("give it as in the proposal")
+        };
         let number = || match answer.strip_prefix("0x") {
             Some(hex) => usize::from_str_radix(hex, 16).map_err(|_| wrong()),
             None => answer.parse::<usize>().map_err(|_| wrong()),

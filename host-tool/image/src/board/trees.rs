@@ -50,8 +50,11 @@ impl Trees {
         let mut trees = Trees { boards: Vec::new(), included: BTreeMap::new() };
         trees.look(folder, 0)?;
         if trees.boards.is_empty() {
-            return Err(Failure::usage(ErrorCode::NotATree, format!("{}: no .dts, .dtso or .dtb file in it", folder.display()))
-                .next("name the folder of a checkout, such as target/linux/ramips/dts of OpenWrt"));
+            return Err(Failure::usage(
+                ErrorCode::NotATree,
+                format!("{}: no .dts, .dtso or .dtb file in it", folder.display()),
+            )
+            .next("name the folder of a checkout, such as target/linux/ramips/dts of OpenWrt"));
         }
         trees.boards.sort();
         Ok(trees)

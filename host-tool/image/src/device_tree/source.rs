@@ -59,8 +59,11 @@ impl Reader<'_> {
     fn file(&mut self, file: &str, text: &str) -> Result<()> {
         self.read = self.read.saturating_add(text.len());
         if self.nested == NESTED || self.read > MOST {
-            return Err(Failure::new(ErrorCode::TreeDamaged, format!("{file}: {NESTED} files within one another, or {MOST} bytes in all"))
-                .next("see whether a file includes itself"));
+            return Err(Failure::new(
+                ErrorCode::TreeDamaged,
+                format!("{file}: {NESTED} files within one another, or {MOST} bytes in all"),
+            )
+            .next("see whether a file includes itself"));
         }
         self.nested += 1;
         let text = cursor::plain(text);

@@ -52,7 +52,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 
 /// The path as [`board::load`] tells it from a name.
 fn path(file: &std::path::Path) -> Result<String> {
-    let text = file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
+    let text =
+        file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
     Ok(if text.contains('/') { text.to_owned() } else { format!("./{text}") })
 }
 
@@ -89,10 +90,11 @@ fn compare(boards: &[Board], trees: &Trees, as_json: bool, out: &mut impl Write)
         (0, _) => Err(Failure::new(ErrorCode::NotATree, "no tree of that folder is for one of these boards")
             .next("see whether the root's compatible in the tree is one of the board's; `stoop boards show` has them")),
         (_, 0) => Ok(()),
-        (of, different) => Err(Failure::new(ErrorCode::BoardFile, format!("{different} of {of} flash maps differ from their device trees"))
-            .next(
-                "the tree may be newer, or of another layout; correct the board file, or name the reason in `quirks`",
-            )),
+        (of, different) => Err(Failure::new(
+            ErrorCode::BoardFile,
+            format!("{different} of {of} flash maps differ from their device trees"),
+        )
+        .next("the tree may be newer, or of another layout; correct the board file, or name the reason in `quirks`")),
     }
 }
 

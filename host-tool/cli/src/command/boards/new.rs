@@ -49,9 +49,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let mut draft = Draft::new(&shown, &tree, log, args.soc.as_deref())?;
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", draft.name)));
     if path.exists() {
-        return Err(
-            Failure::usage(ErrorCode::Output, format!("{} is there already", path.display())).next("name another file with --output")
-        );
+        return Err(Failure::usage(ErrorCode::Output, format!("{} is there already", path.display()))
+            .next("name another file with --output"));
     }
     let output = Output::new(&path, [args.dtb.as_path()])?;
     let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -70,7 +69,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     print(writeln!(out, "{}: check its partitions and `unverified`, then `stoop boards show {0}`", path.display()))?;
     match problems.len() {
         0 => Ok(()),
-        n => Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", path.display())).next("correct the file")),
+        n => {
+            Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", path.display()))
+                .next("correct the file"))
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub(super) fn toml(draft: &Draft) -> String {
     line(put, "soc", &quoted(&draft.soc));
     line(put, "chip", &quoted(&draft.chip));
     line(put, "compatible", &listed(&draft.compatible));
+    if draft.arch_of.is_some() {
+        line(put, "arch", &quoted(&draft.arch.to_string()));
+    }
     if let Some(clock) = draft.cpu_clock {
         line(put, "cpu-clock", &grouped(&clock.to_string(), 3));
     }
@@ -95,6 +98,9 @@ fn origins(draft: &Draft) -> (Vec<String>, Vec<String>) {
         By::Guess(why) => unverified.push(format!("{key}: {why}")),
     };
     let it = &draft.loader;
+    if let Some(sister) = &draft.arch_of {
+        by("arch", &By::Guess(format!("as on the board {sister}; its SoC comes with either byte order")));
+    }
     by("ram.size", &draft.ram.by);
     by("bootloader.name", &it.name.by);
     by("bootloader.containers", &it.containers.by);
