@@ -7,6 +7,7 @@ pub mod bench;
 pub mod cache;
 pub mod elf;
 pub mod emulator;
+pub mod endian;
 pub mod fuzz;
 pub mod hil;
 pub mod lab;

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use clap::{Parser, Subcommand};
-use stoop_ci::lab::{self, Endian};
-use stoop_ci::prebuilt::{self, Machine, Program};
+use stoop_ci::lab;
+use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, sizes, test};
 use stoop_image::Result;
 
@@ -126,7 +127,7 @@ fn main() -> ExitCode {
 
 fn demo_parts(arch: DemoArch, folder: &Path) -> Result<()> {
     let (kernel, machine) = match arch {
-        DemoArch::Mips => (lab::debian()?, Machine::Mips(Endian::Little)),
+        DemoArch::Mips => (lab::debian()?, Machine::MipsLe),
         DemoArch::Arm64 => (lab::arm64::newest_debian()?, Machine::Arm64),
     };
     cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;

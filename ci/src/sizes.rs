@@ -1,11 +1,12 @@
 //! How large the shims are, and that nothing in them can panic.
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
+use stoop_image::machine::Machine;
 use stoop_image::shim_image::{self, Form, Header, Variant};
 use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::cache;
-use crate::prebuilt::{Machine, shim};
+use crate::prebuilt::shim;
 
 /// The most bytes of an image that a shim may take, on every machine.
 pub fn budget(variant: Variant) -> usize {
@@ -106,7 +107,7 @@ fn panicking<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 pub fn print() -> Result<()> {
     let mut verdict = Ok(());
     let all = Machine::ALL.into_iter().flat_map(|machine| Variant::ALL.map(|variant| (variant, machine)));
-    let all = all.filter(|(variant, machine)| variant.exists(machine.arch()));
+    let all = all.filter(|(variant, machine)| variant.exists(*machine));
     for (variant, machine) in all {
         let (path, budget) = (shim(variant, machine), budget(variant));
         let sizes = Sizes::of(&cache::read(&path)?)?;

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use stoop_core::Region;
 use stoop_hil_tests::cases::on_arm64;
@@ -11,7 +12,6 @@ use stoop_hil_tests::packed::{ARM64_BOARD, Booting, arm64_request, file, machine
 use stoop_hil_tests::router::{self, Host};
 use stoop_hil_tests::{Boot, Cap, Packed, Via, boot, oracle};
 use stoop_image::image::longest_line;
-use stoop_image::input::Arch;
 use stoop_image::plan::{CodecWish, CookieMatch, Format, Request};
 use stoop_image::simulate::Entry;
 use stoop_image::{ErrorCode, Failure, Result};
@@ -27,7 +27,7 @@ fn the_kernel_sees_what_simulate_says_for_every_kind_of_bootargs() -> Result<()>
         cases.boot("no bootargs", &contains, None, "none", "")?;
         cases.boot("no cookie", &contains, Some(VENDOR), "ignored", "")?;
         cases.boot("the cookie", &contains, Some("x.y=1 liminix z.z"), "accepted", "x.y=1 liminix z.z")?;
-        let room = longest_line(Arch::Arm64) - contains.built.line.len() - 1;
+        let room = longest_line(Machine::Arm64) - contains.built.line.len() - 1;
         let longest = format!("liminix {}", "w".repeat(room - 8));
         cases.boot("the longest line", &contains, Some(&longest), "accepted", &longest)?;
         cases.boot("one byte too many", &contains, Some(&format!("{longest}w")), "refused", "")?;

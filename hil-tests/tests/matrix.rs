@@ -79,7 +79,7 @@ fn every_way(cases: &mut Cases<'_>, lab: &Lab, request: &Request, rows: &[Row]) 
         };
         // The script adds the image's own root=, or kexec-tools would add the running system's.
         let passed = match path {
-            Path::Kexec if !passed.is_empty() => router::words(&packed, Some(passed)),
+            Path::Kexec if !passed.is_empty() => stoop_hil_tests::packed::kexec_words(&packed, Some(passed)),
             _ => (*passed).to_owned(),
         };
         cases.boot_via(&name, &packed, typed.as_deref(), via, verdict, &passed)?;

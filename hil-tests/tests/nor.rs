@@ -9,7 +9,7 @@ use stoop_hil_tests::packed::{board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::seen::Seen;
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
-use stoop_image::image::nor::{Flashing, Map};
+use stoop_image::image::flash::{Flashing, Map};
 use stoop_image::plan::{Format, Request, RootfsIn};
 use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
 use stoop_image::{ErrorCode, Failure, Result};

@@ -2,13 +2,15 @@
 //! Debian's package u-boot-qemu.
 
 use std::path::{Path, PathBuf};
+use stoop_image::machine::Machine;
 
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Request};
 
-use super::{kernel, lock, missing, recipe, recipe_path, roots, router};
+use super::recipe::{lock, missing, recipe, recipe_path};
+use super::{kernel, roots, router};
 use crate::apt::{Apt, only_file};
-use crate::prebuilt::{self, Machine};
+use crate::prebuilt;
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.

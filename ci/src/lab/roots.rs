@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use flate2::{Compression, GzBuilder};
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::{Endian, init_bytes};
+use super::recipe::init_bytes;
+use crate::endian::Endian;
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::missing;
+use super::recipe::missing;
 use super::roots::{Cpio, gzipped};
 use crate::apt::{Apt, files};
 use crate::{cache, elf, run};

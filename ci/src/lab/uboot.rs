@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::{Endian, recipe};
+use super::recipe::recipe;
 use crate::apt::{Apt, only_file};
+use crate::endian::Endian;
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.

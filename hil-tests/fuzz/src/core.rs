@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::sync::LazyLock;
+use stoop_image::machine::Machine;
 
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
@@ -14,7 +15,7 @@ use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Additions, Merge, Tree};
-use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine, Manifest};
+use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
 use stoop_core::params::{self, CookieRule, Led, Params, Policy, Settings, SlotAt, Uart, UartKind};

@@ -105,8 +105,11 @@ impl Boot<'_> {
         self.rubbish(&mut core, &opened, &pieces, &mut random);
         let start = opened.load.wrapping_add(offset) as u32;
         core.layout = self.layout(&opened);
-        let arch =
-            if core.machine.big_endian { stoop_image::input::Arch::MipsBe } else { stoop_image::input::Arch::MipsLe };
+        let arch = if core.machine.big_endian {
+            stoop_image::machine::Machine::MipsBe
+        } else {
+            stoop_image::machine::Machine::MipsLe
+        };
         if let Some((_, at)) =
             crate::symbols(opened.note.variant, arch)?.iter().find(|(name, _)| name.contains("delay_ns"))
         {

@@ -106,7 +106,12 @@ impl Judge<'_> {
         image.resize((kernel.memory_size as usize).max(image.len()), 0);
         let places = &self.built.places;
         let page = stoop_image::layout::PAGE;
-        let rootfs = self.plan.rootfs.as_ref().filter(|_| !places.rootfs.is_empty()).map(|rootfs| rootfs.bytes.clone());
+        let rootfs = self
+            .plan
+            .rootfs
+            .as_ref()
+            .filter(|_| !places.rootfs.is_empty())
+            .map(|rootfs| rootfs.bytes().unwrap_or_default());
         let all = [
             ("kernel", kernel.load_address as usize, Some(image)),
             ("initrd", places.initrd.start(), self.plan.initrd.clone()),
@@ -204,7 +209,7 @@ pub(crate) fn report(booted: &Booted, enter: &Enter) -> String {
         format!("stoop {version}: entry {}, slot {}, bootargs {}\r\n", booted.entry, booted.slot, booted.verdict);
     let line = match enter {
         Enter::Bootm(line) | Enter::BootmCached(line) | Enter::Go(line) => line.clone(),
-        Enter::Tree(tree) => stoop_image::device_tree::Facts::of(tree)
+        Enter::Tree(tree) => stoop_image::format::device_tree::Facts::of(tree)
             .ok()
             .and_then(|facts| facts.bootargs)
             .map_or(String::new(), |line| String::from_utf8_lossy(&line).into_owned()),

@@ -32,7 +32,10 @@ pub use machine::Machine;
 ///
 /// # Errors
 /// There is no such shim, or it has no symbols.
-pub fn stack(variant: stoop_image::shim_image::Variant, arch: stoop_image::input::Arch) -> stoop_image::Result<u32> {
+pub fn stack(
+    variant: stoop_image::shim_image::Variant,
+    arch: stoop_image::machine::Machine,
+) -> stoop_image::Result<u32> {
     let symbols = symbols(variant, arch)?;
     let symbol = |name: &str| symbols.iter().find(|(known, _)| known == name).map_or(0, |(_, at)| *at);
     Ok(symbol("__stack_top").wrapping_sub(symbol("__bss_end")))
@@ -44,7 +47,7 @@ pub fn stack(variant: stoop_image::shim_image::Variant, arch: stoop_image::input
 /// There is no such shim, or it is no ELF file.
 pub fn symbols(
     variant: stoop_image::shim_image::Variant,
-    arch: stoop_image::input::Arch,
+    arch: stoop_image::machine::Machine,
 ) -> stoop_image::Result<Vec<(String, u32)>> {
     use object::read::elf::ElfFile32;
     use object::{Endianness, Object, ObjectSymbol};

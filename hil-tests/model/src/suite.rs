@@ -2,7 +2,8 @@
 
 use stoop_core::params::Policy;
 use stoop_image::board::{Board, Container};
-use stoop_image::image::{self, Built, nor};
+use stoop_image::image;
+use stoop_image::image::{Built, flash};
 use stoop_image::plan::{CodecWish, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{ErrorCode, Failure, Result};
@@ -135,7 +136,7 @@ pub fn containers(board: &Board) -> Result<Tally> {
 /// From flash: the first slot; the second when the first is damaged; neither.
 fn slots(board: &Board, request: &Request, name: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let map = nor::Map::of(board)?;
+    let map = flash::Map::of(board)?;
     let mut all = Vec::new();
     for slot in map.slots.iter().take(2) {
         let request = Request { slot: Some(slot.name), initrd: None, ..request.clone() };
@@ -224,7 +225,7 @@ pub fn formats(board: &Board) -> Vec<Format> {
             formats.push(format);
         }
     }
-    if nor::Map::of(board).is_ok() {
+    if flash::Map::of(board).is_ok() {
         formats.push(Format::Nor);
     }
     formats

@@ -5,7 +5,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 use stoop_core::Region;
 use stoop_image::board;
 use stoop_image::image::{self, open};
-use stoop_image::input::Arch;
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Format, Plan};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{Variant, prebuilt};
@@ -181,7 +181,7 @@ fn all_found(faults: impl IntoIterator<Item = (&'static str, &'static str, Vec<S
 
 #[test]
 fn every_planted_fault_of_the_arm64_shim_is_found_by_its_check() -> Result<()> {
-    let shim = prebuilt(Arch::Arm64, Variant::Full)?;
+    let shim = prebuilt(Machine::Arm64, Variant::Full)?;
     let mut faults = Vec::new();
     for (name, changes, by) in FAULTS {
         let mut patches = Vec::new();
@@ -225,7 +225,7 @@ fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs(
     let (parts, board) = (Parts::new()?, board::load(BOARD)?);
     let plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecWish::Store, true), &mut Quiet)?;
     let file = image::build(&plan, &mut Quiet)?.file;
-    let (good, shim) = (open(&file)?, prebuilt(Arch::Arm64, Variant::Store)?);
+    let (good, shim) = (open(&file)?, prebuilt(Machine::Arm64, Variant::Store)?);
     let elf = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
     let stub = elf.symbols().find(|symbol| symbol.name() == Ok("__stub_end")).map_or(0, |symbol| symbol.address());
     // The header's second field of stoop: how many bytes are stored.

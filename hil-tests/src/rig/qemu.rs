@@ -8,7 +8,7 @@ use stoop_image::board::Board;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Emulator, Log, Options, Target, uboot};
 
-use super::{Cap, Rig, Wish};
+use super::contract::{Cap, Rig, Wish};
 
 /// For one bootloader command or the way to its prompt. Emulated boards answer within a second; machines that run tests
 /// can be busy.

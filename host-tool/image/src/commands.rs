@@ -2,8 +2,8 @@
 
 use crate::board::Board;
 use crate::bootloader::image::{Image, download};
+use crate::format::fit;
 use crate::image::{self, Built};
-use crate::input::fit;
 use crate::plan::{Format, Plan};
 use crate::{ErrorCode, Failure, Result};
 

@@ -1,10 +1,12 @@
 //! Kernel configurations: the text of a `.config`, or IKCONFIG inside an uncompressed kernel image.
 
+use crate::format::bytes::find;
+use crate::input::{looks_like, read_file};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::input::{self, codec::Codec};
+use crate::format::codec::Codec;
 use crate::{ErrorCode, Failure, Result};
 
 /// What a configuration says about one symbol.
@@ -116,7 +118,7 @@ impl Kconfig {
     /// # Errors
     /// As [`Kconfig::parse`]; a file that cannot be read; a kernel without IKCONFIG.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut bytes = input::read_file(path)?;
+        let mut bytes = read_file(path)?;
         let source = path.display().to_string();
         if bytes.starts_with(b"\x7fELF") {
             return Kconfig::from_image(&bytes, &source)?.ok_or_else(|| {
@@ -131,7 +133,7 @@ impl Kconfig {
             Ok(text) => Kconfig::parse(&text, &source),
             Err(error) => Err(Failure::new(
                 ErrorCode::KernelConfig,
-                format!("{source}: not a kernel configuration but {}", input::looks_like(error.as_bytes())),
+                format!("{source}: not a kernel configuration but {}", looks_like(error.as_bytes())),
             )
             .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")),
         }
@@ -144,13 +146,13 @@ impl Kconfig {
     pub fn from_image(image: &[u8], source: &str) -> Result<Option<Self>> {
         let mut from = 0;
         // The marker is also a string of any kernel or tool that looks for it: only one with gzip behind it counts.
-        while let Some(at) = input::find(&image[from..], START) {
+        while let Some(at) = find(&image[from..], START) {
             let begin = from + at + START.len();
             from = begin;
             if !image[begin..].starts_with(&[0x1f, 0x8b]) {
                 continue;
             }
-            let end = input::find(&image[begin..], END).map_or(image.len(), |length| begin + length);
+            let end = find(&image[begin..], END).map_or(image.len(), |length| begin + length);
             let mut text = String::new();
             flate2::read::GzDecoder::new(&image[begin..end]).take(LIMIT).read_to_string(&mut text).map_err(
                 |error| {
@@ -275,7 +277,7 @@ mod tests {
     #[test]
     fn damaged_ikconfig_is_an_error_and_not_silence() {
         let mut image = ikconfig(&"CONFIG_MTD=y\n".repeat(100));
-        let at = input::find(&image, &[0x1f, 0x8b]).unwrap();
+        let at = find(&image, &[0x1f, 0x8b]).unwrap();
         image.truncate(at + 30);
         assert!(Kconfig::from_image(&image, "k").unwrap_err().fact().contains("damaged"));
     }

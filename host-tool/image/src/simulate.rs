@@ -2,6 +2,7 @@
 
 mod memory;
 
+use crate::machine::Machine;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
@@ -10,13 +11,13 @@ use stoop_core::bytes;
 use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Additions};
-use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
+use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::{Error, Region};
 
 use crate::bootloader::uboot;
-use crate::device_tree::Facts;
+use crate::format::device_tree::Facts;
 use crate::image::{Opened, open, open_container};
 use crate::{ErrorCode, Failure, Result, watchdog};
 use memory::Board;
@@ -150,8 +151,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
     let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
     let flash = flash.unwrap_or_default();
-    let content = &flash[..flash.len().min(window.size())];
-    let mut board = Board::new(params.ram(), window, run, content, MOST_MEMORY.max(4 * pieces));
+    let mut board = Board::new(params.ram(), window, run, MOST_MEMORY.max(4 * pieces));
     let damaged = || {
         Failure::new(ErrorCode::ImageDamaged, "the flash of its board cannot hold the image")
             .next("pack it for the board again")
@@ -161,9 +161,12 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
         board.flash(*at, bytes).ok_or_else(damaged)?;
     }
+    if !flash.is_empty() {
+        board.flash(window.start(), &flash[..flash.len().min(window.size())]).ok_or_else(damaged)?;
+    }
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
-        board.put(at, bytes).ok_or_else(|| {
+        board.lend(at, bytes).or_else(|| board.put(at, bytes)).ok_or_else(|| {
             let ram = params.ram();
             Failure::new(
                 ErrorCode::NoRoom,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use stoop_image::Failure;
 use stoop_image::error::Kind;
 
-use crate::{bootloader, connection, netboot, power, tftp};
+use crate::{bootloader, connection, flash, netboot, power, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +30,9 @@ pub enum Error {
     /// The conversation with the bootloader.
     #[error(transparent)]
     Bootloader(#[from] bootloader::Error),
+    /// Writing and reading flash.
+    #[error(transparent)]
+    Flash(#[from] flash::Error),
     /// Getting an image into RAM and starting it.
     #[error(transparent)]
     Netboot(#[from] netboot::Error),
@@ -77,6 +80,7 @@ impl Error {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
             Error::Bootloader(error) => Some(error),
+            Error::Flash(error) => Some(error),
             Error::Netboot(error) => Some(error),
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),

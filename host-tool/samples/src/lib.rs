@@ -61,7 +61,7 @@ pub fn squashfs(size: usize) -> Vec<u8> {
 /// They are too long for it: it has 0x2000 bytes at most.
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
     let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
-    let empty = stoop_image::device_tree::empty();
+    let empty = stoop_image::format::device_tree::empty();
     let mut additions = vec![0; 0x2000];
     Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).ok_or_else(impossible)?;
     let mut out = vec![0; 0x4000];

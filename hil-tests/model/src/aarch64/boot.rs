@@ -4,7 +4,6 @@ use object::{Object, ObjectSymbol};
 use stoop_core::Region;
 use stoop_image::board::Board;
 use stoop_image::image::Opened;
-use stoop_image::input::Arch;
 use stoop_image::{ErrorCode, Failure, Result, shim_image};
 
 use super::cache::LINE;
@@ -360,7 +359,7 @@ fn words(registers: &Registers) -> impl Iterator<Item = u64> {
 
 /// The distance of one of the shim's symbols from its first byte, the first of these that there is.
 fn symbol(image: &Opened<'_>, names: &[&str]) -> Result<usize> {
-    let shim = shim_image::prebuilt(Arch::Arm64, image.note.variant)?;
+    let shim = shim_image::prebuilt(stoop_image::machine::Machine::Arm64, image.note.variant)?;
     let file = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
     let find = |name: &&str| file.symbols().find(|symbol| symbol.name() == Ok(name));
     let found = names.iter().find_map(find).map(|symbol| symbol.address() as usize);

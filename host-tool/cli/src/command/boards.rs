@@ -137,9 +137,7 @@ fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-    print(writeln!(out, "{text}"))
+    print(out.write_all(crate::json::result(value)?.as_bytes()))
 }
 
 fn print(written: io::Result<()>) -> Result<()> {

@@ -1,7 +1,6 @@
 //! `stoop explain`: what a code of the shim or of the host tool means, and what to do.
 
-use serde_json::json;
-
+use crate::json;
 use crate::ui::put;
 use stoop_image::Result;
 use stoop_image::explain::{self, Explanation};
@@ -24,24 +23,14 @@ pub struct Args {
 /// Usage: there is no such code.
 pub fn run(args: &Args) -> Result<()> {
     let text = match args.code.join(" ").as_str() {
-        "" if args.json => format!("{:#}\n", explain::all().map(|each| value(&each)).collect::<serde_json::Value>()),
+        "" if args.json => json::result(&explain::all().map(|each| (&each).into()).collect::<Vec<json::Explained>>())?,
         "" => explain::all().map(|each| format!("{:<4}  {}\n", each.code, each.title)).collect(),
         typed => {
             let found = explain::find(&explain::all().collect::<Vec<_>>(), typed)?;
-            if args.json { format!("{:#}\n", value(&found)) } else { page(&found) }
+            if args.json { json::result(&json::Explained::from(&found))? } else { page(&found) }
         }
     };
     put(&text)
-}
-
-fn value(each: &Explanation) -> serde_json::Value {
-    json!({
-        "code": each.code,
-        "title": each.title,
-        "meaning": each.meaning,
-        "causes": each.causes,
-        "advice": each.advice,
-    })
 }
 
 fn page(each: &Explanation) -> String {

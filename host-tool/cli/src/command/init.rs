@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use stoop_image::format::device_tree;
 
 use crate::project::FILE;
 use crate::ui::{put, tell};
 use stoop_image::board;
-use stoop_image::input::{dtb, looks_like};
+use stoop_image::input::looks_like;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -126,7 +127,7 @@ fn role(name: &str, path: &Path) -> Option<Role> {
         "a squashfs" => Some(Role::Rootfs),
         "a cpio archive" => Some(Role::Initrd),
         _ if is_named(&["initrd", "initramfs"]) && name != FILE => Some(Role::Initrd),
-        _ => (front.starts_with(&dtb::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
+        _ => (front.starts_with(&device_tree::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
     }
 }
 

@@ -5,13 +5,15 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::json;
 use crate::project::Project;
-use stoop_image::Result;
+use stoop_image::{ErrorCode, Failure, Result};
 
 pub mod boards;
 pub mod check;
 mod check_image;
 pub mod explain;
+pub mod flash;
 pub mod init;
 pub mod inspect;
 pub mod kernel;
@@ -27,6 +29,7 @@ pub mod run;
 pub mod simulate;
 mod stop;
 mod suggest;
+mod units;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -62,6 +65,8 @@ pub enum Verb {
     Run(run::Args),
     /// Boot an image on a real board: serve it by TFTP, type at its bootloader, show its console
     Netboot(Box<netboot::Args>),
+    /// Write an image to a real board's flash by its bootloader, or read a partition back
+    Flash(Box<flash::Args>),
     /// Switch a board's power
     Power(power::Args),
     /// Show a console with what a traced shim says on it put into words
@@ -99,10 +104,11 @@ impl Cli {
         command.build();
         let with = |more: Vec<OsString>| {
             let (front, rest) = words.split_at(words.len().min(2));
-            Cli::parse_from([front, &more, rest].concat())
+            Cli::try_parse_from([front, &more, rest].concat()).unwrap_or_else(|error| refuse(&error))
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
-        let at_a_place = command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "power")).cloned();
+        let at_a_place =
+            command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "flash" | "power")).cloned();
         if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
             return Ok(vec![with(Vec::new())]);
         }
@@ -136,6 +142,7 @@ impl Cli {
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
             Verb::Netboot(args) => netboot::run(&args),
+            Verb::Flash(args) => flash::run(&args),
             Verb::Power(args) => power::run(&args),
             Verb::Monitor(args) => monitor::run(&args),
             Verb::Kexec(args) => kexec::run(&args),
@@ -143,9 +150,19 @@ impl Cli {
             Verb::Modules(verb) => verb.run(),
             Verb::Check(args) => check::run(args),
             Verb::Completions { shell } => crate::ui::put_raw(&completions(shell)),
-            Verb::Man(args) => man::run(&args),
+            Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
+}
+
+/// Ends the process as clap does; for those who read JSON with the failure in it.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && json::is_asked() {
+        let text = error.render().to_string();
+        let fact = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        json::put_failure(&Failure::usage(ErrorCode::Options, fact).next("see the verb's --help"));
+    }
+    error.exit()
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {
@@ -163,15 +180,6 @@ fn completions(shell: clap_complete::Shell) -> Vec<u8> {
         }
     }
     script
-}
-
-/// An address as people type it.
-pub(crate) fn address(text: &str) -> std::result::Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|error| format!("{error}; write it as 0x80100000"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `stoop netboot`: boots an image on a real board and shows its console.
 
-mod show;
+pub(super) mod show;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,33 +78,31 @@ pub fn run(args: &Args) -> Result<()> {
         patience: Patience { attention: Duration::from_secs(args.prompt_timeout), ..Patience::default() },
         stall: STALL,
     };
-    let switch = match &mut power {
-        Some(power) => Some(power.as_mut() as &mut dyn Power),
-        None => None,
-    };
+    let switch = power.as_mut().map(|power| power.as_mut() as &mut dyn Power);
     let done = boot_and_watch(args, &place, switch, &boot, log, &show, &stop);
-    if args.place.power_off
-        && let Some(power) = &mut power
-        && let Err(error) = power.set(false)
-    {
-        let error = Failure::from(stoop_lab::Error::from(error));
-        match &done {
-            // The first thing that went wrong is the one to know.
-            Err(_) => ui::tell(error),
-            Ok(()) => return Err(error),
+    let done = finish(args.place.power_off, &mut power, done, &show);
+    if stop.is_asked() && args.until.is_some() { Err(Failure::interrupted()) } else { done }
+}
+
+/// Switches the power off if that was asked for, however it ended, and tells what went wrong first.
+pub(super) fn finish(power_off: bool, power: &mut Option<Box<dyn Power>>, done: Result<()>, show: &Show) -> Result<()> {
+    let off = match power {
+        Some(power) if power_off => power.set(false).map_err(|error| Failure::from(stoop_lab::Error::from(error))),
+        _ => Ok(()),
+    };
+    let done = match (done, off) {
+        (Err(failure), Err(second)) => {
+            ui::tell(second);
+            Err(failure)
         }
-    }
-    if stop.is_asked() && args.until.is_some() {
-        return Err(Failure::interrupted());
-    }
-    if let Err(failure) = &done {
-        show.failed(failure);
-    }
+        (done, off) => done.and(off),
+    };
+    show.end();
     done
 }
 
 /// How long a transfer may stand still: longer than U-Boot waits before it asks again.
-const STALL: Duration = Duration::from_secs(30);
+pub(super) const STALL: Duration = Duration::from_secs(30);
 
 fn boot_and_watch(
     args: &Args,

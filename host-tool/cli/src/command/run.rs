@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use stoop_image::machine::Machine;
 
 use clap::ValueEnum;
 use regex::Regex;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::Machine;
 
 use stoop_image::board::{self, Board};
 use stoop_image::bootloader::image::Image;
-use stoop_image::image::{self, Opened, nor::Map};
+use stoop_image::image;
+use stoop_image::image::Opened;
+use stoop_image::image::flash::Map;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
@@ -203,9 +205,9 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
     let fits = |board: &Board| {
         let big_endian = board.arch.is_big_endian();
         let machine = match board.arch {
-            board::Arch::MipsBe => Machine::MipsBe,
-            board::Arch::MipsLe => Machine::MipsLe,
-            board::Arch::Arm64 => Machine::Arm64,
+            Machine::MipsBe => Machine::MipsBe,
+            Machine::MipsLe => Machine::MipsLe,
+            Machine::Arm64 => Machine::Arm64,
         };
         match (packed, image) {
             (Some(packed), _) => packed == (machine, board.uart),

@@ -63,7 +63,7 @@ impl Kernel {
 
 /// A device tree with these bootargs; `None` for no such property.
 pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
-    bootargs.map_or_else(stoop_image::device_tree::empty, |bootargs| stoop_samples::tree(bootargs).unwrap())
+    bootargs.map_or_else(stoop_image::format::device_tree::empty, |bootargs| stoop_samples::tree(bootargs).unwrap())
 }
 
 /// As arm64 has them: two cells each for addresses and sizes, these bootargs, and so many bytes that mean nothing.

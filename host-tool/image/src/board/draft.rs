@@ -7,8 +7,9 @@ mod log;
 mod tree;
 mod write;
 
-use super::types::{Arch, Board, Container, FlashKind, Interrupt, Role};
-use crate::device_tree::tree::Tree;
+use super::types::{Board, Container, FlashKind, Interrupt, Role};
+use crate::format::device_tree::tree::Tree;
+use crate::machine::{Arch, KSEG_END};
 use crate::{ErrorCode, Failure, Result};
 
 /// The log of a boot: what messages call it, and its text.
@@ -112,7 +113,7 @@ impl Draft {
         let boards = super::all()?;
         let sister = sister(&boards, &compatible, soc, tree::flash_kind(tree))?;
         let said = log::read(log.map_or("", |(_, text)| text));
-        let model = tree.root.get("model").and_then(crate::device_tree::text).unwrap_or(first);
+        let model = tree.root.get("model").and_then(crate::format::device_tree::text).unwrap_or(first);
         let chip = compatible.iter().find(|name| is_chip(name, &sister.chip));
         let own = compatible.iter().take_while(|name| !is_chip(name, &sister.chip)).take(4).cloned();
         let mut draft = Draft {
@@ -153,7 +154,7 @@ impl Draft {
     fn fit(&mut self, said: &log::Said) {
         self.ram.value = self.ram.value.min(self.reach.saturating_sub(self.ram_start).max(0x10_0000));
         let end = self.ram_start + self.ram.value;
-        let at = said.loader_at.map(|at| if self.arch.is_mips() { at & (super::KSEG_END - 1) } else { at });
+        let at = said.loader_at.map(|at| if self.arch.is_mips() { at & (KSEG_END - 1) } else { at });
         if let Some(below) = at.and_then(|at| end.checked_sub(at)).filter(|below| *below < self.ram.value / 2) {
             let value = (below + 0x8_0000).next_multiple_of(0x10_0000);
             let why = format!("the log has its code {below:#x} bytes below the end of RAM; heap and stack are a guess");
@@ -307,7 +308,7 @@ fn reach(sister: &Board) -> usize {
     match (sister.arch.is_mips(), sister.soc.as_str()) {
         // Linux arch/mips/include/asm/mach-ralink/mt7621.h: low memory ends at 448 MiB.
         (_, "mt7621") => 0x1c00_0000,
-        (true, _) => registers.unwrap_or(super::KSEG_END).min(super::KSEG_END),
+        (true, _) => registers.unwrap_or(KSEG_END).min(KSEG_END),
         (false, _) => usize::MAX,
     }
 }

@@ -1,11 +1,10 @@
 //! Flash maps as device trees have them, and in what a board's own map differs from one.
 
-use serde::Serialize;
 use stoop_core::Region;
 
 use super::types::{Flash, Partition};
-use crate::device_tree::tree::Node;
-use crate::device_tree::{number, text};
+use crate::format::device_tree::tree::Node;
+use crate::format::device_tree::{number, text};
 
 /// The partitions of one flash chip: the smallest, not what they are parts of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,7 +96,7 @@ fn collect(table: &Node, base: u64, parts: &mut Vec<Part>) {
 }
 
 /// One thing in which a board's map is not a tree's.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
     /// The partition, by its name in the map that has it.
     pub partition: String,
@@ -166,7 +165,7 @@ fn span(range: Region) -> String {
 mod tests {
     use super::*;
     use crate::board;
-    use crate::device_tree::source;
+    use crate::format::device_tree::source;
 
     /// A tree with the map of the GL-AR750, changed as said.
     fn map(old: &str, new: &str) -> Map {

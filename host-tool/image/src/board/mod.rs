@@ -22,9 +22,6 @@ pub use types::*;
 
 use crate::{ErrorCode, Failure, Result};
 
-/// Where the MIPS windows KSEG0 and KSEG1 end, as physical addresses: 512 MiB.
-pub const KSEG_END: usize = 0x2000_0000;
-
 /// The board called `name_or_path`: a name or an alias of the embedded ones, or the path of a board file (it has a
 /// `/` or ends in `.toml`).
 ///

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::Board;
 use super::maps::{self, Difference};
-use crate::device_tree::source;
-use crate::device_tree::tree::{Node, Tree};
+use crate::format::device_tree::source;
+use crate::format::device_tree::tree::{Node, Tree};
 use crate::{ErrorCode, Failure, Result};
 
 /// No tree is longer than this, in bytes; what is, is none.
@@ -26,8 +24,7 @@ pub struct Trees {
 }
 
 /// How a board's flash map compares with one tree's.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Comparison {
     /// The board's name.
     pub board: String,

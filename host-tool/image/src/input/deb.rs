@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use object::read::archive::ArchiveFile;
 
-use super::codec::Codec;
-use super::most_decoded;
+use crate::format::codec::Codec;
+use crate::format::codec::most_decoded;
 use crate::progress::Progress;
 use crate::{ErrorCode, Failure, Result};
 

@@ -5,17 +5,11 @@ use std::path::Path;
 
 use stoop_core::fdt;
 
-use super::{be32, looks_like, read_file};
-use crate::device_tree::{Facts, has_root_child, overlay, tree::Tree};
+use super::{looks_like, read_file};
+use crate::format::bytes::be32;
+use crate::format::device_tree::tree::Tree;
+use crate::format::device_tree::{Facts, MAGIC, is_fit, overlay};
 use crate::{ErrorCode, Failure, Result};
-
-/// In front of every blob (Devicetree Specification v0.4, section 5.2).
-pub const MAGIC: u32 = 0xd00d_feed;
-
-/// A FIT image is a device tree too, with /images instead of a machine. A node of that name deeper inside makes none.
-pub fn is_fit(bytes: &[u8]) -> bool {
-    be32(bytes, 0) == Some(MAGIC) && has_root_child(bytes, "images")
-}
 
 /// Reads a device tree: a blob of version 17 of exactly its `totalsize` bytes, whatever version it came in.
 ///

@@ -1,8 +1,8 @@
 //! EFI zboot images, the `vmlinuz` of today's distributions: a small EFI program in front of a compressed kernel
 //! (drivers/firmware/efi/libstub/zboot-header.S of Linux 6.12; include/linux/pe.h: struct linux_efi_zboot_header).
 
-use super::codec::Codec;
-use super::le32;
+use crate::format::bytes::le32;
+use crate::format::codec::Codec;
 use crate::{ErrorCode, Failure, Result};
 
 /// Whether the bytes begin with the header of one.

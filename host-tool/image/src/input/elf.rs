@@ -1,17 +1,18 @@
 //! ELF32 kernels: all PT_LOADs merged into one flat image at a physical address.
 
+use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
 use object::Endianness;
 use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
-use super::{Arch, KSEG0_SIZE, most_decoded, physical};
+use crate::format::codec::most_decoded;
 use crate::{ErrorCode, Failure, Result};
 
 /// What an ELF file says.
 pub(super) struct Flat {
-    pub(super) arch: Arch,
+    pub(super) arch: Machine,
     pub(super) load: u64,
     pub(super) entry: u64,
     pub(super) image: Vec<u8>,
@@ -70,7 +71,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     };
     let header = FileHeader32::<Endianness>::parse(bytes).map_err(broken)?;
     let endian = header.endian().map_err(broken)?;
-    let arch = if endian == Endianness::Big { Arch::MipsBe } else { Arch::MipsLe };
+    let arch = if endian == Endianness::Big { Machine::MipsBe } else { Machine::MipsLe };
     let segments = header.program_headers(endian, bytes).map_err(broken)?;
     if is_64_bit(header.e_flags(endian).0) {
         return Err(Failure::new(
@@ -234,7 +235,7 @@ fn load(segment: &defs::ProgramHeader32<Endianness>, endian: Endianness, file_si
     let (virt, phys) = (segment.p_vaddr(endian), segment.p_paddr(endian));
     let (offset, file) = segment.file_range(endian);
     let memory = u64::from(segment.p_memsz(endian));
-    let start = physical(virt.into()).filter(|start| start + memory <= KSEG0_SIZE).ok_or_else(|| {
+    let start = physical(virt.into()).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
         Failure::new(
             ErrorCode::KernelAddresses,
             format!(
@@ -309,7 +310,7 @@ mod tests {
             let mut elf = Elf::kernel(big_endian, b"tail");
             elf.symbols = vec![("__appended_dtb", 0x8020_0000), ("printk", 0x8010_0010), ("_end", 0x8030_0000)];
             let flat = read(&elf.write()).unwrap();
-            assert_eq!(flat.arch.big_endian(), big_endian);
+            assert_eq!(flat.arch.is_big_endian(), big_endian);
             assert_eq!((flat.load, flat.entry), (0x10_0000, 0x10_0000));
             assert_eq!(flat.image, elf.segments[0].bytes);
             assert_eq!(flat.memory_size, u64::from(elf.segments[0].memory));

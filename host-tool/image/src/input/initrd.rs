@@ -5,8 +5,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::codec::Codec;
-use super::{cpio, looks_like, most_decoded, read_file, xz};
+use super::{cpio, looks_like, read_file, xz};
+use crate::format::codec::Codec;
+use crate::format::codec::most_decoded;
 use crate::{ErrorCode, Failure, Result, shell};
 
 /// An initial ramdisk.

@@ -1,14 +1,15 @@
 //! ELF files and flat binaries as one value, before it is asked what kernel they are.
 
+use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
 use super::mips::{self, Code};
-use super::{Arch, Form, KSEG0_SIZE, elf, looks_like, physical};
+use super::{Form, elf, looks_like};
 use crate::{ErrorCode, Failure, Result};
 
 /// Before the questions that every form answers the same way.
 pub(super) struct Raw {
-    pub(super) arch: Arch,
+    pub(super) arch: Machine,
     pub(super) form: Form,
     pub(super) load: u64,
     pub(super) entry: u64,
@@ -38,7 +39,7 @@ pub(super) fn from_elf(flat: elf::Flat) -> Raw {
 }
 
 pub(super) fn from_flat(image: Vec<u8>, load: u64, entry: Option<u64>) -> Result<Raw> {
-    let Some(base) = physical(load).filter(|base| base + image.len() as u64 <= KSEG0_SIZE) else {
+    let Some(base) = physical(load).filter(|base| base + image.len() as u64 <= KSEG_SIZE as u64) else {
         return Err(Failure::usage(
             ErrorCode::KernelAddresses,
             format!(
@@ -95,7 +96,7 @@ pub(super) fn from_flat(image: Vec<u8>, load: u64, entry: Option<u64>) -> Result
         );
     }
     Ok(Raw {
-        arch: if big_endian { Arch::MipsBe } else { Arch::MipsLe },
+        arch: if big_endian { Machine::MipsBe } else { Machine::MipsLe },
         form: Form::Flat,
         load: base,
         entry,

@@ -1,22 +1,23 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
+use crate::format::uimage::{HEADER, MAGIC};
+use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
-use super::{Arch, Overrides, be32, codec::Codec};
+use super::Overrides;
+use crate::format::bytes::be32;
+use crate::format::codec::Codec;
 use crate::{ErrorCode, Failure, Result};
 
-/// In front of every uImage.
-pub(super) const MAGIC: u32 = 0x2705_1956;
 /// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
 pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
-const HEADER: usize = 64;
 /// The type `kernel_noload`.
 const NOLOAD: u8 = 14;
 
 /// What the header says about a kernel.
 pub(super) struct UImage<'a> {
     /// `None` for MIPS: the header does not tell the byte order.
-    pub(super) arch: Option<Arch>,
+    pub(super) arch: Option<Machine>,
     /// As written, usually KSEG0.
     load: u64,
     entry: u64,
@@ -101,7 +102,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     check_kind(header[30])?;
     let arch = match header[29] {
         5 => None,
-        22 => Some(Arch::Arm64),
+        22 => Some(Machine::Arm64),
         6 => {
             return Err(Failure::new(ErrorCode::KernelMachine, "the uImage is for 64-bit MIPS")
                 .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));

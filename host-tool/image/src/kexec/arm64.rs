@@ -7,10 +7,10 @@ use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 
-use super::{TREE_ROOM, again};
+use super::rule::{TREE_ROOM, again};
+use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
+use crate::format::arm64::Header;
 use crate::image::Opened;
-use crate::input::ARM64_ALIGNMENT;
-use crate::input::arm64::Header;
 use crate::layout::PAGE;
 use crate::simulate::Booted;
 use crate::{ErrorCode, Failure, Result};

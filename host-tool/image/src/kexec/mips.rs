@@ -7,9 +7,9 @@ use object::Endianness;
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
 use stoop_core::Region;
 
-use super::{TREE_ROOM, again, show};
+use super::rule::{TREE_ROOM, again, show};
 use crate::image::Opened;
-use crate::layout::GRAIN;
+use crate::layout::{BEHIND_SHIM, GRAIN};
 use crate::simulate::Booted;
 use crate::{ErrorCode, Failure, Result};
 
@@ -19,9 +19,6 @@ const SEGMENTS: usize = 16;
 const ADDED: usize = 2;
 /// kexec-tools puts its device tree behind the last segment and below this (kexec-elf-mips.c: elf_mips_load).
 const TREE_LIMIT: usize = 0x1000_0000;
-/// As much data must be copied behind the shim's first instruction: the kernel copies segments by rising addresses through
-/// the cache and flushes nothing behind itself, so what comes later has to push the shim out.
-pub const BEHIND_SHIM: usize = 0x2_0000;
 /// The magic of a device tree: a segment that begins with it would be handed over as *the* tree (uhi_machine_kexec_prepare).
 const FDT_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 

@@ -5,20 +5,20 @@
 
 mod arm64;
 mod mips;
+mod rule;
 
+use rule::TREE_ROOM;
 use stoop_core::Region;
-use stoop_core::manifest::Machine;
 
-use crate::image::{self, Opened};
+use crate::machine::Machine;
+
+use crate::image;
 use crate::plan::Format;
 use crate::simulate::{self, Entry, Input};
 use crate::{ErrorCode, Failure, Result};
 
 pub use arm64::Image;
-pub use mips::{BEHIND_SHIM, Elf};
-
-/// More than any device tree of a router, in whole pages of every size.
-const TREE_ROOM: usize = 0x2_0000;
+pub use mips::Elf;
 
 /// An image that kexec can load.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,14 +113,4 @@ impl Loadable {
         values.extend(own);
         values.iter().fold(include_str!("script.sh").to_owned(), |text, (from, to)| text.replace(from, to))
     }
-}
-
-/// A range for people.
-fn show(at: &Region) -> String {
-    format!("[0x{:08x}, 0x{:08x})", at.start(), at.end())
-}
-
-/// What to do about an image that breaks a rule which pack keeps.
-fn again(opened: &Opened<'_>) -> String {
-    format!("pack it again with --format {} by this version of stoop", opened.format.name())
 }

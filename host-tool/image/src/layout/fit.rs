@@ -2,9 +2,21 @@
 
 use stoop_core::Region;
 
-use super::place::Room;
-use super::{Named, PAGE, What, When};
+use super::region::{Named, PAGE, What, When};
 use crate::{ErrorCode, Failure, Result};
+
+/// Memory for which the kernel looks for a place itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Its node in the device tree.
+    pub name: String,
+    /// Bytes.
+    pub size: usize,
+    /// A power of two.
+    pub align: usize,
+    /// In one of these, physical; empty for anywhere in RAM.
+    pub within: Vec<Region>,
+}
 
 /// Regions taken so far, and the RAM around them.
 #[derive(Clone, Debug)]

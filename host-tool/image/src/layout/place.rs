@@ -1,10 +1,12 @@
 //! What a boot needs, and where it goes.
 
+use crate::machine::KSEG_SIZE;
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::Fit;
-use super::{ARGV_SIZE, GRAIN, KSEG_SIZE, LOW, Named, PAGE, What, When, prove};
+use super::fit::{Fit, Room};
+use super::proof::prove;
+use super::region::{ARGV_SIZE, GRAIN, LOW, Named, PAGE, What, When};
 use crate::{ErrorCode, Failure, Result};
 
 /// The kernel's ranges, physical.
@@ -16,19 +18,6 @@ pub struct KernelNeed {
     pub decompressed: Option<Region>,
     /// Where it may move itself.
     pub relocation: Option<Region>,
-}
-
-/// Memory for which the kernel looks for a place itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Room {
-    /// Its node in the device tree.
-    pub name: String,
-    /// Bytes.
-    pub size: usize,
-    /// A power of two.
-    pub align: usize,
-    /// In one of these, physical; empty for anywhere in RAM.
-    pub within: Vec<Region>,
 }
 
 /// How the image gets into RAM.

@@ -1,6 +1,6 @@
 //! The proof: every region inside RAM, and no two alive at the same time share a byte.
 
-use super::{Named, What};
+use super::region::{Named, What};
 use stoop_core::Region;
 
 use crate::{ErrorCode, Failure, Result};

@@ -1,12 +1,15 @@
 //! The packed device tree: the user's or the board's, with overlays applied and without what an earlier boot left in it;
 //! and what the board's data say to it.
 
+use crate::machine::KSEG_SIZE;
 use stoop_core::manifest::HandoffKind;
 
-use super::{Chosen, Origin, Request};
+use super::request::{Chosen, Origin, Request};
 use crate::board::Board;
-use crate::device_tree::{self, Facts, is_memory, overlay, tree::Node, tree::Tree};
-use crate::input::{KSEG0_SIZE, dtb};
+use crate::format::device_tree;
+use crate::format::device_tree::tree::{Node, Tree};
+use crate::format::device_tree::{Facts, is_memory, overlay};
+use crate::input::dtb;
 use crate::{ErrorCode, Failure, Result};
 
 /// Properties of /chosen that a bootloader, kexec or EFI writes for one boot only (drivers/of/fdt.c, early_init_dt_scan_chosen;
@@ -136,7 +139,7 @@ fn fill_memory(tree: &mut Tree, board: &Board, warnings: &mut Vec<String>) -> Re
 fn contradictions(facts: &Facts, board: &Board) -> Vec<String> {
     let mut warnings = Vec::new();
     // What MIPS reaches without highmem; the board's data have no more.
-    let reach = if board.arch.is_mips() { KSEG0_SIZE } else { u64::MAX };
+    let reach = if board.arch.is_mips() { KSEG_SIZE as u64 } else { u64::MAX };
     let within = |range: &std::ops::Range<u64>| range.start.min(reach)..range.end.min(reach);
     let memory: Vec<_> = facts.memory.iter().map(within).filter(|range| !range.is_empty()).collect();
     let (ram, said) = (board.ram.start() as u64..board.ram.end() as u64, memory.iter());

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use stoop_image::input::most_decoded;
+use stoop_image::format::codec::most_decoded;
 use stoop_image::{ErrorCode, Failure, Result};
 
 /// The longest name ending comes first, so that cutting one ending is enough.

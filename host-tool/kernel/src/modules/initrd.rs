@@ -10,7 +10,7 @@ use super::cpio;
 use super::requirement::{self, Catalogue, stem};
 use super::symbols;
 use super::tree::{Source, Tree};
-use stoop_image::input::codec::Codec;
+use stoop_image::format::codec::Codec;
 use stoop_image::input::initrd::{Initrd, Needs};
 use stoop_image::input::kernel::Kernel;
 use stoop_image::plan::{Plan, Request};

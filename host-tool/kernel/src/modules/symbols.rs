@@ -2,12 +2,13 @@
 //!
 //! Encodings: `scripts/mod/modpost.c` (`read_dump`) and `include/linux/export-internal.h` (`__ksymtab`, `__kcrctab`).
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, Object, ObjectSection, ObjectSymbol, elf};
 
+pub(super) use super::exports::find_vermagic;
+pub use super::exports::{Kernel, KernelSymbol};
 use super::flat;
 use super::ko::Target;
 use stoop_image::input::{
@@ -16,32 +17,6 @@ use stoop_image::input::{
 };
 use stoop_image::progress::Progress;
 use stoop_image::{ErrorCode, Failure, Result};
-
-/// One symbol that the kernel exports.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct KernelSymbol {
-    /// Its CRC, in kernels with MODVERSIONS.
-    pub crc: Option<u32>,
-    /// Only for modules under a GPL-compatible licence.
-    pub gpl_only: bool,
-    /// The namespace that an importer has to name; empty for none.
-    pub namespace: String,
-}
-
-/// What is known of a kernel.
-#[derive(Default, Debug)]
-pub struct Kernel {
-    /// Where this came from, for messages.
-    pub source: String,
-    /// The exports, by name.
-    pub symbols: HashMap<String, KernelSymbol>,
-    /// Whether modules carry CRCs (MODVERSIONS).
-    pub has_crcs: bool,
-    /// The vermagic string, if the source has it.
-    pub vermagic: Option<String>,
-    /// What the kernel runs on, if the source has it.
-    pub target: Option<Target>,
-}
 
 impl Kernel {
     /// Reads `Module.symvers`. Symbols that modules export are left to the modules themselves.
@@ -114,7 +89,7 @@ impl Kernel {
     }
 
     fn in_image(path: &Path, kernel: &input::kernel::Kernel) -> Result<Self> {
-        let is_big = kernel.arch.big_endian();
+        let is_big = kernel.arch.is_big_endian();
         let found = kernel
             .proper()
             .and_then(|(image, physical)| flat::exports(&image, u32::try_from(physical).ok()? | 0x8000_0000, is_big));
@@ -239,15 +214,4 @@ impl<'a, Elf: FileHeader<Endian = Endianness>> Image<'a, Elf> {
             std::str::from_utf8(text.get(..text.iter().position(|byte| *byte == 0)?)?).ok()
         })
     }
-}
-
-/// The vermagic string of a kernel whose symbol table was stripped: the one text that begins with a release number and
-/// has one of the marks that only a vermagic has.
-pub(super) fn find_vermagic(bytes: &[u8]) -> Option<&str> {
-    let marks: [&[u8]; 2] = [b" mod_unload ", b" modversions "];
-    bytes
-        .split(|byte| *byte == 0)
-        .filter(|text| text.len() < 256 && text.first().is_some_and(u8::is_ascii_digit))
-        .find(|text| marks.iter().any(|mark| text.windows(mark.len()).any(|window| window == *mark)))
-        .and_then(|text| std::str::from_utf8(text).ok())
 }

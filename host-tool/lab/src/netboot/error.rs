@@ -12,7 +12,7 @@ use crate::text::shown;
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
     /// The image is none that a board can fetch and start.
-    #[error("{0}")]
+    #[error("{}", .0.fact())]
     Image(Failure),
     /// The board's Ethernet has no link.
     #[error("the board has no network link: `{}`", shown(said))]
@@ -109,7 +109,7 @@ pub enum Error {
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
-            Error::Image(_) => "L060",
+            Error::Image(failure) => failure.code(),
             Error::NoLink { .. } => "L061",
             Error::NoLease => "L062",
             Error::NoServerAddress { .. } => "L063",

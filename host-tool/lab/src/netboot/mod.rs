@@ -83,26 +83,61 @@ pub type Tell = std::sync::Arc<dyn Fn(Step) + Send + Sync>;
 pub fn run(console: &mut Console, power: Option<&mut dyn Power>, boot: &Netboot<'_>, tell: &Tell) -> Result<()> {
     let facts = Facts::of(boot.board, &board::all().unwrap_or_default())?;
     let lines = commands::of_image(boot.board, boot.image, &boot.name).map_err(Error::Image)?;
-    let Some(((fetch, before), last)) =
-        lines.split_first().and_then(|(fetch, rest)| rest.split_last().map(|(last, before)| ((fetch, before), last)))
-    else {
-        return Ok(());
-    };
+    let [fetch, before @ .., last] = &lines[..] else { return Ok(()) };
+    let mut bootloader = Bootloader::new(console, &facts, boot.patience);
+    fetched(&mut bootloader, power, boot, fetch, false, tell)?;
+    start(&mut bootloader, before, last, tell)
+}
+
+/// Only to the prompt of the right board. `proven`: it must say how large its flash is.
+pub(crate) fn to_prompt(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    board: &Board,
+    place: &Place,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
+    attention(bootloader, power, place.off_time, tell)?;
+    let identity = bootloader.identify()?;
+    let unproven = identity.check(board)?;
+    if proven && identity.flash.is_none() {
+        return Err(crate::flash::Error::NotProven { board: board.name.clone() }.into());
+    }
+    tell(Step::Board(identity, unproven));
+    Ok(())
+}
+
+/// Only into the board's RAM, to the address `at` as typed.
+pub(crate) fn to_ram(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    boot: &Netboot<'_>,
+    at: u64,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
+    fetched(bootloader, power, boot, &commands::fetch(at, None, &boot.name), proven, tell)
+}
+
+fn fetched(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    boot: &Netboot<'_>,
+    fetch: &str,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
     // What cannot work is told before a board is switched.
     let watched = Watched::new(boot.image.len() as u64, tell.clone());
-    let mut served = boot.place.server.map(|ip| serve(ip, boot, &watched, tell)).transpose()?;
-    let mut bootloader = Bootloader::new(console, &facts, boot.patience);
-    attention(&mut bootloader, power, boot.place.off_time, tell)?;
-    let identity = bootloader.identify()?;
-    let unproven = identity.check(boot.board)?;
-    tell(Step::Board(identity, unproven));
-    let ip = network::set_up(&mut bootloader, boot, tell)?;
-    if served.is_none() {
-        served = Some(serve(ip, boot, &watched, tell)?);
-    }
-    transfer::fetch(&mut bootloader, fetch, ip, boot, &watched, tell)?;
-    drop(served);
-    start(&mut bootloader, before, last, tell)
+    let served = boot.place.server.map(|ip| serve(ip, boot, &watched, tell)).transpose()?;
+    to_prompt(bootloader, power, boot.board, boot.place, proven, tell)?;
+    let ip = network::set_up(bootloader, boot, tell)?;
+    let _served = match served {
+        Some(served) => served,
+        None => serve(ip, boot, &watched, tell)?,
+    };
+    transfer::fetch(bootloader, fetch, ip, boot, &watched, tell)
 }
 
 /// Whoever serves the image, as long as this lives.

@@ -24,7 +24,6 @@ struct Seen {
     heard: Instant,
     /// Requests for the file.
     asked: u32,
-    done: Option<Duration>,
     /// The last thing that went wrong.
     trouble: Option<Event>,
     /// Another program serves: nothing is seen of it.
@@ -33,7 +32,7 @@ struct Seen {
 
 impl Watched {
     pub fn new(size: u64, tell: Tell) -> Watched {
-        let seen = Seen { size, bytes: 0, heard: Instant::now(), asked: 0, done: None, trouble: None, is_blind: false };
+        let seen = Seen { size, bytes: 0, heard: Instant::now(), asked: 0, trouble: None, is_blind: false };
         Watched { seen: Arc::new(Mutex::new(seen)), tell }
     }
 
@@ -48,7 +47,7 @@ impl Watched {
                 drop(seen);
                 (self.tell)(Step::Acknowledged { bytes, size });
             }
-            Event::Done { time, .. } => seen.done = Some(time),
+            Event::Done { .. } => {}
             other => seen.trouble = Some(other),
         }
     }
@@ -81,7 +80,7 @@ pub fn fetch(
     tell(Step::Typed(line.to_owned()));
     watched.seen().heard = Instant::now();
     bootloader.enter(line)?;
-    let mut marks = 0;
+    let (mut marks, began) = (0, Instant::now());
     let printed = loop {
         match bootloader.finish(line, LOOK) {
             Ok(printed) => break printed,
@@ -104,7 +103,7 @@ pub fn fetch(
     };
     let size = boot.image.len();
     if printed.contains(&format!("Bytes transferred = {size} ")) {
-        let time = watched.seen().done.unwrap_or_default();
+        let time = began.elapsed();
         tell(Step::Fetched { size: size as u64, time });
         return Ok(());
     }

@@ -19,8 +19,8 @@ pub struct Args {
     /// OpenWrt has it (.dts, .dtso), or compiled (.dtb)
     #[arg(long, value_name = "DIR")]
     dts: Option<PathBuf>,
-    /// Print JSON: the list of problems, or of comparisons
-    #[arg(long)]
+    /// Print JSON: the list of problems
+    #[arg(long, conflicts_with = "dts")]
     json: bool,
 }
 
@@ -31,8 +31,8 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     if let Some(file) = &args.file {
         let problems = board::check(file)?;
-        if args.json && (args.dts.is_none() || !problems.is_empty()) {
-            json(&problems, out)?;
+        if args.json {
+            json(&problems.iter().map(Into::into).collect::<Vec<crate::json::BoardProblem>>(), out)?;
         } else if args.dts.is_none() || !problems.is_empty() {
             print(explain(&problems, out))?;
         }
@@ -47,7 +47,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         Some(file) => vec![board::load(&path(file)?)?],
         None => board::all()?,
     };
-    compare(&boards, &Trees::open(folder)?, args.json, out)
+    compare(&boards, &Trees::open(folder)?, out)
 }
 
 /// The path as [`board::load`] tells it from a name.
@@ -67,7 +67,7 @@ fn explain(problems: &[board::Problem], out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
-fn compare(boards: &[Board], trees: &Trees, as_json: bool, out: &mut impl Write) -> Result<()> {
+fn compare(boards: &[Board], trees: &Trees, out: &mut impl Write) -> Result<()> {
     let mut all: Vec<Comparison> = Vec::new();
     let mut without = Vec::new();
     for board in boards.iter().filter(|board| board.flash.is_some()) {
@@ -77,13 +77,9 @@ fn compare(boards: &[Board], trees: &Trees, as_json: bool, out: &mut impl Write)
         }
         all.extend(found);
     }
-    if as_json {
-        json(&all, out)?;
-    } else {
-        all.iter().try_for_each(|it| print(tell(it, out)))?;
-        if !without.is_empty() {
-            print(writeln!(out, "no tree with a flash map for {} boards: {}", without.len(), without.join(", ")))?;
-        }
+    all.iter().try_for_each(|it| print(tell(it, out)))?;
+    if !without.is_empty() {
+        print(writeln!(out, "no tree with a flash map for {} boards: {}", without.len(), without.join(", ")))?;
     }
     let different = all.iter().filter(|it| !it.differences.is_empty()).count();
     match (all.len(), different) {

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use stoop_image::board::{self, draft::Draft};
-use stoop_image::device_tree::tree::Tree;
+use stoop_image::format::device_tree::tree::Tree;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
 

@@ -138,9 +138,6 @@ fn check_compares_flash_maps_with_the_device_trees_of_a_folder() {
     assert_eq!(failure.fact(), "1 of 1 flash maps differ from their device trees");
     let line = "  firmware: 0x60000..0xf60000 in the tree, 0x60000..0x1000000 on the board\n";
     assert!(shown.contains(line) && shown.contains("\nno tree with a flash map for "), "{shown}");
-    let (shown, _) = run_line(&["check", "--dts", folder, "--json"]);
-    let all: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-    assert_eq!((&all[0]["board"], &all[0]["differences"][0]["partition"]), (&"gl-ar750".into(), &"firmware".into()));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
-use stoop_image::Failure;
 use stoop_image::progress::Progress;
+use stoop_lab::flash;
 use stoop_lab::netboot::{Step, Tell};
 
+use crate::json;
 use crate::ui::{self, Stderr};
 
 /// Shows steps, and the console from the image's start on.
@@ -38,20 +38,25 @@ impl Show {
         let state = self.state.clone();
         match self.is_json {
             true => Arc::new(|step| {
-                // Who does not listen misses it; the exit code is the same.
-                let _ = ui::put(&format!("{}\n", value(&step)));
+                json::put_line(&json::Event::from(&step));
             }),
             false => Arc::new(move |step| people(&state, step)),
         }
     }
 
-    /// What went wrong, for those who read JSON.
-    pub(in crate::command) fn failed(&self, failure: &Failure) {
+    /// The same for the steps of writing flash.
+    pub(in crate::command) fn tell_flash(&self) -> flash::Tell {
+        let (boot, state, is_json) = (self.tell(), self.state.clone(), self.is_json);
+        Arc::new(move |step| match step {
+            flash::Step::Boot(step) => boot(step),
+            step if is_json => json::put_line(&json::Event::from(&step)),
+            step => people_flash(&state, &step),
+        })
+    }
+
+    /// Ends the bar, so that what comes next has a line of its own.
+    pub(in crate::command) fn end(&self) {
         held(&self.state).bar = None;
-        if self.is_json {
-            let line = json!({ "event": "failed", "message": failure.fact(), "next": failure.next_step(), "exit-code": failure.exit_code() });
-            let _ = ui::put(&format!("{line}\n"));
-        }
     }
 }
 
@@ -119,20 +124,27 @@ fn people(state: &Mutex<State>, step: Step) {
     }
 }
 
-fn value(step: &Step) -> Value {
+fn people_flash(state: &Mutex<State>, step: &flash::Step) {
+    let mut state = held(state);
     match step {
-        Step::Listening(address) => json!({ "event": "listening", "address": address.to_string() }),
-        Step::PowerCycled => json!({ "event": "power-cycled" }),
-        Step::RestartIt => json!({ "event": "restart-it" }),
-        Step::Prompt => json!({ "event": "prompt" }),
-        Step::Board(identity, unproven) => json!({
-            "event": "board", "version": identity.version, "ram": identity.ram, "flash": identity.flash, "unproven": unproven,
-        }),
-        Step::Typed(line) => json!({ "event": "typed", "line": line }),
-        Step::Acknowledged { bytes, size } => json!({ "event": "transfer", "bytes": bytes, "size": size }),
-        Step::Fetched { size, time } => {
-            json!({ "event": "fetched", "size": size, "milliseconds": time.as_millis() as u64 })
+        flash::Step::Boot(_) => {}
+        flash::Step::Kept { what } => ui::tell(format_args!("{what}: in flash already")),
+        flash::Step::Writing { what, bytes, size } => {
+            ui::tell(format_args!("{what}: writing 0x{bytes:x} of 0x{size:x} bytes; keep the power on"));
         }
-        Step::Started => json!({ "event": "booted" }),
+        flash::Step::Typed(line) => ui::tell(format_args!("> {line}")),
+        flash::Step::Verified { what } => ui::tell(format_args!("{what}: written, read back and right")),
+        flash::Step::Switched => ui::tell("the slots before it do not boot any more"),
+        flash::Step::Read { bytes, size } => {
+            let bar = state.bar.get_or_insert_with(|| {
+                let mut bar = Stderr::default();
+                bar.step("reading flash", Some(*size as u64));
+                bar
+            });
+            bar.at(*bytes as u64);
+            if bytes == size {
+                state.bar = None;
+            }
+        }
     }
 }

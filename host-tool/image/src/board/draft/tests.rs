@@ -1,5 +1,5 @@
 use super::*;
-use crate::device_tree::source;
+use crate::format::device_tree::source;
 
 const DTS: &str = r#"/ { model = "Vendor Router 1"; compatible = "vendor,router-1", "mediatek,mt7628an-soc";
     #address-cells = <1>; #size-cells = <1>;

@@ -4,8 +4,8 @@ use super::super::maps::{self, Map, texts};
 use super::super::types::{FlashKind, Role};
 use super::log;
 use super::{By, Chip, Partition, Said};
-use crate::device_tree::tree::{Node, Tree};
-use crate::device_tree::{is_memory, number};
+use crate::format::device_tree::tree::{Node, Tree};
+use crate::format::device_tree::{is_memory, number};
 
 /// Labels of partitions by what they are for; the first that occurs in a label counts.
 const ROLES: [(&[&str], Role); 7] = [

@@ -1,21 +1,12 @@
 //! Questions that pack asks a device tree (Devicetree Specification v0.4, chapter 5): RAM, reserved memory, aliases,
 //! bootargs; and the few changes that pack makes itself. Core makes those that depend on the board's boot.
 
-pub mod overlay;
-pub mod source;
-pub mod tree;
-
 use std::ops::Range;
 
-use self::tree::{Node, Tree};
+use super::blob::number;
+use super::tree::{Node, Tree};
+use crate::format::bytes::be32;
 use crate::{ErrorCode, Failure, Result};
-
-/// One property, by the path of its node and its name.
-pub(crate) struct Property<'p, 'a> {
-    pub(crate) path: &'p [&'a str],
-    pub(crate) name: &'a str,
-    pub(crate) value: &'a [u8],
-}
 
 /// What a tree says about memory and boot arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,7 +71,7 @@ impl Facts {
     /// The structure makes no sense.
     pub fn of(blob: &[u8]) -> Result<Facts> {
         let tree = Tree::parse(blob)?;
-        let size = super::input::be32(blob, 4).unwrap_or_default() as usize;
+        let size = be32(blob, 4).unwrap_or_default() as usize;
         read(&tree, size).ok_or_else(|| {
             Failure::new(
                 ErrorCode::TreeDamaged,
@@ -90,41 +81,6 @@ impl Facts {
         })
     }
 }
-
-/// The tree with only `/chosen/bootargs`, for kernels that know their hardware themselves: an empty root node.
-pub fn empty() -> Vec<u8> {
-    let words: [u32; 18] = [0xd00d_feed, 72, 56, 72, 40, 17, 16, 0, 0, 16, 0, 0, 0, 0, 1, 0, 2, 9];
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
-}
-
-/// Every property of a tree by its path, with its value as dtc would print it; `None` when the structure makes no sense.
-pub fn listed(blob: &[u8]) -> Option<Vec<(String, String)>> {
-    let header = |word: usize| super::input::be32(blob, word * 4).map(|value| value as usize);
-    let mut listed = Vec::new();
-    walk(blob, header(2)?, header(3)?, &mut |property| {
-        let path = property.path.iter().chain([&property.name]).map(|part| format!("/{part}")).collect();
-        listed.push((path, printed(property.value)));
-        Some(())
-    })?;
-    Some(listed)
-}
-
-fn printed(value: &[u8]) -> String {
-    let text = value.strip_suffix(b"\0").and_then(|text| std::str::from_utf8(text).ok());
-    match text.filter(|text| !text.contains(char::is_control) && (!text.is_empty() || value.len() == 1)) {
-        Some(text) => format!("{text:?}"),
-        None => {
-            let cells: Vec<String> = value.chunks(4).map(|cell| format!("0x{:x}", number(cell))).collect();
-            format!("<{}>", cells.join(" "))
-        }
-    }
-}
-
-const BEGIN_NODE: u32 = 1;
-const END_NODE: u32 = 2;
-const PROPERTY: u32 = 3;
-const NOP: u32 = 4;
-const END: u32 = 9;
 
 /// `None` when the root's cells are none that Linux takes.
 fn read(tree: &Tree, size: usize) -> Option<Facts> {
@@ -170,7 +126,7 @@ fn bootargs(chosen: &Node) -> Option<Vec<u8>> {
 }
 
 /// RAM is what says so (drivers/of/fdt.c, early_init_dt_scan_memory).
-pub(crate) fn is_memory(node: &Node) -> bool {
+pub fn is_memory(node: &Node) -> bool {
     node.get("device_type") == Some(b"memory\0")
 }
 
@@ -222,95 +178,14 @@ pub fn with_alias(blob: &[u8], name: &str, path: &str) -> Option<Vec<u8>> {
     Some(tree.write())
 }
 
-/// Whether the root has a child of this name. What lies behind it may be damaged or missing.
-pub fn has_root_child(blob: &[u8], name: &str) -> bool {
-    let word = |at: usize| super::input::be32(blob, at);
-    let mut at = word(8).unwrap_or_default() as usize;
-    let mut depth = 0usize;
-    while let Some(tag) = word(at) {
-        at += 4;
-        match tag {
-            BEGIN_NODE => {
-                let Some(node) = blob.get(at..).and_then(text) else { return false };
-                // Up to version 15 a name is the whole path.
-                if depth == 1 && node.trim_start_matches('/') == name {
-                    return true;
-                }
-                at = (at + node.len() + 1).next_multiple_of(4);
-                depth += 1;
-            }
-            END_NODE => depth = depth.saturating_sub(1),
-            PROPERTY => {
-                let Some(size) = word(at) else { return false };
-                at = at.saturating_add(8).saturating_add(size as usize).next_multiple_of(4);
-            }
-            NOP => {}
-            _ => return false,
-        }
-    }
-    false
-}
-
-/// A big-endian number of any length up to eight bytes.
-pub(crate) fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-/// A string that ends with NUL or with its bytes.
-pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
-}
-
-/// Shows every property of a tree to `found`, in order; `None` when the structure makes no sense, nests too deep, or `found` gives that.
-pub(crate) fn walk<'a>(
-    blob: &'a [u8],
-    structure: usize,
-    strings: usize,
-    found: &mut dyn FnMut(Property<'_, 'a>) -> Option<()>,
-) -> Option<()> {
-    let word = |at: usize| super::input::be32(blob, at);
-    let (mut at, mut path, mut depth) = (structure, Vec::new(), 0usize);
-    loop {
-        let tag = word(at)?;
-        at += 4;
-        match tag {
-            BEGIN_NODE => {
-                let name = text(blob.get(at..)?)?;
-                at = (at + name.len() + 1).next_multiple_of(4);
-                if depth > 0 {
-                    path.push(name);
-                }
-                depth += 1;
-                // Names are printed, and no tree has such ones.
-                if depth > tree::DEEPEST || name.contains(char::is_control) {
-                    return None;
-                }
-            }
-            END_NODE => {
-                depth = depth.checked_sub(1)?;
-                path.pop();
-            }
-            PROPERTY => {
-                let (size, name) = (word(at)? as usize, word(at + 4)? as usize);
-                let value = blob.get(at + 8..(at + 8).checked_add(size)?)?;
-                let name = text(blob.get(strings.checked_add(name)?..)?)?;
-                found(Property { path: &path, name, value })?;
-                at = (at + 8 + size).next_multiple_of(4);
-            }
-            NOP => {}
-            END => return (depth == 0).then_some(()),
-            _ => return None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::blob::{empty, listed, printed};
     use super::*;
 
     #[test]
     fn the_board_tree_tells_its_memory_bootargs_and_aliases() {
-        let facts = Facts::of(include_bytes!("../boards/dts/qemu-malta.dtb")).unwrap();
+        let facts = Facts::of(include_bytes!("../../../boards/dts/qemu-malta.dtb")).unwrap();
         assert_eq!((facts.memory.len(), &facts.memory[0]), (1, &(0..0x1000_0000)));
         assert!(facts.bootargs.unwrap().starts_with(b"console=ttyS0,115200"));
         assert_eq!(facts.aliases.len(), 1);
@@ -320,7 +195,7 @@ mod tests {
 
     #[test]
     fn properties_are_listed_as_dtc_prints_them() {
-        let listed = listed(include_bytes!("../boards/dts/qemu-malta.dtb")).unwrap();
+        let listed = listed(include_bytes!("../../../boards/dts/qemu-malta.dtb")).unwrap();
         let value = |path: &str| listed.iter().find(|(known, _)| known == path).unwrap().1.clone();
         assert!(value("/chosen/bootargs").starts_with("\"console=ttyS0,115200"));
         assert_eq!(value("/memory@0/reg"), "<0x0 0x10000000>");
@@ -329,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_board_tree_tells_its_flash_partitions() {
-        let facts = Facts::of(include_bytes!("../boards/dts/qemu-malta.dtb")).unwrap();
+        let facts = Facts::of(include_bytes!("../../../boards/dts/qemu-malta.dtb")).unwrap();
         let path = "/soc/flash@1e000000/partitions/partition@210000";
         assert!(facts.partitions.contains(&(path.into(), 0x21_0000..0x23_0000)), "{:?}", facts.partitions);
         assert_eq!(facts.partitions.len(), 8);
@@ -337,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_alias_is_added_and_nothing_else_changes() {
-        let malta = include_bytes!("../boards/dts/qemu-malta.dtb");
+        let malta = include_bytes!("../../../boards/dts/qemu-malta.dtb");
         for tree in [&malta[..], &empty()] {
             let before = Facts::of(tree).unwrap();
             let tree = with_alias(tree, "mtd99", "/soc/x").unwrap();
@@ -357,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_tree_cut_anywhere_is_refused_or_reads_without_panic() {
-        let whole = include_bytes!("../boards/dts/qemu-malta.dtb");
+        let whole = include_bytes!("../../../boards/dts/qemu-malta.dtb");
         for length in 0..whole.len() {
             let _ = Facts::of(&whole[..length]);
         }

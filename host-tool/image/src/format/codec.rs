@@ -2,8 +2,15 @@
 
 use std::io::Read;
 
-use super::most_decoded;
 use crate::{ErrorCode, Failure, Result};
+
+/// The largest file believed; a vmlinux with debugging information stays well below.
+pub const LARGEST: u64 = 1 << 30;
+
+/// The most bytes believed to come out of a file of `size` bytes: kernels, ramdisks and packages shrink to a sixth at best.
+pub fn most_decoded(size: usize) -> u64 {
+    (16 * size as u64).clamp(0x600_0000, LARGEST)
+}
 
 /// A compression, known by its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -65,7 +65,7 @@ fn a_flat_binary_tells_its_bss_when_its_addresses_are_given() {
     assert!(refusal(flat).next_step().unwrap().contains("--load-address"));
     for load in [0x8010_0000, 0xa010_0000, 0x10_0000, 0xffff_ffff_8010_0000] {
         let kernel = read_with(flat, Overrides { load_address: Some(load), ..Overrides::default() }).unwrap();
-        assert_eq!((kernel.arch, kernel.load_address, kernel.entry_point), (Arch::MipsBe, 0x10_0000, 0x10_0000));
+        assert_eq!((kernel.arch, kernel.load_address, kernel.entry_point), (Machine::MipsBe, 0x10_0000, 0x10_0000));
         assert_eq!((kernel.memory_size, kernel.memory_exact), (u64::from(elf.segments[0].memory), true));
     }
 }
@@ -281,7 +281,7 @@ proptest::proptest! {
         match read_with(&bytes, Overrides { load_address, ..Overrides::default() }) {
             Ok(kernel) => {
                 let end = kernel.load_address + kernel.image.len() as u64;
-                assert!(end <= KSEG0_SIZE && kernel.memory_size >= kernel.image.len() as u64);
+                assert!(end <= KSEG_SIZE as u64 && kernel.memory_size >= kernel.image.len() as u64);
                 assert!((kernel.load_address..end).contains(&kernel.entry_point));
             }
             Err(failure) => assert!(failure.next_step().is_some(), "{failure}"),

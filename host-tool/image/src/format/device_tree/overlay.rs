@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::blob::{number, text};
 use super::tree::{Node, Tree};
-use super::{number, text};
 use crate::{ErrorCode, Failure, Result};
 
 const CONTENT: &str = "__overlay__";

@@ -1,125 +1,18 @@
 //! Will this kernel take the handoff, the root filesystem in RAM, the initial ramdisk: findings, and the best choice.
 
-pub mod platform;
+mod finding;
 mod rules;
 mod special;
 
 use stoop_core::manifest::HandoffKind;
 
-use crate::input::{Arch, Kernel, initrd, rootfs::SquashfsInfo};
-use crate::kconfig::{Kconfig, Value};
+use crate::input::Kernel;
+use crate::machine::{Machine, described};
 use crate::{ErrorCode, Failure};
-use platform::Platform;
+use finding::Context;
+
+pub use finding::{Finding, Level, PhramWish, Requirement, Wants};
 pub use rules::{SETS, Set, set};
-
-/// How well a requirement holds, from best to worst.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Level {
-    /// It holds.
-    Ok,
-    /// It works, with something to know.
-    Warn,
-    /// There is no configuration to tell.
-    Unknown,
-    /// It does not hold.
-    No,
-}
-
-impl Level {
-    /// As in tables and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Ok => "ok",
-            Level::Warn => "warn",
-            Level::Unknown => "unknown",
-            Level::No => "no",
-        }
-    }
-}
-
-/// One thing found out.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
-    /// How well it holds.
-    pub level: Level,
-    /// What it is about: `CONFIG_MTD_PHRAM`, or another word such as `version`.
-    pub symbol: String,
-    /// Its value, as in a configuration; `absent` when the configuration does not name it; empty when there is none.
-    pub value: String,
-    /// What that means.
-    pub says: String,
-    /// What to do.
-    pub fix: Option<String>,
-}
-
-impl Finding {
-    fn new(level: Level, symbol: &str, says: impl Into<String>) -> Self {
-        Finding { level, symbol: symbol.into(), value: String::new(), says: says.into(), fix: None }
-    }
-
-    fn of(level: Level, symbol: &str, value: &Value, says: impl Into<String>) -> Self {
-        Finding { value: value.to_string(), ..Finding::new(level, &format!("CONFIG_{symbol}"), says) }
-    }
-
-    fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
-        self
-    }
-}
-
-/// One requirement set, applied.
-#[derive(Clone, Debug)]
-pub struct Requirement {
-    /// The set's name.
-    pub name: &'static str,
-    /// What the set means.
-    pub about: &'static str,
-    /// The user asked for it.
-    pub needed: bool,
-    /// Never empty.
-    pub findings: Vec<Finding>,
-}
-
-impl Requirement {
-    /// Its worst finding.
-    pub fn level(&self) -> Level {
-        self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
-    }
-
-    /// The first finding as bad as the level.
-    fn worst(&self) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.level == self.level())
-    }
-}
-
-/// How the root filesystem in RAM is to be named.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum PhramWish {
-    /// By the device tree if the kernel can, else by the command line.
-    #[default]
-    Auto,
-    /// By a node in the device tree.
-    Tree,
-    /// By `phram.phram=`.
-    CommandLine,
-    /// Not at all.
-    Off,
-}
-
-/// What is going to be packed.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Wants {
-    /// `None`: choose.
-    pub handoff: Option<HandoffKind>,
-    /// Only looked at with a root filesystem.
-    pub phram: PhramWish,
-    /// The root filesystem for phram.
-    pub rootfs: Option<SquashfsInfo>,
-    /// There is an initial ramdisk.
-    pub initrd: bool,
-    /// What it asks of the kernel.
-    pub initrd_needs: initrd::Needs,
-}
 
 /// What preflight says.
 #[derive(Clone, Debug)]
@@ -170,47 +63,11 @@ impl Assessment {
     }
 }
 
-/// What the rules look at.
-pub(crate) struct Context<'a> {
-    kernel: &'a Kernel,
-    config: &'a Kconfig,
-    platform: Option<&'static Platform>,
-    version: Option<(u32, u32)>,
-    initramfs: bool,
-    initrd: initrd::Needs,
-    rootfs: Option<SquashfsInfo>,
-}
-
-impl<'a> Context<'a> {
-    fn new(kernel: &'a Kernel, wants: &Wants) -> Option<Self> {
-        let config = kernel.config.as_ref()?;
-        Some(Context {
-            kernel,
-            config,
-            platform: platform::of(config),
-            version: kernel.version.as_deref().and_then(version),
-            initramfs: wants.initrd,
-            initrd: wants.initrd_needs,
-            rootfs: wants.rootfs,
-        })
-    }
-
-    fn version_text(&self) -> String {
-        self.kernel.version.clone().unwrap_or_else(|| "unknown".into())
-    }
-}
-
-/// Major and minor of `6.1.0-50-mips32r2el`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.split(|character: char| !character.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 /// Applies one set; without a configuration the one finding is that nothing is known.
 pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) -> Requirement {
     let findings = match Context::new(kernel, wants) {
         _ if !set.is_for(kernel.arch) => {
-            let says = format!("the kernel is {}", kernel.arch);
+            let says = format!("the kernel is {}", described(kernel.arch));
             vec![Finding::new(Level::No, "architecture", says).fix(set.elsewhere(kernel.arch))]
         }
         Some(context) => set.rules.iter().flat_map(|rule| rule.apply(&context)).collect(),
@@ -243,7 +100,7 @@ pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramWish, Requirement) {
 
 /// Looks at everything that `wants` needs, and chooses what it leaves open.
 pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
-    let only = (kernel.arch == Arch::Arm64).then_some(HandoffKind::Arm64);
+    let only = (kernel.arch == Machine::Arm64).then_some(HandoffKind::Arm64);
     let by_name = |name: &str| set(name).map(|set| apply(set, kernel, wants, true));
     let mut requirements = Vec::new();
 
@@ -287,5 +144,4 @@ fn reason(tried: &[(HandoffKind, Requirement)], chosen: &Requirement) -> String 
 }
 
 #[cfg(test)]
-#[path = "preflight/tests.rs"]
 mod tests;

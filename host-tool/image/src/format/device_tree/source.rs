@@ -11,7 +11,8 @@ mod value;
 use std::collections::HashMap;
 
 use self::cursor::Cursor;
-use super::tree::{DEEPEST, Node};
+use super::DEEPEST;
+use super::tree::Node;
 use crate::{ErrorCode, Failure, Result};
 
 /// The cell for what cannot be known without headers.

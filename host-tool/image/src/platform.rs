@@ -1,6 +1,6 @@
 //! What each MIPS platform does with a device tree, and where its kernel is linked (boot-time code of Linux 6.12).
 
-use crate::input::find;
+use crate::format::bytes::find;
 use crate::kconfig::Kconfig;
 
 /// Where a platform's kernel takes its device tree from.
@@ -96,7 +96,7 @@ pub fn by_words(image: &[u8]) -> Option<(&'static Platform, &'static str)> {
 pub fn link_address(config: &Kconfig) -> Option<u64> {
     // arch/mips/Makefile: a crash kernel's start replaces the platform's.
     match config.get("PHYSICAL_START").as_u64() {
-        Some(start) if config.is_yes("CRASH_DUMP") => crate::input::physical(start),
+        Some(start) if config.is_yes("CRASH_DUMP") => crate::machine::physical(start),
         _ => of(config)?.link,
     }
 }

@@ -1,29 +1,18 @@
-//! Where everything of a boot lies: a pure function from sizes and board facts to named regions, and the proof that no
-//! two of them that are alive at the same time overlap. Nothing is written before it holds.
-
-mod fit;
-mod place;
-mod proof;
-mod relative;
-#[cfg(test)]
-mod tests;
+//! Names for what lies where, and while its bytes matter.
 
 use std::fmt;
 
 use stoop_core::Region;
 
-pub use place::{KernelNeed, Need, Places, Room, Shape, place};
-pub use proof::prove;
-pub use relative::{Placed, Relative, place_relative};
-
-/// KSEG0 and KSEG1 map this much physical memory.
-pub const KSEG_SIZE: usize = crate::board::KSEG_END;
 /// Where the kernel may have exceptions vectors, kexec its line and secondary CPUs their stubs: never used.
 pub const LOW: usize = 0x1000;
 /// Linux maps by pages of at least this.
 pub const PAGE: usize = stoop_core::boot::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.
 pub const GRAIN: usize = 0x1_0000;
+/// As much data must be copied behind the shim's first instruction: the kernel copies segments by rising addresses through
+/// the cache and flushes nothing behind itself, so what comes later has to push the shim out.
+pub const BEHIND_SHIM: usize = 0x2_0000;
 /// For the tables of argv and env.
 pub const ARGV_SIZE: usize = 0x1000;
 
@@ -46,7 +35,7 @@ impl When {
         When(self.0 | other.0)
     }
 
-    fn meets(self, other: When) -> bool {
+    pub(super) fn meets(self, other: When) -> bool {
         self.0 & other.0 != 0
     }
 
@@ -144,7 +133,7 @@ impl Named {
         Named { what, region, when }
     }
 
-    fn collides(&self, other: &Named) -> bool {
+    pub(super) fn collides(&self, other: &Named) -> bool {
         // A device tree may reserve what others chose: the page a kernel is linked to, the bootloader's own.
         let tolerated = |one: &Named, other: &Named| one.what == What::Reserved && !other.what.is_placed();
         let tolerated = tolerated(self, other) || tolerated(other, self);

@@ -4,12 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY};
-use crate::input::be32;
+use super::blob::{BEGIN_NODE, DEEPEST, END, END_NODE, NOP, PROPERTY};
+use crate::format::bytes::be32;
 use crate::{ErrorCode, Failure, Result};
-
-/// Linux does not look deeper (drivers/of/fdt.c: FDT_MAX_DEPTH).
-pub const DEEPEST: usize = 64;
 
 /// One node with all below it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -95,7 +92,7 @@ impl Node {
 
     /// The node is in use (drivers/of/fdt.c: `of_fdt_device_is_available`).
     pub fn is_available(&self) -> bool {
-        self.get("status").is_none_or(|status| matches!(super::text(status), Some("ok" | "okay")))
+        self.get("status").is_none_or(|status| matches!(super::blob::text(status), Some("ok" | "okay")))
     }
 
     /// Calls `look` on this node and every one below it.
@@ -299,7 +296,7 @@ impl<'a> Reader<'a> {
         for entry in self.blob.get(self.reservations..).unwrap_or_default().chunks_exact(16) {
             let (start, size) = entry.split_at(8);
             // The entry with size 0 is the last one (drivers/of/fdt.c, early_init_fdt_scan_reserved_mem).
-            match (super::number(start), super::number(size)) {
+            match (super::blob::number(start), super::blob::number(size)) {
                 (_, 0) => return Ok(found),
                 (start, size) => found.push((start, size)),
             }
@@ -344,7 +341,7 @@ mod tests {
     use super::*;
 
     fn malta() -> Tree {
-        Tree::parse(include_bytes!("../../boards/dts/qemu-malta.dtb")).unwrap()
+        Tree::parse(include_bytes!("../../../boards/dts/qemu-malta.dtb")).unwrap()
     }
 
     #[test]
