@@ -3,9 +3,9 @@
 mod errors;
 mod links;
 mod pictures;
-mod svg;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -31,7 +31,10 @@ pub enum Made {
 /// A made page is out of date when it is only compared; mdBook is not there and cannot be installed, or fails; links lead nowhere.
 pub fn build(made: Made) -> Result<()> {
     let docs = repository().join("docs");
-    for (name, text) in [("errors.md", errors::page()), ("pictures/crates.svg", pictures::crates()?)] {
+    let boards = run::output(stoop().args(["boards", "list", "--markdown"]))?;
+    for (name, text) in
+        [("errors.md", errors::page()), ("boards.md", boards), ("pictures/crates.svg", pictures::crates()?)]
+    {
         put(&docs.join(name), &text, made)?;
     }
     if made == Made::Drawn {
@@ -50,6 +53,13 @@ pub fn build(made: Made) -> Result<()> {
     }
     Err(Failure::new(ErrorCode::Repository, format!("links lead nowhere:\n  {}", broken.join("\n  ")))
         .next("correct them"))
+}
+
+/// The command itself, built from this tree.
+fn stoop() -> Command {
+    let mut cargo = run::command("cargo");
+    cargo.current_dir(repository()).args(["run", "--quiet", "--package", "stoop", "--"]);
+    cargo
 }
 
 fn put(path: &Path, text: &str, made: Made) -> Result<()> {

@@ -28,6 +28,7 @@ pub mod progress;
 pub mod shell;
 pub mod shim_image;
 pub mod simulate;
+pub mod svg;
 pub mod watchdog;
 
 pub use error::{ErrorCode, Failure, Result};

@@ -1,20 +1,20 @@
 //! `stoop boards`: which boards are known, what is known about one, and whether a board file is right.
 
 mod check;
+mod facts;
 mod new;
 mod page;
-mod picture;
 mod show;
+mod words;
 
 use std::io::{self, IsTerminal, Write};
 
 use clap::Subcommand;
-use comfy_table::{Table, presets};
-use stoop_core::Region;
 
+use self::words::{json, kind, lines, mebibytes, plain, print};
 use crate::ui;
-use stoop_image::board::{self, Board, Flash};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_image::Result;
+use stoop_image::board::{self, Board};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -41,6 +41,9 @@ enum Action {
         /// Print JSON, with everything known about each board
         #[arg(long)]
         json: bool,
+        /// Print a page in Markdown, with a section for each board: facts, sources, doubts, how it was tested
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
     /// Show everything known about a board
     #[command(after_help = "Examples:\n  stoop boards show gl-ar750\n  stoop boards show gl-ar750 --svg > map.svg")]
@@ -68,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
 
 fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
     match args.action {
-        Action::List { arch, soc, flash, json: as_json } => {
+        Action::List { arch, soc, flash, json: as_json, markdown } => {
             let mut boards = board::all()?;
             boards.retain(|board| {
                 let is_arch = |arch: &String| board.arch.to_string().starts_with(arch.as_str());
@@ -83,7 +86,11 @@ fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
                     && soc.as_ref().is_none_or(is_soc)
                     && flash.as_ref().is_none_or(is_flash)
             });
-            if as_json { json(&boards, out) } else { print(list(&boards, out)) }
+            match (as_json, markdown) {
+                (true, _) => json(&boards, out),
+                (_, true) => print(out.write_all(page::all(&boards).as_bytes())),
+                _ => print(list(&boards, out)),
+            }
         }
         Action::Show(args) => show::run(&args, out),
         Action::Check(args) => check::run(&args, out),
@@ -108,40 +115,6 @@ fn list(boards: &[Board], out: &mut impl Write) -> io::Result<()> {
         ui::fit(&mut table);
     }
     lines(&table, out)
-}
-
-fn kind(flash: &Flash) -> &'static str {
-    match flash.kind {
-        board::FlashKind::Nor => "NOR",
-        board::FlashKind::Nand => "NAND",
-    }
-}
-
-fn mebibytes(bytes: usize) -> String {
-    format!("{} MiB", bytes >> 20)
-}
-
-fn span(region: Region) -> String {
-    format!("{:#x}..{:#x} ({:#x} bytes)", region.start(), region.end(), region.size())
-}
-
-fn plain(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    table
-}
-
-/// A table without blanks at the ends of its lines.
-fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
-    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim()))
-}
-
-fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    print(out.write_all(crate::json::result(value)?.as_bytes()))
-}
-
-fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| Failure::new(ErrorCode::Output, format!("stdout: {error}")))
 }
 
 #[cfg(test)]

@@ -3,86 +3,20 @@
 //! What neither of them says is taken from the most similar board that comes with stoop and listed as not verified, so that
 //! the file is right in form and honest in what it knows. [`Draft::questions`] lists these figures for someone to answer.
 
+mod facts;
 mod log;
 mod tree;
 mod write;
 
-use super::types::{Board, Container, FlashKind, Interrupt, Role};
+pub use self::facts::Draft;
+use self::facts::{By, Loader, Said};
+use super::types::{Board, FlashKind};
 use crate::format::device_tree::tree::Tree;
-use crate::machine::{KSEG_SIZE, Machine};
+use crate::machine::KSEG_SIZE;
 use crate::{ErrorCode, Failure, Result};
 
 /// The log of a boot: what messages call it, and its text.
 pub type Log<'a> = (&'a str, &'a str);
-
-/// A figure, and who says so.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Said<T> {
-    value: T,
-    by: By,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum By {
-    Tree,
-    Log,
-    /// Somebody who was asked.
-    Person,
-    /// Nobody: the text says where it was taken from.
-    Guess(String),
-}
-
-/// What a board file needs to say.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// The file's name without `.toml`.
-    pub name: String,
-    title: String,
-    soc: String,
-    chip: String,
-    arch: Machine,
-    /// The board whose `arch` was taken, where its SoC comes with either byte order.
-    arch_of: Option<String>,
-    compatible: Vec<String>,
-    ram_start: usize,
-    ram: Said<usize>,
-    /// RAM that code with 32-bit addresses reaches ends here at the latest.
-    reach: usize,
-    led: Option<(u32, bool)>,
-    cpu_clock: Option<usize>,
-    loader: Loader,
-    flash: Option<Chip>,
-    files: [String; 2],
-}
-
-#[derive(Clone, Debug)]
-struct Loader {
-    name: Said<String>,
-    prompt: Option<String>,
-    interrupt: Option<Interrupt>,
-    containers: Said<Vec<Container>>,
-    tftp: Said<usize>,
-    reserved: Said<usize>,
-    command: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-struct Chip {
-    kind: FlashKind,
-    size: Said<usize>,
-    erase: Said<usize>,
-    clock: Option<u32>,
-    parts: Vec<Partition>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Partition {
-    name: String,
-    offset: usize,
-    size: usize,
-    role: Role,
-    protected: bool,
-}
 
 /// Something that neither tree nor log says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -240,16 +174,6 @@ impl Draft {
     }
 }
 
-impl<T> Said<T> {
-    fn guess(value: T, sister: &str) -> Said<T> {
-        Said { value, by: By::Guess(format!("as on the board {sister}, of the same SoC family")) }
-    }
-
-    fn person(value: T) -> Said<T> {
-        Said { value, by: By::Person }
-    }
-}
-
 impl Loader {
     fn of(sister: &Board) -> Loader {
         let (it, name) = (&sister.bootloader, sister.name.as_str());
@@ -306,7 +230,7 @@ fn reach(sister: &Board) -> usize {
     let registers = [sister.uart.address, sister.reset.map_or(0, |reset| reset.address)];
     let registers = registers.into_iter().filter(|at| *at != 0).map(|at| at & !0xff_ffff).min();
     match (sister.arch.is_mips(), sister.soc.as_str()) {
-        // Linux arch/mips/include/asm/mach-ralink/mt7621.h: low memory ends at 448 MiB.
+        // Linux arch/mips/include/asm/mach-ralink/mt7621.h, MT7621_PALMBUS_BASE: registers begin at 448 MiB.
         (_, "mt7621") => 0x1c00_0000,
         (true, _) => registers.unwrap_or(KSEG_SIZE).min(KSEG_SIZE),
         (false, _) => usize::MAX,

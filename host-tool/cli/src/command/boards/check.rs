@@ -7,7 +7,7 @@ use stoop_image::board::trees::{Comparison, Trees};
 use stoop_image::board::{self, Board};
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::{json, print};
+use super::words::{json, print};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]

@@ -8,7 +8,7 @@ use stoop_image::format::device_tree::tree::Tree;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::print;
+use super::words::print;
 use crate::ui;
 
 /// What the user typed.

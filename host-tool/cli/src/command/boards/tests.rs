@@ -95,10 +95,10 @@ fn the_picture_has_every_partition_in_its_place_and_no_text_can_break_it() {
     let (svg, result) = run_line(&["show", "gl-ar750", "--svg"]);
     assert!(result.is_ok());
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
-    let bar = "<rect x=\"20.0\" y=\"44\" width=\"10.6\" height=\"36\" fill=\"#b33\"><title>u-boot</title></rect>";
+    let bar = r#"<rect class="kept" x="20" y="40" width="11" height="26" rx="3"/>"#;
     assert!(svg.contains(bar), "{svg}");
-    let firmware = "0x00060000  firmware  0xfa0000 bytes, firmware</text>";
-    assert!(svg.contains(firmware) && svg.contains("art  0x10000 bytes, calibration, never written"), "{svg}");
+    let firmware = "0x00060000  firmware: 0xfa0000 bytes, firmware</text>";
+    assert!(svg.contains(firmware) && svg.contains("art: 0x10000 bytes, calibration, never written"), "{svg}");
     assert_eq!(svg.matches('<').count(), svg.matches('>').count());
     let failure = run_line(&["show", "bpi-r64", "--svg"]).1.expect_err("it has no flash map");
     assert!(failure.fact().contains("no flash map"), "{failure}");
@@ -115,6 +115,10 @@ fn every_board_has_a_page_with_sources_and_an_honest_word_about_its_tests() {
         let tables = page.lines().filter(|line| line.starts_with('|'));
         assert!(tables.into_iter().all(|line| matches!(columns(line), 3 | 7)), "{page}");
     }
+    let (page, result) = run_line(&["list", "--arch", "arm64", "--markdown"]);
+    assert!(result.is_ok() && page.contains("\n| [bpi-r4](#bpi-r4) | "), "{page}");
+    assert!(page.contains("\n## bpi-r4\n\n| | |\n") && page.contains("\n### Sources\n\n- "), "{page}");
+    assert!(!page.contains("gl-ar750"), "{page}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::super::maps::{self, Map, texts};
 use super::super::types::{FlashKind, Role};
+use super::facts::{By, Chip, Partition, Said};
 use super::log;
-use super::{By, Chip, Partition, Said};
 use crate::format::device_tree::tree::{Node, Tree};
 use crate::format::device_tree::{is_memory, number};
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::types::{Container, FlashKind};
-use super::{By, Chip, Draft, Said};
+use super::facts::{By, Chip, Draft};
 
 /// A container's word in a board file.
 pub(super) fn word(container: &Container) -> String {
@@ -185,11 +185,4 @@ fn grouped(digits: &str, of: usize) -> String {
     groups.extend((first..digits.len()).step_by(of).map(|at| &digits[at..at + of]));
     groups.retain(|group| !group.is_empty());
     groups.join("_")
-}
-
-impl<T> Said<T> {
-    #[cfg(test)]
-    pub(super) fn is_guess(&self) -> bool {
-        matches!(self.by, By::Guess(_))
-    }
 }

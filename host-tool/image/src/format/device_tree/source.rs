@@ -11,12 +11,10 @@ mod value;
 use std::collections::HashMap;
 
 use self::cursor::Cursor;
+pub use self::value::UNKNOWN;
 use super::DEEPEST;
 use super::tree::Node;
 use crate::{ErrorCode, Failure, Result};
-
-/// The cell for what cannot be known without headers.
-pub const UNKNOWN: u32 = u32::MAX;
 
 /// As many files within one another as nobody has.
 const NESTED: usize = 16;

@@ -1,8 +1,10 @@
 //! The value of a property in device tree source.
 
-use super::UNKNOWN;
 use super::cursor::Cursor;
 use crate::Result;
+
+/// The cell for what cannot be known without headers.
+pub const UNKNOWN: u32 = u32::MAX;
 
 /// Everything up to the semicolon, as dtc would write it; what only headers know is [`UNKNOWN`].
 pub(super) fn read(at: &mut Cursor<'_>) -> Result<Vec<u8>> {
