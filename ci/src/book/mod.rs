@@ -5,7 +5,6 @@ mod links;
 mod pictures;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -31,7 +30,7 @@ pub enum Made {
 /// A made page is out of date when it is only compared; mdBook is not there and cannot be installed, or fails; links lead nowhere.
 pub fn build(made: Made) -> Result<()> {
     let docs = repository().join("docs");
-    let boards = run::output(stoop().args(["boards", "list", "--markdown"]))?;
+    let boards = run::output(run::stoop().args(["boards", "list", "--markdown"]))?;
     for (name, text) in
         [("errors.md", errors::page()), ("boards.md", boards), ("pictures/crates.svg", pictures::crates()?)]
     {
@@ -53,13 +52,6 @@ pub fn build(made: Made) -> Result<()> {
     }
     Err(Failure::new(ErrorCode::Repository, format!("links lead nowhere:\n  {}", broken.join("\n  ")))
         .next("correct them"))
-}
-
-/// The command itself, built from this tree.
-fn stoop() -> Command {
-    let mut cargo = run::command("cargo");
-    cargo.current_dir(repository()).args(["run", "--quiet", "--package", "stoop", "--"]);
-    cargo
 }
 
 fn put(path: &Path, text: &str, made: Made) -> Result<()> {

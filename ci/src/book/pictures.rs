@@ -7,7 +7,6 @@ use serde_json::Value;
 use stoop_image::svg::{LETTER, Picture};
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::stoop;
 use crate::lab::{Endian, Flavour, Lab};
 use crate::{repository, run};
 
@@ -93,15 +92,15 @@ pub(super) fn of_a_boot() -> Result<Vec<(&'static str, String)>> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(ErrorCode::Repository, format!("no temporary folder: {error}")))?;
     let image = folder.path().join("image.bin");
-    let mut pack = stoop();
+    let mut pack = run::stoop();
     pack.args(["pack", "--board", "qemu-malta-le", "--kernel"]).arg(lab.vmlinux(Endian::Little, Flavour::Lab));
     pack.arg("--rootfs").arg(lab.squashfs(Endian::Little)).arg("-o").arg(&image);
     run::output(&mut pack)?;
-    let simulate = |args: &str| json(stoop().arg("simulate").arg(&image).args(["--json", "--args", args]));
+    let simulate = |args: &str| json(run::stoop().arg("simulate").arg(&image).args(["--json", "--args", args]));
     let lines = ["console=ttyS0,38400 root=31:03", "liminix quiet"];
     let seen = lines.iter().map(|line| Ok((*line, simulate(line)?))).collect::<Result<Vec<_>>>()?;
-    let memory = run::output(stoop().arg("inspect").arg(&image).arg("--svg"))?;
-    let slots = run::output(stoop().args(["boards", "show", "qemu-malta-le", "--svg"]))?;
+    let memory = run::output(run::stoop().arg("inspect").arg(&image).arg("--svg"))?;
+    let slots = run::output(run::stoop().args(["boards", "show", "qemu-malta-le", "--svg"]))?;
     Ok(vec![("memory.svg", memory), ("bootargs.svg", bootargs(&seen)), ("slots.svg", slots)])
 }
 

@@ -46,11 +46,11 @@ enum Action {
         markdown: bool,
     },
     /// Show everything known about a board
-    #[command(after_help = "Examples:\n  stoop boards show gl-ar750\n  stoop boards show gl-ar750 --svg > map.svg")]
+    #[command(after_help = "Example:\n  stoop boards show gl-ar750 --svg")]
     Show(show::Args),
     /// Find what is wrong with a board file of your own, or in what flash maps differ from device trees
     #[command(
-        after_help = "Examples:\n  stoop boards check my.toml\n  stoop boards check --dts openwrt/target/linux/ramips/dts"
+        after_help = "Example:\n  stoop boards check my.toml\n  stoop boards check --dts openwrt/target/linux/ramips/dts"
     )]
     Check(check::Args),
     /// Write a board file from a device tree and the log of a boot

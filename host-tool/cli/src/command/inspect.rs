@@ -30,7 +30,7 @@ use stoop_kernel::modules;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  stoop inspect image.bin\n  stoop inspect image.bin --svg > map.svg")]
+#[command(after_help = "Example:\n  stoop inspect image.bin\n  stoop inspect image.bin --svg")]
 pub struct Args {
     /// The image: uImage, FIT, ELF, raw or arm64 Image; of others than stoop's, uImage and FIT
     image: PathBuf,

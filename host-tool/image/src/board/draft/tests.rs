@@ -1,3 +1,4 @@
+use super::super::types::Container;
 use super::*;
 use crate::format::device_tree::source;
 
