@@ -87,6 +87,8 @@ pub enum What {
     Rootfs,
     /// Room for copies of what the shim would else read twice from flash.
     Copies,
+    /// Where the kernel keeps its log over a reset.
+    Ramoops,
     /// What the device tree reserves.
     Reserved,
 }
@@ -108,6 +110,7 @@ impl What {
             What::Initrd => "initrd",
             What::Rootfs => "rootfs",
             What::Copies => "copies of flash",
+            What::Ramoops => "ramoops",
             What::Reserved => "reserved by the device tree",
         }
     }
@@ -116,8 +119,8 @@ impl What {
 impl What {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use What::{Argv, Copies, Image, Initrd, Rootfs, Shim, Tree};
-        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies)
+        use What::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies | Ramoops)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod output;
 pub mod plan;
 pub mod preflight;
 pub mod progress;
+pub mod ramoops;
 pub mod shell;
 pub mod shim_image;
 pub mod simulate;

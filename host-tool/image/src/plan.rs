@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_core::bootargs::is_text;
 use stoop_core::codec::Codec;
+use stoop_core::fdt::Ramoops;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
 
@@ -21,7 +22,7 @@ use crate::preflight::platform::{self, TreeFrom};
 use crate::preflight::{self, PhramWish, Wants};
 use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
-use crate::{Failure, Result, watchdog};
+use crate::{Failure, Result, ramoops, watchdog};
 
 pub use line::{add_words, has_word};
 
@@ -195,6 +196,8 @@ pub struct Request {
     pub plain_shim: bool,
     /// What is done about the watchdog; `None`: fed if the board's data say how.
     pub watchdog: Option<watchdog::Wish>,
+    /// Bytes of RAM in which the kernel keeps its log over a reset ([`ramoops::size`]).
+    pub ramoops: Option<usize>,
 }
 
 impl Request {
@@ -320,6 +323,8 @@ pub struct Plan {
     pub plain_shim: bool,
     /// What it does about the watchdog.
     pub watchdog: watchdog::Plan,
+    /// Where the kernel keeps its log over a reset.
+    pub ramoops: Option<Ramoops>,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -382,13 +387,17 @@ impl Plan {
             None => Facts::default(),
         };
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
+        let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
+        if ramoops.is_some() {
+            warnings.extend(ramoops::warnings(kernel.config.as_ref()));
+        }
         let has_line = dtb.is_some() || kernel.arch == Arch::Arm64;
         let (line, line_takes_root) = line(request, has_line, &facts)?;
         if kernel.arch == Arch::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
             return Err(no_phram_parameter());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
-        Ok(Plan {
+        let plan = Plan {
             board,
             kernel,
             dtb,
@@ -408,8 +417,14 @@ impl Plan {
             trace: request.trace,
             plain_shim: request.plain_shim,
             watchdog,
+            ramoops,
             warnings,
-        })
+        };
+        if plan.ramoops.is_some() && !plan.tree_is_seen() {
+            return Err(Failure::usage("--ramoops is said in the device tree, and this kernel does not read it")
+                .next("give a kernel that takes its device tree by UHI or in a slot of its own"));
+        }
+        Ok(plan)
     }
 
     /// What the kernel is for.

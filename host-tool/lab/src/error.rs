@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::connection;
+use crate::{connection, terminal};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +24,9 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// What is shown and kept of a console.
+    #[error(transparent)]
+    Terminal(#[from] terminal::Error),
 }
 
 /// What every failure can say besides the fact.
@@ -57,6 +60,7 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Terminal(error) => Some(error),
         }
     }
 }

@@ -6,7 +6,10 @@
 pub mod connection;
 pub mod error;
 pub mod monitor;
+pub mod notes;
+pub mod oops;
 pub mod qemu;
+pub mod terminal;
 pub mod text;
 
 pub use error::{Error, Explained, Result};

@@ -20,7 +20,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{Failure, Result, device_tree, on_board, plan, shell, watchdog};
+use stoop_image::{Failure, Result, device_tree, on_board, plan, ramoops, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
 
 /// What the user typed.
@@ -118,6 +118,9 @@ pub struct Args {
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     watchdog: Option<watchdog::Wish>,
+    /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
+    #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
+    ramoops: Option<usize>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
@@ -229,6 +232,7 @@ fn request(args: &Args) -> Request {
         trace: args.trace,
         plain_shim: args.plain_shim,
         watchdog: args.watchdog,
+        ramoops: args.ramoops,
     }
 }
 

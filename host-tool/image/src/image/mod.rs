@@ -363,6 +363,7 @@ fn need(plan: &Plan, head: usize, run: usize, additions: usize) -> Result<Need> 
         staging: bootloader.staging,
         download: bootloader.tftp_address.map(|address| plan.board.physical(address)),
         reserved: reserved.collect(),
+        ramoops: plan.ramoops.map_or(Region::EMPTY, |ramoops| ramoops.region),
         dynamic: dynamic(plan),
         kernel: KernelNeed {
             place,
@@ -489,6 +490,7 @@ fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Re
         phram: (plan.phram.value == Phram::Tree).then_some((pages, ALIAS)),
         // Whether the bootloader's tree has RAM is seen on the board.
         memory: (!packed || plan.facts.memory.is_empty()).then_some(plan.board.ram),
+        ramoops: plan.ramoops,
         report: Some(env!("CARGO_PKG_VERSION")),
         relative,
     };

@@ -15,7 +15,7 @@ mod merge;
 mod output;
 mod tree;
 
-pub use additions::Additions;
+pub use additions::{Additions, Ramoops};
 pub use merge::{COUNT_ENTRY, COUNT_HANDOFF, Merge, check};
 pub use tree::{Tree, bootargs};
 
