@@ -17,6 +17,9 @@ const MEMORY: u32 = 512;
 /// No input may take longer, in seconds of the CPU; the sanitizer's share is in it.
 const SECONDS: u32 = 20;
 
+/// How the names of the targets over the shim's core begin.
+const CORE: &str = "core-";
+
 /// What one target did.
 pub struct Run {
     /// Its name.
@@ -33,12 +36,14 @@ pub struct Run {
 /// A target found an input that breaks it; the fuzzers cannot be built.
 pub fn run(prefix: &str, total: Duration) -> Result<()> {
     let targets: Vec<&'static str> =
-        stoop_fuzz::TARGETS.iter().map(|(name, _)| *name).filter(|name| name.starts_with(prefix)).collect();
+        stoop_fuzz::targets().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
     if targets.is_empty() {
         return Err(Failure::usage(format!("no fuzz target begins with {prefix:?}"))
             .next("see the list in hil-tests/fuzz/src/lib.rs"));
     }
-    let program = build()?;
+    let any = |cores: bool| targets.iter().any(|name| name.starts_with(CORE) == cores);
+    let core = if any(true) { build(Program::Core)? } else { PathBuf::new() };
+    let host = if any(false) { build(Program::Host)? } else { PathBuf::new() };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(targets.len());
     let each = total * workers as u32 / targets.len() as u32;
     let queue = std::sync::Mutex::new(targets.into_iter());
@@ -49,7 +54,8 @@ pub fn run(prefix: &str, total: Duration) -> Result<()> {
                 loop {
                     let next = queue.lock().map(|mut queue| queue.next());
                     let Ok(Some(target)) = next else { return };
-                    let result = one(&program, target, each);
+                    let program = if target.starts_with(CORE) { &core } else { &host };
+                    let result = one(program, target, each);
                     if let Ok(mut done) = done.lock() {
                         done.push(result);
                     }
@@ -77,13 +83,27 @@ fn report(runs: &[Run]) -> Result<()> {
     }
 }
 
-/// The fuzzers' program, built by cargo-fuzz in the cache.
-fn build() -> Result<PathBuf> {
-    let target = cache::root()?.join("fuzz");
+/// What the targets are built into: one program for each of them would take longer to link than a short run lasts.
+#[derive(Clone, Copy)]
+enum Program {
+    /// Core's targets. Core has no unsafe code for AddressSanitizer to watch, and without it and the host tool's code they run
+    /// several times as often.
+    Core,
+    /// All targets, watched by AddressSanitizer.
+    Host,
+}
+
+/// A program of the fuzzers, built by cargo-fuzz in the cache.
+fn build(program: Program) -> Result<PathBuf> {
+    let (name, options): (_, &[&str]) = match program {
+        Program::Core => ("core", &["--no-default-features", "--sanitizer", "none"]),
+        Program::Host => ("host", &[]),
+    };
+    let target = cache::root()?.join("fuzz").join(name);
     let mut cargo = cargo_fuzz()?;
-    cargo.args(["build", "--fuzz-dir", "hil-tests/fuzz", "--features", "libfuzzer", "--target", HOST, "--target-dir"]);
-    cargo.arg(&target).arg("fuzz").current_dir(repository());
-    run::step("building the fuzzers", || run::logged(&mut cargo, &target.join("build.log")))?;
+    cargo.args(["build", "--fuzz-dir", "hil-tests/fuzz", "--features", "libfuzzer", "--target", HOST]).args(options);
+    cargo.arg("--target-dir").arg(&target).arg("fuzz").current_dir(repository());
+    run::step(&format!("building the fuzzers, {name}"), || run::logged(&mut cargo, &target.join("build.log")))?;
     Ok(target.join(HOST).join("release/fuzz"))
 }
 

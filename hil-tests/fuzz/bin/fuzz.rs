@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 static TARGET: LazyLock<stoop_fuzz::Target> = LazyLock::new(|| {
     let name = std::env::var("STOOP_FUZZ").unwrap_or_default();
     stoop_fuzz::target(&name).unwrap_or_else(|| {
-        let known: Vec<&str> = stoop_fuzz::TARGETS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = stoop_fuzz::targets().map(|(name, _)| name).collect();
         eprintln!("STOOP_FUZZ names no target: {name:?}; give one of {}", known.join(", "));
         std::process::exit(2)
     })

@@ -22,6 +22,18 @@ use stoop_core::{Region, codec};
 
 static CRC: LazyLock<Crc32> = LazyLock::new(Crc32::new);
 
+/// By name: those over the shim's core.
+pub const TARGETS: &[(&str, crate::Target)] = &[
+    ("core-params", params),
+    ("core-manifest", manifest),
+    ("core-tree", tree),
+    ("core-merge", merge),
+    ("core-lzma", lzma),
+    ("core-lz4", lz4),
+    ("core-bootargs", bootargs),
+    ("core-boot", boot),
+];
+
 /// Most bytes that a target decodes to.
 const ROOM: usize = 0x1_0000;
 
@@ -48,7 +60,7 @@ pub fn params(bytes: &[u8]) {
         let mut block = sealed(bytes, params::MAGIC, version, big_endian);
         block.resize(params::MAX_SIZE, 0);
         let Ok(params) = Params::check(&block, big_endian, &CRC) else { continue };
-        assert!(params.cookie().len() < params::MAX_SIZE && params.keep().len() < params::MAX_SIZE);
+        assert!(params.cookie().len() <= params::MAX_SIZE && params.keep().len() <= params::MAX_SIZE);
         assert!(params.slots().count() <= params::MAX_SLOTS);
         let _ = (params.ram(), params.flash(), params.uart(), params.policy(), params.reset(), params.led());
         let _ = judge(&&bytes[..bytes.len().min(64)], &params, &mut Line::new());
@@ -112,7 +124,9 @@ pub fn merge(bytes: &[u8]) {
     }
     let final_tree = &out[..size];
     assert_eq!(fdt::check(final_tree).expect("what was written is sound"), size);
-    if with & 1 != 0 {
+    // libfdt takes a node chosen@5 for /chosen, and so does the merge; MIPS's setup.c, and so the reader of bootargs, does not.
+    let odd = |name: &[u8]| name.starts_with(b"chosen@") && name[7..] != *b"0\0";
+    if with & 1 != 0 && !rest.windows(9).any(odd) {
         let mut tree = Tree::new(final_tree);
         tree.read().expect("what was written has a header");
         assert_eq!(tree.bootargs(), b"console=ttyS0 liminix");
@@ -224,6 +238,13 @@ impl Memory for Ram {
         let whole = Region::new(0, self.readable())?;
         if !whole.contains(&to) || from.overlaps(&to) {
             return None;
+        }
+        // No bytes overlap nothing, wherever they begin.
+        if from.is_empty() {
+            return Some((&[], &mut self.bytes[to.start()..to.end()]));
+        }
+        if to.is_empty() {
+            return Some((&self.bytes[from.start()..from.end()], &mut []));
         }
         let (low, high) = self.bytes.split_at_mut(from.start().max(to.start()));
         Some(match from.start() < to.start() {

@@ -20,6 +20,25 @@ use stoop_kernel::modules::symbols;
 use stoop_kernel::modules::tree::{Source, Tree};
 use stoop_lab::monitor::Monitor;
 
+/// By name: those over the host tool.
+pub const TARGETS: &[(&str, crate::Target)] = &[
+    ("kernel", kernel),
+    ("deb", deb),
+    ("device-tree", device_tree),
+    ("squashfs", squashfs),
+    ("ramdisk", ramdisk),
+    ("image", image),
+    ("board-file", board_file),
+    ("module", module),
+    ("modules-dep", modules_dep),
+    ("symvers", symvers),
+    ("configuration", configuration),
+    ("requirement", requirement),
+    ("expression", expression),
+    ("patch", patch),
+    ("monitor", monitor),
+];
+
 thread_local! {
     /// One folder a thread, in memory where the machine has such a place: parsers that take a path get a file in it.
     static FOLDER: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::{connection, terminal};
+use crate::{connection, power, terminal, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,6 +24,12 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// The power switch.
+    #[error(transparent)]
+    Power(#[from] power::Error),
+    /// The TFTP server.
+    #[error(transparent)]
+    Tftp(#[from] tftp::Error),
     /// What is shown and kept of a console.
     #[error(transparent)]
     Terminal(#[from] terminal::Error),
@@ -60,6 +66,8 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Power(error) => Some(error),
+            Error::Tftp(error) => Some(error),
             Error::Terminal(error) => Some(error),
         }
     }

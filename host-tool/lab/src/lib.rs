@@ -8,8 +8,10 @@ pub mod error;
 pub mod monitor;
 pub mod notes;
 pub mod oops;
+pub mod power;
 pub mod qemu;
 pub mod terminal;
 pub mod text;
+pub mod tftp;
 
 pub use error::{Error, Explained, Result};

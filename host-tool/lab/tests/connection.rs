@@ -264,3 +264,21 @@ fn a_port_of_bare_bytes_is_not_taken_for_rfc2217() {
     let error = Connection::open(&address, never_again()).err().expect("an error");
     assert!(matches!(error, Error::Rfc2217 { .. }), "{error}");
 }
+
+#[test]
+fn as_streams_it_reads_to_the_end_and_tells_what_else_happens() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address: Address = format!("tcp://{}", listener.local_addr().expect("an address")).parse().expect("an address");
+    let connection = Connection::open(&address, never_again()).expect("a connection");
+    let (mut board, _) = listener.accept().expect("a client");
+    let (notes, told) = mpsc::channel();
+    let (mut from, mut to) = connection.into_streams(move |event| notes.send(format!("{event:?}")).expect("told"));
+    to.write_all(b"reset\n").expect("written");
+    read_exactly(&mut board, "reset\n");
+    board.write_all(b"resetting ...").expect("written");
+    drop(board);
+    let mut all = String::new();
+    from.read_to_string(&mut all).expect("text");
+    assert_eq!(all, "resetting ...");
+    assert_eq!(told.recv_timeout(LONG).as_deref(), Ok("Closed(None)"));
+}

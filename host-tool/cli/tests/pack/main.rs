@@ -11,6 +11,7 @@ mod format_page;
 mod forms;
 mod hostile;
 mod inspect;
+mod integrations;
 mod json;
 mod kernels;
 mod kexec;

@@ -88,6 +88,13 @@ impl<'a> Sparse<'a> {
             match (holds(&from), holds(&to)) {
                 (true, true) => {
                     let (from, to) = (from.start() - start..from.end() - start, to.start() - start..to.end() - start);
+                    // No bytes overlap nothing, wherever they begin.
+                    if from.is_empty() {
+                        return Some((&[], &mut bytes[to]));
+                    }
+                    if to.is_empty() {
+                        return Some((&bytes[from], &mut []));
+                    }
                     return Some(if from.end <= to.start {
                         let (low, high) = bytes.split_at_mut(to.start);
                         (&low[from], &mut high[..to.len()])
@@ -340,6 +347,15 @@ mod tests {
         assert_eq!(board.read(region(0x1000, 8)).unwrap(), b"xxxxxxgh");
         assert!(board.pair(region(0x1000, 6), region(0x1005, 6)).is_none());
         assert_eq!(board.pair(region(0x8000, 2), region(0x1000, 2)).unwrap().0, [7, 7]);
+    }
+
+    #[test]
+    fn a_pair_of_which_one_is_empty_may_begin_inside_the_other() {
+        let mut board = board();
+        let (source, room) = board.pair(region(0x1002, 0), region(0x1000, 6)).unwrap();
+        assert_eq!((source, &room[..]), (&b""[..], &b"abcdef"[..]));
+        let (source, room) = board.pair(region(0x1000, 6), region(0x1002, 0)).unwrap();
+        assert_eq!((source, &room[..]), (&b"abcdef"[..], &b""[..]));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod lock;
 mod rfc2217;
 mod serial;
 mod steady;
+mod streams;
 mod tcp;
 
 use std::io;
@@ -20,6 +21,7 @@ pub use address::{Address, Endpoint};
 pub use error::Error;
 pub use lock::Lock;
 pub use steady::{Connection, Event, Options, Sender};
+pub use streams::Receiver;
 
 /// How long [`Port::receive`] waits, so that its thread notices when nobody wants more.
 const PATIENCE: Duration = Duration::from_millis(200);

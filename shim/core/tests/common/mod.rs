@@ -76,6 +76,13 @@ impl Memory for Machinery {
             let at = from.start() - self.flash_at;
             return Some((&self.flash[at..at + from.size()], &mut self.ram[to.start()..to.end()]));
         }
+        // No bytes overlap nothing, wherever they begin.
+        if from.is_empty() {
+            return Some((&[], &mut self.ram[to.start()..to.end()]));
+        }
+        if to.is_empty() {
+            return Some((&self.ram[from.start()..from.end()], &mut []));
+        }
         let (low, high) = self.ram.split_at_mut(from.start().max(to.start()));
         Some(if from.start() < to.start() {
             (&low[from.start()..from.end()], &mut high[..to.size()])

@@ -1,0 +1,56 @@
+//! A connection as the two byte streams that a console reads and writes.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use super::{Connection, Event, Sender};
+
+/// How long one wait for an event lasts; there is another behind it.
+const TURN: Duration = Duration::from_secs(3600);
+
+/// The receiving half; it ends when the connection does, and ends the connection when it is dropped.
+pub struct Receiver<N> {
+    connection: Connection,
+    note: N,
+    /// Bytes that came and were not read yet.
+    left: Vec<u8>,
+}
+
+impl Connection {
+    /// Both halves as streams. What happens besides bytes is told to `note`, in the thread that reads.
+    pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, Sender) {
+        let sender = self.sender();
+        (Receiver { connection: self, note, left: Vec::new() }, sender)
+    }
+}
+
+impl<N: FnMut(&Event)> Read for Receiver<N> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.left.is_empty() {
+            match self.connection.next(TURN) {
+                None => {}
+                Some(Event::Bytes(bytes)) => self.left = bytes,
+                Some(event @ Event::Closed(_)) => {
+                    (self.note)(&event);
+                    return Ok(0);
+                }
+                Some(event) => (self.note)(&event),
+            }
+        }
+        let count = self.left.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.left[..count]);
+        self.left.drain(..count);
+        Ok(count)
+    }
+}
+
+impl Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

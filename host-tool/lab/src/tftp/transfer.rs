@@ -1,0 +1,257 @@
+//! One file on its way to one client, without a socket and without a clock.
+
+use std::ops::Range;
+
+use super::options::Granted;
+
+/// How far a file is on its way.
+///
+/// Blocks count from 1; `acknowledged <= sent <= acknowledged + window`. On the wire their numbers wrap at 65536.
+#[derive(Debug)]
+pub struct Transfer {
+    size: u64,
+    granted: Granted,
+    answer: Answer,
+    acknowledged: u64,
+    sent: u64,
+    /// The last block that the client asked for twice, so that it is sent again once and not for each copy of the question.
+    repeated: Option<u64>,
+}
+
+/// The answer to the request's options, before the first block (RFC 2347).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    /// To be sent.
+    Due,
+    /// On its way; block 0 acknowledges it.
+    Sent,
+    /// Acknowledged, or there is nothing to answer.
+    Done,
+}
+
+/// What to send next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Send {
+    /// The granted options.
+    Options,
+    /// A block: its number on the wire, and its place in the file. The last one is shorter than the others, perhaps empty.
+    Block(u16, Range<u64>),
+}
+
+impl Transfer {
+    /// Begins to send a file of `size` bytes.
+    pub fn new(size: u64, granted: Granted) -> Transfer {
+        let answer = if granted.words().next().is_some() { Answer::Due } else { Answer::Done };
+        Transfer { size, granted, answer, acknowledged: 0, sent: 0, repeated: None }
+    }
+
+    /// The next packet to send; `None` until the client answers.
+    pub fn due(&mut self) -> Option<Send> {
+        match self.answer {
+            Answer::Due => {
+                self.answer = Answer::Sent;
+                return Some(Send::Options);
+            }
+            Answer::Sent => return None,
+            Answer::Done => {}
+        }
+        if self.sent >= self.last().min(self.acknowledged + u64::from(self.granted.window())) {
+            return None;
+        }
+        let begin = self.sent * self.block_size();
+        self.sent += 1;
+        Some(Send::Block(self.sent as u16, begin..self.size.min(begin + self.block_size())))
+    }
+
+    /// The client has this block and all before it.
+    pub fn acknowledge(&mut self, block: u16) {
+        match self.answer {
+            Answer::Sent if block == 0 => {
+                self.answer = Answer::Done;
+                return;
+            }
+            Answer::Done => {}
+            Answer::Due | Answer::Sent => return,
+        }
+        let further = u64::from(block.wrapping_sub(self.acknowledged as u16));
+        let acknowledged = self.acknowledged + further;
+        // An answer to a block that was sent before, which came late.
+        if acknowledged > self.sent {
+            return;
+        }
+        if further > 0 {
+            self.acknowledged = acknowledged;
+            // In the middle of a window it says that the next block was lost.
+            self.sent = acknowledged;
+        } else if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
+            // The first block of the window was lost. With a window of one, sending again for each copy of an answer would
+            // double every packet from then on (RFC 1123, 4.2.3.1).
+            self.repeated = Some(acknowledged);
+            self.sent = acknowledged;
+        }
+    }
+
+    /// Nothing came for as long as the client may take: everything without an answer is to be sent again.
+    pub fn repeat(&mut self) {
+        self.sent = self.acknowledged;
+        self.repeated = None;
+        if self.answer == Answer::Sent {
+            self.answer = Answer::Due;
+        }
+    }
+
+    /// Bytes that the client has.
+    pub fn acknowledged(&self) -> u64 {
+        self.size.min(self.acknowledged * self.block_size())
+    }
+
+    /// The client has the last block.
+    pub fn is_done(&self) -> bool {
+        self.acknowledged == self.last()
+    }
+
+    /// What the client gets.
+    pub fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    fn block_size(&self) -> u64 {
+        self.granted.block_size().into()
+    }
+
+    /// The number of the block that ends the file by being short.
+    fn last(&self) -> u64 {
+        self.size / self.block_size() + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::Asked;
+    use super::{Send, Transfer};
+
+    fn transfer(size: u64, window: Option<u16>, block_size: Option<u16>) -> Transfer {
+        Transfer::new(size, Asked { window, block_size, ..Asked::default() }.grant(size))
+    }
+
+    /// The numbers of the blocks that are sent now.
+    fn blocks(transfer: &mut Transfer) -> Vec<u16> {
+        std::iter::from_fn(|| transfer.due())
+            .map(|sent| match sent {
+                Send::Block(number, _) => number,
+                Send::Options => panic!("options"),
+            })
+            .collect()
+    }
+
+    fn begun(size: u64, window: u16) -> Transfer {
+        let mut transfer = transfer(size, Some(window), None);
+        assert_eq!(transfer.due(), Some(Send::Options));
+        assert_eq!(transfer.due(), None);
+        transfer.acknowledge(0);
+        transfer
+    }
+
+    #[test]
+    fn without_options_the_first_block_is_the_answer() {
+        let mut transfer = transfer(513, None, None);
+        assert_eq!(transfer.due(), Some(Send::Block(1, 0..512)));
+        assert_eq!(transfer.due(), None);
+        transfer.acknowledge(1);
+        assert_eq!(transfer.due(), Some(Send::Block(2, 512..513)));
+        transfer.acknowledge(2);
+        assert!(transfer.is_done());
+    }
+
+    #[test]
+    fn a_file_of_whole_blocks_ends_with_an_empty_one() {
+        let mut transfer = transfer(512, None, None);
+        assert_eq!(transfer.due(), Some(Send::Block(1, 0..512)));
+        transfer.acknowledge(1);
+        assert!(!transfer.is_done());
+        assert_eq!(transfer.due(), Some(Send::Block(2, 512..512)));
+    }
+
+    #[test]
+    fn block_numbers_wrap() {
+        let size = 512 * 65536 + 1;
+        let mut transfer = transfer(size, None, None);
+        for number in 1..=65535 {
+            assert_eq!(blocks(&mut transfer), [number]);
+            transfer.acknowledge(number);
+        }
+        assert_eq!(transfer.due(), Some(Send::Block(0, 512 * 65535..512 * 65536)));
+        transfer.acknowledge(0);
+        assert_eq!(transfer.due(), Some(Send::Block(1, 512 * 65536..size)));
+        transfer.acknowledge(1);
+        assert!(transfer.is_done());
+        assert_eq!(transfer.acknowledged(), size);
+    }
+
+    #[test]
+    fn a_window_is_sent_whole_and_answered_once() {
+        let mut transfer = begun(5000, 4);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        transfer.acknowledge(4);
+        assert_eq!(blocks(&mut transfer), [5, 6, 7, 8]);
+        assert_eq!(transfer.acknowledged(), 2048);
+    }
+
+    #[test]
+    fn an_answer_within_a_window_goes_on_behind_it() {
+        let mut transfer = begun(5000, 4);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        transfer.acknowledge(2);
+        assert_eq!(blocks(&mut transfer), [3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_windows_lost_first_block_is_sent_again_once() {
+        let mut transfer = begun(5000, 4);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        transfer.acknowledge(0);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        transfer.acknowledge(0);
+        assert_eq!(blocks(&mut transfer), [0_u16; 0], "copies of an answer are no new questions");
+        transfer.repeat();
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4], "silence is");
+    }
+
+    #[test]
+    fn without_a_window_a_copy_of_an_answer_is_ignored() {
+        let mut transfer = transfer(5000, None, None);
+        blocks(&mut transfer);
+        transfer.acknowledge(1);
+        assert_eq!(blocks(&mut transfer), [2]);
+        transfer.acknowledge(1);
+        assert_eq!(blocks(&mut transfer), [0_u16; 0]);
+    }
+
+    #[test]
+    fn an_answer_to_what_was_never_sent_is_ignored() {
+        let mut transfer = begun(5000, 4);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        for block in [5, 10, 65535] {
+            transfer.acknowledge(block);
+            assert_eq!(transfer.acknowledged(), 0, "{block}");
+        }
+    }
+
+    #[test]
+    fn options_without_an_answer_are_sent_again() {
+        let mut transfer = transfer(5000, Some(4), Some(1024));
+        assert_eq!(transfer.due(), Some(Send::Options));
+        transfer.acknowledge(1);
+        assert_eq!(transfer.due(), None, "no block was sent");
+        transfer.repeat();
+        assert_eq!(transfer.due(), Some(Send::Options));
+    }
+
+    #[test]
+    fn an_empty_file_is_one_empty_block() {
+        let mut transfer = transfer(0, None, None);
+        assert_eq!(transfer.due(), Some(Send::Block(1, 0..0)));
+        transfer.acknowledge(1);
+        assert!(transfer.is_done());
+    }
+}
