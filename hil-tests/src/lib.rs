@@ -13,7 +13,7 @@ pub mod rig;
 pub mod router;
 pub mod seen;
 
-pub use boot::{Boot, Via, boot, see};
+pub use boot::{Boot, Via, boot, boot_again, see};
 pub use packed::Packed;
 pub use rig::{Cap, Rig};
 

@@ -67,8 +67,7 @@ pub enum Flavour {
 
 impl Flavour {
     /// All, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 5] =
-        [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular, Flavour::Crash];
+    pub const ALL: [Flavour; 5] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular, Flavour::Crash];
 
     /// As in file names.
     pub fn tag(self) -> &'static str {

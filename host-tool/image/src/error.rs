@@ -11,6 +11,8 @@ pub enum Kind {
     Usage,
     /// A board or emulator did not answer in time: exit code 3.
     NoAnswer,
+    /// There is nowhere to do it now, later there may be: exit code 75.
+    NoPlace,
     /// The user ended it: exit code 130, as of a shell's command that Ctrl-C ends.
     Interrupted,
 }
@@ -40,6 +42,11 @@ impl Failure {
     /// A board or emulator did not answer.
     pub fn no_answer(fact: impl Into<String>) -> Self {
         Failure { kind: Kind::NoAnswer, ..Failure::new(fact) }
+    }
+
+    /// A board or port that somebody else has; it may be free later.
+    pub fn no_place(fact: impl Into<String>) -> Self {
+        Failure { kind: Kind::NoPlace, ..Failure::new(fact) }
     }
 
     /// Somebody pressed Ctrl-C, or asked the process to end.
@@ -76,12 +83,13 @@ impl Failure {
         self.next.as_deref()
     }
 
-    /// The process's exit code: 1, 2, 3 or 130.
+    /// The process's exit code: 1, 2, 3, 75 or 130.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
             Kind::NoAnswer => 3,
+            Kind::NoPlace => 75,
             Kind::Interrupted => 130,
         }
     }

@@ -96,7 +96,8 @@ pub fn warnings(config: Option<&Kconfig>) -> Vec<String> {
         );
     } else if !config.is_yes("PSTORE_CONSOLE") {
         warnings.push(
-            "CONFIG_PSTORE_CONSOLE is not set: an oops or panic leaves its log, a watchdog's reset leaves none".to_owned(),
+            "CONFIG_PSTORE_CONSOLE is not set: an oops or panic leaves its log, a watchdog's reset leaves none"
+                .to_owned(),
         );
     }
     warnings
@@ -109,7 +110,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_their_units_and_others_refused() {
-        for (text, bytes) in [("64K", 0x1_0000), ("131072", 0x2_0000), ("0x20000", 0x2_0000), ("1m", 0x10_0000), ("16M", 0x100_0000)] {
+        for (text, bytes) in
+            [("64K", 0x1_0000), ("131072", 0x2_0000), ("0x20000", 0x2_0000), ("1m", 0x10_0000), ("16M", 0x100_0000)]
+        {
             assert_eq!(size(text).unwrap(), bytes, "{text}");
         }
         for text in ["", "K", "32K", "96K", "17M", "-1", "64 K", "64G", "99999999999999999999"] {

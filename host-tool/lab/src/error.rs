@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use stoop_image::Failure;
+
 use crate::{connection, power, terminal, tftp};
 
 /// What the functions of this crate return.
@@ -69,6 +71,22 @@ impl Error {
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),
             Error::Terminal(error) => Some(error),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let fact = error.to_string();
+        let failure = match error.exit_code() {
+            USAGE => Failure::usage(fact),
+            NO_ANSWER => Failure::no_answer(fact),
+            NO_PLACE => Failure::no_place(fact),
+            _ => Failure::new(fact),
+        };
+        match error.next_step() {
+            Some(step) => failure.next(step),
+            None => failure,
         }
     }
 }

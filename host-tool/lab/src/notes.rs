@@ -39,9 +39,9 @@ impl<F: FnMut(&str) -> Vec<String> + Send> Codes<F> {
 impl<F: FnMut(&str) -> Vec<String> + Send> Annotator for Codes<F> {
     fn line(&mut self, line: &str) -> Notes {
         let code = line.strip_prefix("stoop: ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-        let is_code = code.strip_prefix('E').is_some_and(|digits| {
-            digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit())
-        });
+        let is_code = code
+            .strip_prefix('E')
+            .is_some_and(|digits| digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit()));
         Notes { beside: None, below: if is_code { (self.0)(code) } else { Vec::new() } }
     }
 }
@@ -55,7 +55,9 @@ mod tests {
         let mut asked = Codes::new(|code: &str| vec![code.to_owned()]);
         assert_eq!(asked.line("stoop: E12 kernel crc 0x0badc0de, slot a").below, ["E12"]);
         assert_eq!(asked.line("stoop: E06").below, ["E06"]);
-        for other in ["stoop: ignored: E12", "E12", "stoop: E1", "stoop: E123", "stoop: Exy", " stoop: E12", "stoop 0.1.0"] {
+        for other in
+            ["stoop: ignored: E12", "E12", "stoop: E1", "stoop: E123", "stoop: Exy", " stoop: E12", "stoop 0.1.0"]
+        {
             assert_eq!(asked.line(other), Notes::default(), "{other}");
         }
     }

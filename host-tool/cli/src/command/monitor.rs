@@ -1,74 +1,255 @@
-//! `stoop monitor`: a console from a file, a pipe or a serial port, with what a traced shim says on it put into words.
+//! `stoop monitor`: a board's console, from a serial port, a console server, a file or a pipe. What is known of its lines is said
+//! beside them: what a traced shim says, what a code means, what the addresses of an oops are.
+
+mod keyboard;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::ui;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stoop_image::explain;
 use stoop_image::{Failure, Result};
-use stoop_lab::monitor::Monitor;
+use stoop_lab::connection::{self, Address, Connection, Event, Options};
+use stoop_lab::notes::Codes;
+use stoop_lab::oops::Decoder;
+use stoop_lab::power::{self, OFF_TIME, Supply};
+use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
+
+use crate::ui;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  stoop monitor --port /dev/ttyUSB0")]
+#[command(after_help = "Example:\n  stoop monitor --serial /dev/ttyUSB0 --vmlinux vmlinux --log console.log")]
 pub struct Args {
-    /// The console's bytes as they came; - for stdin
-    #[arg(required_unless_present = "port")]
+    /// A console's bytes as they came; - for stdin
+    #[arg(required_unless_present = "serial")]
     file: Option<PathBuf>,
-    /// Read a serial port until Ctrl-C
-    #[arg(long, value_name = "DEVICE", conflicts_with = "file")]
-    port: Option<String>,
+    /// The console: a device, tcp://HOST:PORT, rfc2217://HOST:PORT or exec:COMMAND. What is typed goes to it; Ctrl-] q leaves
+    #[arg(long, visible_alias = "port", value_name = "ADDRESS", conflicts_with = "file")]
+    serial: Option<String>,
     /// The port's speed
-    #[arg(long, value_name = "BAUD", default_value_t = 115_200, requires = "port")]
+    #[arg(long, value_name = "BAUD", default_value_t = 115_200, requires = "serial")]
     speed: u32,
+    /// How to switch the board's power, for Ctrl-] r: see `stoop power --help`
+    #[arg(long, value_name = "SUPPLY", requires = "serial")]
+    power: Option<Supply>,
+    /// The kernel's ELF or its System.map: addresses of an oops become functions, with debug information files and lines
+    #[arg(long, value_name = "FILE")]
+    vmlinux: Option<PathBuf>,
+    /// Put the time since the beginning in front of each line
+    #[arg(short, long)]
+    times: bool,
+    /// Add both directions to this file, each line with its time
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Record what is shown for asciinema (asciicast version 2)
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// End when this regular expression matches; of several the first
+    #[arg(long, value_name = "REGEX")]
+    until: Vec<String>,
+    /// Fail when this regular expression matches
+    #[arg(long, value_name = "REGEX")]
+    fail_on: Vec<String>,
+    /// End after so many seconds; fail if --until has not matched
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
 }
 
-/// How long a port may be silent before it is asked again.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long a reading thread may take to notice that nobody wants more.
+const NOTICE: Duration = Duration::from_millis(100);
 
 /// Shows it.
 ///
 /// # Errors
-/// The file or port cannot be read.
+/// The console cannot be read, what was waited for does not come, or what must not come does.
 pub fn run(args: &Args) -> Result<()> {
-    match (&args.port, &args.file) {
-        (Some(name), _) => {
-            let open = serialport::new(name, args.speed).timeout(SILENCE).open();
-            let port = open.map_err(|error| {
-                Failure::new(format!("{name}: {error}")).next(
-                    "name a device that you may read, for example `--port /dev/ttyUSB0`, which nothing else has open",
-                )
-            })?;
-            ui::tell(format_args!("reading {name} at {} baud; Ctrl-C ends it", args.speed));
-            show(port, Path::new(name))
+    let watch = Watch::new(&args.until, &args.fail_on, args.timeout.map(Duration::from_secs))?;
+    let wanted = (!args.until.is_empty()).then(|| watch.wanted());
+    let screen = screen(args)?;
+    let (sender, happenings) = mpsc::channel();
+    on_signals(sender.clone())?;
+    let source = Source::open(args, &sender)?;
+    let mut board = Desk { sender: source.sender.clone(), supply: args.power.clone() };
+    let name = source.name.clone();
+    let log = args.log.as_deref().map(|path| Log::begin(path, &name)).transpose()?;
+    let size = crossterm::terminal::size().unwrap_or((80, 24));
+    let recording = args.record.as_deref().map(|path| Recording::begin(path, size, &name)).transpose()?;
+    let raw = if source.sender.is_some() { greet(&name, args.speed, sender)? } else { None };
+
+    let mut out = io::stdout().lock();
+    let mut session = Session::new(screen, watch, &mut board, &mut out);
+    if let Some(log) = log {
+        session = session.with_log(log);
+    }
+    if let Some(recording) = recording {
+        session = session.with_recording(recording);
+    }
+    let ended = session.run(&happenings);
+    // The terminal is the shell's again before anything is said on it.
+    drop(raw);
+    source.close();
+    outcome(ended?, wanted.as_deref())
+}
+
+fn screen(args: &Args) -> Result<Screen> {
+    let mut screen = Screen::new(Style { times: args.times, colours: ui::is_styled(&io::stdout()) });
+    screen.annotate(Codes::new(|code: &str| match explain::find(code) {
+        Ok(found) => vec![format!("{code}: {}", found.title), found.causes.to_owned(), found.advice.to_owned()],
+        Err(_) => Vec::new(),
+    }));
+    if let Some(path) = &args.vmlinux {
+        screen.annotate(Decoder::open(path)?);
+    }
+    Ok(screen)
+}
+
+/// Says how to leave; with a terminal the keyboard goes to the board from now on.
+fn greet(name: &str, speed: u32, sender: Sender<Happening>) -> Result<Option<keyboard::Raw>> {
+    if !io::stdin().is_terminal() {
+        ui::tell(format_args!("reading {name} at {speed} baud; Ctrl-C ends it"));
+        return Ok(None);
+    }
+    ui::tell(format_args!("{name} at {speed} baud; Ctrl-] q leaves, Ctrl-] ? shows the keys"));
+    keyboard::attach(sender).map(Some)
+}
+
+/// What comes from the console, in a thread of its own.
+struct Source {
+    name: String,
+    /// Of a console that takes what is typed.
+    sender: Option<connection::Sender>,
+    /// To end the thread; one that reads a file or a pipe ends with the process.
+    reader: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
+}
+
+impl Source {
+    fn open(args: &Args, to: &Sender<Happening>) -> Result<Source> {
+        if let Some(address) = &args.serial {
+            let address: Address = address.parse().map_err(stoop_lab::Error::Connection)?;
+            let options = Options { speed: args.speed, reopen: Some(Duration::MAX) };
+            let connection = Connection::open(&address, options).map_err(stoop_lab::Error::Connection)?;
+            return Ok(Source::of(connection, address.to_string(), to.clone()));
         }
-        (None, Some(path)) if path.as_os_str() != "-" => {
-            let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
-            show(file, path)
+        let path = args.file.as_deref().unwrap_or(Path::new("-"));
+        let (from, name): (Box<dyn Read + Send>, _) = match path.to_str() {
+            Some("-") => (Box::new(io::stdin()), "stdin".to_owned()),
+            _ => {
+                let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+                // A folder opens, and fails to be read.
+                if file.metadata().is_ok_and(|there| there.is_dir()) {
+                    return Err(Failure::io(path, &ErrorKind::IsADirectory.into()));
+                }
+                (Box::new(file), path.display().to_string())
+            }
+        };
+        let to = to.clone();
+        thread::spawn(move || read(from, &to));
+        Ok(Source { name, sender: None, reader: None })
+    }
+
+    fn of(connection: Connection, name: String, to: Sender<Happening>) -> Source {
+        let sender = Some(connection.sender());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&is_over);
+        let reader = thread::spawn(move || {
+            while !theirs.load(Ordering::Relaxed) {
+                let Some(event) = connection.next(NOTICE) else { continue };
+                let is_last = matches!(event, Event::Closed(_));
+                if to.send(Happening::Console(event)).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Source { name, sender, reader: Some((reader, is_over)) }
+    }
+
+    /// Gives the port back.
+    fn close(self) {
+        if let Some((reader, is_over)) = self.reader {
+            is_over.store(true, Ordering::Relaxed);
+            // A panic in it was printed already.
+            let _ = reader.join();
         }
-        _ => show(io::stdin().lock(), Path::new("stdin")),
     }
 }
 
-fn show(mut from: impl Read, name: &Path) -> Result<()> {
-    let (mut monitor, mut out, mut buffer) = (Monitor::default(), io::stdout().lock(), [0; 4096]);
-    let mut put = |bytes: &[u8]| match out.write_all(bytes).and_then(|()| out.flush()) {
-        // Who reads may go away.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::new(format!("stdout: {error}"))),
-        Ok(()) => Ok(true),
-    };
+fn read(mut from: impl Read, to: &Sender<Happening>) {
+    let mut buffer = [0; 4096];
     loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return put(&monitor.end()).map(drop),
-            Ok(count) => {
-                if !put(&monitor.feed(&buffer[..count]))? {
-                    return Ok(());
-                }
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(Failure::io(name, &error)),
+        let event = match from.read(&mut buffer) {
+            Ok(0) => Event::Closed(None),
+            Ok(count) => Event::Bytes(buffer[..count].to_vec()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => Event::Closed(None),
+        };
+        let is_last = matches!(event, Event::Closed(_));
+        if to.send(Happening::Console(event)).is_err() || is_last {
+            return;
         }
+    }
+}
+
+fn on_signals(sender: Sender<Happening>) -> Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+        .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            let _ = sender.send(Happening::Interrupted);
+        }
+    });
+    Ok(())
+}
+
+/// The board on the desk.
+struct Desk {
+    sender: Option<connection::Sender>,
+    supply: Option<Supply>,
+}
+
+impl Desk {
+    fn sender(&self) -> stoop_lab::Result<&connection::Sender> {
+        self.sender.as_ref().ok_or_else(|| terminal::Error::NotABoard.into())
+    }
+}
+
+impl Board for Desk {
+    fn send(&mut self, bytes: &[u8]) -> stoop_lab::Result<()> {
+        Ok(self.sender()?.send(bytes)?)
+    }
+
+    fn send_break(&mut self) -> stoop_lab::Result<()> {
+        Ok(self.sender()?.send_break()?)
+    }
+
+    fn reset(&mut self) -> stoop_lab::Result<()> {
+        let supply = self.supply.as_ref().ok_or(terminal::Error::NoPower)?;
+        Ok(power::open(supply)?.cycle(OFF_TIME)?)
+    }
+}
+
+/// What the way it ended means for who called.
+fn outcome(ended: Ended, wanted: Option<&str>) -> Result<()> {
+    match (ended, wanted) {
+        (Ended::Watched(Verdict::Failed(text)), _) => {
+            Err(Failure::new(format!("the console says `{}`", text.trim())).next("see the lines above it"))
+        }
+        (Ended::Watched(Verdict::TimedOut(patience)), Some(wanted)) => {
+            Err(Failure::no_answer(format!("{} s passed without {wanted}", patience.as_secs()))
+                .next("give it more --timeout, or see where it stopped"))
+        }
+        (Ended::Closed(Some(error)), _) => Err(stoop_lab::Error::Connection(error).into()),
+        (Ended::Closed(None), Some(wanted)) => {
+            Err(Failure::no_answer(format!("the console ended before {wanted}")).next("see why it stopped"))
+        }
+        (Ended::Interrupted, Some(_)) => Err(Failure::interrupted()),
+        (Ended::Quit | Ended::Interrupted | Ended::Watched(_) | Ended::Closed(None), _) => Ok(()),
     }
 }

@@ -44,7 +44,8 @@ pub struct Reader {
 }
 
 /// `name+0x1c/0x28`, `name+0x1c/0x28 [module]`.
-const NAMED: &str = r"(?P<name>[A-Za-z_.$][\w.$]*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)(?: \[(?P<module>\w+)[^\]]*\])?";
+const NAMED: &str =
+    r"(?P<name>[A-Za-z_.$][\w.$]*)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)(?: \[(?P<module>\w+)[^\]]*\])?";
 
 macro_rules! pattern {
     ($name:ident, $($part:expr),+) => {

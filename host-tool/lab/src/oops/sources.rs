@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use addr2line::Context;
-use addr2line::gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
+use gimli::{Dwarf, EndianArcSlice, RunTimeEndian, SectionId};
 use object::{Object, ObjectSection};
 
 type Reader = EndianArcSlice<RunTimeEndian>;

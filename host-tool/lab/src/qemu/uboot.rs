@@ -215,7 +215,8 @@ struct File {
 /// # Errors
 /// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
 pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
-    let mut file = |name: &str, bytes: &[u8], at| Ok(File { name: put(name, bytes)?, size: bytes.len(), at });
+    let mut file =
+        |name: &str, bytes: &[u8], at| -> Result<File> { Ok(File { name: put(name, bytes)?, size: bytes.len(), at }) };
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
     let own_tree = facts.own_tree.as_deref();

@@ -31,6 +31,12 @@ pub enum Error {
         /// What is there.
         path: PathBuf,
     },
+    /// Nobody said how to switch the board's power.
+    #[error("how to switch this board's power is not known")]
+    NoPower,
+    /// A console that was recorded takes nothing.
+    #[error("a file takes no keys")]
+    NotABoard,
     /// The terminal, file or pipe that the console is shown on.
     #[error("stdout: {0}")]
     Output(std::io::Error),
@@ -43,6 +49,8 @@ impl Explained for Error {
             Error::Pattern { .. } => "L061",
             Error::NotAFile { .. } => "L062",
             Error::Output(_) => "L063",
+            Error::NoPower => "L064",
+            Error::NotABoard => "L065",
         }
     }
 
@@ -55,7 +63,8 @@ impl Explained for Error {
                 "put a backslash before characters that are meant as themselves: . * + ? ( ) [ ] { } | ^ $"
             }
             Error::NotAFile { .. } => "name a new file, or one from before",
-            Error::Output(_) => return None,
+            Error::NoPower => "name the switch with --power, for example `--power 'cmd:usbrelay A={0|1}'`",
+            Error::Output(_) | Error::NotABoard => return None,
         };
         Some(step.to_owned())
     }
@@ -63,7 +72,7 @@ impl Explained for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::NoSymbols { .. } | Error::NotAFile { .. } | Error::Output(_) => FAILED,
-            Error::Pattern { .. } => USAGE,
+            Error::Pattern { .. } | Error::NoPower | Error::NotABoard => USAGE,
         }
     }
 }

@@ -104,7 +104,10 @@ mod tests {
             recording.shown(&all[at..], Duration::from_secs(2)).unwrap();
             recording.end().unwrap();
             let lines = pieces(&std::fs::read_to_string(&path).unwrap());
-            assert_eq!((&lines[0]["version"], &lines[0]["width"], &lines[0]["title"]), (&2.into(), &80.into(), &"boot".into()));
+            assert_eq!(
+                (&lines[0]["version"], &lines[0]["width"], &lines[0]["title"]),
+                (&2.into(), &80.into(), &"boot".into())
+            );
             let shown: String = lines[1..].iter().map(|line| line[2].as_str().unwrap()).collect();
             assert_eq!(shown.as_bytes(), all, "cut at {at}");
             assert!(lines[1..].iter().all(|line| line[1] == "o" && line[0].as_f64().is_some()));

@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn notes_come_behind_and_below_their_lines() {
-        let wanted = "[<80100000>] x  = here\r\nstoop: E12 y\r\n  = damaged\r\n  = again\r\nstoop: ignored\nstoopid\r\n\r\ns";
+        let wanted =
+            "[<80100000>] x  = here\r\nstoop: E12 y\r\n  = damaged\r\n  = again\r\nstoop: ignored\nstoopid\r\n\r\ns";
         assert_eq!(shown(Style::default(), CONSOLE), wanted);
     }
 

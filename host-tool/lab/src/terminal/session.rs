@@ -10,7 +10,7 @@ use super::{Error, Log, Recording, Screen, Verdict, Watch};
 use crate::connection::{self, Event};
 use crate::monitor::Monitor;
 use crate::text::shown;
-use crate::{Error as Failure, Result};
+use crate::{Error as Failure, Explained, Result};
 
 /// What can happen.
 #[derive(Debug)]
@@ -126,7 +126,8 @@ impl<'a> Session<'a> {
         let log = self.log.take().map_or(Ok(()), |log| log.end(at));
         let recording = self.recording.take().map_or(Ok(()), Recording::end);
         let ended = ended?;
-        last?;
+        // Whoever reads the output may have gone.
+        let _ = last?;
         log.and(recording)?;
         Ok(ended)
     }
@@ -174,9 +175,7 @@ impl<'a> Session<'a> {
                 let bytes = self.trace.feed(&bytes);
                 self.received(&bytes)
             }
-            Event::Vanished(reason) => {
-                self.note(&format!("the console is gone ({}); waiting for it", shown(&reason)))
-            }
+            Event::Vanished(reason) => self.note(&format!("the console is gone ({}); waiting for it", shown(&reason))),
             Event::Back => self.note("the console is back; what the board said meanwhile is lost"),
             Event::Closed(error) => {
                 let rest = self.trace.end();
@@ -296,14 +295,21 @@ impl<'a> Session<'a> {
                 Ok(None)
             }
             // The console may come back.
-            Err(error) => self.note(&error.to_string()),
+            Err(error) => self.complain(&error),
         }
     }
 
     fn done(&mut self, outcome: Result<()>, said: &str) -> Result<Option<Ended>> {
         match outcome {
             Ok(()) => self.note(said),
-            Err(error) => self.note(&error.to_string()),
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    fn complain(&mut self, error: &Failure) -> Result<Option<Ended>> {
+        match error.next_step() {
+            Some(step) => self.note(&format!("{error}: {step}")),
+            None => self.note(&error.to_string()),
         }
     }
 
@@ -315,7 +321,7 @@ impl<'a> Session<'a> {
                 self.sending = Some((bytes, length));
                 self.note(&format!("sending {length} bytes"))
             }
-            Err(error) => self.note(&error.to_string()),
+            Err(error) => self.complain(&error),
         }
     }
 
