@@ -11,7 +11,8 @@ pub enum Kind {
     Usage,
     /// A board or emulator did not answer in time: exit code 3.
     NoAnswer,
-    /// There is nowhere to do it now, later there may be: exit code 75.
+    /// The way to a board is broken, not the board (a busy port, a power switch that does not switch): exit code 75, as sysexits.h
+    /// has it for what may work later.
     NoPlace,
     /// The user ended it: exit code 130, as of a shell's command that Ctrl-C ends.
     Interrupted,
@@ -44,7 +45,7 @@ impl Failure {
         Failure { kind: Kind::NoAnswer, ..Failure::new(fact) }
     }
 
-    /// A board or port that somebody else has; it may be free later.
+    /// The way to a board is broken.
     pub fn no_place(fact: impl Into<String>) -> Self {
         Failure { kind: Kind::NoPlace, ..Failure::new(fact) }
     }

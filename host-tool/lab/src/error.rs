@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use stoop_image::Failure;
 
-use crate::{connection, power, terminal, tftp};
+use crate::{bootloader, connection, netboot, power, terminal, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,6 +26,12 @@ pub enum Error {
     /// The way to a console.
     #[error(transparent)]
     Connection(#[from] connection::Error),
+    /// The conversation with the bootloader.
+    #[error(transparent)]
+    Bootloader(#[from] bootloader::Error),
+    /// Getting an image into RAM and starting it.
+    #[error(transparent)]
+    Netboot(#[from] netboot::Error),
     /// The power switch.
     #[error(transparent)]
     Power(#[from] power::Error),
@@ -55,8 +61,12 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Exit code: a device did not answer, or not as a board does.
 pub const NO_ANSWER: u8 = 3;
-/// Exit code: there is no place to work on now; trying again later may help (`EX_TEMPFAIL` of sysexits.h).
+/// Exit code: the way to the board is broken, not the board: a busy or missing port, a power switch that does not switch, another
+/// board. Trying again later or elsewhere may help (`EX_TEMPFAIL` of sysexits.h).
 pub const NO_PLACE: u8 = 75;
+
+/// Exit code: the user ended it, as of a shell's command that Ctrl-C ends.
+pub const INTERRUPTED: u8 = 130;
 
 impl Error {
     /// A file could not be read or written.
@@ -68,25 +78,11 @@ impl Error {
         match self {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
+            Error::Bootloader(error) => Some(error),
+            Error::Netboot(error) => Some(error),
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),
             Error::Terminal(error) => Some(error),
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let fact = error.to_string();
-        let failure = match error.exit_code() {
-            USAGE => Failure::usage(fact),
-            NO_ANSWER => Failure::no_answer(fact),
-            NO_PLACE => Failure::no_place(fact),
-            _ => Failure::new(fact),
-        };
-        match error.next_step() {
-            Some(step) => failure.next(step),
-            None => failure,
         }
     }
 }
@@ -102,5 +98,23 @@ impl Explained for Error {
 
     fn exit_code(&self) -> u8 {
         self.explained().map_or(FAILED, Explained::exit_code)
+    }
+}
+
+/// For the verbs, which print one kind of failure.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let fact = format!("{}: {error}", error.code());
+        let failure = match error.exit_code() {
+            USAGE => Failure::usage(fact),
+            NO_ANSWER => Failure::no_answer(fact),
+            NO_PLACE => Failure::no_place(fact),
+            INTERRUPTED => Failure::interrupted(),
+            _ => Failure::new(fact),
+        };
+        match error.next_step() {
+            Some(next) => failure.next(next),
+            None => failure,
+        }
     }
 }

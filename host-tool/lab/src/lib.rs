@@ -3,11 +3,14 @@
 //! The library has no terminal of its own: what happens is told to the caller as events and values.
 #![forbid(unsafe_code)]
 
+pub mod bootloader;
 pub mod connection;
 pub mod error;
 pub mod monitor;
+pub mod netboot;
 pub mod notes;
 pub mod oops;
+pub mod place;
 pub mod power;
 pub mod qemu;
 pub mod terminal;

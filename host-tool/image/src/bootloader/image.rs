@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::input::ARM64_ALIGNMENT;
 use crate::input::arm64::{Header, is_image};
 use crate::{Failure, Result};
 
@@ -148,6 +149,21 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
             .next("give the machine more memory (`--memory`) or pack a smaller image"));
     }
     Ok(at)
+}
+
+/// Where to fetch an image of `size` bytes to: `preferred`, unless what starts it will write there ([`staging`]); an arm64 Image where
+/// booti wants it, so that it is not moved (U-Boot arch/arm/lib/image.c, booti_setup). Addresses are physical.
+///
+/// # Errors
+/// As for [`staging`].
+pub fn download(image: &Image, size: usize, preferred: u64, limit: u64) -> Result<u64> {
+    let at = match image {
+        Image::Arm64 { text_offset } => {
+            preferred.saturating_sub(*text_offset).next_multiple_of(ARM64_ALIGNMENT) + text_offset
+        }
+        _ => preferred,
+    };
+    staging(at, size as u64, image.load_range(), limit)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Address;
-use crate::error::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
+use crate::error::{Explained, FAILED, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// What is wrong on the way to a console.
@@ -120,9 +120,12 @@ impl Explained for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Address { .. } | Error::Unsupported { .. } => USAGE,
-            Error::Busy { .. } => NO_PLACE,
             Error::Forbidden { .. } => FAILED,
-            Error::Missing { .. } | Error::Open { .. } | Error::Rfc2217 { .. } | Error::Lost { .. } => NO_ANSWER,
+            Error::Busy { .. }
+            | Error::Missing { .. }
+            | Error::Open { .. }
+            | Error::Rfc2217 { .. }
+            | Error::Lost { .. } => NO_PLACE,
         }
     }
 }

@@ -183,6 +183,16 @@ impl Console {
         Ok(())
     }
 
+    /// Leaves out [`FATAL`]: no line ends a wait early.
+    pub fn clear_fatal(&mut self) {
+        self.fatal.clear();
+    }
+
+    /// How many bytes have come.
+    pub fn received(&self) -> usize {
+        held(&self.shared.state).bytes.len()
+    }
+
     /// Types these bytes.
     ///
     /// # Errors
@@ -259,6 +269,22 @@ impl Console {
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// As [`Console::expect_any`], and consumes nothing.
+    ///
+    /// # Errors
+    /// As for [`Console::expect_any`].
+    pub fn peek_any(&mut self, patterns: &[&str], timeout: Duration) -> Result<Seen> {
+        let consumed = self.consumed;
+        let seen = self.expect_any(patterns, timeout);
+        self.consumed = consumed;
+        seen
+    }
+
+    /// What has come and was not consumed.
+    pub fn pending(&self) -> String {
+        text(&held(&self.shared.state).text[self.consumed..])
     }
 
     /// Waits until the other side closes the console (an emulator exits) and returns what had not been consumed.

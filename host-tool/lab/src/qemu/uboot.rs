@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use super::Console;
 use stoop_image::board::Interrupt;
-use stoop_image::bootloader::image::{Image, physical, staging};
+use stoop_image::bootloader::image::{Image, download, physical};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::commands::{self, Start};
-use stoop_image::input::ARM64_ALIGNMENT;
 use stoop_image::{Failure, Result};
 
 /// What the conversation needs to know of the board.
@@ -38,17 +37,11 @@ impl Facts {
     /// Where to fetch an image to: the board's address, or behind what bootm or bootelf will write if these overlap.
     ///
     /// # Errors
-    /// As for [`staging`].
+    /// As for [`download`].
     pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
-        let mut at = u64::from(self.tftp_address);
-        if self.kseg0 {
-            at = physical(at);
-        }
-        if let Image::Arm64 { text_offset } = image {
-            // Where booti wants it, so that it is not moved: arch/arm/lib/image.c, booti_setup.
-            at = at.saturating_sub(*text_offset).next_multiple_of(ARM64_ALIGNMENT) + text_offset;
-        }
-        let at = staging(at, size as u64, image.load_range(), self.free_end)?;
+        let preferred = u64::from(self.tftp_address);
+        let preferred = if self.kseg0 { physical(preferred) } else { preferred };
+        let at = download(image, size, preferred, self.free_end)?;
         let at = u32::try_from(at).unwrap_or_default();
         Ok(if self.kseg0 { KSEG0 | at } else { at })
     }

@@ -1,0 +1,171 @@
+//! One command from an image to its first words: serves it by TFTP, gets the bootloader's attention, makes sure that it is the right
+//! board, and types what `pack` prints.
+
+mod error;
+mod network;
+mod transfer;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use stoop_image::board::{self, Board};
+use stoop_image::commands;
+
+pub use error::Error;
+use transfer::Watched;
+
+use crate::bootloader::{Bootloader, Facts, Identity, Patience};
+use crate::place::BoardAddress;
+use crate::power::Power;
+use crate::qemu::Console;
+use crate::tftp::{self, File, Server};
+use crate::{Error as AnyError, Result};
+
+/// What is to be booted where.
+pub struct Netboot<'a> {
+    /// The board that should be there.
+    pub board: &'a Board,
+    /// The image, for RAM.
+    pub image: &'a [u8],
+    /// The name by which the board fetches it: letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// This machine's address at the board's side; `None` to find it by the board's.
+    pub server: Option<IpAddr>,
+    /// The board's address.
+    pub board_address: BoardAddress,
+    /// How long the power stays off when it is switched.
+    pub off_time: Duration,
+    /// How long the steps may take.
+    pub patience: Patience,
+    /// How long a transfer may stand still.
+    pub stall: Duration,
+}
+
+/// How far it is. Texts of the board's come as they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The TFTP server listens. Who has a power switch of his own may use it now.
+    Listening(SocketAddr),
+    /// The power was switched off and on.
+    PowerCycled,
+    /// Nothing can be switched: the board is to be restarted by hand, unless it is at its prompt.
+    RestartIt,
+    /// The bootloader is at its prompt.
+    Prompt,
+    /// What it says about itself, and what it does not say and is therefore not proven.
+    Board(Identity, Vec<&'static str>),
+    /// A line was typed.
+    Typed(String),
+    /// The board has so many bytes of the image.
+    Acknowledged {
+        /// Bytes that arrived.
+        bytes: u64,
+        /// Bytes of the image.
+        size: u64,
+    },
+    /// The image is in the board's RAM.
+    Fetched {
+        /// Bytes of the image.
+        size: u64,
+        /// Since the board asked for it.
+        time: Duration,
+    },
+    /// The last command was typed: what comes next is the image's.
+    Started,
+}
+
+/// Whom steps are told to; from two threads.
+pub type Tell = std::sync::Arc<dyn Fn(Step) + Send + Sync>;
+
+/// Boots it. What comes on the console afterwards is the image's; the last command's own words are not consumed.
+///
+/// # Errors
+/// Each way to fail names the thing to look at: [`Error`], [`crate::bootloader::Error`], [`tftp::Error`],
+/// [`crate::power::Error`]. The board is left at its prompt where that can be reached.
+pub fn run(console: &mut Console, power: Option<&mut dyn Power>, boot: &Netboot<'_>, tell: &Tell) -> Result<()> {
+    let facts = Facts::of(boot.board, &board::all().unwrap_or_default())?;
+    let lines = commands::of_image(boot.board, boot.image, &boot.name).map_err(Error::Image)?;
+    let Some(((fetch, before), last)) =
+        lines.split_first().and_then(|(fetch, rest)| rest.split_last().map(|(last, before)| ((fetch, before), last)))
+    else {
+        return Ok(());
+    };
+    // What cannot work is told before a board is switched.
+    let watched = Watched::new(boot.image.len() as u64, tell.clone());
+    let mut server = boot.server.map(|ip| serve(ip, boot, &watched)).transpose()?;
+    let mut bootloader = Bootloader::new(console, &facts, boot.patience);
+    attention(&mut bootloader, power, boot.off_time, tell)?;
+    let identity = bootloader.identify()?;
+    let unproven = identity.check(boot.board)?;
+    tell(Step::Board(identity, unproven));
+    let ip = network::set_up(&mut bootloader, boot, tell)?;
+    if server.is_none() {
+        server = Some(serve(ip, boot, &watched)?);
+    }
+    transfer::fetch(&mut bootloader, fetch, ip, boot, &watched, tell)?;
+    drop(server);
+    start(&mut bootloader, before, last, tell)
+}
+
+fn serve(ip: IpAddr, boot: &Netboot<'_>, watched: &Watched) -> Result<Server, AnyError> {
+    let file = File { name: boot.name.clone(), bytes: boot.image.into() };
+    let watched = watched.clone();
+    let server = Server::start((ip, tftp::PORT).into(), file, move |event| watched.hear(event))?;
+    Ok(server)
+}
+
+/// From whatever state to the prompt.
+pub(crate) fn attention(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    off_time: Duration,
+    tell: &Tell,
+) -> Result<()> {
+    match power {
+        Some(power) => {
+            power.cycle(off_time)?;
+            tell(Step::PowerCycled);
+            bootloader.catch()?;
+        }
+        None => {
+            if !bootloader.is_ready()? {
+                tell(Step::RestartIt);
+                bootloader.catch()?;
+            }
+        }
+    }
+    tell(Step::Prompt);
+    Ok(())
+}
+
+/// What a bootloader says that starts nothing.
+const REFUSALS: &str = r"(?:Wrong Image Format|Bad (?:Magic Number|Header Checksum|Data CRC|Linux ARM64 Image magic)|Unknown command '|ERROR: can't get kernel image|Overwriting|resetting \.\.\.|### ERROR ###)[^\n]*";
+
+/// How long a bootloader may take to check and move an image before its silence counts as its start.
+const BEGIN: Duration = Duration::from_secs(5);
+
+fn start(bootloader: &mut Bootloader<'_>, before: &[String], last: &str, tell: &Tell) -> Result<()> {
+    for line in before {
+        tell(Step::Typed(line.clone()));
+        bootloader.command(line)?;
+    }
+    tell(Step::Typed(last.to_owned()));
+    bootloader.enter(last)?;
+    let prompt = regex::escape(&bootloader.facts().prompt);
+    // The shim's own first word, or the bootloader's last ones.
+    let began = r"^(?:stoop\b|Starting kernel|## Starting application|## Transferring control)";
+    let seen = bootloader.console().peek_any(&[began, &format!("^{prompt}"), REFUSALS], BEGIN);
+    match seen {
+        Ok(seen) if seen.which > 0 => {
+            let tail = bootloader.console().tail();
+            Err(Error::NotStarted { line: last.to_owned(), tail }.into())
+        }
+        _ if bootloader.console().is_closed() => {
+            Err(crate::bootloader::Error::Lost { tail: bootloader.console().tail() }.into())
+        }
+        _ => {
+            tell(Step::Started);
+            Ok(())
+        }
+    }
+}
