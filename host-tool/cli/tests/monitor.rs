@@ -174,6 +174,6 @@ fn a_serial_port_is_read_while_it_is_open() {
     assert!(heard.and(read).is_ok() && sent.is_ok());
     assert_eq!((ready, line), (format!("stoop: reading {name} at 115200 baud; Ctrl-C ends it\n"), RAM.to_owned()));
     let output = monitor(&["--port", "/dev/no-such-port"], b"");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("name a device"), "{output:?}");
+    assert_eq!(output.status.code(), Some(75));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no /dev/no-such-port"), "{output:?}");
 }

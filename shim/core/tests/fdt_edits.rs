@@ -134,7 +134,7 @@ fn fdtget_reads_what_was_written() {
     };
     assert_eq!(names(&["/chosen"]), ["bootargs", "stoop", "framebuffer@0"]);
     assert_eq!(names(&["/chosen/stoop"]), ["deeper"], "what only the base has stays");
-    assert_eq!(names(&["/reserved-memory"]), ["keep@6000000", "phram@4000000", "ramoops@9000000", "stoop"]);
+    assert_eq!(names(&["/reserved-memory"]), ["keep@6000000", "phram@4000000", "stoop", "ramoops@9000000"]);
     assert_eq!(names(&["/"]), ["aliases", "chosen", "memory@0", "reserved-memory", "soc"]);
 }
 

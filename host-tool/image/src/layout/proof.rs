@@ -21,6 +21,7 @@ pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
             return Err(Failure::new(format!("{named} is not in RAM [0x{:08x}, 0x{:08x})", ram.start(), ram.end()))
                 .next(match named.what {
                     What::Relocation => STAY,
+                    What::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
                     _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
                 }));
         }
@@ -40,6 +41,8 @@ fn overlap(first: &Named, second: &Named) -> Failure {
     } else if (is(What::Shim) || is(What::Image)) && (is(What::Kernel) || is(What::Decompressed)) {
         // Only where a container in flash fixes them.
         "give a smaller kernel: the shim's place at the top of RAM is fixed"
+    } else if is(What::Ramoops) {
+        "give a smaller kernel, or a smaller --ramoops: its place depends on the board alone, so that the next boot finds it"
     } else if is(What::Staging) || is(What::Bootloader) {
         "give a smaller kernel or root filesystem: the bootloader leaves no more room"
     } else {

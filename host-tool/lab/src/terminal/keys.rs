@@ -4,10 +4,10 @@
 pub const ESCAPE: u8 = 0x1d;
 
 /// What the user wants.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key {
-    /// Bytes for the board.
-    Bytes(Vec<u8>),
+    /// A byte for the board.
+    Byte(u8),
     /// To leave.
     Quit,
     /// The board's power off and on.
@@ -39,29 +39,21 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Takes what was typed, in pieces of any size.
-    pub fn feed(&mut self, typed: &[u8]) -> Vec<Key> {
-        let mut keys = Vec::new();
-        for &byte in typed {
-            let key = match (std::mem::take(&mut self.escaped), byte) {
-                (false, ESCAPE) => {
-                    self.escaped = true;
-                    continue;
-                }
-                (false, _) | (true, ESCAPE) => Key::Bytes(vec![byte]),
-                (true, b'q' | b'Q' | b'.') => Key::Quit,
-                (true, b'r' | b'R') => Key::Reset,
-                (true, b'b' | b'B') => Key::Break,
-                (true, b's' | b'S') => Key::SendFile,
-                (true, b'?' | b'h' | b'H') => Key::Help,
-                (true, _) => Key::Unknown(byte),
-            };
-            match (keys.last_mut(), key) {
-                (Some(Key::Bytes(before)), Key::Bytes(more)) => before.extend(more),
-                (_, key) => keys.push(key),
-            }
+    /// Takes a byte that was typed; nothing comes of the escape key alone.
+    pub fn feed(&mut self, byte: u8) -> Option<Key> {
+        if !std::mem::take(&mut self.escaped) {
+            self.escaped = byte == ESCAPE;
+            return (!self.escaped).then_some(Key::Byte(byte));
         }
-        keys
+        Some(match byte {
+            ESCAPE => Key::Byte(ESCAPE),
+            b'q' | b'Q' | b'.' => Key::Quit,
+            b'r' | b'R' => Key::Reset,
+            b'b' | b'B' => Key::Break,
+            b's' | b'S' => Key::SendFile,
+            b'?' | b'h' | b'H' => Key::Help,
+            _ => Key::Unknown(byte),
+        })
     }
 }
 
@@ -119,21 +111,13 @@ mod tests {
 
     #[test]
     fn what_is_typed_goes_to_the_board_and_commands_do_not() {
-        let typed = b"ls\r\x03\x1d\x1dx\x1dr\x1db\x1ds\x1d?\x1dzend\x1dq";
-        let wanted = [
-            Key::Bytes(b"ls\r\x03\x1dx".to_vec()),
-            Key::Reset,
-            Key::Break,
-            Key::SendFile,
-            Key::Help,
-            Key::Unknown(b'z'),
-            Key::Bytes(b"end".to_vec()),
-            Key::Quit,
-        ];
-        assert_eq!(Keys::default().feed(typed), wanted);
         let mut keys = Keys::default();
-        let one_by_one: Vec<Key> = typed.iter().flat_map(|&byte| keys.feed(&[byte])).collect();
-        assert_eq!(one_by_one.iter().filter(|key| !matches!(key, Key::Bytes(_))).count(), 6);
+        let all: Vec<Key> =
+            b"l\r\x03\x1d\x1dx\x1dr\x1db\x1ds\x1d?\x1dze\x1dq".iter().filter_map(|&byte| keys.feed(byte)).collect();
+        let bytes = b"l\r\x03\x1dx".map(Key::Byte);
+        let commands =
+            [Key::Reset, Key::Break, Key::SendFile, Key::Help, Key::Unknown(b'z'), Key::Byte(b'e'), Key::Quit];
+        assert_eq!(all, [&bytes[..], &commands].concat());
     }
 
     fn answer(typed: &str) -> Answer {

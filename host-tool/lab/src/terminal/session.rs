@@ -226,38 +226,47 @@ impl<'a> Session<'a> {
     }
 
     fn typed(&mut self, bytes: &[u8]) -> Result<Option<Ended>> {
-        let mut rest = bytes;
-        while let (Some(asking), [byte, more @ ..]) = (&mut self.asking, rest) {
-            let answer = asking.feed(*byte);
-            rest = more;
-            let ended = match answer {
-                Answer::More(echo) => self.shown(&echo)?,
-                Answer::Line(name) => {
-                    self.asking = None;
-                    self.send_file(&name)?
+        let mut plain = Vec::new();
+        for &byte in bytes {
+            let ended = match &mut self.asking {
+                Some(asking) => {
+                    let answer = asking.feed(byte);
+                    self.answered(answer)?
                 }
-                Answer::None => {
-                    self.asking = None;
-                    self.note("nothing is sent")?
-                }
+                None => match self.keys.feed(byte) {
+                    Some(Key::Byte(byte)) => {
+                        plain.push(byte);
+                        None
+                    }
+                    Some(key) => {
+                        let ended = self.send(&std::mem::take(&mut plain))?;
+                        ended.or(self.key(key)?)
+                    }
+                    None => None,
+                },
             };
             if ended.is_some() {
                 return Ok(ended);
             }
         }
-        for key in self.keys.feed(rest) {
-            let ended = self.key(key)?;
-            if ended.is_some() {
-                return Ok(ended);
-            }
+        self.send(&plain)
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<Option<Ended>> {
+        if !matches!(answer, Answer::More(_)) {
+            self.asking = None;
         }
-        Ok(None)
+        match answer {
+            Answer::More(echo) => self.shown(&echo),
+            Answer::Line(name) => self.send_file(&name),
+            Answer::None => self.note("nothing is sent"),
+        }
     }
 
     fn key(&mut self, key: Key) -> Result<Option<Ended>> {
         match key {
             Key::Quit => Ok(Some(Ended::Quit)),
-            Key::Bytes(bytes) => self.send(&bytes),
+            Key::Byte(byte) => self.send(&[byte]),
             Key::Break => {
                 let sent = self.board.send_break();
                 self.done(sent, "break sent")
@@ -287,6 +296,9 @@ impl<'a> Session<'a> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<Option<Ended>> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
         match self.board.send(bytes) {
             Ok(()) => {
                 if let Some(log) = &mut self.log {
