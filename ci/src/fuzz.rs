@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 
@@ -38,7 +38,7 @@ pub fn run(prefix: &str, total: Duration) -> Result<()> {
     let targets: Vec<&'static str> =
         stoop_fuzz::targets().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
     if targets.is_empty() {
-        return Err(Failure::usage(format!("no fuzz target begins with {prefix:?}"))
+        return Err(Failure::usage(ErrorCode::Repository, format!("no fuzz target begins with {prefix:?}"))
             .next("see the list in hil-tests/fuzz/src/lib.rs"));
     }
     let any = |cores: bool| targets.iter().any(|name| name.starts_with(CORE) == cores);
@@ -67,6 +67,14 @@ pub fn run(prefix: &str, total: Duration) -> Result<()> {
     report(&runs)
 }
 
+/// Where what the fuzzers found by themselves is kept, a folder a target.
+///
+/// # Errors
+/// There is no place for a cache.
+pub fn found() -> Result<PathBuf> {
+    Ok(cache::root()?.join("fuzz-found"))
+}
+
 fn report(runs: &[Run]) -> Result<()> {
     println!("{:<16}{:>14}", "target", "executions");
     for run in runs {
@@ -78,7 +86,7 @@ fn report(runs: &[Run]) -> Result<()> {
     let broken: Vec<&str> = runs.iter().filter(|run| run.crash.is_some()).map(|run| run.target).collect();
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(format!("an input breaks {}", broken.join(", ")))
+        false => Err(Failure::new(ErrorCode::Repository, format!("an input breaks {}", broken.join(", ")))
             .next("mend it, and keep the input: make it small and put it into hil-tests/fuzz/seeds/TARGET")),
     }
 }
@@ -124,7 +132,7 @@ fn cargo_fuzz() -> Result<Command> {
 
 fn one(program: &Path, target: &'static str, time: Duration) -> Result<Run> {
     let seeds = repository().join("hil-tests/fuzz/seeds").join(target);
-    let found = cache::root()?.join("fuzz-found").join(target);
+    let found = found()?.join(target);
     let broken = cache::root()?.join("fuzz-broken").join(target);
     cache::create_dir(&found)?;
     cache::create_dir(&broken)?;

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use clap::{Parser, Subcommand};
-use stoop_ci::lab::{self, Endian};
-use stoop_ci::prebuilt::{self, Machine, Program};
-use stoop_ci::{bench, cache, emulator, fuzz, sizes, test};
+use stoop_ci::lab;
+use stoop_ci::prebuilt::{self, Program};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, sizes, test};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -25,6 +26,12 @@ enum Verb {
     Lab,
     /// Builds, once and outside git, the emulator library that the board model is compared with
     Emulator,
+    /// Installs labgrid's programs, once and outside git: the lab on loopback is made of them
+    Labgrid {
+        /// And checks the Python package that stoop has for labgrid
+        #[arg(long)]
+        check: bool,
+    },
     /// Builds the freestanding programs with the nightly and stores them with their provenance
     Shim {
         /// Store nothing: compare the stored ones with new ones bit for bit
@@ -35,6 +42,8 @@ enum Verb {
     },
     /// Prints the sizes of the stored shims, and fails when one is too large or could panic
     Sizes,
+    /// Measures the time and memory of packing next to mkimage, by a release build
+    PackBench,
     /// Counts the shim's instructions in QEMU, phase by phase, and prints them next to its size and the peers' figures
     Bench {
         /// Where to put the table as well
@@ -53,6 +62,18 @@ enum Verb {
         #[arg(default_value = "")]
         prefix: String,
     },
+    /// Runs the suite on the boards of a labgrid lab
+    ///
+    /// LG_COORDINATOR names the lab. Exit code 0: all passed; 1: a test failed; 75: no place; 125: what `git bisect run` skips.
+    Hil(Box<hil::Options>),
+    /// One place of such a run
+    #[command(hide = true)]
+    HilJob {
+        /// The job's folder
+        folder: PathBuf,
+    },
+    /// Runs core's tests in Miri where the nightly has it
+    Miri,
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -79,13 +100,22 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Lab => lab::build().map(|lab| eprintln!("lab: complete in {}", lab.place().display())),
         Verb::Emulator => emulator::build().map(|program| eprintln!("emulator: {}", program.display())),
+        Verb::Labgrid { check: false } => labgrid::build().map(|_| eprintln!("labgrid: installed")),
+        Verb::Labgrid { check: true } => labgrid::check(),
         Verb::Shim { check, programs } => {
             let programs = if programs.is_empty() { Program::ALL.to_vec() } else { programs };
             if check { prebuilt::check(&programs) } else { prebuilt::store(&programs) }
         }
         Verb::Sizes => sizes::print(),
+        Verb::PackBench => pack_bench::run(),
         Verb::Bench { table, json } => bench::run(table.as_deref(), json.as_deref()),
         Verb::Fuzz { minutes, prefix } => fuzz::run(&prefix, Duration::from_secs(60 * minutes)),
+        Verb::Hil(options) => match hil::run(&options) {
+            Ok(code) => return ExitCode::from(code),
+            Err(failure) => Err(failure),
+        },
+        Verb::HilJob { folder } => hil::job::run(&folder),
+        Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };
@@ -100,7 +130,7 @@ fn main() -> ExitCode {
 
 fn demo_parts(arch: DemoArch, folder: &Path) -> Result<()> {
     let (kernel, machine) = match arch {
-        DemoArch::Mips => (lab::debian()?, Machine::Mips(Endian::Little)),
+        DemoArch::Mips => (lab::debian()?, Machine::MipsLe),
         DemoArch::Arm64 => (lab::arm64::newest_debian()?, Machine::Arm64),
     };
     cache::write(&folder.join("kernel.deb"), &cache::read(&kernel)?)?;

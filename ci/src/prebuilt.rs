@@ -3,13 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use stoop_image::machine::Machine;
 
 use serde::{Deserialize, Serialize};
-use stoop_image::input::Arch;
 use stoop_image::shim_image::{self, Variant};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
-use crate::lab::Endian;
 use crate::toolchain::{self, Nightly};
 use crate::{cache, elf, repository, run};
 
@@ -58,7 +57,7 @@ impl Build {
     /// What it is built for.
     fn machines(self) -> impl Iterator<Item = Machine> {
         Machine::ALL.into_iter().filter(move |machine| match self {
-            Build::Shim(variant) => variant.exists(machine.arch()),
+            Build::Shim(variant) => variant.exists(*machine),
             Build::Init => true,
         })
     }
@@ -94,50 +93,12 @@ impl Build {
     }
 }
 
-/// What the programs are built for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Machine {
-    /// MIPS32 release 2, of either byte order.
-    Mips(Endian),
-    /// AArch64 without floating point.
-    Arm64,
-}
-
-impl From<Endian> for Machine {
-    fn from(endian: Endian) -> Machine {
-        Machine::Mips(endian)
-    }
-}
-
-impl Machine {
-    /// All of them.
-    pub const ALL: [Machine; 3] = [Machine::Mips(Endian::Little), Machine::Mips(Endian::Big), Machine::Arm64];
-
-    /// As in file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Machine::Mips(Endian::Little) => "mips-le",
-            Machine::Mips(Endian::Big) => "mips-be",
-            Machine::Arm64 => "arm64",
-        }
-    }
-
-    /// The host tool's name for it.
-    pub fn arch(self) -> Arch {
-        match self {
-            Machine::Mips(Endian::Little) => Arch::MipsLe,
-            Machine::Mips(Endian::Big) => Arch::MipsBe,
-            Machine::Arm64 => Arch::Arm64,
-        }
-    }
-
-    /// Rust's name for it.
-    fn target(self) -> &'static str {
-        match self {
-            Machine::Mips(Endian::Little) => "mipsel-unknown-none",
-            Machine::Mips(Endian::Big) => "mips-mti-none-elf",
-            Machine::Arm64 => "aarch64-unknown-none-softfloat",
-        }
+/// Rust's name for a machine without an operating system: MIPS32 release 2, AArch64 without floating point.
+fn target(machine: Machine) -> &'static str {
+    match machine {
+        Machine::MipsLe => "mipsel-unknown-none",
+        Machine::MipsBe => "mips-mti-none-elf",
+        Machine::Arm64 => "aarch64-unknown-none-softfloat",
     }
 }
 
@@ -183,7 +144,7 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     }
     if machine == Machine::Arm64 {
         // Everything is within 1 MiB: adr in place of adrp and add. Not a flag of a package, for build scripts get those too.
-        cargo.arg("--config").arg(format!("target.{}.rustflags=['-Ccode-model=tiny']", machine.target()));
+        cargo.arg("--config").arg(format!("target.{}.rustflags=['-Ccode-model=tiny']", target(machine)));
     }
     cargo.arg("--target-dir").arg(folder());
     cargo.args(["-p", build.program().package()]).args(build.features());
@@ -193,7 +154,7 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     if loops {
         cargo.args(["--features", "loops"]);
     }
-    cargo.args(["--target", machine.target()]);
+    cargo.args(["--target", target(machine)]);
     cargo
 }
 
@@ -246,7 +207,7 @@ fn build(programs: &[Program]) -> Result<Vec<(Build, Machine, Vec<u8>)>> {
             let mut cargo = cargo("build", build, machine);
             let title = format!("shim: building {package} for {} {}", machine.name(), build.features().join(" "));
             run::step(title.trim(), || run::logged(&mut cargo, &folder.join("build.log")))?;
-            let bytes = cache::read(&folder.join(machine.target()).join("shim").join(package))?;
+            let bytes = cache::read(&folder.join(target(machine)).join("shim").join(package))?;
             let bytes = match (build, machine) {
                 (Build::Shim(_), _) => shim_image::squeezed(&bytes, squeeze)?,
                 (Build::Init, _) => elf::loadable(&bytes)?,
@@ -273,7 +234,8 @@ pub fn store(programs: &[Program]) -> Result<()> {
             provenance.sha256.insert(build.file_name(*machine), sha256(bytes));
             eprintln!("shim: {} {} bytes", path.display(), bytes.len());
         }
-        let text = toml::to_string(&provenance).map_err(|error| Failure::new(error.to_string()))?;
+        let text =
+            toml::to_string(&provenance).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
         let text = format!(
             "# Written by `cargo ci shim`; `cargo ci shim --check` makes the files again and compares them.\n{text}"
         );
@@ -345,11 +307,12 @@ fn made_by(nightly: &Nightly) -> Provenance {
 fn read(folder: &Path) -> Result<Provenance> {
     let path = folder.join("provenance.toml");
     let text = cache::read(&path)?;
-    toml::from_slice(&text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    toml::from_slice(&text).map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", path.display())))
 }
 
 fn stale(path: &Path, fact: &str) -> Failure {
-    Failure::new(format!("{} {fact}", path.display())).next("run `cargo ci shim` and commit what it writes")
+    Failure::new(ErrorCode::Repository, format!("{} {fact}", path.display()))
+        .next("run `cargo ci shim` and commit what it writes")
 }
 
 fn sha256(bytes: &[u8]) -> String {

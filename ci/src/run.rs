@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// How often a long step says what it is at.
 const BEAT: Duration = Duration::from_secs(10);
@@ -41,6 +41,22 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The same command, killed when the thread that starts it ends: what it does must not outlive who wanted it.
+pub fn bound(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bound.current_dir(folder);
+    }
+    bound
+}
+
 /// Runs to the end with its output in `log`, and says now and then what the last line there is.
 ///
 /// # Errors
@@ -66,8 +82,11 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(format!("{name} failed ({status}); its last words:\n{}", last_lines(log, 25)))
-        .next(format!("read {}", log.display())))
+    Err(Failure::new(
+        ErrorCode::Repository,
+        format!("{name} failed ({status}); its last words:\n{}", last_lines(log, 25)),
+    )
+    .next(format!("read {}", log.display())))
 }
 
 /// Runs to the end with its output on the terminal.
@@ -77,7 +96,11 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
 pub fn shown(command: &mut Command) -> Result<()> {
     let name = name_of(command);
     let status = command.status().map_err(|error| cannot_start(&name, &error))?;
-    if status.success() { Ok(()) } else { Err(Failure::new(format!("{name} failed ({status})"))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(ErrorCode::Repository, format!("{name} failed ({status})")))
+    }
 }
 
 /// Runs to the end; what it wrote to stdout.
@@ -91,7 +114,7 @@ pub fn output(command: &mut Command) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(format!("{name} failed ({}): {}", output.status, said.trim())))
+    Err(Failure::new(ErrorCode::Repository, format!("{name} failed ({}): {}", output.status, said.trim())))
 }
 
 /// The program and its first arguments, as one would type them.
@@ -101,7 +124,8 @@ fn name_of(command: &Command) -> String {
 }
 
 fn cannot_start(name: &str, error: &std::io::Error) -> Failure {
-    Failure::new(format!("{name} cannot be started: {error}")).next("run ./ci/test, which installs what is missing")
+    Failure::new(ErrorCode::Repository, format!("{name} cannot be started: {error}"))
+        .next("run ./ci/test, which installs what is missing")
 }
 
 /// The last lines of a file, short ones.

@@ -1,11 +1,12 @@
 //! How large the shims are, and that nothing in them can panic.
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
+use stoop_image::machine::Machine;
 use stoop_image::shim_image::{self, Form, Header, Variant};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::cache;
-use crate::prebuilt::{Machine, shim};
+use crate::prebuilt::shim;
 
 /// The most bytes of an image that a shim may take, on every machine.
 pub fn budget(variant: Variant) -> usize {
@@ -41,7 +42,8 @@ impl Sizes {
     /// # Errors
     /// When it is no ELF of a shim.
     pub fn of(elf: &[u8]) -> Result<Sizes> {
-        let file = object::File::parse(elf).map_err(|error| Failure::new(format!("the shim: {error}")))?;
+        let file = object::File::parse(elf)
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim: {error}")))?;
         let mut sections: Vec<_> = file
             .sections()
             .filter(|section| section.size() > 0)
@@ -70,15 +72,18 @@ impl Sizes {
     /// When the image exceeds the budget, or can panic.
     pub fn check(&self, name: &str, budget: usize) -> Result<()> {
         if !self.panicking.is_empty() {
-            return Err(Failure::new(format!("{name} can panic: {}", self.panicking.join(", ")))
-                .next("replace the indexing, unwrap or division that leads there"));
+            return Err(Failure::new(
+                ErrorCode::Repository,
+                format!("{name} can panic: {}", self.panicking.join(", ")),
+            )
+            .next("replace the indexing, unwrap or division that leads there"));
         }
         if self.stored > budget {
             let over = self.stored - budget;
-            return Err(Failure::new(format!(
-                "{name} takes {} bytes of an image, {over} more than {budget}",
-                self.stored
-            ))
+            return Err(Failure::new(
+                ErrorCode::Repository,
+                format!("{name} takes {} bytes of an image, {over} more than {budget}", self.stored),
+            )
             .next("read the sections above, and `nm --size-sort` of the ELF"));
         }
         Ok(())
@@ -102,7 +107,7 @@ fn panicking<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 pub fn print() -> Result<()> {
     let mut verdict = Ok(());
     let all = Machine::ALL.into_iter().flat_map(|machine| Variant::ALL.map(|variant| (variant, machine)));
-    let all = all.filter(|(variant, machine)| variant.exists(machine.arch()));
+    let all = all.filter(|(variant, machine)| variant.exists(*machine));
     for (variant, machine) in all {
         let (path, budget) = (shim(variant, machine), budget(variant));
         let sizes = Sizes::of(&cache::read(&path)?)?;

@@ -1,12 +1,12 @@
 //! Everything that is checked before a change lands, in the order in which it fails cheapest.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, lab, repository, run, sizes, toolchain};
+use crate::{bench, emulator, fuzz, hil, lab, labgrid, miri, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -28,7 +28,8 @@ pub fn everything() -> Result<()> {
         })
     })?;
     part("clippy, host", &mut || run::shown(cargo("clippy").args(["--all-targets", "--", "-D", "warnings"])))?;
-    part("clippy, freestanding programs", &mut clippy_freestanding)?;
+    let mut skipped = Vec::new();
+    part("clippy, freestanding programs", &mut || clippy_freestanding().map(|why| skipped.extend(why)))?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
     part("tests, host", &mut || {
         let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop", "stoop-ci", "stoop-fuzz"];
@@ -37,7 +38,9 @@ pub fn everything() -> Result<()> {
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
+    part("fuzzing", &mut || fuzz::run("", FUZZING))?;
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
+    part("tests, core under Miri", &mut || miri::run().map(|why| skipped.extend(why)))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("emulator library", &mut || emulator::build().map(|_| ()))?;
@@ -50,11 +53,18 @@ pub fn everything() -> Result<()> {
     part("tests, lab", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
-    eprintln!("\nall passed in {} s", start.elapsed().as_secs());
+    part("the Python package for labgrid", &mut labgrid::check)?;
+    part("tests, on a desk and in a labgrid lab", &mut hil::everywhere::run)?;
+    for why in &skipped {
+        eprintln!("skipped: {why}");
+    }
+    eprintln!("\nall passed in {} s, parts skipped: {}", start.elapsed().as_secs(), skipped.len());
     Ok(())
 }
 
-const PARTS: usize = 16;
+const PARTS: usize = 20;
+/// For all targets together. `cargo ci fuzz` is for longer.
+const FUZZING: Duration = Duration::from_secs(120);
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");
@@ -66,25 +76,30 @@ fn cargo(verb: &str) -> Command {
 fn debians_modules() -> Result<()> {
     let lab = lab::Lab::open()?;
     let trees = lab::DEBIAN_KERNELS.iter().map(|name| lab.debian_tree(name)).collect::<Result<Vec<_>>>()?;
-    let trees = std::env::join_paths(trees).map_err(|error| Failure::new(format!("the cache's path: {error}")))?;
+    let trees = std::env::join_paths(trees)
+        .map_err(|error| Failure::new(ErrorCode::Repository, format!("the cache's path: {error}")))?;
     let mut test = cargo("test");
     test.args(["--package", "stoop", "--test", "modules", "debian::"]);
     run::shown(test.env("STOOP_MODULES_TREES", trees).env("STOOP_LAB", "required"))
 }
 
-/// Core's tests as on MIPS, where sums of lengths and offsets can wrap around. The nightly has no library for that target, so it is
-/// built from its source, in a folder of its own.
+/// Core's tests and its fuzzers' inputs as on MIPS, where sums of lengths and offsets can wrap around. The nightly has no library for
+/// that target, so it is built from its source, in a folder of its own.
 fn core_with_32_bits() -> Result<()> {
-    let mut test = toolchain::command("cargo");
-    test.current_dir(repository()).args(["test", "--locked", "-Zbuild-std", "--package", "stoop-core"]);
-    test.args(["--target", "i686-unknown-linux-gnu", "--target-dir"]).arg(repository().join("target/32-bit"));
-    run::shown(&mut test)
+    let test = |package: &[&str]| {
+        let mut test = toolchain::command("cargo");
+        test.current_dir(repository()).args(["test", "--locked", "-Zbuild-std", "--package"]).args(package);
+        test.args(["--target", "i686-unknown-linux-gnu", "--target-dir"]).arg(repository().join("target/32-bit"));
+        test
+    };
+    run::shown(&mut test(&["stoop-core"]))?;
+    run::shown(test(&["stoop-fuzz", "--no-default-features"]).env("STOOP_FUZZ_FOUND", fuzz::found()?))
 }
 
-fn clippy_freestanding() -> Result<()> {
+/// Why it was skipped, if it was.
+fn clippy_freestanding() -> Result<Option<String>> {
     if run::output(toolchain::command("cargo").args(["clippy", "--version"])).is_err() {
-        eprintln!("skipped: the nightly has no clippy; `rustup component add clippy --toolchain nightly` gets it");
-        return Ok(());
+        return Ok(Some(toolchain::lacks("clippy")));
     }
-    prebuilt::clippy()
+    prebuilt::clippy().map(|()| None)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::{cache, run};
 
@@ -29,6 +29,12 @@ pub fn command(program: &str) -> Command {
     command
 }
 
+/// Why something is skipped: the nightly has no such component, and what gets it.
+pub fn lacks(component: &str) -> String {
+    let name = name();
+    format!("the toolchain {name} has no {component}; `rustup component add {component} --toolchain {name}` gets it")
+}
+
 impl Nightly {
     /// The installed one.
     ///
@@ -43,7 +49,7 @@ impl Nightly {
         };
         let library = library()?;
         if !library.join("core/src/lib.rs").exists() {
-            return Err(Failure::new(format!("the toolchain {} has no library source", name()))
+            return Err(Failure::new(ErrorCode::Repository, format!("the toolchain {} has no library source", name()))
                 .next("run ./ci/test, which gets rust-src"));
         }
         Ok(Nightly { release: field("release:"), commit: field("commit-hash:"), library: hash(&library)? })
@@ -127,7 +133,11 @@ pub fn ensure_rust_src() -> Result<()> {
                 run::output(&mut tar).map(|_| ())
             })
         })?;
-        return if complete() { Ok(()) } else { Err(Failure::new(format!("{} holds no library", archive.display()))) };
+        return if complete() {
+            Ok(())
+        } else {
+            Err(Failure::new(ErrorCode::Repository, format!("{} holds no library", archive.display())))
+        };
     }
     // "rustc 1.97.0-nightly (…)" and "1.97.1+dfsg1-1" agree in "1.97".
     let minor = |text: &str| text.split('.').take(2).collect::<Vec<_>>().join(".");
@@ -143,5 +153,6 @@ pub fn ensure_rust_src() -> Result<()> {
         });
     }
     let fact = format!("{} has no library source, and neither rustup nor Debian's rust-src has it", version.trim());
-    Err(Failure::new(fact).next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
+    Err(Failure::new(ErrorCode::Repository, fact)
+        .next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::bootloader::image::Image;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{self, How};
 
-use crate::Rig;
 use crate::seen::{END, Seen};
+use crate::{Cap, Rig};
 
 /// How the image gets to run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,7 +75,8 @@ pub fn boot_again(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Dura
 pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
     // With the line's end: without it the match could end in the middle of the last number.
     let said = boot(rig, what, &format!("{END}\n"), timeout)?;
-    Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
+    Seen::read(&said)
+        .map_err(|damage| Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log"))
 }
 
 /// As [`boot()`], but only until the image was entered.
@@ -88,7 +89,11 @@ pub fn begin(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         return rig.power_on_with(boot.image, boot.bootargs);
     }
     if let Via::Kexec(router) = &boot.via {
-        return rig.power_on_with(router, None);
+        if rig.caps().contains(&Cap::Direct) {
+            return rig.power_on_with(router, None);
+        }
+        let via = if rig.board().arch.is_mips() { Via::Bootelf } else { Via::Booti };
+        return begin(rig, &Boot { image: router, bootargs: None, files: &[], via });
     }
     rig.power_on()?;
     by_uboot(rig, boot).map_err(|failure| rig.explain(failure))
@@ -114,7 +119,9 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Go => How::Go { at: at()? },
         Via::Bootelf => How::Bootelf { at: at()? },
         Via::Command(line) => How::Command { line, at: facts.tftp_address },
-        Via::Direct | Via::Kexec(_) => return Err(Failure::new("a direct start needs no bootloader")),
+        Via::Direct | Via::Kexec(_) => {
+            return Err(Failure::new(ErrorCode::Repository, "a direct start needs no bootloader"));
+        }
     };
     let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
     let plan = uboot::stage(&facts, &wanted, &mut |name, bytes| rig.stage(name, bytes))?;
@@ -126,5 +133,6 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
 /// The next MiB behind an image; both are copied before anything is entered.
 fn behind(at: u32, size: usize) -> Result<u32> {
     let behind = (u64::from(at) + size as u64).next_multiple_of(0x10_0000);
-    u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))
+    u32::try_from(behind)
+        .map_err(|_| Failure::new(ErrorCode::Repository, "the device tree would be fetched behind 4 GiB"))
 }

@@ -12,6 +12,7 @@ pub mod program;
 pub mod rig;
 pub mod router;
 pub mod seen;
+pub mod stand;
 
 pub use boot::{Boot, Via, boot, boot_again, see};
 pub use packed::Packed;
@@ -23,7 +24,11 @@ pub use rig::{Cap, Rig};
 /// The reason, when `STOOP_LAB=required` says that the lab must be complete.
 pub fn skip(reason: &str) -> stoop_image::Result<()> {
     if std::env::var_os("STOOP_LAB").is_some_and(|value| value == "required") {
-        return Err(stoop_image::Failure::new(format!("the lab is required, and: {reason}")).next("run `cargo ci lab`"));
+        return Err(stoop_image::Failure::new(
+            stoop_image::ErrorCode::Repository,
+            format!("the lab is required, and: {reason}"),
+        )
+        .next("run `cargo ci lab`"));
     }
     println!("HIL-SKIP: {reason}");
     Ok(())

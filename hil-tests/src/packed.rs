@@ -4,21 +4,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_core::crc32::Crc32;
 use stoop_image::image::{self, Built};
-use stoop_image::input::Arch;
 use stoop_image::layout::PAGE;
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
-use crate::{Boot, Rig, Via, boot, oracle, router};
+use crate::{Boot, Rig, Via, boot, oracle};
 
 /// A packed image, and its file.
 pub struct Packed {
@@ -68,7 +68,9 @@ impl Packed {
     /// # Errors
     /// It would give up.
     pub fn simulate(&self, entry: Entry) -> Result<Booted> {
-        outcome(&self.built.file, entry)?.result.map_err(|error| Failure::new(format!("the shim gives up: {error}")))
+        outcome(&self.built.file, entry)?
+            .result
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim gives up: {error}")))
     }
 }
 
@@ -104,8 +106,9 @@ impl Booting {
             console = behind.to_owned();
         }
         rig.power_off()?;
-        let seen = Seen::read(&console)
-            .map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))?;
+        let seen = Seen::read(&console).map_err(|damage| {
+            Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log")
+        })?;
         Ok(Booting { console, seen, simulated, via })
     }
 
@@ -128,7 +131,7 @@ impl Booting {
                 differences.unless_equal(name, &seen.text(&format!("chosen/stoop/{name}")), &value);
             }
             // An arm64 bootloader's tree is not what `simulate` was given in its place.
-            if packed.plan.dtb.is_some() || packed.plan.arch() != Arch::Arm64 {
+            if packed.plan.dtb.is_some() || packed.plan.arch() != Machine::Arm64 {
                 let tree = seen.sum("fdt").map(|sum| sum.size as usize);
                 differences.unless_equal("bytes of the device tree", &tree, &Some(simulated.tree.len()));
             }
@@ -140,7 +143,7 @@ impl Booting {
             simulated.verdict.text()
         );
         differences.unless_equal("the shim's line on the console", &self.line(&said), &said);
-        let arm64 = packed.plan.arch() == Arch::Arm64;
+        let arm64 = packed.plan.arch() == Machine::Arm64;
         match (&packed.plan.rootfs, simulated.phram) {
             (Some(rootfs), Some(phram)) => {
                 let alias = phram.alias.map_or(0, u32::from);
@@ -148,7 +151,7 @@ impl Booting {
                 differences.unless_equal("root", &seen.text("root"), &format!("31:{alias}"));
                 let row = format!("mtd{alias}: {size:08x} ");
                 differences.unless_equal("a row of /proc/mtd", &self.row_of_mtd(&row), &row);
-                let mut bytes = rootfs.bytes.to_vec();
+                let mut bytes = rootfs.bytes().unwrap_or_default();
                 bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
                 let sum = Sum { size: bytes.len() as u32, crc: Crc32::new().of(&bytes) };
                 differences.unless_equal("the root device's bytes", &seen.sum("root/data"), &Some(sum));
@@ -211,9 +214,13 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
     let line = bootargs.unwrap_or_default();
     Ok(match via {
         // On arm64 kexec puts the bootargs into the tree as they are.
-        Via::Kexec(_) if packed.plan.arch() != Arch::Arm64 => {
-            let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
-            let words = router::words(packed, bootargs);
+        Via::Kexec(_) if packed.plan.arch() != Machine::Arm64 => {
+            let tree = rig
+                .board()
+                .dtb
+                .clone()
+                .ok_or_else(|| Failure::new(ErrorCode::Repository, "the board brings no device tree"))?;
+            let words = kexec_words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
         }
         Via::BootmTree(tree) => Entry::Uhi(tree.clone()),
@@ -227,6 +234,17 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
         },
         _ => Entry::Argv(line.into()),
     })
+}
+
+/// What the script makes of bootargs for kexec-tools on MIPS, with the blank that those add.
+pub fn kexec_words(packed: &Packed, bootargs: Option<&str>) -> String {
+    let line = String::from_utf8_lossy(&packed.built.line).into_owned();
+    let root = line.split(' ').rfind(|word| word.starts_with("root=")).unwrap_or_default();
+    match bootargs {
+        Some(bootargs) if bootargs.contains("root=") => format!("{bootargs} "),
+        Some(bootargs) => format!("{bootargs} {root} "),
+        None => format!("{root} "),
+    }
 }
 
 /// The board that boots this endianness.
@@ -257,9 +275,15 @@ pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.arg("-M").arg(format!("virt,dumpdtb={}", file.display()));
     qemu.args(["-cpu", "cortex-a57", "-m", "512", "-display", "none", "-nic", "none", "-bios", &uboot]);
-    let output = qemu.args(emulator).output().map_err(|error| Failure::new(format!("cannot start QEMU: {error}")))?;
+    let output = qemu
+        .args(emulator)
+        .output()
+        .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start QEMU: {error}")))?;
     if !output.status.success() {
-        return Err(Failure::new(format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr))));
+        return Err(Failure::new(
+            ErrorCode::Repository,
+            format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr)),
+        ));
     }
     std::fs::read(&file).map_err(|error| Failure::io(&file, &error))
 }

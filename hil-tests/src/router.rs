@@ -89,14 +89,3 @@ pub fn start_by_hand(options: &str, bootargs: Option<&str>) -> String {
 fn quoted(line: &str) -> String {
     format!("'{}'", line.replace('\'', "'\\''"))
 }
-
-/// What the script makes of bootargs for kexec-tools on MIPS, with the blank that those add.
-pub fn words(packed: &Packed, bootargs: Option<&str>) -> String {
-    let line = String::from_utf8_lossy(&packed.built.line).into_owned();
-    let root = line.split(' ').rfind(|word| word.starts_with("root=")).unwrap_or_default();
-    match bootargs {
-        Some(bootargs) if bootargs.contains("root=") => format!("{bootargs} "),
-        Some(bootargs) => format!("{bootargs} {root} "),
-        None => format!("{root} "),
-    }
-}

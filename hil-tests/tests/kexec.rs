@@ -84,7 +84,8 @@ fn run(rig: &mut dyn Rig, cases: &[Case], router: impl FnOnce(&str) -> Result<Pa
         commands += &format!("echo '{}'\n( {} ) 2>&1\necho \"{}$?\"\n", begin(index), case.command, end(index));
     }
     let router = router(&format!("{commands}echo '{DONE}'\n"))?;
-    let what = Boot { image: router.path(), bootargs: None, files: &[], via: Via::Direct };
+    let via = Via::Kexec(router.path().into());
+    let what = Boot { image: router.path(), bootargs: None, files: &[], via };
     let said = boot(rig, &what, &format!("^{DONE}\r?\n"), PATIENCE)?.replace('\r', "");
     rig.power_off()?;
     for (index, case) in cases.iter().enumerate() {
@@ -101,7 +102,7 @@ fn run(rig: &mut dyn Rig, cases: &[Case], router: impl FnOnce(&str) -> Result<Pa
 
 #[test]
 fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Direct], ..Wish::default() };
+    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
@@ -147,7 +148,7 @@ fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
 
 #[test]
 fn a_kernel_that_cannot_stop_its_other_cpus_is_told_so_instead_of_einval() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Direct], ..Wish::default() };
+    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
@@ -174,7 +175,7 @@ fn on_arm64(
     cases: impl FnOnce(&Arm64) -> Result<Vec<Case>>,
     change: impl FnOnce(&Arm64, Request) -> Result<Request>,
 ) -> Result<()> {
-    let wish = Wish { caps: &[Cap::Direct], emulator };
+    let wish = Wish { caps: &[Cap::Uboot], emulator };
     let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = Packed::of(&arm64_request(&lab))?;

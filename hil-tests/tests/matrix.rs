@@ -79,7 +79,7 @@ fn every_way(cases: &mut Cases<'_>, lab: &Lab, request: &Request, rows: &[Row]) 
         };
         // The script adds the image's own root=, or kexec-tools would add the running system's.
         let passed = match path {
-            Path::Kexec if !passed.is_empty() => router::words(&packed, Some(passed)),
+            Path::Kexec if !passed.is_empty() => stoop_hil_tests::packed::kexec_words(&packed, Some(passed)),
             _ => (*passed).to_owned(),
         };
         cases.boot_via(&name, &packed, typed.as_deref(), via, verdict, &passed)?;
@@ -130,12 +130,12 @@ fn uhi(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
 
 #[test]
 fn a_little_endian_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
-    on(Endian::Little, &[Cap::Uboot, Cap::Direct], uhi)
+    on(Endian::Little, &[Cap::Uboot], uhi)
 }
 
 #[test]
 fn a_big_endian_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
-    on(Endian::Big, &[Cap::Uboot, Cap::Direct], uhi)
+    on(Endian::Big, &[Cap::Uboot], uhi)
 }
 
 /// The kernel that is the oracle elsewhere finds the tree behind its own bytes and would join argv to its line: it must not
@@ -159,8 +159,8 @@ fn appended(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
 
 #[test]
 fn a_kernel_with_a_slot_for_its_tree_finds_the_final_one_there() -> Result<()> {
-    on(Endian::Little, &[Cap::Uboot, Cap::Direct], appended)?;
-    on(Endian::Big, &[Cap::Uboot, Cap::Direct], appended)
+    on(Endian::Little, &[Cap::Uboot], appended)?;
+    on(Endian::Big, &[Cap::Uboot], appended)
 }
 
 /// One of Debian's own kernels, with the lab's initramfs.
@@ -181,7 +181,7 @@ const DEBIAN_ROWS: [Row; 3] = [
 
 #[test]
 fn debians_generic_kernel_takes_the_tree() -> Result<()> {
-    on(Endian::Little, &[Cap::Uboot, Cap::Direct], |cases, lab, _| {
+    on(Endian::Little, &[Cap::Uboot], |cases, lab, _| {
         let [generic, _] = DEBIAN_KERNELS;
         every_way(cases, lab, &debian(lab, generic)?, &DEBIAN_ROWS)
     })
@@ -189,7 +189,7 @@ fn debians_generic_kernel_takes_the_tree() -> Result<()> {
 
 #[test]
 fn debians_malta_kernel_takes_its_line_and_its_memory_from_argv_and_environment() -> Result<()> {
-    on(Endian::Little, &[Cap::Uboot, Cap::Direct], |cases, lab, _| {
+    on(Endian::Little, &[Cap::Uboot], |cases, lab, _| {
         let [_, malta] = DEBIAN_KERNELS;
         let request = debian(lab, malta)?;
         let packed = Packed::of(&request)?;

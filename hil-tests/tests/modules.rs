@@ -57,7 +57,7 @@ fn boots_from_its_modules(endian: Endian) -> Result<()> {
     assert_eq!(loaded, names);
 
     assert_eq!(seen.text("mount"), "ok");
-    let rootfs = packed.plan.rootfs.as_ref().expect("a root filesystem").bytes.len().next_multiple_of(0x1000) as u32;
+    let rootfs = packed.plan.rootfs.as_ref().expect("a root filesystem").size.next_multiple_of(0x1000) as u32;
     assert!(seen.mtd().iter().any(|(_, size)| *size == rootfs), "{:x?}", seen.mtd());
     assert!(seen.text("mounts").contains("/dev/mtdblock99 /mnt squashfs ro"), "{}", seen.text("mounts"));
     assert_eq!(seen.sum("mounted/big"), Some(Sum { size: BIG_SIZE as u32, crc: BIG_CRC }));

@@ -9,10 +9,10 @@ use stoop_hil_tests::packed::{board, lab, lab_request};
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::seen::Seen;
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
-use stoop_image::image::nor::{Flashing, Map};
+use stoop_image::image::flash::{Flashing, Map};
 use stoop_image::plan::{Format, Request, RootfsIn};
 use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -65,7 +65,9 @@ impl Bench<'_> {
         let foretold = run_from_flash(&flash[at..], &Input { entry, load: None }, &flash)?;
         let line = self.rig.board().bootloader.flash_command.clone().expect("Malta starts from flash");
         let what = Boot { image: std::path::Path::new(""), bootargs, files: &[], via: Via::Command(line) };
-        let booted = foretold.result.map_err(|error| Failure::new(format!("the shim would give up: {error}")))?;
+        let booted = foretold
+            .result
+            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim would give up: {error}")))?;
         let seen = see(self.rig, &what, PATIENCE)?;
         let said = self.rig.power_off()?;
         for (slot, error) in &foretold.failed {
@@ -95,7 +97,9 @@ fn flashing(packed: &Packed) -> &Flashing {
 
 /// The lab's init as a squashfs of a few kilobytes.
 fn small_root(lab: &Lab, endian: Endian) -> Result<tempfile::NamedTempFile> {
-    let failed = |error: std::io::Error| Failure::new(format!("no root file system could be made: {error}"));
+    let failed = |error: std::io::Error| {
+        Failure::new(ErrorCode::Repository, format!("no root file system could be made: {error}"))
+    };
     let tree = tempfile::tempdir().map_err(failed)?;
     for name in ["dev", "proc", "sys", "sbin"] {
         std::fs::create_dir(tree.path().join(name)).map_err(failed)?;

@@ -7,7 +7,7 @@ use stoop_core::crc32::Crc32;
 use stoop_hil_tests::rig::{self, Wish};
 use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -116,7 +116,8 @@ fn bootargs_arrive_byte_for_byte(rig: &mut dyn Rig) -> Result<()> {
 
 /// Runs the printing program and returns the line that it printed.
 fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) -> Result<String> {
-    let mut file = tempfile::NamedTempFile::new().map_err(|error| Failure::new(error.to_string()))?;
+    let mut file =
+        tempfile::NamedTempFile::new().map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
     file.write_all(image).map_err(|error| Failure::io(file.path(), &error))?;
     let said = boot(rig, &Boot { image: file.path(), bootargs, files: &[], via }, r"^\[.*\n", PATIENCE)?;
     rig.wait_end(PATIENCE)?;

@@ -1,17 +1,24 @@
 //! The machines that count: what differs between them, as data.
 
 use stoop_image::input::kernel::{Kernel, Overrides};
+use stoop_image::machine::Machine;
 use stoop_image::plan::{Format, HandoffWish};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{self, Form, Header, Variant};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
+use crate::lab::Lab;
 use crate::lab::arm64::Arm64;
-use crate::lab::{Endian, Lab};
-use crate::prebuilt::{self, Machine};
+use crate::prebuilt;
 use crate::{cache, run};
 
 /// Bytes of arm64 code: near what Debian's kernel for Malta has.
+/// A linked program.
+pub const PROGRAM: &str = "program.elf";
+/// The same without its header.
+pub const FLAT: &str = "program.bin";
+/// The smaller of the two payloads; the larger is all there is.
+pub const SMALL: usize = 8 << 20;
 const ARM64_PAYLOAD: usize = 16 << 20;
 
 /// A real kernel's code.
@@ -68,7 +75,7 @@ pub const FAMILIES: [Family; 2] = [
         counter: "CP0 Count",
         // 200 MHz of instructions, Count at a sixth (a loop of 3,000,000 instructions counts 500,000).
         per_tick: 6,
-        machines: &[Machine::Mips(Endian::Little), Machine::Mips(Endian::Big)],
+        machines: &[Machine::MipsLe, Machine::MipsBe],
         payload: malta,
         peers: ["OpenWrt 5,724 to 5,884; rt-loader 12,263", "OpenWrt 77.6", "OpenWrt 79.2; rt-loader 156.5"],
         programs: "mips",
@@ -77,7 +84,7 @@ pub const FAMILIES: [Family; 2] = [
         image: 0x8200_0000,
         image_physical: 0x200_0000,
         calling: &[],
-        kernel: super::measure::PROGRAM,
+        kernel: PROGRAM,
         format: Format::Elf,
         handoff: HandoffWish::Uhi,
         own_tree: false,
@@ -98,7 +105,7 @@ pub const FAMILIES: [Family; 2] = [
         image_physical: 0x4400_0000,
         // call.S catches the shim's last instruction from EL2.
         calling: &["-machine", "virtualization=on"],
-        kernel: super::measure::FLAT,
+        kernel: FLAT,
         format: Format::Image,
         handoff: HandoffWish::Auto,
         own_tree: true,
@@ -121,16 +128,24 @@ impl Family {
 /// The kernel inside Debian's vmlinuz for Malta.
 fn malta(lab: &Lab) -> Result<Payload> {
     let kernel = debian(&lab.debian_kernel("4kc-malta")?)?;
-    let proper = kernel.proper().ok_or_else(|| Failure::new("nothing was found in Debian's vmlinuz"))?;
+    let proper =
+        kernel.proper().ok_or_else(|| Failure::new(ErrorCode::Repository, "nothing was found in Debian's vmlinuz"))?;
     Ok(Payload { name: format!("the kernel in Debian's {}", file_name(&kernel)), bytes: proper.0.into_owned() })
 }
 
 /// The first bytes of Debian's oldest arm64 kernel, which is an Image.
 fn debian_arm64(_: &Lab) -> Result<Payload> {
     let kernels = Arm64::open()?.debian_kernels()?;
-    let kernel = debian(kernels.first().ok_or_else(|| Failure::new("the lab has no arm64 kernel of Debian's"))?)?;
+    let kernel = debian(
+        kernels
+            .first()
+            .ok_or_else(|| Failure::new(ErrorCode::Repository, "the lab has no arm64 kernel of Debian's"))?,
+    )?;
     let name = format!("the first {} MiB of Debian's {}", ARM64_PAYLOAD >> 20, file_name(&kernel));
-    let bytes = kernel.image.get(..ARM64_PAYLOAD).ok_or_else(|| Failure::new(format!("too short: {name}")))?;
+    let bytes = kernel
+        .image
+        .get(..ARM64_PAYLOAD)
+        .ok_or_else(|| Failure::new(ErrorCode::Repository, format!("too short: {name}")))?;
     Ok(Payload { name, bytes: bytes.to_vec() })
 }
 
@@ -147,7 +162,8 @@ fn file_name(kernel: &Kernel) -> String {
 /// As in tables and JSON.
 pub fn name(machine: Machine) -> &'static str {
     match machine {
-        Machine::Mips(endian) => endian.tag(),
+        Machine::MipsLe => "le",
+        Machine::MipsBe => "be",
         Machine::Arm64 => machine.name(),
     }
 }
@@ -155,8 +171,8 @@ pub fn name(machine: Machine) -> &'static str {
 /// The board that QEMU plays.
 pub fn board(machine: Machine) -> &'static str {
     match machine {
-        Machine::Mips(Endian::Little) => "qemu-malta-le",
-        Machine::Mips(Endian::Big) => "qemu-malta-be",
+        Machine::MipsLe => "qemu-malta-le",
+        Machine::MipsBe => "qemu-malta-be",
         Machine::Arm64 => "qemu-virt-arm64",
     }
 }
@@ -164,7 +180,8 @@ pub fn board(machine: Machine) -> &'static str {
 /// The prefix of Debian's cross tools.
 pub fn cross(machine: Machine) -> &'static str {
     match machine {
-        Machine::Mips(endian) => endian.cross(),
+        Machine::MipsLe => "mipsel-linux-gnu-",
+        Machine::MipsBe => "mips-linux-gnu-",
         Machine::Arm64 => "aarch64-linux-gnu-",
     }
 }
@@ -176,7 +193,7 @@ pub fn cross(machine: Machine) -> &'static str {
 pub fn blank(machine: Machine, variant: Variant) -> Result<Vec<u8>> {
     let elf = cache::read(&prebuilt::shim(variant, machine))?;
     let header = match machine {
-        Machine::Mips(_) => Header::Mips { run_address: RUN },
+        Machine::MipsLe | Machine::MipsBe => Header::Mips { run_address: RUN },
         Machine::Arm64 => Header::Arm64 { text_offset: 0, image_size: shim_image::run_size(&elf)? },
     };
     Ok(shim_image::front(&elf, header, &[], Form::Squeezed)?.bytes)

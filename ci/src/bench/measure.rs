@@ -2,24 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use stoop_image::machine::Machine;
 
 use stoop_image::image::{self, Built};
 use stoop_image::plan::{CodecWish, PhramChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::Variant;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Emulator, Options, Target};
 use tempfile::TempDir;
 
-use super::machine::{self, Family, Payload};
-use super::{Decode, Reported, ShimFigures};
-use crate::prebuilt::Machine;
+use super::figures::{Decode, Reported, ShimFigures};
+use super::machine::{self, FLAT, Family, PROGRAM, Payload, SMALL};
 use crate::{cache, run};
 
 /// No payload to speak of; the assembler takes 0 for all.
 const LEAST: usize = 4;
-/// The smaller of the two payloads; the larger is all there is.
-pub const SMALL: usize = 8 << 20;
 /// The packed device tree, the same for all so that they can be compared: Malta's.
 const TREE: &str = "boards/dts/qemu-malta.dtb";
 /// A machine that has not answered by then is broken.
@@ -80,11 +78,6 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
 
 /// Files of the folder.
 const PAYLOAD: &str = "payload.bin";
-/// A linked program.
-pub const PROGRAM: &str = "program.elf";
-/// The same without its header.
-pub const FLAT: &str = "program.bin";
-
 /// A machine, and a folder for its files.
 struct Bench {
     family: &'static Family,
@@ -147,7 +140,7 @@ impl Bench {
         self.assemble("stub.S", &[format!("-DPAYLOAD=\"{}\"", payload.display()), format!("-DSIZE={size}")])?;
         let file = self.path("image");
         // The payload's bytes have the words of a platform that takes no device tree; what is called is the program in front of them.
-        let config = matches!(self.machine, Machine::Mips(_)).then(|| self.path("kernel.config"));
+        let config = self.machine.is_mips().then(|| self.path("kernel.config"));
         if let Some(config) = &config {
             cache::write(
                 config,
@@ -201,7 +194,7 @@ impl Bench {
 
     fn damaged(&self, said: &str) -> Failure {
         let programs = self.family.programs;
-        Failure::new(format!("the program in the machine said {said:?}"))
+        Failure::new(ErrorCode::Repository, format!("the program in the machine said {said:?}"))
             .next(format!("read stub.S and call.S in ci/src/bench/{programs}"))
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use stoop_image::shim_image::Variant;
 
-use super::measure::SMALL;
-use super::{BUDGET, Figures, Reported, ShimFigures};
+use super::figures::{BUDGET, Figures, Reported, ShimFigures};
+use super::machine::SMALL;
 use crate::sizes;
 
 /// The page: a table for each family.
@@ -104,9 +104,9 @@ fn thousands(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Decode, machine::FAMILIES};
+    use super::super::figures::Decode;
+    use super::super::machine::FAMILIES;
     use super::*;
-    use crate::prebuilt::Machine;
 
     #[test]
     fn figures_have_commas_and_two_places() {
@@ -119,7 +119,7 @@ mod tests {
     fn figures(names: &[&'static str], milli: u64) -> Figures {
         let [family, _] = &FAMILIES;
         let shim = |shim: &&'static str| ShimFigures {
-            machine: Machine::Arm64,
+            machine: stoop_image::machine::Machine::Arm64,
             shim,
             shim_bytes: [6000, 8000],
             unpack: [1, 2],

@@ -8,7 +8,8 @@ use stoop_image::progress::Progress;
 use stoop_image::{Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Outcome, Request};
 
-use super::{Endian, Flavour, recipe, recipe_path};
+use super::recipe::{Flavour, recipe, recipe_path};
+use crate::endian::Endian;
 use crate::{cache, run};
 
 /// From Debian's package linux-source-6.12.

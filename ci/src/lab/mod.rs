@@ -3,6 +3,7 @@
 pub mod arm64;
 mod kernel;
 mod oracle;
+mod recipe;
 mod roots;
 mod router;
 mod stock;
@@ -10,87 +11,18 @@ mod uboot;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::Outcome;
 
-use crate::apt::{Apt, only_file};
-use crate::prebuilt;
+use crate::apt::Apt;
+pub use crate::endian::Endian;
 use crate::{cache, run};
 
+use recipe::{debian_kernel, lock, missing};
+
 pub use oracle::oracle_image;
+pub use recipe::Flavour;
 pub use roots::{BIG_CRC, BIG_SIZE, initramfs};
-
-/// Byte order of a 32-bit MIPS machine.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Endian {
-    /// mipsel
-    Little,
-    /// mips
-    Big,
-}
-
-impl Endian {
-    /// Both.
-    pub const ALL: [Endian; 2] = [Endian::Little, Endian::Big];
-
-    /// `le` or `be`, as in file names.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Endian::Little => "le",
-            Endian::Big => "be",
-        }
-    }
-
-    /// The prefix of Debian's cross tools.
-    pub(crate) fn cross(self) -> &'static str {
-        match self {
-            Endian::Little => "mipsel-linux-gnu-",
-            Endian::Big => "mips-linux-gnu-",
-        }
-    }
-}
-
-/// What a lab kernel was configured for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Flavour {
-    /// Takes its command line from the device tree, and the tree by UHI: what stoop boots.
-    Lab,
-    /// CONFIG_MIPS_CMDLINE_DTB_EXTEND: joins the device tree's and the bootloader's arguments itself.
-    Oracle,
-    /// CONFIG_MIPS_CMDLINE_FROM_BOOTLOADER and CONFIG_MIPS_ELF_APPENDED_DTB: for the appended handoff.
-    Slot,
-    /// As [`Flavour::Lab`], with squashfs, phram and mtdblock as modules.
-    Modular,
-    /// As [`Flavour::Lab`], with pstore, SysRq and debug information.
-    Crash,
-}
-
-impl Flavour {
-    /// All, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 5] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular, Flavour::Crash];
-
-    /// As in file names.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Flavour::Lab => "lab",
-            Flavour::Oracle => "oracle",
-            Flavour::Slot => "slot",
-            Flavour::Modular => "modular",
-            Flavour::Crash => "crash",
-        }
-    }
-
-    /// Its configuration: files of `hil-tests/lab`, a later one wins.
-    fn fragments(self) -> &'static [&'static str] {
-        match self {
-            Flavour::Lab => &["kernel.config"],
-            Flavour::Oracle => &["kernel.config", "oracle.config"],
-            Flavour::Slot => &["kernel.config", "slot.config"],
-            Flavour::Modular => &["kernel.config", "modular.config"],
-            Flavour::Crash => &["kernel.config", "crash.config"],
-        }
-    }
-}
 
 /// Debian's architecture for 32-bit little-endian MIPS; there is none for big endian.
 const MIPSEL: &str = "mipsel";
@@ -252,16 +184,8 @@ fn file_of(folders: &[(Endian, PathBuf)], endian: Endian, name: &str) -> PathBuf
     found.map(|folder| folder.1.join(name)).unwrap_or_default()
 }
 
-fn missing(what: &str) -> Failure {
-    Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`")
-}
-
 /// Debian's package u-boot-qemu puts its little-endian Malta here.
 const DEBIAN_UBOOT: &str = "/usr/lib/u-boot/maltael/u-boot.bin";
-
-fn lock(place: &Path) -> Result<cache::Lock> {
-    cache::Lock::take(place, || eprintln!("lab: another process builds in this cache; waiting for it"))
-}
 
 /// Builds and fetches what is missing.
 ///
@@ -271,7 +195,8 @@ pub fn build() -> Result<Lab> {
     let place = cache::root()?.join("lab");
     let _lock = lock(&place)?;
     if !Path::new(DEBIAN_UBOOT).exists() {
-        return Err(Failure::new(format!("{DEBIAN_UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
+        return Err(Failure::new(ErrorCode::Repository, format!("{DEBIAN_UBOOT} is missing"))
+            .next("install Debian's package u-boot-qemu"));
     }
     fetch(&place, &DEBIAN_KERNELS, true)?;
     for name in DEBIAN_KERNELS {
@@ -330,28 +255,4 @@ fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
         run::step("lab: downloading Debian's U-Boot source", || uboot::fetch(&apt, place))?;
     }
     Ok(())
-}
-
-fn debian_kernel(place: &Path, name: &str) -> Result<PathBuf> {
-    only_file(&place.join("debian").join(name), ".deb").map_err(|_| missing(&format!("Debian kernel {name}")))
-}
-
-/// The init's bytes for an endianness, as they are in the repository.
-///
-/// # Errors
-/// When the file is missing.
-fn init_bytes(endian: Endian) -> Result<Vec<u8>> {
-    cache::read(&prebuilt::init(endian))
-}
-
-/// A file of the repository's `hil-tests/lab`.
-///
-/// # Errors
-/// When it cannot be read.
-fn recipe(name: &str) -> Result<String> {
-    Ok(String::from_utf8_lossy(&cache::read(&recipe_path(name))?).into_owned())
-}
-
-fn recipe_path(name: &str) -> PathBuf {
-    crate::repository().join("hil-tests/lab").join(name)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::{Failure, Result};
 
-use super::{debian_kernel, missing};
+use super::recipe::{debian_kernel, missing};
 use crate::apt::{Apt, only_file};
 use crate::{cache, run};
 

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
-use super::{Endian, recipe};
+use super::recipe::recipe;
 use crate::apt::{Apt, only_file};
+use crate::endian::Endian;
 use crate::{cache, run};
 
 /// Raised when the way of building changes what comes out.
@@ -79,7 +80,7 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         let lost = lost.collect::<Vec<_>>().join(", ");
         if !lost.is_empty() {
             let fact = format!("U-Boot's configuration did not keep what was asked for: {lost}");
-            return Err(Failure::new(fact).next("correct hil-tests/lab/uboot.config"));
+            return Err(Failure::new(ErrorCode::Repository, fact).next("correct hil-tests/lab/uboot.config"));
         }
         let made = tree.join("u-boot.bin");
         make("u-boot.bin", "make")?;
@@ -100,7 +101,8 @@ fn write_buffers_in_their_place(driver: &Path) -> Result<()> {
     let times = text.matches(from).count();
     if times != 1 {
         let fact = format!("{} has `{from}` {times} times, not once", driver.display());
-        return Err(Failure::new(fact).next("see how this U-Boot writes buffers, and correct ci/src/lab/uboot.rs"));
+        return Err(Failure::new(ErrorCode::Repository, fact)
+            .next("see how this U-Boot writes buffers, and correct ci/src/lab/uboot.rs"));
     }
     cache::write(driver, text.replace(from, to).as_bytes())
 }

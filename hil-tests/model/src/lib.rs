@@ -9,15 +9,18 @@
 
 pub mod aarch64;
 pub mod boot;
+pub mod bootloader;
 pub mod bus;
 pub mod cache;
 pub mod check;
 pub mod compare;
 pub mod core;
 pub mod cpu;
+pub mod judge;
 pub mod kernel;
 pub mod machine;
 pub mod patch;
+mod random;
 pub mod record;
 pub mod suite;
 
@@ -29,7 +32,10 @@ pub use machine::Machine;
 ///
 /// # Errors
 /// There is no such shim, or it has no symbols.
-pub fn stack(variant: stoop_image::shim_image::Variant, arch: stoop_image::input::Arch) -> stoop_image::Result<u32> {
+pub fn stack(
+    variant: stoop_image::shim_image::Variant,
+    arch: stoop_image::machine::Machine,
+) -> stoop_image::Result<u32> {
     let symbols = symbols(variant, arch)?;
     let symbol = |name: &str| symbols.iter().find(|(known, _)| known == name).map_or(0, |(_, at)| *at);
     Ok(symbol("__stack_top").wrapping_sub(symbol("__bss_end")))
@@ -41,12 +47,13 @@ pub fn stack(variant: stoop_image::shim_image::Variant, arch: stoop_image::input
 /// There is no such shim, or it is no ELF file.
 pub fn symbols(
     variant: stoop_image::shim_image::Variant,
-    arch: stoop_image::input::Arch,
+    arch: stoop_image::machine::Machine,
 ) -> stoop_image::Result<Vec<(String, u32)>> {
     use object::read::elf::ElfFile32;
     use object::{Endianness, Object, ObjectSymbol};
 
     let shim = stoop_image::shim_image::prebuilt(arch, variant)?;
-    let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| stoop_image::Failure::new(error.to_string()))?;
+    let elf = ElfFile32::<Endianness>::parse(shim)
+        .map_err(|error| stoop_image::Failure::new(stoop_image::ErrorCode::Repository, error.to_string()))?;
     Ok(elf.symbols().map(|it| (it.name().unwrap_or_default().to_owned(), it.address() as u32)).collect())
 }

@@ -1,13 +1,13 @@
 //! Faults planted into the shim of a packed image: words of a plain shim are replaced, and its sums made right again.
 
 use std::ops::Range;
+use stoop_image::machine::Machine;
 
 use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use stoop_image::image::open_container;
-use stoop_image::input::Arch;
 use stoop_image::shim_image::{prebuilt, sum};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// `nop`.
 pub const NOP: u32 = 0;
@@ -36,10 +36,10 @@ impl Patch {
     /// # Errors
     /// It was not.
     pub fn of(file: &[u8]) -> Result<Patch> {
-        let wrong = |what: &str| Failure::new(format!("this image cannot be patched: {what}"));
+        let wrong = |what: &str| Failure::new(ErrorCode::Repository, format!("this image cannot be patched: {what}"));
         let opened = open_container(file)?;
         let big_endian = opened.note.big_endian;
-        let arch = if big_endian { Arch::MipsBe } else { Arch::MipsLe };
+        let arch = if big_endian { Machine::MipsBe } else { Machine::MipsLe };
         let shim = prebuilt(arch, opened.note.variant)?;
         let elf = ElfFile32::<Endianness>::parse(shim).map_err(|error| wrong(&error.to_string()))?;
         let symbols: Vec<(String, usize)> =

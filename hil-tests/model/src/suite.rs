@@ -1,15 +1,18 @@
 //! The cases of one board: each container that its bootloader takes, each codec, each way in.
 
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board::{Board, Container};
-use stoop_image::image::{self, Built, nor};
+use stoop_image::image;
+use stoop_image::image::{Built, flash};
 use stoop_image::plan::{CodecWish, Format, Plan, Request};
 use stoop_image::progress::Quiet;
+use stoop_image::{ErrorCode, Failure, Result};
 
-use crate::boot::{Boot, Caches, Enter, Judge, flash_with, formats};
+use crate::boot::Boot;
+use crate::bootloader::{Caches, Enter};
 use crate::cpu::Cpu;
-use crate::kernel::{self, Line, Parts};
+use crate::judge::Judge;
+use crate::kernel::{Line, Parts};
 use crate::machine::Machine;
 
 /// Every codec.
@@ -97,7 +100,7 @@ pub fn entries(board: &Board, format: Format) -> Result<Vec<Enter>> {
         Format::Image => Vec::new(),
     };
     if board.bootloader.bootm_dtb || board.bootloader.containers.contains(&Container::Fit) {
-        all.push(Enter::Tree(kernel::tree(b"console=ttyS9 liminix from=tree")?));
+        all.push(Enter::Tree(stoop_samples::tree(b"console=ttyS9 liminix from=tree")?));
     }
     Ok(all)
 }
@@ -133,7 +136,7 @@ pub fn containers(board: &Board) -> Result<Tally> {
 /// From flash: the first slot; the second when the first is damaged; neither.
 fn slots(board: &Board, request: &Request, name: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    let map = nor::Map::of(board)?;
+    let map = flash::Map::of(board)?;
     let mut all = Vec::new();
     for slot in map.slots.iter().take(2) {
         let request = Request { slot: Some(slot.name), initrd: None, ..request.clone() };
@@ -189,4 +192,41 @@ pub fn damaged(board: &Board) -> Result<Tally> {
         tally.boot(&format!("{} damaged, {policy:?}", board.name), &boot, &plan, &built)?;
     }
     Ok(tally)
+}
+
+/// The flash of a board with these images in it, each at its place.
+///
+/// # Errors
+/// An image is none for flash.
+pub fn flash_with(board: &Board, images: &[&Built]) -> Result<Vec<u8>> {
+    let mut bytes = vec![0xff; board.flash_window().size()];
+    for built in images {
+        let flash = built.flash.as_ref().ok_or_else(|| Failure::new(ErrorCode::Repository, "no image for flash"))?;
+        for write in [&flash.boot].into_iter().chain(&flash.update) {
+            let piece = &built.file[write.from..][..write.area.size()];
+            bytes[write.area.offset()..][..piece.len()].copy_from_slice(piece);
+        }
+    }
+    Ok(bytes)
+}
+
+/// The formats that the board's bootloader starts, and flash when the shim can read it.
+pub fn formats(board: &Board) -> Vec<Format> {
+    let mut formats = Vec::new();
+    for container in &board.bootloader.containers {
+        let format = match container {
+            Container::UimageNone | Container::UimageLzma | Container::UimageGzip => Format::Uimage,
+            Container::Fit => Format::Fit,
+            Container::Elf => Format::Elf,
+            Container::Raw => Format::Raw,
+            Container::Image => Format::Image,
+        };
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    if flash::Map::of(board).is_ok() {
+        formats.push(Format::Nor);
+    }
+    formats
 }

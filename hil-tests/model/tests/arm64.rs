@@ -4,6 +4,7 @@
 
 use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Built, open};
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{Result, image::Opened};
@@ -11,7 +12,7 @@ use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::Way;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
-use stoop_model::boot::formats;
+use stoop_model::suite::formats;
 
 const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
 const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
@@ -23,7 +24,7 @@ fn boards() -> Result<Vec<Board>> {
     let mut boards = board::names().map(board::load).collect::<Result<Vec<_>>>()?;
     let only = std::env::var("STOOP_MODEL_BOARD").unwrap_or_default();
     let wanted = |name: &str| only.split(',').any(|only| name.contains(only));
-    boards.retain(|board| board.arch == board::Arch::Arm64 && wanted(&board.name));
+    boards.retain(|board| board.arch == Machine::Arm64 && wanted(&board.name));
     Ok(boards)
 }
 

@@ -4,9 +4,10 @@
 use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::plan::{CodecWish, Format, Request};
-use stoop_model::boot::{Boot, Caches, Enter};
+use stoop_model::boot::Boot;
+use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::cpu;
-use stoop_model::kernel::{self, Line, Parts};
+use stoop_model::kernel::{Line, Parts};
 use stoop_model::suite::{Tally, pack, usual};
 
 /// One board of each byte order.
@@ -22,7 +23,7 @@ fn on_every_core(caches: Caches) -> Result<()> {
             let (plan, built) = pack(&request, None)?;
             for cpu in cpu::ALL {
                 let line = "liminix init=/bin/sh";
-                let tree = kernel::tree(b"liminix from=tree")?;
+                let tree = stoop_samples::tree(b"liminix from=tree")?;
                 let entries = [
                     Enter::Bootm(line.into()),
                     Enter::BootmCached(line.into()),

@@ -5,8 +5,10 @@ use stoop_image::Result;
 use stoop_image::board::{self, Board};
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_image::watchdog::Wish;
-use stoop_model::boot::{Boot, Enter, Judge, Ran};
+use stoop_model::boot::{Boot, Ran};
+use stoop_model::bootloader::Enter;
 use stoop_model::core::Stop;
+use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::machine::{Machine, Watchdog};
 use stoop_model::suite::{Tally, pack, usual};
@@ -18,14 +20,17 @@ fn on_both(change: fn(&mut Machine), judge: impl Fn(&Board, &mut Ran, Judge<'_>)
     for name in BOARDS {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        let request =
-            Request { format: Some(Format::Raw), codec: CodecWish::Store, ..parts.request(&board, Line::FromTree)? };
-        let (plan, built) = pack(&request, None)?;
+        let (plan, built) = pack(&raw(&parts, &board, CodecWish::Store)?, None)?;
         let boot = Boot { change: Some(change), ..usual(&board, &built.file, 3) };
         let mut ran = boot.run()?;
         judge(&board, &mut ran, Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() })?;
     }
     Ok(())
+}
+
+/// Everything, as a raw image.
+fn raw(parts: &Parts, board: &Board, codec: CodecWish) -> Result<Request> {
+    Ok(Request { format: Some(Format::Raw), codec, ..parts.request(board, Line::FromTree)? })
 }
 
 #[test]
@@ -66,9 +71,7 @@ fn nonsense_in_the_registers_boots_with_the_images_own_line() -> Result<()> {
     for name in BOARDS {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        let request =
-            Request { format: Some(Format::Raw), codec: CodecWish::Store, ..parts.request(&board, Line::FromTree)? };
-        let (plan, built) = pack(&request, None)?;
+        let (plan, built) = pack(&raw(&parts, &board, CodecWish::Store)?, None)?;
         for seed in 100..200 {
             let boot = Boot { enter: Enter::Nonsense, ..usual(&board, &built.file, seed) };
             tally.boot(&format!("{name}, seed {seed}"), &boot, &plan, &built)?;
@@ -86,13 +89,7 @@ fn an_image_that_is_loaded_elsewhere_boots_or_says_why_not() -> Result<()> {
         let board = board::load(name)?;
         let parts = Parts::new()?;
         for codec in [CodecWish::Store, CodecWish::Lzma] {
-            let request = Request {
-                format: Some(Format::Raw),
-                codec,
-                rootfs: None,
-                initrd: None,
-                ..parts.request(&board, Line::FromTree)?
-            };
+            let request = Request { rootfs: None, initrd: None, ..raw(&parts, &board, codec)? };
             let (plan, built) = pack(&request, Some(Policy::Return))?;
             for load in [0x0080_0000, 0x0123_4560, 0x0200_0004, 0x03ff_f000] {
                 let enter = Enter::Go("liminix".into());
@@ -131,12 +128,7 @@ fn watched(wish: fn(&Board) -> Option<Wish>, is: fn(&Watchdog) -> bool) -> Resul
         let board = board::load(name)?;
         let parts = Parts::new()?;
         let watchdog = wish(&board);
-        let request = Request {
-            format: Some(Format::Raw),
-            codec: CodecWish::Lzma,
-            watchdog,
-            ..parts.request(&board, Line::FromTree)?
-        };
+        let request = Request { watchdog, ..raw(&parts, &board, CodecWish::Lzma)? };
         let (plan, built) = pack(&request, None)?;
         // One that is started did not run.
         let change = matches!(watchdog, Some(Wish::Start(_))).then_some(asleep as fn(&mut Machine));

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
 use stoop_image::board::Board;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Emulator, Log, Options, Target, uboot};
 
-use super::{Cap, Rig, Wish};
+use super::contract::{Cap, Rig, Wish};
 
 /// For one bootloader command or the way to its prompt. Emulated boards answer within a second; machines that run tests
 /// can be busy.
@@ -46,7 +46,9 @@ pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::resul
 fn bootloader(board: &Board, target: &Target, flashing: bool) -> Result<PathBuf> {
     match &target.machine.uboot {
         Some(path) if !flashing && path.exists() => Ok(path.clone()),
-        Some(path) if !flashing => Err(Failure::new(format!("{} is not installed", path.display()))),
+        Some(path) if !flashing => {
+            Err(Failure::new(ErrorCode::Repository, format!("{} is not installed", path.display())))
+        }
         _ => {
             let endian = if board.arch.is_big_endian() { Endian::Big } else { Endian::Little };
             let lab = Lab::open()?;

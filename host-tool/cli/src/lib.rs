@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod json;
 pub mod project;
 pub mod ui;

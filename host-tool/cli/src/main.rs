@@ -10,7 +10,10 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            stoop::ui::tell(&failure);
+            if stoop::json::is_asked() {
+                stoop::json::put_failure(&failure);
+            }
+            stoop::ui::tell(format_args!("{}: {failure}", failure.code()));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -8,14 +8,19 @@ use clap::{ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
 use stoop_image::board::nearest;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// In the folder where `stoop` runs.
 pub const FILE: &str = "stoop.toml";
 /// Several values of `--format`: an image of each.
 const FORMATS: &str = "formats";
-/// The lab place of the board, for what works on a real one.
+/// Where the board is, for what works on a real one: a table of [`PLACE_KEYS`], or only its name in a lab.
 const PLACE: &str = "place";
+/// The place's name in a lab.
+const NAME: &str = "name";
+/// The long flags of `stoop netboot` and its like that describe a place.
+const PLACE_KEYS: [&str; 8] =
+    ["serial", "speed", "power", "off-time", "address", "board-address", "power-off", "tftp-folder"];
 const OUTPUT: &str = "output";
 /// What is for one run, not for each.
 const NOT_KEPT: [&str; 5] = ["help", "version", "dry-run", "json", "formats"];
@@ -50,7 +55,7 @@ impl Project {
     /// As for [`Project::read`].
     pub fn parse(text: &str, pack: &Command) -> Result<Project> {
         let values: Table = text.parse().map_err(|error: toml::de::Error| {
-            Failure::usage(format!("{FILE}: {}", error.to_string().trim_end()))
+            Failure::usage(ErrorCode::Project, format!("{FILE}: {}", error.to_string().trim_end()))
                 .next("correct it: see `stoop init --help`")
         })?;
         let flags = pack.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !NOT_KEPT.contains(long));
@@ -61,11 +66,18 @@ impl Project {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("its keys are {}", known.join(", ")),
                 };
-                return Err(Failure::usage(format!("{FILE}: {key} is no key of it")).next(next));
+                return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of it")).next(next));
+            }
+            if let (PLACE, Value::Table(place)) = (key.as_str(), value) {
+                check_place(place)?;
+                continue;
             }
             if words(value).is_none() {
-                return Err(Failure::usage(format!("{FILE}: {key} has a value that no flag takes"))
-                    .next("give it a text, a number, true or false, or a list of texts"));
+                return Err(Failure::usage(
+                    ErrorCode::Project,
+                    format!("{FILE}: {key} has a value that no flag takes"),
+                )
+                .next("give it a text, a number, true or false, or a list of texts"));
             }
         }
         Ok(Project { values })
@@ -80,9 +92,31 @@ impl Project {
         })
     }
 
-    /// The lab place of its board.
+    /// The name of its board's place in a lab.
     pub fn place(&self) -> Option<String> {
-        self.text(PLACE)
+        match self.values.get(PLACE)? {
+            Value::Table(place) => place.get(NAME).and_then(Value::as_str).map(str::to_owned),
+            name => name.as_str().map(str::to_owned),
+        }
+    }
+
+    /// The words to put in front of what was typed behind a verb that works at a place: its table, and the board.
+    pub fn place_words(&self, verb: &Command, typed: &ArgMatches) -> Vec<OsString> {
+        let is_free = |key: &str| {
+            let argument = verb.get_arguments().find(|argument| argument.get_long() == Some(key));
+            argument.is_some_and(|argument| !is_typed(typed, argument))
+        };
+        let place = self.values.get(PLACE).and_then(Value::as_table);
+        let board = self.text("board").filter(|_| is_free("board")).map(|board| ("board", Value::String(board)));
+        let keys = place.into_iter().flatten().filter(|(key, _)| is_free(key));
+        let all = keys.map(|(key, value)| (key.as_str(), value.clone())).chain(board);
+        let spelled = |(key, value): (&str, Value)| match value {
+            Value::Boolean(true) => Some(format!("--{key}")),
+            Value::Boolean(false) => None,
+            Value::String(text) => Some(format!("--{key}={text}")),
+            other => Some(format!("--{key}={other}")),
+        };
+        all.filter_map(spelled).map(OsString::from).collect()
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -137,6 +171,27 @@ impl Project {
         };
         formats.iter().map(of).collect()
     }
+}
+
+fn check_place(place: &Table) -> Result<()> {
+    for (key, value) in place {
+        let known = || PLACE_KEYS.into_iter().chain([NAME]);
+        if !known().any(|known| known == key) {
+            let next = match nearest(key, known()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("its keys are {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of [{PLACE}]")).next(next));
+        }
+        if !matches!(value, Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) {
+            return Err(Failure::usage(
+                ErrorCode::Project,
+                format!("{FILE}: {key} of [{PLACE}] has a value that no flag takes"),
+            )
+            .next("give it a text, a number, true or false"));
+        }
+    }
+    Ok(())
 }
 
 fn is_typed(typed: &ArgMatches, argument: &clap::Arg) -> bool {

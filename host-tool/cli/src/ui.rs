@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use stoop_image::output::Output;
 use stoop_image::progress::Progress;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Text as it may be displayed: control characters, and those that turn the direction of writing, as `\u001b`, which JSON means
 /// the same by. Ends of lines stay.
@@ -45,7 +45,9 @@ pub fn put(text: &str) -> Result<()> {
 pub fn put_raw(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(ErrorCode::Output, format!("stdout: {error}")))
+        }
         _ => Ok(()),
     }
 }

@@ -3,19 +3,19 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use stoop_image::machine::Machine;
 
 use object::{Object, ObjectSymbol};
 use proptest::prelude::*;
-use stoop_core::manifest::{Machine, TRACE_MARK};
-use stoop_image::input::Arch;
+use stoop_core::manifest::TRACE_MARK;
 use stoop_image::shim_image::strings::number;
 use stoop_image::shim_image::{Variant, prebuilt};
 use stoop_lab::monitor::Monitor;
 
-const BOTH: [(Arch, Machine); 2] = [(Arch::MipsBe, Machine::MipsBe), (Arch::MipsLe, Machine::MipsLe)];
+const BOTH: [(Machine, Machine); 2] = [(Machine::MipsBe, Machine::MipsBe), (Machine::MipsLe, Machine::MipsLe)];
 
 /// The frame that says `params: RAM …, flash none` at count 7, with the end of its line.
-fn frame((arch, machine): (Arch, Machine), ram: std::ops::Range<u64>) -> Vec<u8> {
+fn frame((arch, machine): (Machine, Machine), ram: std::ops::Range<u64>) -> Vec<u8> {
     let shim = prebuilt(arch, Variant::Trace).unwrap();
     let file = object::File::parse(shim).unwrap();
     let string = |text: &str| {

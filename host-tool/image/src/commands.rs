@@ -2,10 +2,10 @@
 
 use crate::board::Board;
 use crate::bootloader::image::{Image, download};
+use crate::format::fit;
 use crate::image::{self, Built};
-use crate::input::fit;
 use crate::plan::{Format, Plan};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// The command that starts an image which lies in RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +82,7 @@ pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
     let image = Image::of(file)?;
     let opened = image::open(file).ok();
     if opened.as_ref().is_some_and(|opened| opened.format == Format::Nor) {
-        return Err(Failure::usage("the image is for flash, not for RAM")
+        return Err(Failure::usage(ErrorCode::Internal, "the image is for flash, not for RAM")
             .next("write it with `stoop flash`, or pack it with another --format"));
     }
     let start = match image {
@@ -98,8 +98,11 @@ pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
             download(&image, file.len(), board.physical(preferred) as u64, board.free_ram().end() as u64)?
         }
         (_, _, None) => {
-            return Err(Failure::usage(format!("where the board {} fetches files to is not known", board.name))
-                .next("add `tftp-address` to its bootloader table"));
+            return Err(Failure::usage(
+                ErrorCode::Internal,
+                format!("where the board {} fetches files to is not known", board.name),
+            )
+            .next("add `tftp-address` to its bootloader table"));
         }
     };
     let at = board.typed(at as usize) as u64;

@@ -1,6 +1,10 @@
-//! Errors for people: the fact with numbers in hex, then what to do next.
+//! Errors for people: a stable code, the fact with addresses in hex, then what to do next.
+
+mod code;
 
 use std::fmt;
+
+pub use code::ErrorCode;
 
 /// What exit code a failure gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,10 +22,11 @@ pub enum Kind {
     Interrupted,
 }
 
-/// One failure: what is the case, and what to do about it.
+/// One failure: which kind of failure it is, what is the case, and what to do about it.
 #[derive(Debug)]
 pub struct Failure {
     kind: Kind,
+    code: &'static str,
     fact: String,
     next: Option<String>,
 }
@@ -31,33 +36,33 @@ pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// The work could not be done; `fact` is one sentence without a full stop.
-    pub fn new(fact: impl Into<String>) -> Self {
-        Failure { kind: Kind::Failed, fact: fact.into(), next: None }
+    pub fn new(code: ErrorCode, fact: impl Into<String>) -> Self {
+        Failure { kind: Kind::Failed, code: code.name(), fact: fact.into(), next: None }
     }
 
     /// The user asked for something impossible.
-    pub fn usage(fact: impl Into<String>) -> Self {
-        Failure { kind: Kind::Usage, ..Failure::new(fact) }
+    pub fn usage(code: ErrorCode, fact: impl Into<String>) -> Self {
+        Failure { kind: Kind::Usage, ..Failure::new(code, fact) }
     }
 
     /// A board or emulator did not answer.
-    pub fn no_answer(fact: impl Into<String>) -> Self {
-        Failure { kind: Kind::NoAnswer, ..Failure::new(fact) }
+    pub fn no_answer(code: ErrorCode, fact: impl Into<String>) -> Self {
+        Failure { kind: Kind::NoAnswer, ..Failure::new(code, fact) }
     }
 
-    /// The way to a board is broken.
-    pub fn no_place(fact: impl Into<String>) -> Self {
-        Failure { kind: Kind::NoPlace, ..Failure::new(fact) }
+    /// A failure of a crate that has codes of its own: `code` is what `stoop explain` takes.
+    pub fn of(kind: Kind, code: &'static str, fact: impl Into<String>) -> Self {
+        Failure { kind, code, fact: fact.into(), next: None }
     }
 
     /// Somebody pressed Ctrl-C, or asked the process to end.
     pub fn interrupted() -> Self {
-        Failure { kind: Kind::Interrupted, ..Failure::new("interrupted") }
+        Failure { kind: Kind::Interrupted, ..Failure::new(ErrorCode::Interrupted, "interrupted") }
     }
 
     /// A file could not be read or written.
     pub fn io(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Failure::new(format!("{}: {error}", path.display()))
+        Failure::new(ErrorCode::File, format!("{}: {error}", path.display()))
     }
 
     /// Adds the next step, an imperative sentence without a full stop.
@@ -72,6 +77,16 @@ impl Failure {
     pub fn within(mut self, context: impl fmt::Display) -> Self {
         self.fact = format!("{context}: {}", self.fact);
         self
+    }
+
+    /// The stable code, as `stoop explain` takes it: `H061`.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Whether it is a failure of this kind.
+    pub fn is(&self, code: ErrorCode) -> bool {
+        self.code == code.name()
     }
 
     /// What went wrong.

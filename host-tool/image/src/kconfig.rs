@@ -1,11 +1,13 @@
 //! Kernel configurations: the text of a `.config`, or IKCONFIG inside an uncompressed kernel image.
 
+use crate::format::bytes::find;
+use crate::input::{looks_like, read_file};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::input::{self, codec::Codec};
-use crate::{Failure, Result};
+use crate::format::codec::Codec;
+use crate::{ErrorCode, Failure, Result};
 
 /// What a configuration says about one symbol.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,14 +97,17 @@ impl Kconfig {
                 let parsed = setting.and_then(|(name, value)| Some((name, value_of(value)?)));
                 parsed.ok_or_else(|| {
                     let shown: String = line.chars().take(40).collect();
-                    Failure::new(format!("{source}: line {} is no kernel setting: {shown:?}", index + 1))
-                        .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")
+                    Failure::new(
+                        ErrorCode::KernelConfig,
+                        format!("{source}: line {} is no kernel setting: {shown:?}", index + 1),
+                    )
+                    .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")
                 })?
             };
             values.insert(name.to_owned(), value);
         }
         if values.is_empty() {
-            return Err(Failure::new(format!("{source}: no CONFIG_ setting in it"))
+            return Err(Failure::new(ErrorCode::KernelConfig, format!("{source}: no CONFIG_ setting in it"))
                 .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz"));
         }
         Ok(Kconfig { values, source: source.to_owned(), version })
@@ -113,11 +118,11 @@ impl Kconfig {
     /// # Errors
     /// As [`Kconfig::parse`]; a file that cannot be read; a kernel without IKCONFIG.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut bytes = input::read_file(path)?;
+        let mut bytes = read_file(path)?;
         let source = path.display().to_string();
         if bytes.starts_with(b"\x7fELF") {
             return Kconfig::from_image(&bytes, &source)?.ok_or_else(|| {
-                Failure::new(format!("{source}: a kernel without IKCONFIG"))
+                Failure::new(ErrorCode::KernelConfig, format!("{source}: a kernel without IKCONFIG"))
                     .next("give the .config that it was built with, or build it with CONFIG_IKCONFIG=y")
             });
         }
@@ -126,10 +131,10 @@ impl Kconfig {
         }
         match String::from_utf8(bytes) {
             Ok(text) => Kconfig::parse(&text, &source),
-            Err(error) => Err(Failure::new(format!(
-                "{source}: not a kernel configuration but {}",
-                input::looks_like(error.as_bytes())
-            ))
+            Err(error) => Err(Failure::new(
+                ErrorCode::KernelConfig,
+                format!("{source}: not a kernel configuration but {}", looks_like(error.as_bytes())),
+            )
             .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")),
         }
     }
@@ -141,18 +146,21 @@ impl Kconfig {
     pub fn from_image(image: &[u8], source: &str) -> Result<Option<Self>> {
         let mut from = 0;
         // The marker is also a string of any kernel or tool that looks for it: only one with gzip behind it counts.
-        while let Some(at) = input::find(&image[from..], START) {
+        while let Some(at) = find(&image[from..], START) {
             let begin = from + at + START.len();
             from = begin;
             if !image[begin..].starts_with(&[0x1f, 0x8b]) {
                 continue;
             }
-            let end = input::find(&image[begin..], END).map_or(image.len(), |length| begin + length);
+            let end = find(&image[begin..], END).map_or(image.len(), |length| begin + length);
             let mut text = String::new();
             flate2::read::GzDecoder::new(&image[begin..end]).take(LIMIT).read_to_string(&mut text).map_err(
                 |error| {
-                    Failure::new(format!("{source}: IKCONFIG at offset 0x{begin:x} is damaged: {error}"))
-                        .next("give the configuration as a file with --config")
+                    Failure::new(
+                        ErrorCode::KernelConfig,
+                        format!("{source}: IKCONFIG at offset 0x{begin:x} is damaged: {error}"),
+                    )
+                    .next("give the configuration as a file with --config")
                 },
             )?;
             return Kconfig::parse(&text, &format!("{source} (IKCONFIG)")).map(Some);
@@ -269,7 +277,7 @@ mod tests {
     #[test]
     fn damaged_ikconfig_is_an_error_and_not_silence() {
         let mut image = ikconfig(&"CONFIG_MTD=y\n".repeat(100));
-        let at = input::find(&image, &[0x1f, 0x8b]).unwrap();
+        let at = find(&image, &[0x1f, 0x8b]).unwrap();
         image.truncate(at + 30);
         assert!(Kconfig::from_image(&image, "k").unwrap_err().fact().contains("damaged"));
     }

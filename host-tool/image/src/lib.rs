@@ -1,5 +1,5 @@
 //! What stoop knows of images: the kernels, device trees and root filesystems that people have, the boards they are for, and the
-//! image that boots them. [`plan::Plan::resolve`] and [`image::build`] make one, [`image::open`] reads one,
+//! image that boots them. [`plan::Plan::resolve`] and [`image::build`] make one, [`image::open()`] reads one,
 //! [`simulate::run`] says what the shim will do with it.
 //!
 //! The library never prints: results are values, and long work reports to a [`progress::Progress`].
@@ -7,18 +7,21 @@
 
 pub mod board;
 pub mod bootloader;
+pub mod cache;
 pub mod commands;
-pub mod device_tree;
 pub mod error;
 pub mod explain;
+pub mod format;
 pub mod image;
 pub mod input;
 pub mod kconfig;
 pub mod kexec;
 pub mod layout;
+pub mod machine;
 pub mod on_board;
 pub mod output;
 pub mod plan;
+pub mod platform;
 pub mod preflight;
 pub mod progress;
 pub mod ramoops;
@@ -28,4 +31,4 @@ pub mod simulate;
 pub mod watchdog;
 pub mod zx0;
 
-pub use error::{Failure, Result};
+pub use error::{ErrorCode, Failure, Result};

@@ -1,19 +1,26 @@
 //! What would go wrong with an image on a board: everything the board's data know of its bootloader, RAM and flash, asked of a
 //! finished file. The file may be stoop's or anybody's.
 
+use crate::machine::{KSEG_SIZE, Machine};
 use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 
-use crate::board::{Arch, Board, Container};
+use crate::board::{Board, Container};
 use crate::bootloader::image::{Image, physical, staging};
-use crate::image::nor::Map;
-use crate::image::{self, FlashNote, Opened, checksum, container::uimage_header};
-use crate::input::codec::Codec;
-use crate::input::{KSEG0_SIZE, be32, fit, mips_byte_order};
+use crate::format::bytes::be32;
+use crate::format::checksum::checksum;
+use crate::format::codec::Codec;
+use crate::format::device_tree;
+use crate::format::fit;
+use crate::format::uimage::header;
+use crate::image;
+use crate::image::flash::Map;
+use crate::image::{FlashNote, Opened};
+use crate::input::mips_byte_order;
 use crate::preflight::Level;
 use crate::simulate::{self, Entry, Input};
-use crate::{Result, board, device_tree};
+use crate::{Result, board};
 
 /// One thing found out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,7 +54,7 @@ struct Facts<'a> {
     entry: Option<usize>,
     big_endian: Option<bool>,
     /// By its headers.
-    machine: Machine,
+    machine: MadeFor,
     /// Checksums that were computed.
     checked: Vec<String>,
     /// Checksums of kinds that are not known here.
@@ -57,7 +64,7 @@ struct Facts<'a> {
 
 /// What an image's headers say it is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Machine {
+enum MadeFor {
     /// Nothing.
     Unsaid,
     /// 32-bit MIPS, of either byte order.
@@ -68,37 +75,37 @@ enum Machine {
     Other(String),
 }
 
-impl Machine {
+impl MadeFor {
     /// By the numbers of U-Boot's include/image.h (IH_ARCH_*).
-    fn of_uimage(arch: u8) -> Machine {
+    fn of_uimage(arch: u8) -> MadeFor {
         match arch {
-            5 => Machine::Mips,
-            22 => Machine::Arm64,
-            6 => Machine::Other("64-bit MIPS".into()),
-            2 => Machine::Other("32-bit ARM".into()),
-            other => Machine::Other(format!("architecture {other} of U-Boot's list")),
+            5 => MadeFor::Mips,
+            22 => MadeFor::Arm64,
+            6 => MadeFor::Other("64-bit MIPS".into()),
+            2 => MadeFor::Other("32-bit ARM".into()),
+            other => MadeFor::Other(format!("architecture {other} of U-Boot's list")),
         }
     }
 
     /// By U-Boot's names.
-    fn of_fit(arch: &str) -> Machine {
+    fn of_fit(arch: &str) -> MadeFor {
         match arch {
-            "" => Machine::Unsaid,
-            "mips" => Machine::Mips,
-            "arm64" => Machine::Arm64,
-            other => Machine::Other(format!("{:?}", other)),
+            "" => MadeFor::Unsaid,
+            "mips" => MadeFor::Mips,
+            "arm64" => MadeFor::Arm64,
+            other => MadeFor::Other(format!("{:?}", other)),
         }
     }
 
     /// By class and e_machine.
-    fn of_elf(file: &[u8], little_endian: bool) -> Machine {
+    fn of_elf(file: &[u8], little_endian: bool) -> MadeFor {
         let half = file.get(18..20).map_or(0, |half| u16::from_be_bytes([half[0], half[1]]));
         let machine = if little_endian { half.swap_bytes() } else { half };
         match (machine, file.get(4)) {
-            (8, Some(1)) => Machine::Mips,
-            (8, _) => Machine::Other("64-bit MIPS".into()),
-            (183, _) => Machine::Arm64,
-            (other, _) => Machine::Other(format!("ELF machine {other}")),
+            (8, Some(1)) => MadeFor::Mips,
+            (8, _) => MadeFor::Other("64-bit MIPS".into()),
+            (183, _) => MadeFor::Arm64,
+            (other, _) => MadeFor::Other(format!("ELF machine {other}")),
         }
     }
 }
@@ -161,7 +168,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         load: Region::EMPTY,
         entry: None,
         big_endian: None,
-        machine: Machine::Unsaid,
+        machine: MadeFor::Unsaid,
         checked: Vec::new(),
         unchecked: Vec::new(),
         stoop: None,
@@ -169,7 +176,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
     let (codec, data) = match Image::of(file)? {
         Image::Uimage { load, entry, size, compression } => {
             let data = &file[64..64 + size as usize];
-            let header = uimage_header(file);
+            let header = header(file);
             if header.as_ref().is_none_or(|header| !header.header_good) {
                 facts.wrong.push("the uImage header's CRC-32 does not match".into());
             }
@@ -177,7 +184,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
                 facts.wrong.push("the CRC-32 of the uImage's data does not match".into());
             }
             facts.checked.push("CRC-32 of the uImage's header and data".into());
-            facts.machine = Machine::of_uimage(file[29]);
+            facts.machine = MadeFor::of_uimage(file[29]);
             facts.entry = low(entry.into());
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
             let codec = match compression {
@@ -202,7 +209,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
             facts.wrong.extend(kernel.wrong);
             facts.checked.extend(kernel.hashes.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
             facts.unchecked.extend(kernel.unchecked.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
-            facts.machine = Machine::of_fit(kernel.arch);
+            facts.machine = MadeFor::of_fit(kernel.arch);
             facts.entry = low(kernel.entry.unwrap_or(load.into()));
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
             (facts.form, facts.container) = ("a FIT".into(), Some(Container::Fit));
@@ -211,7 +218,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         Image::Elf { little_endian, load } => {
             (facts.form, facts.container) = ("an ELF file".into(), Some(Container::Elf));
             facts.big_endian = Some(!little_endian);
-            facts.machine = Machine::of_elf(file, little_endian);
+            facts.machine = MadeFor::of_elf(file, little_endian);
             if let Some((start, end)) = load {
                 facts.load = region(low(start), (end - start) as usize).unwrap_or(Region::EMPTY);
             }
@@ -221,7 +228,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
         }
         Image::Arm64 { .. } => {
             (facts.form, facts.container) = ("an arm64 Image".into(), Some(Container::Image));
-            facts.machine = Machine::Arm64;
+            facts.machine = MadeFor::Arm64;
             // Where its loader would put it is where it was laid out for.
             if let Some(opened) = &stoop {
                 facts.load = region(Some(opened.load), file.len()).unwrap_or(Region::EMPTY);
@@ -237,7 +244,7 @@ fn facts(file: &[u8]) -> Result<Facts<'_>> {
     facts.compressed = codec.map(|codec| (codec, data));
     facts.bytes = match codec {
         None => data.to_vec(),
-        Some(codec) => codec.decode(data, KSEG0_SIZE).unwrap_or_else(|failure| {
+        Some(codec) => codec.decode(data, KSEG_SIZE as u64).unwrap_or_else(|failure| {
             facts.wrong.push(failure.fact().to_owned());
             Vec::new()
         }),
@@ -288,11 +295,11 @@ fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
         no("arch", says, "give an image that was built for this board")
     };
     match facts.big_endian {
-        _ if let Machine::Other(machine) = &facts.machine => other(machine),
-        _ if facts.machine == Machine::Arm64 && board.arch != Arch::Arm64 => other("arm64"),
-        _ if facts.machine == Machine::Mips && board.arch == Arch::Arm64 => other("MIPS"),
-        _ if facts.machine == Machine::Arm64 => ok("arch", "arm64"),
-        _ if board.arch == Arch::Arm64 => {
+        _ if let MadeFor::Other(machine) = &facts.machine => other(machine),
+        _ if facts.machine == MadeFor::Arm64 && board.arch != Machine::Arm64 => other("arm64"),
+        _ if facts.machine == MadeFor::Mips && board.arch == Machine::Arm64 => other("MIPS"),
+        _ if facts.machine == MadeFor::Arm64 => ok("arch", "arm64"),
+        _ if board.arch == Machine::Arm64 => {
             found(Level::Unknown, "arch", "nothing in it says that it is for arm64".into(), "try it with `stoop run`")
         }
         Some(code) if code == big => ok("arch", format!("MIPS, {} endian", order(big))),

@@ -4,7 +4,7 @@ use std::fs::{self, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// A place for a result, checked before the work begins.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Output {
         let shown = path.display();
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => {
-                Err(Failure::new(format!("{shown}: is a directory")).next("name a file in it"))
+                Err(Failure::new(ErrorCode::Output, format!("{shown}: is a directory")).next("name a file in it"))
             }
             Ok(there) if fs::metadata("/dev/stdout").is_ok_and(|stdout| is_same(&stdout, &there)) => {
                 Ok(output(Target::Stdout))
@@ -46,8 +46,11 @@ impl Output {
             Ok(there) if there.is_file() => {
                 let is_it = |input: &&Path| fs::metadata(input).is_ok_and(|input| is_same(&input, &there));
                 if let Some(input) = inputs.into_iter().find(is_it) {
-                    return Err(Failure::usage(format!("the output {shown} is the input {}", input.display()))
-                        .next("write to another file"));
+                    return Err(Failure::usage(
+                        ErrorCode::OutputIsInput,
+                        format!("the output {shown} is the input {}", input.display()),
+                    )
+                    .next("write to another file"));
                 }
                 let path = path.canonicalize().map_err(|error| Failure::io(path, &error))?;
                 Ok(output(Target::File(path)))
@@ -95,7 +98,9 @@ impl Output {
 fn stdout(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(ErrorCode::Output, format!("stdout: {error}")))
+        }
         _ => Ok(()),
     }
 }

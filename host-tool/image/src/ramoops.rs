@@ -9,10 +9,11 @@ use stoop_core::Region;
 use stoop_core::fdt::Ramoops;
 
 use crate::board::Board;
-use crate::device_tree::Facts;
+use crate::format::device_tree::Facts;
 use crate::kconfig::{Kconfig, Value};
-use crate::layout::{GRAIN, KSEG_SIZE};
-use crate::{Failure, Result};
+use crate::layout::GRAIN;
+use crate::machine::KSEG_SIZE;
+use crate::{ErrorCode, Failure, Result};
 
 /// The least and the most bytes that may be asked for. Below there is no room for a console and two records.
 pub const SIZES: std::ops::RangeInclusive<usize> = 0x1_0000..=0x100_0000;
@@ -43,7 +44,7 @@ pub fn size(text: &str) -> Result<usize> {
     };
     let size = number.ok().and_then(|number| number.checked_mul(unit));
     size.filter(|size| SIZES.contains(size) && size.is_multiple_of(GRAIN)).ok_or_else(|| {
-        Failure::usage(format!("{text:?} is no size for --ramoops"))
+        Failure::usage(ErrorCode::Ramoops, format!("{text:?} is no size for --ramoops"))
             .next("give a multiple of 64K from 64K to 16M, for example `--ramoops 128K`")
     })
 }
@@ -54,10 +55,10 @@ pub fn size(text: &str) -> Result<usize> {
 /// The device tree has one of its own, or there is no room.
 pub fn place(size: usize, board: &Board, facts: &Facts) -> Result<Ramoops> {
     if let Some((name, range)) = facts.reserved.iter().find(|(name, _)| name.starts_with("ramoops")) {
-        return Err(Failure::usage(format!(
-            "the device tree has a ramoops of its own, {name} at 0x{:x}, and kernels take one",
-            range.start
-        ))
+        return Err(Failure::usage(
+            ErrorCode::Ramoops,
+            format!("the device tree has a ramoops of its own, {name} at 0x{:x}, and kernels take one", range.start),
+        )
         .next("leave --ramoops away, or take the node out of the device tree"));
     }
     let ram = board.shim_ram();
@@ -75,8 +76,11 @@ pub fn place(size: usize, board: &Board, facts: &Facts) -> Result<Ramoops> {
     }
     let region = start.filter(|start| *start > ram.start()).and_then(|start| Region::new(start, size));
     let region = region.ok_or_else(|| {
-        Failure::new(format!("there is no room for 0x{size:x} bytes of ramoops below what the bootloader keeps"))
-            .next("give a smaller --ramoops")
+        Failure::new(
+            ErrorCode::Ramoops,
+            format!("there is no room for 0x{size:x} bytes of ramoops below what the bootloader keeps"),
+        )
+        .next("give a smaller --ramoops")
     })?;
     let largest = |bytes: usize| 1 << bytes.ilog2();
     let record = largest(size / 8).min(LARGEST_RECORD);

@@ -11,17 +11,20 @@
 
 mod linked;
 pub mod strings;
+mod sum;
 
-use stoop_core::bytes::{put, words};
+use crate::machine::Machine;
+use stoop_core::bytes::put;
 use stoop_core::codec::Codec;
-use stoop_core::manifest::Machine;
 use stoop_core::params::MAX_SIZE;
 
+use self::sum::{WORD, broken, closing};
 pub use linked::squeezed;
+pub use sum::sum;
 
 use self::linked::Linked;
-use crate::input::{Arch, arm64};
-use crate::{Failure, Result, zx0};
+use crate::format::arm64;
+use crate::{ErrorCode, Failure, Result, zx0};
 
 /// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
@@ -75,8 +78,6 @@ struct Places {
 
 const MIPS: Places = Places { mark: 8, numbers: 12, summed: 20, header: 20 };
 const ARM64: Places = Places { mark: 4, numbers: arm64::HEADER, summed: 0, header: arm64::TEXT_OFFSET };
-const WORD: usize = 4;
-
 /// Which decoders a shim has: each takes bytes of every image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Variant {
@@ -93,7 +94,7 @@ impl Variant {
     pub const ALL: [Variant; 3] = [Variant::Store, Variant::Full, Variant::Trace];
 
     /// There is such a shim for this architecture.
-    pub fn exists(self, arch: Arch) -> bool {
+    pub fn exists(self, arch: Machine) -> bool {
         prebuilt(arch, self).is_ok()
     }
 
@@ -134,18 +135,20 @@ macro_rules! aligned {
 ///
 /// # Errors
 /// None exists for the architecture.
-pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
+pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
     Ok(match (arch, variant) {
-        (Arch::MipsBe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-be-store.elf"),
-        (Arch::MipsBe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-be.elf"),
-        (Arch::MipsBe, Variant::Trace) => aligned!("../prebuilt/shim-mips-be-trace.elf"),
-        (Arch::MipsLe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-le-store.elf"),
-        (Arch::MipsLe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-le.elf"),
-        (Arch::MipsLe, Variant::Trace) => aligned!("../prebuilt/shim-mips-le-trace.elf"),
-        (Arch::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
-        (Arch::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
-        (Arch::Arm64, Variant::Trace) => {
-            return Err(Failure::usage("there is no traced shim for arm64").next("pack without `--trace`"));
+        (Machine::MipsBe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-be-store.elf"),
+        (Machine::MipsBe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-be.elf"),
+        (Machine::MipsBe, Variant::Trace) => aligned!("../prebuilt/shim-mips-be-trace.elf"),
+        (Machine::MipsLe, Variant::Store) => include_bytes!("../prebuilt/shim-mips-le-store.elf"),
+        (Machine::MipsLe, Variant::Full) => include_bytes!("../prebuilt/shim-mips-le.elf"),
+        (Machine::MipsLe, Variant::Trace) => aligned!("../prebuilt/shim-mips-le-trace.elf"),
+        (Machine::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
+        (Machine::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
+        (Machine::Arm64, Variant::Trace) => {
+            return Err(
+                Failure::usage(ErrorCode::Options, "there is no traced shim for arm64").next("pack without `--trace`")
+            );
         }
     })
 }
@@ -157,10 +160,10 @@ pub fn prebuilt(arch: Arch, variant: Variant) -> Result<&'static [u8]> {
 /// no shim, or one for another machine than the header.
 pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<ShimFront> {
     if params.len() > MAX_SIZE {
-        return Err(Failure::usage(format!(
-            "the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}",
-            params.len()
-        ))
+        return Err(Failure::usage(
+            ErrorCode::Params,
+            format!("the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}", params.len()),
+        )
         .next("give a shorter cookie or fewer kept keys"));
     }
     let linked = Linked::of(shim).map_err(broken)?;
@@ -223,30 +226,6 @@ pub fn run_size(shim: &[u8]) -> Result<usize> {
     Ok(Linked::of(shim).map_err(broken)?.run_size)
 }
 
-fn broken(fact: impl Into<String>) -> Failure {
-    Failure::new(format!("the shim is broken: {}", fact.into())).next("report this: this copy of stoop is broken")
-}
-
-/// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.
-pub fn sum(bytes: &[u8], big_endian: bool) -> u32 {
-    let mut all = vec![0; bytes.len() / WORD];
-    words(&mut all, bytes, big_endian);
-    all.into_iter().fold(0, |sum, word| mixed(sum).wrapping_add(word))
-}
-
-/// Between two words. Invertible, so a change of one word is always seen; and neither plain addition nor plain bits, or else the
-/// same change at two places, as a damaged literal makes that is copied, would cancel far too often.
-fn mixed(sum: u32) -> u32 {
-    sum.rotate_right(13).wrapping_mul(5)
-}
-
-/// The word behind these bytes that makes the sum 0.
-fn closing(bytes: &[u8], big_endian: bool) -> [u8; WORD] {
-    let mut word = [0; WORD];
-    put(&mut word, mixed(sum(bytes, big_endian)).wrapping_neg(), big_endian);
-    word
-}
-
 /// What an image's front says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Parts<'a> {
@@ -290,10 +269,10 @@ fn front_of(image: &[u8]) -> Option<(Machine, Places, bool, [usize; 2])> {
 
 /// The machine of the shim that these bytes begin with.
 pub fn machine(image: &[u8]) -> Option<Machine> {
-    if arm64::is_image(image) && crate::input::le32(image, ARM64.mark) == Some(MARK) {
+    if arm64::is_image(image) && crate::format::bytes::le32(image, ARM64.mark) == Some(MARK) {
         return Some(Machine::Arm64);
     }
-    match crate::input::be32(image, MIPS.mark)? {
+    match crate::format::bytes::be32(image, MIPS.mark)? {
         MARK => Some(Machine::MipsBe),
         mark if mark == MARK.swap_bytes() => Some(Machine::MipsLe),
         _ => None,
@@ -304,21 +283,21 @@ pub fn machine(image: &[u8]) -> Option<Machine> {
 mod tests {
     use super::*;
 
-    fn all() -> impl Iterator<Item = (Arch, Variant, &'static [u8])> {
-        let archs = [Arch::MipsBe, Arch::MipsLe, Arch::Arm64].into_iter();
+    fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
+        let archs = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64].into_iter();
         let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
         both.filter(|(arch, variant)| variant.exists(*arch))
             .map(|(arch, variant)| (arch, variant, prebuilt(arch, variant).unwrap()))
     }
 
-    fn header(arch: Arch) -> Header {
+    fn header(arch: Machine) -> Header {
         match arch {
-            Arch::Arm64 => Header::Arm64 { text_offset: 0x1f_0000, image_size: 0x123_4000 },
+            Machine::Arm64 => Header::Arm64 { text_offset: 0x1f_0000, image_size: 0x123_4000 },
             _ => Header::Mips { run_address: 0x81fe_0000 },
         }
     }
 
-    fn packed(arch: Arch, shim: &[u8], form: Form) -> Vec<u8> {
+    fn packed(arch: Machine, shim: &[u8], form: Form) -> Vec<u8> {
         front(shim, header(arch), &[0x5a; 160], form).unwrap().bytes
     }
 
@@ -345,7 +324,7 @@ mod tests {
         for codec in [Codec::Lz4, Codec::Lzma] {
             assert_eq!(Variant::smallest([Codec::Store, codec]), Variant::Full);
         }
-        for arch in [Arch::MipsBe, Arch::MipsLe, Arch::Arm64] {
+        for arch in [Machine::MipsBe, Machine::MipsLe, Machine::Arm64] {
             let [store, full] = [Variant::Store, Variant::Full]
                 .map(|variant| stored_size(prebuilt(arch, variant).unwrap(), 0, Form::Squeezed).unwrap());
             assert!(store + 1024 < full, "{arch}: {store} and {full}");
@@ -360,7 +339,7 @@ mod tests {
                 let image = packed(arch, shim, form);
                 let changed: Vec<usize> = (0..linked.stub.len()).filter(|at| image[*at] != linked.stub[*at]).collect();
                 let may = |at: &usize| match arch {
-                    Arch::Arm64 => (8..24).contains(at) || (64..68).contains(at),
+                    Machine::Arm64 => (8..24).contains(at) || (64..68).contains(at),
                     _ => (12..16).contains(at) || (20..24).contains(at),
                 };
                 assert!(changed.iter().all(may), "{arch}: {changed:?}");
@@ -385,8 +364,8 @@ mod tests {
     }
 
     /// Bytes of the header that the sum does not have, or that the stub does not read.
-    fn is_not_the_stub_s(arch: Arch, at: usize) -> bool {
-        arch != Arch::Arm64 && (at < 12 || (14..20).contains(&at))
+    fn is_not_the_stub_s(arch: Machine, at: usize) -> bool {
+        arch != Machine::Arm64 && (at < 12 || (14..20).contains(&at))
     }
 
     #[test]
@@ -441,10 +420,10 @@ mod tests {
             assert!(front(shim, header(arch), &[1; MAX_SIZE], Form::Plain).is_ok(), "{arch}");
             let failure = front(shim, header(arch), &[1; MAX_SIZE + 1], Form::Squeezed).unwrap_err();
             assert!(failure.fact().contains("0x201 bytes"), "{failure}");
-            let other = if arch == Arch::Arm64 { Arch::MipsBe } else { Arch::Arm64 };
+            let other = if arch == Machine::Arm64 { Machine::MipsBe } else { Machine::Arm64 };
             assert!(front(shim, header(other), b"", Form::Squeezed).is_err(), "{arch}");
         }
-        assert!(front(b"\x7fELF", header(Arch::MipsBe), b"", Form::Squeezed).is_err());
+        assert!(front(b"\x7fELF", header(Machine::MipsBe), b"", Form::Squeezed).is_err());
         assert_eq!(parts(&[0; 64]), None);
     }
 

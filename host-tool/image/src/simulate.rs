@@ -2,6 +2,7 @@
 
 mod memory;
 
+use crate::machine::Machine;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
@@ -10,15 +11,15 @@ use stoop_core::bytes;
 use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Additions};
-use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
+use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
 use stoop_core::{Error, Region};
 
 use crate::bootloader::uboot;
-use crate::device_tree::Facts;
+use crate::format::device_tree::Facts;
 use crate::image::{Opened, open, open_container};
-use crate::{Failure, Result, watchdog};
+use crate::{ErrorCode, Failure, Result, watchdog};
 use memory::Board;
 
 /// How the bootloader enters the image.
@@ -150,24 +151,32 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let run = if A::MACHINE == Machine::Arm64 { image.note.run.moved(offset) } else { image.note.run };
     let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
     let flash = flash.unwrap_or_default();
-    let content = &flash[..flash.len().min(window.size())];
-    let mut board = Board::new(params.ram(), window, run, content, MOST_MEMORY.max(4 * pieces));
-    let damaged = || Failure::new("the flash of its board cannot hold the image").next("pack it for the board again");
+    let mut board = Board::new(params.ram(), window, run, MOST_MEMORY.max(4 * pieces));
+    let damaged = || {
+        Failure::new(ErrorCode::ImageDamaged, "the flash of its board cannot hold the image")
+            .next("pack it for the board again")
+    };
     // Of an image for flash, all but its front lie there.
     let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
         board.flash(*at, bytes).ok_or_else(damaged)?;
     }
+    if !flash.is_empty() {
+        board.flash(window.start(), &flash[..flash.len().min(window.size())]).ok_or_else(damaged)?;
+    }
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| !stays(*at, bytes)) {
         let at = at.wrapping_add(offset);
-        board.put(at, bytes).ok_or_else(|| {
+        board.lend(at, bytes).or_else(|| board.put(at, bytes)).ok_or_else(|| {
             let ram = params.ram();
-            Failure::new(format!(
-                "0x{:x} bytes at 0x{at:08x} are not in RAM [0x{:08x}, 0x{:08x})",
-                bytes.len(),
-                ram.start(),
-                ram.end()
-            ))
+            Failure::new(
+                ErrorCode::NoRoom,
+                format!(
+                    "0x{:x} bytes at 0x{at:08x} are not in RAM [0x{:08x}, 0x{:08x})",
+                    bytes.len(),
+                    ram.start(),
+                    ram.end()
+                ),
+            )
             .next("load the image where it was packed for")
         })?;
     }
@@ -180,9 +189,12 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
     let board = board.memory;
     if let Some(most) = board.exceeded() {
-        return Err(Failure::new(format!(
-            "its payloads take more than 0x{most:x} bytes of RAM, which is simulated for no image of this size"
-        ))
+        return Err(Failure::new(
+            ErrorCode::ImageDamaged,
+            format!(
+                "its payloads take more than 0x{most:x} bytes of RAM, which is simulated for no image of this size"
+            ),
+        )
         .next("pack it again, and see what `stoop inspect` says about its payloads"));
     }
     let result = match booting {
@@ -215,11 +227,15 @@ fn enter<'a, A: Abi>(board: &mut Board<'a>, image: &Opened<'_>, ram: Region, ent
         let mut free =
             candidates.filter(|at| Region::new(*at, size).is_some_and(|at| !taken.iter().any(|t| t.overlaps(&at))));
         free.next().ok_or_else(|| {
-            Failure::new(format!("no 0x{size:x} bytes of RAM are left for the bootloader's arguments"))
-                .next("give less of them")
+            Failure::new(
+                ErrorCode::NoRoom,
+                format!("no 0x{size:x} bytes of RAM are left for the bootloader's arguments"),
+            )
+            .next("give less of them")
         })
     };
-    let lost = || Failure::new("the bootloader's arguments do not fit into RAM").next("give less of them");
+    let lost =
+        || Failure::new(ErrorCode::NoRoom, "the bootloader's arguments do not fit into RAM").next("give less of them");
     match entry {
         Entry::None => Ok([0; 4]),
         Entry::Uhi(tree) if A::MACHINE == Machine::Arm64 && behind(tree, ram).is_some() => {
@@ -287,7 +303,9 @@ fn with_bootargs(line: &[u8]) -> Result<Vec<u8>> {
     // An empty variable is none, and leaves the tree as it is.
     let what = Additions { cells: [2, 2], line: (!line.is_empty()).then_some(line), ..Additions::default() };
     let mut tree = vec![0; line.len() + 4096];
-    let size = what.encode(&mut tree).ok_or_else(|| Failure::new("the bootloader's device tree cannot be made"))?;
+    let size = what
+        .encode(&mut tree)
+        .ok_or_else(|| Failure::new(ErrorCode::Internal, "the bootloader's device tree cannot be made"))?;
     tree.truncate(size);
     Ok(tree)
 }
@@ -299,7 +317,7 @@ fn booted<A: Abi>(
     handoff: &Handoff,
     report: &Report,
 ) -> Result<Booted> {
-    let gone = || Failure::new("the simulation lost what it has just written").next("report this");
+    let gone = || Failure::new(ErrorCode::Internal, "the simulation lost what it has just written").next("report this");
     let slot = slots.iter().find(|slot| slot.name == report.slot).ok_or_else(gone)?;
     let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
     // A payload may have been delivered over the manifest: then it says nothing any more, but the kernel does not ask.
@@ -313,7 +331,8 @@ fn booted<A: Abi>(
         let [argc, argv, list, _] = handoff.registers;
         let arguments = strings(board, argv, A::BIG_ENDIAN).ok_or_else(gone)?;
         if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {
-            return Err(Failure::new("argv and the final device tree have different lines").next("report this"));
+            return Err(Failure::new(ErrorCode::Internal, "argv and the final device tree have different lines")
+                .next("report this"));
         }
         env = strings(board, list, A::BIG_ENDIAN).ok_or_else(gone)?;
     }

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use stoop_core::params::Params;
 use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 
-use crate::board::{Board, Register, Watchdog};
+use crate::board::{Board, Register};
 use crate::kconfig::Kconfig;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Of the time that a watchdog leaves, the part that an estimate may fill before it is too close: estimates are coarse.
 const MARGIN: f64 = 0.5;
@@ -77,20 +77,22 @@ impl Plan {
         let Some(dog) = &board.watchdog else {
             return match wish {
                 None | Some(Wish::Leave) => Ok(Plan::default()),
-                Some(wish) => {
-                    Err(Failure::usage(format!("--watchdog {wish}: the data of {} name no watchdog", board.name)).next(
-                        "add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`",
-                    ))
-                }
+                Some(wish) => Err(Failure::usage(
+                    ErrorCode::Watchdog,
+                    format!("--watchdog {wish}: the data of {} name no watchdog", board.name),
+                )
+                .next("add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`")),
             };
         };
         let cannot = |what: &str, next: &str| {
-            Err(Failure::usage(format!("--watchdog {what}: {} of {} {next}", dog.title, board.name)).next(
-                match dog.feed.is_empty() {
-                    true => "give `--watchdog leave`".to_owned(),
-                    false => "give `--watchdog feed`, or `--watchdog leave`".to_owned(),
-                },
-            ))
+            Err(Failure::usage(
+                ErrorCode::Watchdog,
+                format!("--watchdog {what}: {} of {} {next}", dog.title, board.name),
+            )
+            .next(match dog.feed.is_empty() {
+                true => "give `--watchdog leave`".to_owned(),
+                false => "give `--watchdog feed`, or `--watchdog leave`".to_owned(),
+            }))
         };
         let longest = dog.longest.unwrap_or(0);
         let fed = |seconds| writes(&dog.feed, seconds);
@@ -102,10 +104,10 @@ impl Plan {
             Some(Wish::Stop) if dog.stop.is_empty() => cannot("stop", "cannot be stopped by what is known of it"),
             Some(Wish::Stop) => Ok(Plan { care: Care::Stop, begin: writes(&dog.stop, 0), ..Plan::default() }),
             Some(Wish::Start(_)) if dog.start.is_empty() => cannot("start", "cannot be started by what is known of it"),
-            Some(Wish::Start(seconds)) if seconds > longest => Err(Failure::usage(format!(
-                "--watchdog start:{seconds}: {} of {} counts {longest} s at most",
-                dog.title, board.name
-            ))
+            Some(Wish::Start(seconds)) if seconds > longest => Err(Failure::usage(
+                ErrorCode::Watchdog,
+                format!("--watchdog start:{seconds}: {} of {} counts {longest} s at most", dog.title, board.name),
+            )
             .next(format!("give 1 to {longest} seconds"))),
             Some(Wish::Start(seconds)) => Ok(Plan {
                 care: Care::Start,
@@ -171,23 +173,6 @@ fn writes(registers: &[Register], seconds: u32) -> Vec<Write> {
         flip: register.value.wrapping_add(register.per_second.wrapping_mul(seconds)),
     };
     registers.iter().map(write).collect()
-}
-
-/// Whether one set of params holds all writes of any plan for this watchdog, and their values.
-pub(crate) fn fits(dog: &Watchdog) -> std::result::Result<(), String> {
-    let longest = dog.longest.unwrap_or(0);
-    let most = stoop_core::watchdog::MAX_WRITES;
-    let needed = dog.start.len() + dog.feed.len() + dog.stop.len();
-    if needed > most {
-        return Err(format!("{needed} writes, and the shim keeps {most}"));
-    }
-    let too_large = |register: &&Register| {
-        u64::from(register.per_second) * u64::from(longest) + u64::from(register.value) > u64::from(u32::MAX)
-    };
-    match dog.start.iter().chain(&dog.feed).chain(&dog.stop).find(too_large) {
-        Some(register) => Err(format!("{longest} s at {:#x} exceed 32 bits", register.address)),
-        None => Ok(()),
-    }
 }
 
 /// What a shim with these params does, for people.

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use stoop_image::Failure;
+use stoop_image::error::Kind;
 
-use crate::{bootloader, connection, netboot, power, terminal, tftp};
+use crate::{bootloader, connection, flash, netboot, power, terminal, tftp};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,6 +30,9 @@ pub enum Error {
     /// The conversation with the bootloader.
     #[error(transparent)]
     Bootloader(#[from] bootloader::Error),
+    /// Writing and reading flash.
+    #[error(transparent)]
+    Flash(#[from] flash::Error),
     /// Getting an image into RAM and starting it.
     #[error(transparent)]
     Netboot(#[from] netboot::Error),
@@ -79,6 +83,7 @@ impl Error {
             Error::File { .. } => None,
             Error::Connection(error) => Some(error),
             Error::Bootloader(error) => Some(error),
+            Error::Flash(error) => Some(error),
             Error::Netboot(error) => Some(error),
             Error::Power(error) => Some(error),
             Error::Tftp(error) => Some(error),
@@ -104,14 +109,14 @@ impl Explained for Error {
 /// For the verbs, which print one kind of failure.
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let fact = format!("{}: {error}", error.code());
-        let failure = match error.exit_code() {
-            USAGE => Failure::usage(fact),
-            NO_ANSWER => Failure::no_answer(fact),
-            NO_PLACE => Failure::no_place(fact),
-            INTERRUPTED => Failure::interrupted(),
-            _ => Failure::new(fact),
+        let kind = match error.exit_code() {
+            USAGE => Kind::Usage,
+            NO_ANSWER => Kind::NoAnswer,
+            NO_PLACE => Kind::NoPlace,
+            INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
         };
+        let failure = Failure::of(kind, error.code(), error.to_string());
         match error.next_step() {
             Some(next) => failure.next(next),
             None => failure,

@@ -5,11 +5,11 @@
 //! the bytes that came, and the next one is found by its mark.
 
 use std::sync::OnceLock;
+use stoop_image::machine::Machine;
 
 use defmt_decoder::Table;
-use stoop_core::manifest::{Machine, TRACE_MARK};
+use stoop_core::manifest::TRACE_MARK;
 
-use stoop_image::input::Arch;
 use stoop_image::shim_image::strings::number;
 use stoop_image::shim_image::{Variant, prebuilt};
 
@@ -129,10 +129,10 @@ impl Monitor {
 }
 
 /// Whose frame it is by the byte behind its 0.
-fn machine(mark: u8) -> Option<Arch> {
+fn machine(mark: u8) -> Option<Machine> {
     Some(match mark.checked_sub(TRACE_MARK)? {
-        byte if byte == Machine::MipsBe as u8 => Arch::MipsBe,
-        byte if byte == Machine::MipsLe as u8 => Arch::MipsLe,
+        byte if byte == Machine::MipsBe as u8 => Machine::MipsBe,
+        byte if byte == Machine::MipsLe as u8 => Machine::MipsLe,
         _ => return None,
     })
 }
@@ -143,11 +143,11 @@ struct Strings {
 }
 
 /// Those of the shim in this tool; read once.
-fn strings(arch: Arch) -> Option<&'static Strings> {
+fn strings(arch: Machine) -> Option<&'static Strings> {
     static ALL: [OnceLock<Option<Strings>>; 2] = [const { OnceLock::new() }; 2];
     let read = || {
         let shim = prebuilt(arch, Variant::Trace).ok()?;
         Some(Strings { number: number(shim), table: Table::parse(shim).ok()?? })
     };
-    ALL[usize::from(arch.big_endian())].get_or_init(read).as_ref()
+    ALL[usize::from(arch.is_big_endian())].get_or_init(read).as_ref()
 }

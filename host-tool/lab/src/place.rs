@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Place {
     pub server: Option<IpAddr>,
     /// The board's own.
     pub board_address: BoardAddress,
+    /// The folder of a TFTP server that runs at `server` already; `None` to serve files ourselves.
+    pub tftp_folder: Option<PathBuf>,
 }
 
 impl Place {
@@ -37,6 +40,7 @@ impl Place {
             off_time: OFF_TIME,
             server: None,
             board_address: BoardAddress::Own,
+            tftp_folder: None,
         }
     }
 

@@ -69,6 +69,30 @@ pub enum Machine {
     Arm64 = 3,
 }
 
+impl Machine {
+    /// Every one.
+    pub const ALL: [Machine; 3] = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64];
+
+    /// As in board files and file names: `mips-be`, `mips-le`, `arm64`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::MipsBe => "mips-be",
+            Machine::MipsLe => "mips-le",
+            Machine::Arm64 => "arm64",
+        }
+    }
+
+    /// 32-bit MIPS of either byte order.
+    pub fn is_mips(self) -> bool {
+        self != Machine::Arm64
+    }
+
+    /// The byte order of code and kernel data: the most significant byte comes first.
+    pub fn is_big_endian(self) -> bool {
+        self == Machine::MipsBe
+    }
+}
+
 /// How the kernel is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -1,7 +1,7 @@
 //! Words for what params and manifests say by numbers: the host's, and those of the shim's trace build. No other shim has them.
 
 use crate::codec::Codec;
-use crate::manifest::HandoffKind;
+use crate::manifest::{HandoffKind, Machine};
 use crate::params::{CookieRule, Policy};
 use crate::watchdog::Care;
 
@@ -59,5 +59,11 @@ impl Care {
             Care::Stop => "stop",
             Care::Start => "start",
         }
+    }
+}
+
+impl core::fmt::Display for Machine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name())
     }
 }

@@ -75,6 +75,9 @@ fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
         buffers.crc.fill();
         let mut board = Board { memory, loader, buffers: &mut buffers, feed: &|| () };
         let booted = board.boot::<Arm64>(&params, [0x18_0000, 0, 0, 0], &mut |_, _| ());
+        if let Ok((handoff, _)) = &booted {
+            assert_eq!(handoff.registers, [handoff.tree.start(), 0, 0, 0], "x0 to x3");
+        }
         assert_eq!(booted.err().map(|error| (error.code(), error.value)), code, "0x{size:x}");
     }
 }

@@ -5,10 +5,12 @@ mod common;
 use std::cell::Cell;
 
 use common::{NO_PAYLOADS, entry, params_block, region, settings};
+use stoop_core::bytes::Writer;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, HandoffKind, Kind, Listing, Machine, Manifest, Payload, SIZE};
-use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, SlotAt};
+use stoop_core::params::{CookieRule, MAX_SIZE, MAX_SLOTS, Params, Policy, Settings, SlotAt, UartKind};
+use stoop_core::region::align_up;
 use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 use stoop_core::{Code, Region};
 
@@ -34,7 +36,74 @@ fn params_come_back_in_both_byte_orders() {
         assert_eq!(params.led(), settings.led);
         assert_eq!(params.slots().collect::<Vec<_>>(), SLOTS);
         assert_eq!(Params::check(&block, !big_endian, &crc).unwrap_err().code(), Code::Params);
+        // Nothing behind the block is needed.
+        let length = settings.encode(&mut [0; MAX_SIZE], big_endian, &crc).unwrap();
+        assert_eq!(Params::check(&block[..length], big_endian, &crc).unwrap().keep(), params.keep());
     }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn addresses_and_sizes_above_4_gib_come_back() {
+    let crc = Crc32::new();
+    let far = |low: usize| region(0x12_3000_0000 + low, 0x5_0000_0000 + low);
+    let slots = [SlotAt { address: far(3).start(), ..SLOTS[1] }];
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    (settings.ram, settings.flash, settings.slots) = (far(1), far(2), &slots);
+    let block = params_block(&settings, false);
+    let params = Params::check(&block, false, &crc).unwrap();
+    assert_eq!((params.ram(), params.flash(), params.slot(0)), (far(1), far(2), Some(slots[0])));
+    let mut made = listing(Machine::Arm64);
+    (made.tree, made.copies, made.entry_point) = (far(4), far(5), far(6).start());
+    let mut kernel = entry(far(7), b"", Some(far(8)), far(8).size());
+    kernel.source_relative = false;
+    made.payloads[Kind::Kernel as usize] = Some(kernel);
+    let read = Manifest::check(&made.encode(&crc), 0, 0, Machine::Arm64, &crc).unwrap();
+    assert_eq!((read.tree(), read.copies(), read.entry_point()), (far(4), far(5), far(6).start()));
+    let kernel = read.payload(Kind::Kernel);
+    assert_eq!((kernel.source, kernel.destination, kernel.place), (far(7), far(8), far(8)));
+}
+
+#[test]
+fn every_choice_comes_back() {
+    let crc = Crc32::new();
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    let check = |settings: &Settings<'_>| {
+        let block = params_block(settings, true);
+        let params = Params::check(&block, true, &crc).unwrap();
+        assert_eq!((params.uart(), params.policy()), (settings.uart, settings.policy));
+        assert_eq!(params.cookie_rule(), settings.cookie_rule);
+    };
+    for kind in [UartKind::None, UartKind::Ns16550, UartKind::Pl011] {
+        settings.uart.kind = kind;
+        check(&settings);
+    }
+    for policy in [Policy::Halt, Policy::Reset, Policy::Return] {
+        settings.policy = policy;
+        check(&settings);
+    }
+    for rule in [CookieRule::Off, CookieRule::Contains, CookieRule::Word] {
+        settings.cookie_rule = rule;
+        check(&settings);
+    }
+}
+
+#[test]
+fn every_codec_comes_back_from_its_byte() {
+    for codec in [Codec::Store, Codec::Lz4, Codec::Lzma] {
+        assert_eq!(Codec::from_byte(codec as u8), Some(codec));
+    }
+    assert_eq!((3..=u8::MAX).find_map(Codec::from_byte), None);
+}
+
+#[test]
+fn a_writer_is_empty_until_something_is_written() {
+    let mut room = [0; 4];
+    let mut writer = Writer::new(&mut room);
+    assert!(writer.is_empty());
+    assert_eq!((writer.bytes(b"abc"), writer.bytes(b"de")), (Some(()), None));
+    assert!(!writer.is_empty());
+    assert_eq!(writer.written(), b"abc");
 }
 
 #[test]
@@ -246,6 +315,23 @@ fn errors_of_a_manifest_say_where() {
     let mut bytes = good;
     bytes[100] ^= 1;
     assert_eq!(value(&bytes), crc.of(&bytes[..SIZE - 4]) as usize, "the computed CRC");
+}
+
+#[test]
+fn a_region_moves_as_a_whole_or_is_empty() {
+    assert_eq!(region(0x1000, 0x20).moved(0x300), region(0x1300, 0x20));
+    assert_eq!(region(0x1000, 0x20).moved(usize::MAX - 0x1020).end(), usize::MAX);
+    for offset in [usize::MAX - 0x101f, usize::MAX] {
+        assert_eq!(region(0x1000, 0x20).moved(offset), Region::EMPTY, "0x{offset:x}");
+    }
+}
+
+#[test]
+fn the_next_multiple_of_a_power_of_two() {
+    for (value, align, next) in [(0, 16, 0), (1, 16, 16), (16, 16, 16), (0x1001, 0x1000, 0x2000), (7, 1, 7)] {
+        assert_eq!(align_up(value, align), Some(next), "{value}");
+    }
+    assert_eq!((align_up(usize::MAX - 15, 16), align_up(usize::MAX - 14, 16)), (Some(usize::MAX - 15), None));
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{params_block, settings};
 use proptest::prelude::*;
-use stoop_core::bootargs::{Bytes, Line, MAX_LINE, is_text};
+use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
 use stoop_core::params::{CookieRule, Params};
@@ -30,6 +30,13 @@ fn as_word(line: &str, cookie: &str) -> Verdict {
 fn no_bootargs_are_none_under_every_rule() {
     for rule in [CookieRule::Off, CookieRule::Contains, CookieRule::Word] {
         assert_eq!(judged(b"", rule, b"liminix", b"x\0").0, Verdict::None);
+    }
+}
+
+#[test]
+fn a_line_of_more_bytes_than_any_bootloader_passes_is_refused_unread() {
+    for (length, verdict) in [(LIMIT, Verdict::Ignored), (LIMIT + 1, Verdict::Refused)] {
+        assert_eq!(judged(&vec![b'a'; length], CookieRule::Contains, b"liminix", b"").0, verdict, "{length}");
     }
 }
 

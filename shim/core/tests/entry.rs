@@ -11,7 +11,7 @@ use stoop_core::abi::{Abi, Entry};
 use stoop_core::bootargs::{EntryKind, LIMIT, Line, MAX_LINE, is_control};
 use stoop_core::cookie::{Judgement, Refusal, Verdict};
 use stoop_core::crc32::Crc32;
-use stoop_core::mips::Mips;
+use stoop_core::mips::{Mips, kseg0, kseg1, physical, unmapped};
 use stoop_core::params::{CookieRule, Params};
 
 const KSEG0: u32 = 0x8000_0000;
@@ -177,6 +177,31 @@ fn a_line_too_long_to_hold_is_judged_all_the_same() {
     let huge = vec![b'x'; LIMIT];
     let (verdict, refusal, _) = judged(CookieRule::Contains, &[None, Some(&huge)]);
     assert_eq!((verdict, refusal), (Verdict::Refused, Some(Refusal::TooLong)));
+}
+
+#[test]
+fn as_many_arguments_as_a_kernel_could_take_are_joined_and_one_more_is_nonsense() {
+    for (count, line) in [(2048, &b"a"[..]), (2049, b"")] {
+        // All but the last are NULL.
+        let mut memory = Machinery::new();
+        memory.put(0x1000, &vec![0; 4 * count]);
+        memory.put(0x1000 + 4 * (count - 1), &(KSEG0 | 0x4000).to_le_bytes());
+        memory.put(0x4000, b"a\0");
+        assert_eq!(enter([count as u32, KSEG0 | 0x1000, 0, 0], &memory).1, line, "{count}");
+    }
+}
+
+#[test]
+fn pointers_are_in_the_unmapped_segments_and_lead_back() {
+    for at in [0, 0x1000, 0x1fff_fffc] {
+        assert_eq!((kseg0(at), kseg1(at)), (0x8000_0000 + at, 0xa000_0000 + at));
+        for pointer in [kseg0(at), kseg1(at)] {
+            assert_eq!((physical(pointer as u32), unmapped(pointer as u32)), (Some(at), at));
+        }
+    }
+    for mapped in [0, 0x7fff_fffc, 0xc000_0000, 0xffff_fffc] {
+        assert_eq!(physical(mapped), None, "0x{mapped:x}");
+    }
 }
 
 /// The tree `malta` with that line in it.

@@ -13,7 +13,8 @@ use stoop_image::simulate::{self, Booted, Entry, Input};
 
 use super::Level;
 use super::boot::{Boot, End, Setup, Way, header_field};
-use crate::boot::{Enter, report, without_counts};
+use crate::bootloader::Enter;
+use crate::judge::{report, without_counts};
 use crate::machine::Event;
 use crate::record::Compared;
 
@@ -151,11 +152,9 @@ impl Case<'_> {
         let at = |name: &str| region(name).unwrap_or(Region::EMPTY).start();
         let mut kernel = self.plan.kernel.image.clone();
         kernel.resize(self.plan.kernel.memory_size as usize, 0);
-        let all = [
-            ("kernel", Some(&kernel[..])),
-            ("initrd", self.plan.initrd.as_deref()),
-            ("rootfs", self.plan.rootfs.as_ref().map(|rootfs| &rootfs.bytes[..])),
-        ];
+        let rootfs = self.plan.rootfs.as_ref().map(|rootfs| rootfs.bytes().unwrap_or_default());
+        let all =
+            [("kernel", Some(&kernel[..])), ("initrd", self.plan.initrd.as_deref()), ("rootfs", rootfs.as_deref())];
         for (name, bytes) in all {
             let bytes = bytes.unwrap_or_default();
             let is = boot.ram(Region::new(at(name), bytes.len()).unwrap_or(Region::EMPTY));

@@ -1,7 +1,7 @@
 //! What the base instructions of A64 do to registers (Arm ARM, C4 and C6): no floating point, no atomics, no exceptions. The
 //! decoding is by whole classes, not by what a compiler happens to use.
 
-use super::Stop;
+use super::stop::Stop;
 
 /// Bits `from` to `from + width` of an instruction.
 fn bits(word: u32, from: u32, width: u32) -> u32 {

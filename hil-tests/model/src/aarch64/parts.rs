@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use stoop_image::plan::{CodecWish, Format, Request};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::squashfs;
 use tempfile::TempDir;
 use vm_fdt::FdtWriter;
-
-use crate::kernel::squashfs;
 
 /// A kernel that takes everything.
 const CONFIG: &str = "CONFIG_ARM64=y\nCONFIG_OF=y\nCONFIG_MTD=y\nCONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\n\
@@ -101,5 +100,5 @@ pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
         tree.end_node(root)?;
         tree.finish()
     };
-    write().map_err(|error| Failure::new(format!("the device tree cannot be made: {error}")))
+    write().map_err(|error| Failure::new(ErrorCode::Repository, format!("the device tree cannot be made: {error}")))
 }

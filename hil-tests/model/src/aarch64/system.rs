@@ -1,7 +1,8 @@
 //! System registers, cache and TLB maintenance, and the map from the tables in memory (Arm ARM, C5 and D8).
 
 use super::instructions::Registers;
-use super::{Level, Memory, Rule, Stop, broken};
+use super::memory::Memory;
+use super::stop::{Level, Rule, Stop, broken};
 use crate::bus::Bus;
 
 /// SCTLR: MMU, data cache, instruction cache, write implies execute-never.

@@ -10,7 +10,7 @@ use stoop_core::params::UartKind;
 
 use crate::ui;
 use stoop_image::board::{self, Board, Bootloader, Flash};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -94,14 +94,14 @@ fn run_to(args: Args, out: &mut impl Write) -> Result<()> {
         Action::Check { file, json: as_json } => {
             let problems = board::check(&file)?;
             if as_json {
-                json(&problems, out)?;
+                json(&problems.iter().map(Into::into).collect::<Vec<crate::json::BoardProblem>>(), out)?;
             } else {
                 print(explain(&problems, out))?;
             }
             match problems.len() {
                 0 => Ok(()),
-                1 => Err(Failure::new(format!("{}: 1 problem", file.display()))),
-                n => Err(Failure::new(format!("{}: {n} problems", file.display()))),
+                1 => Err(Failure::new(ErrorCode::BoardFile, format!("{}: 1 problem", file.display()))),
+                n => Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", file.display()))),
             }
         }
     }
@@ -333,12 +333,11 @@ fn lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
-    print(writeln!(out, "{text}"))
+    print(out.write_all(crate::json::result(value)?.as_bytes()))
 }
 
 fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| Failure::new(format!("stdout: {error}")))
+    written.map_err(|error| Failure::new(ErrorCode::Output, format!("stdout: {error}")))
 }
 
 #[cfg(test)]

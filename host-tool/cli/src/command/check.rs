@@ -3,18 +3,20 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use stoop_image::platform;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
-use serde_json::{Value, json};
 
+use crate::json;
 use crate::ui;
 use crate::ui::harmless;
 use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
+use stoop_image::machine::described;
 use stoop_image::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -85,12 +87,13 @@ pub fn run(args: Args) -> Result<()> {
         }
         (None, Some(config)) => Kernel::of_config(config)?,
         (None, None) => {
-            return Err(Failure::usage("neither an image nor a kernel is given").next("name one; see --help"));
+            return Err(Failure::usage(ErrorCode::Options, "neither an image nor a kernel is given")
+                .next("name one; see --help"));
         }
     };
     let answer = answer(&kernel, &args.needs);
     match args.json {
-        true => ui::put(&format!("{:#}\n", answer.json(&kernel)))?,
+        true => json::put(&answer.json(&kernel))?,
         // The table's cells are harmless, its colours are our own.
         false => ui::put_raw(
             answer.text(&kernel, std::io::stdout().is_terminal(), ui::is_styled(&std::io::stdout())).as_bytes(),
@@ -149,58 +152,42 @@ impl Answer {
             return Ok(());
         }
         let fact = format!("{} of {} requirements not met: {}", failed.len(), needed.count(), failed.join(", "));
-        Err(Failure::new(fact).next("see what to do behind each \"no\" above"))
+        Err(Failure::new(ErrorCode::WouldNotBoot, fact).next("see what to do behind each \"no\" above"))
     }
 
-    fn json(&self, kernel: &Kernel) -> Value {
-        let range = |range: &std::ops::Range<u64>| json!({"start": range.start, "end": range.end});
-        let platform = kernel.config.as_ref().and_then(preflight::platform::of).map(|platform| platform.symbol);
-        let finding = |finding: &preflight::Finding| {
-            json!({
-                "result": finding.level.name(),
-                "symbol": finding.symbol,
-                "value": finding.value,
-                "says": finding.says,
-                "fix": finding.fix,
-            })
+    fn json(&self, kernel: &Kernel) -> json::KernelCheck {
+        let finding = |finding: &preflight::Finding| json::Finding {
+            result: finding.level.name().to_owned(),
+            symbol: finding.symbol.clone(),
+            value: finding.value.clone(),
+            says: finding.says.clone(),
+            fix: finding.fix.clone(),
         };
-        let requirement = |requirement: &Requirement| {
-            json!({
-                "name": requirement.name,
-                "needed": requirement.needed,
-                "result": requirement.level().name(),
-                "findings": requirement.findings.iter().map(finding).collect::<Vec<_>>(),
-            })
+        let requirement = |requirement: &Requirement| json::Requirement {
+            name: requirement.name.to_owned(),
+            needed: requirement.needed,
+            result: requirement.level().name().to_owned(),
+            findings: requirement.findings.iter().map(finding).collect(),
         };
-        let is_there = kernel.form != Form::Configuration;
-        json!({
-            "ok": self.verdict().is_ok(),
-            "kernel": {
-                "form": kernel.form.to_string(),
-                "arch": kernel.arch.name(),
-                "version": kernel.version,
-                "config": kernel.config.as_ref().map(|config| config.source()),
-                "platform": platform,
-                "load_address": is_there.then_some(kernel.load_address),
-                "entry_point": is_there.then_some(kernel.entry_point),
-                "image_size": is_there.then_some(kernel.image.len()),
-                "memory_size": is_there.then_some(kernel.memory_size),
-                "decompresses_to": kernel.decompresses_to.as_ref().map(|inner| range(&inner.region)),
-                "relocates_to": kernel.relocation.as_ref().map(|relocation| range(&relocation.region)),
-                "appended_dtb": kernel.appended_dtb.map(|(at, _)| at),
-                "notes": kernel.notes,
-            },
-            "handoff": self.handoff.as_ref().map(|(name, reason)| json!({"kind": name, "reason": reason})),
-            "phram": self.phram,
-            "requirements": self.requirements.iter().map(requirement).collect::<Vec<_>>(),
-        })
+        let verdict = self.verdict();
+        json::KernelCheck {
+            ok: verdict.is_ok(),
+            kernel: kernel_value(kernel),
+            handoff: self
+                .handoff
+                .as_ref()
+                .map(|(name, reason)| json::Chosen { kind: (*name).to_owned(), reason: reason.clone() }),
+            phram: self.phram.map(str::to_owned),
+            requirements: self.requirements.iter().map(requirement).collect(),
+            error: verdict.as_ref().err().map(Into::into),
+        }
     }
 
     fn text(&self, kernel: &Kernel, terminal: bool, styled: bool) -> String {
         let mut out = String::new();
         let mut line = |name: &str, value: String| out.push_str(&format!("{name:<10}{value}\n"));
         let version = kernel.version.as_deref().unwrap_or("unknown version");
-        line("kernel", format!("{version}, {}, {}", kernel.arch, kernel.form));
+        line("kernel", format!("{version}, {}, {}", described(kernel.arch), kernel.form));
         let memory = kernel.load_address..kernel.load_address + kernel.memory_size;
         if kernel.form != Form::Configuration {
             line(
@@ -214,7 +201,7 @@ impl Answer {
         }
         let source = kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());
         line("config", source.into());
-        if let Some(platform) = kernel.config.as_ref().and_then(preflight::platform::of) {
+        if let Some(platform) = kernel.config.as_ref().and_then(platform::of) {
             line("platform", platform.symbol.into());
         }
         match &self.handoff {
@@ -298,6 +285,26 @@ impl Answer {
             ]);
         }
         format!("{table}\n")
+    }
+}
+
+fn kernel_value(kernel: &Kernel) -> json::CheckedKernel {
+    let platform = kernel.config.as_ref().and_then(platform::of).map(|platform| platform.symbol);
+    let is_there = kernel.form != Form::Configuration;
+    json::CheckedKernel {
+        form: kernel.form.to_string(),
+        arch: described(kernel.arch).to_owned(),
+        version: kernel.version.clone(),
+        config: kernel.config.as_ref().map(|config| config.source().to_owned()),
+        platform: platform.map(str::to_owned),
+        load_address: is_there.then_some(kernel.load_address),
+        entry_point: is_there.then_some(kernel.entry_point),
+        image_size: is_there.then_some(kernel.image.len()),
+        memory_size: is_there.then_some(kernel.memory_size),
+        decompresses_to: kernel.decompresses_to.as_ref().map(|inner| (&inner.region).into()),
+        relocates_to: kernel.relocation.as_ref().map(|relocation| (&relocation.region).into()),
+        appended_dtb: kernel.appended_dtb.map(|(at, _)| at),
+        notes: kernel.notes.clone(),
     }
 }
 
@@ -391,14 +398,14 @@ mod tests {
         let overrides = Overrides { config: Some(Kconfig::parse(UHI, "c").unwrap()), ..Overrides::default() };
         let kernel = Kernel::read(kernel().path(), overrides, &mut stoop_image::progress::Quiet).unwrap();
         let answer = answer(&kernel, &["handoff".into(), "squashfs-xz".into()]);
-        let json = answer.json(&kernel);
+        let json = serde_json::to_value(answer.json(&kernel)).unwrap();
         assert_eq!(json["ok"], false);
         assert_eq!(json["handoff"]["kind"], "uhi");
         assert_eq!(json["kernel"]["platform"], "MIPS_GENERIC_KERNEL");
-        assert_eq!(json["kernel"]["load_address"], 0x10_0000);
+        assert_eq!(json["kernel"]["load-address"], 0x10_0000);
         let needed: Vec<_> = json["requirements"].as_array().unwrap().iter().filter(|r| r["needed"] == true).collect();
-        assert_eq!((&needed[0]["name"], &needed[0]["result"]), (&json!("uhi"), &json!("ok")));
-        assert_eq!((&needed[1]["name"], &needed[1]["result"]), (&json!("squashfs-xz"), &json!("no")));
+        assert_eq!((&needed[0]["name"], &needed[0]["result"]), (&"uhi".into(), &"ok".into()));
+        assert_eq!((&needed[1]["name"], &needed[1]["result"]), (&"squashfs-xz".into(), &"no".into()));
         assert_eq!(needed[1]["findings"][0]["symbol"], "CONFIG_SQUASHFS");
         assert_eq!(json["requirements"].as_array().unwrap().len(), SETS.len());
         for text in [answer.text(&kernel, false, false), answer.text(&kernel, true, false)] {

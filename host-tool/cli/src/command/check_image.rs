@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
+use crate::json;
 use crate::ui::put;
 use stoop_image::board;
 use stoop_image::image::{Opened, open};
 use stoop_image::input::read_file;
 use stoop_image::on_board::{Finding, examine};
 use stoop_image::preflight::Level;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Prints every finding.
 ///
@@ -29,24 +28,24 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
         let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!("{:<29}-> {fix}\n", ""));
         format!("{:<8}{:<21}{}\n{fix}", finding.level.name(), finding.what, finding.says)
     };
-    let value = |finding: &Finding| {
-        let Finding { level, what, says, fix } = finding;
-        json!({ "result": level.name(), "what": what, "says": says, "fix": fix })
+    let value = |finding: &Finding| json::BoardFinding {
+        result: finding.level.name().to_owned(),
+        what: finding.what.to_owned(),
+        says: finding.says.clone(),
+        fix: finding.fix.clone(),
     };
+    let failure = (!wrong.is_empty()).then(|| {
+        Failure::new(ErrorCode::WouldNotBoot, format!("it would not boot on {}: {}", board.name, wrong.join(", ")))
+            .next("see what to do behind each \"no\" above")
+    });
     put(&match as_json {
-        true => format!(
-            "{:#}\n",
-            json!({
-                "ok": wrong.is_empty(),
-                "board": board.name,
-                "findings": findings.iter().map(value).collect::<Vec<_>>(),
-            })
-        ),
+        true => json::result(&json::BoardCheck {
+            ok: failure.is_none(),
+            board: board.name.clone(),
+            findings: findings.iter().map(value).collect(),
+            error: failure.as_ref().map(Into::into),
+        })?,
         false => findings.iter().map(row).collect(),
     })?;
-    match wrong.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("it would not boot on {}: {}", board.name, wrong.join(", ")))
-            .next("see what to do behind each \"no\" above")),
-    }
+    failure.map_or(Ok(()), Err)
 }

@@ -1,7 +1,6 @@
-//! `stoop explain`: what a code on the UART or LED means, and what to do.
+//! `stoop explain`: what a code of the shim or of the host tool means, and what to do.
 
-use serde_json::json;
-
+use crate::json;
 use crate::ui::put;
 use stoop_image::Result;
 use stoop_image::explain::{self, Explanation};
@@ -10,8 +9,9 @@ use stoop_image::explain::{self, Explanation};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  stoop explain E12")]
 pub struct Args {
-    /// The code, such as E12; without it, all of them are listed
-    code: Option<String>,
+    /// The code, such as E12 or H061, or a whole line with one in it; without it, all of them are listed
+    #[arg(value_name = "CODE")]
+    code: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,32 +22,22 @@ pub struct Args {
 /// # Errors
 /// Usage: there is no such code.
 pub fn run(args: &Args) -> Result<()> {
-    let text = match &args.code {
-        Some(code) => {
-            let found = explain::find(code)?;
-            if args.json { format!("{:#}\n", value(&found)) } else { page(&found) }
+    let text = match args.code.join(" ").as_str() {
+        "" if args.json => json::result(&explain::all().map(|each| (&each).into()).collect::<Vec<json::Explained>>())?,
+        "" => explain::all().map(|each| format!("{:<4}  {}\n", each.code, each.title)).collect(),
+        typed => {
+            let found = explain::find(&explain::all().collect::<Vec<_>>(), typed)?;
+            if args.json { json::result(&json::Explained::from(&found))? } else { page(&found) }
         }
-        None if args.json => format!("{:#}\n", explain::all().map(|each| value(&each)).collect::<serde_json::Value>()),
-        None => explain::all().map(|each| format!("{}  {}\n", each.name(), each.title)).collect(),
     };
     put(&text)
-}
-
-fn value(each: &Explanation) -> serde_json::Value {
-    json!({
-        "code": each.name(),
-        "title": each.title,
-        "meaning": each.meaning,
-        "causes": each.causes,
-        "advice": each.advice,
-    })
 }
 
 fn page(each: &Explanation) -> String {
     let paragraph = |name: &str, text: &str| format!("\n{name}\n{}\n", wrapped(text));
     format!(
         "{}: {}\n{}{}{}",
-        each.name(),
+        each.code,
         each.title,
         paragraph("What it means", each.meaning),
         paragraph("Likely causes", each.causes),

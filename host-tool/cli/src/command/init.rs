@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, Write};
 use std::path::Path;
+use stoop_image::format::device_tree;
 
 use crate::project::FILE;
 use crate::ui::{put, tell};
 use stoop_image::board;
-use stoop_image::input::{dtb, looks_like};
+use stoop_image::input::looks_like;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -55,7 +56,9 @@ enum Role {
 /// There is one already, a question has no answer, or the file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     if Path::new(FILE).exists() {
-        return Err(Failure::new(format!("{FILE} is there already")).next("change it, or remove it first"));
+        return Err(
+            Failure::new(ErrorCode::Project, format!("{FILE} is there already")).next("change it, or remove it first")
+        );
     }
     let here = here()?;
     let board = match &args.board {
@@ -124,7 +127,7 @@ fn role(name: &str, path: &Path) -> Option<Role> {
         "a squashfs" => Some(Role::Rootfs),
         "a cpio archive" => Some(Role::Initrd),
         _ if is_named(&["initrd", "initramfs"]) && name != FILE => Some(Role::Initrd),
-        _ => (front.starts_with(&dtb::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
+        _ => (front.starts_with(&device_tree::MAGIC.to_be_bytes()) && name.ends_with(".dtb")).then_some(Role::Dtb),
     }
 }
 
@@ -136,12 +139,16 @@ fn ask(question: &str, choices: &[&str], flag: &str) -> Result<String> {
     }
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::new(format!("stdin: {error}")))?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))?;
     let answer = answer.trim();
     let chosen = answer.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
     match (chosen, answer) {
         (Some(choice), _) => Ok((*choice).to_owned()),
-        (None, "") => Err(Failure::usage(format!("there is no answer to: {question}")).next(format!("give {flag}"))),
+        (None, "") => Err(Failure::usage(ErrorCode::Project, format!("there is no answer to: {question}"))
+            .next(format!("give {flag}"))),
         (None, name) => Ok(name.to_owned()),
     }
 }

@@ -4,23 +4,26 @@ mod foreign;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use stoop_image::machine::Machine;
 
-use serde_json::{Value, json};
 use stoop_core::Region;
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Machine, Manifest};
+use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
 
-use super::pack::amount;
+use super::units::amount;
+use crate::json;
 use crate::ui::put;
+use stoop_image::format::codec::most_decoded;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
-use stoop_image::input::{most_decoded, read_file};
+use stoop_image::input::read_file;
 use stoop_image::layout::What;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
-use stoop_image::{Failure, Result, board, device_tree, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, board, shell, watchdog};
 use stoop_kernel::modules;
 
 /// What the user typed.
@@ -56,27 +59,32 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(directory) = &args.extract {
         extract(directory, decoded(&opened)?)?;
     }
-    put(&if args.json { format!("{:#}\n", value(&opened, file.len())) } else { text(&opened, file.len()) })?;
     let damaged: Vec<String> =
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
-    match damaged.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), damaged.join("; ")))
-            .next("pack or download it again")),
-    }
+    let failure = damage(args, &damaged, "pack or download it again");
+    put(&match args.json {
+        true => json::result(&value(&opened, file.len(), failure.as_ref().map(Into::into)))?,
+        false => text(&opened, file.len()),
+    })?;
+    failure.map_or(Ok(()), Err)
 }
 
-fn show_foreign(args: &Args, mut found: foreign::Foreign<'_>) -> Result<()> {
+/// The failure that tells what is wrong, if anything is.
+fn damage(args: &Args, wrong: &[String], next: &str) -> Option<Failure> {
+    let fact = || format!("{}: damaged: {}", args.image.display(), wrong.join("; "));
+    (!wrong.is_empty()).then(|| Failure::new(ErrorCode::ImageDamaged, fact()).next(next))
+}
+
+fn show_foreign(args: &Args, found: foreign::Foreign<'_>) -> Result<()> {
     if let Some(directory) = &args.extract {
         extract(directory, found.parts.iter().map(|part| (part.name.clone(), Cow::Borrowed(part.data))).collect())?;
     }
-    found.value["ok"] = found.wrong.is_empty().into();
-    put(&if args.json { format!("{:#}\n", found.value) } else { found.text })?;
-    match found.wrong.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("{}: damaged: {}", args.image.display(), found.wrong.join("; ")))
-            .next("build or download it again")),
-    }
+    let failure = damage(args, &found.wrong, "build or download it again");
+    put(&match args.json {
+        true => found.value.text(failure.as_ref())?,
+        false => found.text,
+    })?;
+    failure.map_or(Ok(()), Err)
 }
 
 /// Writes each to a file of its name; the directory is made.
@@ -92,7 +100,9 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
 
 /// Every payload as the board gets it.
 fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
-    let damaged = |name: &str| Failure::new(format!("its {name} is damaged")).next("pack or download it again");
+    let damaged = |name: &str| {
+        Failure::new(ErrorCode::ImageDamaged, format!("its {name} is damaged")).next("pack or download it again")
+    };
     let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
     let mut tables = Box::new(Tables::new());
     let mut parts = Vec::new();
@@ -176,56 +186,72 @@ fn decodes(variant: Variant) -> Vec<&'static str> {
 }
 
 /// The stable form.
-fn value(opened: &Opened<'_>, size: usize) -> Value {
+fn value(opened: &Opened<'_>, size: usize, error: Option<json::Error>) -> json::Inspected {
     let crc = Crc32::new();
     let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
-    let checks = opened.checks();
-    let at = |(name, region): &(&str, Region)| json!({"name": name, "start": region.start(), "size": region.size()});
-    let payload = |(name, payload): (&str, stoop_core::manifest::Payload)| {
-        json!({
-            "name": name,
-            "codec": payload.codec.name(),
-            "stored": payload.source.size(),
-            "decoded": if payload.destination.is_empty() { payload.source.size() } else { payload.destination.size() },
-            "crc": format!("0x{:08x}", payload.crc),
-            "start": payload.place.start(),
-            "size": payload.place.size(),
-        })
-    };
-    json!({
-        "ok": checks.iter().all(|check| check.wrong.is_none()),
-        "format": opened.format.name(),
-        "size": size,
-        "big-endian": opened.note.big_endian,
-        "load-address": opened.typed(opened.load),
-        "slot": opened.flash.map(|flash| json!({
-            "name": char::from(flash.slot).to_string(),
-            "start": flash.at,
-            "size": flash.size,
-        })),
-        "shim": {"variant": opened.note.variant.name(), "decodes": decodes(opened.note.variant)},
-        "checks": checks.iter().map(|check| json!({
-            "of": check.of,
-            "ok": check.wrong.is_none(),
-            "wrong": check.wrong,
-        })).collect::<Vec<_>>(),
-        "params": params.as_ref().map(|params| json!({
-            "ram": {"start": params.ram().start(), "size": params.ram().size()},
-            "flash": {"start": params.flash().start(), "size": params.flash().size()},
-            "uart": {"kind": board::uart_kind(params.uart().kind), "address": params.uart().address},
-            "watchdog": {"care": params.care().name(), "does": watchdog::told(params)},
-            "cookie": {"rule": params.cookie_rule().name(), "text": shown(params.cookie()), "keep": keep(params)},
-        })),
-        "board": opened.board(),
-        "handoff": manifest.as_ref().map(|manifest| manifest.handoff().name()),
-        "entry-point": manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
-        "modules": manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
-        "additions": manifest.as_ref().and_then(|manifest| additions(opened, manifest)).map(|additions| {
-            additions.into_iter().map(|(path, value)| json!({"path": path, "value": value})).collect::<Vec<_>>()
+    let check = |check: image::open::Check| json::Check { of: check.of, ok: check.wrong.is_none(), wrong: check.wrong };
+    let regions = regions(opened, manifest.as_ref()).into_iter().chain(board_regions(opened, size));
+    let strings = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
+    json::Inspected {
+        ok: error.is_none(),
+        format: opened.format.name().to_owned(),
+        size,
+        big_endian: opened.note.big_endian,
+        load_address: opened.typed(opened.load),
+        slot: opened.flash.map(|flash| json::Slot {
+            name: char::from(flash.slot).to_string(),
+            start: flash.at,
+            size: flash.size,
         }),
-        "payloads": manifest.as_ref().map(|manifest| payloads(manifest).map(payload).collect::<Vec<_>>()),
-        "regions": regions(opened, manifest.as_ref()).iter().chain(&board_regions(opened, size)).map(at).collect::<Vec<_>>(),
-    })
+        shim: json::InspectedShim {
+            variant: opened.note.variant.name().to_owned(),
+            decodes: strings(decodes(opened.note.variant)),
+        },
+        checks: opened.checks().into_iter().map(check).collect(),
+        params: params.as_ref().map(params_value),
+        board: opened.board().map(str::to_owned),
+        handoff: manifest.as_ref().map(|manifest| manifest.handoff().name().to_owned()),
+        entry_point: manifest.as_ref().map(|manifest| opened.typed(manifest.entry_point())),
+        modules: manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
+        overlay: manifest
+            .as_ref()
+            .and_then(|manifest| additions(opened, manifest))
+            .map(|additions| additions.into_iter().map(|(path, value)| json::Addition { path, value }).collect()),
+        payloads: manifest.as_ref().map(|manifest| payloads(manifest).map(payload_value).collect()),
+        regions: regions.map(|(name, region)| json::NamedRegion::new(name, &region)).collect(),
+        error,
+    }
+}
+
+fn payload_value((name, payload): (&str, stoop_core::manifest::Payload)) -> json::Payload {
+    let stored = payload.source.size();
+    json::Payload {
+        name: name.to_owned(),
+        codec: payload.codec.name().to_owned(),
+        reason: None,
+        stored,
+        decoded: if payload.destination.is_empty() { stored } else { payload.destination.size() },
+        crc: format!("0x{:08x}", payload.crc),
+        start: payload.place.start(),
+        size: payload.place.size(),
+    }
+}
+
+fn params_value(params: &Params<'_>) -> json::Params {
+    json::Params {
+        ram: params.ram().into(),
+        flash: params.flash().into(),
+        uart: json::UartParams {
+            kind: board::uart_kind(params.uart().kind).to_owned(),
+            address: params.uart().address,
+        },
+        watchdog: json::WatchdogParams { care: params.care().name().to_owned(), does: watchdog::told(params) },
+        cookie: json::CookieParams {
+            rule: params.cookie_rule().name().to_owned(),
+            text: shown(params.cookie()),
+            keep: keep(params),
+        },
+    }
 }
 
 fn text(opened: &Opened<'_>, size: usize) -> String {

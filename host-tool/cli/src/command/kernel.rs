@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
-use serde_json::json;
 
+use crate::json;
 use crate::ui::{self, Stderr};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{Outcome, Request, build};
 
 /// What to do with kernels.
@@ -91,8 +91,11 @@ impl BuildArgs {
     fn run(self) -> Result<()> {
         let is_base = self.base == "defaults" || self.base == "allnoconfig" || self.base.ends_with("defconfig");
         if !is_base {
-            return Err(Failure::usage(format!("--base {} is no configuration to begin with", self.base))
-                .next("give defaults, allnoconfig, or the name of a defconfig such as malta_defconfig"));
+            return Err(Failure::usage(
+                ErrorCode::KernelConfig,
+                format!("--base {} is no configuration to begin with", self.base),
+            )
+            .next("give defaults, allnoconfig, or the name of a defconfig such as malta_defconfig"));
         }
         let request = Request {
             source: self.source,
@@ -121,28 +124,25 @@ impl BuildArgs {
 
 fn print_json(request: &Request, outcome: &Outcome) -> Result<()> {
     let collected = &outcome.collected;
-    ui::put(&format!(
-        "{:#}\n",
-        json!({
-            "release": outcome.release,
-            "out": request.out,
-            "tree": outcome.tree,
-            "cross_compile": outcome.cross_compile,
-            "files": collected.files,
-            "modules": collected.modules,
-            "module_count": collected.module_count,
-            "patches": {
-                "applied": outcome.patches.applied,
-                "reverted": outcome.patches.reverted,
-                "kept": outcome.patches.kept,
-            },
-            "configured": outcome.configured,
-            "files_built": outcome.done.built,
-            "bytes_written": outcome.bytes_written,
-            "bytes_copied": collected.copied,
-            "seconds": outcome.seconds,
-        })
-    ))
+    json::put(&json::Built {
+        release: outcome.release.clone(),
+        out: request.out.clone(),
+        tree: outcome.tree.clone(),
+        cross_compile: outcome.cross_compile.clone(),
+        files: collected.files.clone(),
+        modules: collected.modules.clone(),
+        module_count: collected.module_count,
+        patches: json::Patches {
+            applied: outcome.patches.applied,
+            reverted: outcome.patches.reverted,
+            kept: outcome.patches.kept,
+        },
+        configured: outcome.configured,
+        files_built: outcome.done.built,
+        bytes_written: outcome.bytes_written,
+        bytes_copied: collected.copied,
+        seconds: outcome.seconds,
+    })
 }
 
 fn print_text(request: &Request, outcome: &Outcome) -> Result<()> {

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-
 use crate::ui::put;
 use stoop_image::output::Output;
 use stoop_image::{Failure, Result};
@@ -20,13 +18,13 @@ pub struct Args {
 ///
 /// # Errors
 /// The directory cannot be made or written.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, command: clap::Command) -> Result<()> {
     let directory = &args.directory;
     if !directory.is_dir() {
         std::fs::create_dir(directory)
             .map_err(|error| Failure::io(directory, &error).next("name a directory in one that exists"))?;
     }
-    let mut command = super::Cli::command().disable_help_subcommand(true);
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let count = write(&command, directory)?;
     put(&format!("{count} man pages in {}\n", directory.display()))

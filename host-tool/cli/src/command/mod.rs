@@ -5,13 +5,15 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::json;
 use crate::project::Project;
-use stoop_image::Result;
+use stoop_image::{ErrorCode, Failure, Result};
 
 pub mod boards;
 pub mod check;
 mod check_image;
 pub mod explain;
+pub mod flash;
 pub mod init;
 pub mod inspect;
 pub mod kernel;
@@ -19,10 +21,15 @@ pub mod kexec;
 pub mod man;
 pub mod modules;
 pub mod monitor;
+pub mod netboot;
 pub mod pack;
+mod place;
+pub mod power;
 pub mod run;
 pub mod simulate;
+mod stop;
 mod suggest;
+mod units;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
@@ -56,6 +63,12 @@ pub enum Verb {
     Boards(boards::Args),
     /// Boot an image in QEMU and show its console
     Run(run::Args),
+    /// Boot an image on a real board: serve it by TFTP, type at its bootloader, show its console
+    Netboot(Box<netboot::Args>),
+    /// Write an image to a real board's flash by its bootloader, or read a partition back
+    Flash(Box<flash::Args>),
+    /// Switch a board's power
+    Power(power::Args),
     /// Show a console with what a traced shim says on it put into words
     Monitor(monitor::Args),
     /// Write a script that starts an image from a running Linux, with stock kexec-tools
@@ -91,10 +104,12 @@ impl Cli {
         command.build();
         let with = |more: Vec<OsString>| {
             let (front, rest) = words.split_at(words.len().min(2));
-            Cli::parse_from([front, &more, rest].concat())
+            Cli::try_parse_from([front, &more, rest].concat()).unwrap_or_else(|error| refuse(&error))
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
-        if !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
+        let at_a_place =
+            command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "flash" | "power")).cloned();
+        if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
             return Ok(vec![with(Vec::new())]);
         }
         // What is wrong with the line is told when it is read with all its words.
@@ -106,9 +121,11 @@ impl Cli {
         if verb == "pack" {
             return Ok(project.pack_words(&pack, typed).into_iter().map(with).collect());
         }
+        let mut more = at_a_place.map(|verb| project.place_words(&verb, typed)).unwrap_or_default();
+        let takes_image = ["image", "kernel", "config"].iter().any(|id| typed.try_contains_id(id).is_ok());
         let is_told = ["image", "kernel", "config"].iter().any(|id| matches!(typed.try_contains_id(id), Ok(true)));
-        let image = project.image().filter(|_| !is_told);
-        Ok(vec![with(image.into_iter().map(OsString::from).collect())])
+        more.extend(project.image().filter(|_| takes_image && !is_told).map(OsString::from));
+        Ok(vec![with(more)])
     }
 
     /// Does what was asked for.
@@ -124,15 +141,28 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args),
             Verb::Boards(args) => boards::run(args),
             Verb::Run(args) => run::run(&args),
+            Verb::Netboot(args) => netboot::run(&args),
+            Verb::Flash(args) => flash::run(&args),
+            Verb::Power(args) => power::run(&args),
             Verb::Monitor(args) => monitor::run(&args),
             Verb::Kexec(args) => kexec::run(&args),
             Verb::Kernel(verb) => verb.run(),
             Verb::Modules(verb) => verb.run(),
             Verb::Check(args) => check::run(args),
             Verb::Completions { shell } => crate::ui::put_raw(&completions(shell)),
-            Verb::Man(args) => man::run(&args),
+            Verb::Man(args) => man::run(&args, Cli::command()),
         }
     }
+}
+
+/// Ends the process as clap does; for those who read JSON with the failure in it.
+fn refuse(error: &clap::Error) -> ! {
+    if error.use_stderr() && json::is_asked() {
+        let text = error.render().to_string();
+        let fact = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        json::put_failure(&Failure::usage(ErrorCode::Options, fact).next("see the verb's --help"));
+    }
+    error.exit()
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {
@@ -150,15 +180,6 @@ fn completions(shell: clap_complete::Shell) -> Vec<u8> {
         }
     }
     script
-}
-
-/// An address as people type it.
-pub(crate) fn address(text: &str) -> std::result::Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|error| format!("{error}; write it as 0x80100000"))
 }
 
 #[cfg(test)]

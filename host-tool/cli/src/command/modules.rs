@@ -1,13 +1,14 @@
 //! `stoop modules`: which modules a kernel needs for a purpose, whether they fit it, and the files that load them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
-use serde_json::{Map, Value as Json, json};
 
+use crate::json;
 use crate::ui::{self, Stderr};
 use stoop_image::kconfig::Kconfig;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::modules::bundle::{Bundle, Form};
 use stoop_kernel::modules::check::{check, refuse};
 use stoop_kernel::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
@@ -114,26 +115,17 @@ impl RequirementsArgs {
     fn run(self) -> Result<()> {
         let catalogue = Catalogue::with_files(&self.requirement)?;
         let all = catalogue.names().into_iter().map(|name| catalogue.get(name)).collect::<Result<Vec<_>>>()?;
-        let symbols = |requirement: &Requirement| {
-            requirement
-                .symbols
-                .iter()
-                .map(|(name, need)| (name.clone(), json!(need.to_string())))
-                .collect::<Map<_, _>>()
-        };
         if self.json {
-            let value = |requirement: &Requirement| {
-                json!({
-                    "name": requirement.name,
-                    "description": requirement.description,
-                    "requires": requirement.requires,
-                    "modules": requirement.modules,
-                    "modules-if-present": requirement.modules_if_present,
-                    "symbols": symbols(requirement),
-                    "any-of": requirement.any_of,
-                })
+            let value = |requirement: &Requirement| json::NamedRequirement {
+                name: requirement.name.clone(),
+                description: requirement.description.clone(),
+                requires: requirement.requires.clone(),
+                modules: requirement.modules.clone(),
+                modules_if_present: requirement.modules_if_present.clone(),
+                symbols: requirement.symbols.iter().map(|(name, need)| (name.clone(), need.to_string())).collect(),
+                any_of: requirement.any_of.clone(),
             };
-            return print_json(&all.iter().map(value).collect());
+            return json::put(&all.iter().map(value).collect::<Vec<_>>());
         }
         let text = |requirement: &Requirement| {
             let mut text = format!("@{}: {}\n", requirement.name, requirement.description);
@@ -184,7 +176,8 @@ impl Selection {
         let mut names = self.names.clone();
         names.extend(self.requirement.iter().map(|file| format!("@{}", stem(file))));
         if names.is_empty() {
-            return Err(Failure::usage("no module is named").next("name modules or requirements such as @firewall"));
+            return Err(Failure::usage(ErrorCode::Options, "no module is named")
+                .next("name modules or requirements such as @firewall"));
         }
         let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
         for note in &plan.resolution.notes {
@@ -192,10 +185,6 @@ impl Selection {
         }
         Ok(plan)
     }
-}
-
-fn print_json(value: &Json) -> Result<()> {
-    ui::put(&format!("{value:#}\n"))
 }
 
 impl ResolveArgs {
@@ -208,51 +197,54 @@ impl ResolveArgs {
         let plan = self.selection.plan(&tree, config.as_ref())?;
         let order = paths(&tree, &plan.resolution.order);
         if self.json {
-            return print_json(&json!({
-                "version": tree.version(),
-                "order": order,
-                "builtin": plan.resolution.builtin,
-                "services": services(&tree, &plan),
-                "notes": plan.resolution.notes,
-            }));
+            return json::put(&json::Resolved {
+                version: tree.version().to_owned(),
+                order,
+                builtin: plan.resolution.builtin.clone(),
+                services: services(&tree, &plan),
+                notes: plan.resolution.notes.clone(),
+            });
         }
         ui::put(&order.iter().map(|path| format!("{path}\n")).collect::<String>())
     }
 }
 
-fn paths<'a>(tree: &'a Tree, modules: &[u32]) -> Vec<&'a str> {
-    modules.iter().map(|module| tree.path(*module)).collect()
+fn paths(tree: &Tree, modules: &[u32]) -> Vec<String> {
+    modules.iter().map(|module| tree.path(*module).to_owned()).collect()
 }
 
-fn services(tree: &Tree, plan: &Plan) -> Json {
-    plan.services
-        .iter()
-        .map(
-            |service| json!({ "name": service.name, "after": service.after, "modules": paths(tree, &service.modules) }),
-        )
-        .collect()
+fn services(tree: &Tree, plan: &Plan) -> Vec<json::Service> {
+    let value = |service: &stoop_kernel::modules::requirement::Service| json::Service {
+        name: service.name.clone(),
+        after: service.after.clone(),
+        modules: paths(tree, &service.modules),
+    };
+    plan.services.iter().map(value).collect()
 }
 
 /// What each module needs: in the form of `modules.dep` (users first), or as JSON in load order.
 fn print_all(tree: &Tree, as_json: bool) -> Result<()> {
     let mut text = String::new();
-    let mut map = Map::new();
+    let mut dependencies = BTreeMap::new();
     for (module, path) in (0..).zip(tree.paths()) {
         let mut needs = paths(tree, tree.needs(module)?);
         if as_json {
             needs.reverse();
-            map.insert(path.clone(), json!(needs));
+            dependencies.insert(path.clone(), needs);
         } else {
             text.push_str(path);
             text.push(':');
             for needed in needs {
                 text.push(' ');
-                text.push_str(needed);
+                text.push_str(&needed);
             }
             text.push('\n');
         }
     }
-    if as_json { print_json(&json!({ "version": tree.version(), "dependencies": map })) } else { ui::put(&text) }
+    match as_json {
+        true => json::put(&json::Dependencies { version: tree.version().to_owned(), dependencies }),
+        false => ui::put(&text),
+    }
 }
 
 impl CheckArgs {
@@ -265,7 +257,7 @@ impl CheckArgs {
             (None, None) => match tree.symvers_beside() {
                 Some(path) => Kernel::from_symvers(&path)?,
                 None => {
-                    return Err(Failure::usage("it is not known what the kernel exports")
+                    return Err(Failure::usage(ErrorCode::KernelSymbols, "it is not known what the kernel exports")
                         .next("give the kernel with --kernel VMLINUX or its Module.symvers with --symvers FILE"));
                 }
             },
@@ -276,19 +268,21 @@ impl CheckArgs {
             self.selection.plan(&tree, config.as_ref())?.resolution.order
         };
         let findings = check(&tree, &order, &kernel, config.as_ref())?;
+        let refused = refuse(&findings);
         if self.json {
-            print_json(&json!({
-                "ok": findings.is_empty(),
-                "version": tree.version(),
-                "kernel": kernel.source,
-                "config": config.as_ref().map(Kconfig::source),
-                "modules": paths(&tree, &order),
-                "findings": findings,
-            }))?;
+            json::put(&json::ModuleCheck {
+                ok: findings.is_empty(),
+                version: tree.version().to_owned(),
+                kernel: kernel.source.clone(),
+                config: config.as_ref().map(|config| config.source().to_owned()),
+                modules: paths(&tree, &order),
+                findings: findings.iter().map(Into::into).collect(),
+                error: refused.as_ref().err().map(Into::into),
+            })?;
         } else if findings.is_empty() {
             ui::put(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
         }
-        refuse(&findings)
+        refused
     }
 }
 
@@ -301,23 +295,24 @@ impl BundleArgs {
         let written = bundle.write(&self.output)?;
         let tree_bytes = tree_size(&tree)?;
         if self.json {
-            return print_json(&json!({
-                "output": self.output,
-                "form": match Form::of(&self.output) {
+            return json::put(&json::Bundled {
+                output: self.output.display().to_string(),
+                form: match Form::of(&self.output) {
                     Form::Directory => "directory",
                     Form::Cpio => "cpio",
                     Form::CpioGz => "cpio.gz",
-                },
-                "version": tree.version(),
-                "order": bundle.order,
-                "builtin": plan.resolution.builtin,
-                "services": services(&tree, &plan),
-                "notes": plan.resolution.notes,
-                "module_bytes": bundle.module_bytes,
-                "written_bytes": written,
-                "tree_modules": tree.paths().len(),
-                "tree_bytes": tree_bytes,
-            }));
+                }
+                .to_owned(),
+                version: tree.version().to_owned(),
+                order: bundle.order.clone(),
+                builtin: plan.resolution.builtin.clone(),
+                services: services(&tree, &plan),
+                notes: plan.resolution.notes.clone(),
+                module_bytes: bundle.module_bytes,
+                written_bytes: written,
+                tree_modules: tree.paths().len(),
+                tree_bytes,
+            });
         }
         ui::put(&format!(
             "{}: {written:#x} bytes, {} of {} modules, {} of {}\n",

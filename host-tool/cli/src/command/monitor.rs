@@ -15,7 +15,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_image::explain;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::{self, Address, Connection, Event, Options};
 use stoop_lab::notes::Codes;
 use stoop_lab::oops::Decoder;
@@ -101,7 +101,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn screen(args: &Args) -> Result<Screen> {
     let mut screen = Screen::new(Style { times: args.times, colours: ui::is_styled(&io::stdout()) });
-    screen.annotate(Codes::new(|code: &str| match explain::find(code) {
+    let codes: Vec<_> = explain::all().collect();
+    screen.annotate(Codes::new(move |code: &str| match explain::find(&codes, code) {
         Ok(found) => vec![format!("{code}: {}", found.title), found.causes.to_owned(), found.advice.to_owned()],
         Err(_) => Vec::new(),
     }));
@@ -199,7 +200,7 @@ fn read(mut from: impl Read, to: &Sender<Happening>) {
 
 fn on_signals(sender: Sender<Happening>) -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-        .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
+        .map_err(|error| Failure::new(ErrorCode::Internal, format!("cannot listen for Ctrl-C: {error}")))?;
     thread::spawn(move || {
         for _ in signals.forever() {
             let _ = sender.send(Happening::Interrupted);
@@ -239,15 +240,17 @@ impl Board for Desk {
 fn outcome(ended: Ended, wanted: Option<&str>) -> Result<()> {
     match (ended, wanted) {
         (Ended::Watched(Verdict::Failed(text)), _) => {
-            Err(Failure::new(format!("the console says `{}`", text.trim())).next("see the lines above it"))
+            Err(Failure::new(ErrorCode::Console, format!("the console says `{}`", text.trim()))
+                .next("see the lines above it"))
         }
         (Ended::Watched(Verdict::TimedOut(patience)), Some(wanted)) => {
-            Err(Failure::no_answer(format!("{} s passed without {wanted}", patience.as_secs()))
+            Err(Failure::no_answer(ErrorCode::Console, format!("{} s passed without {wanted}", patience.as_secs()))
                 .next("give it more --timeout, or see where it stopped"))
         }
         (Ended::Closed(Some(error)), _) => Err(stoop_lab::Error::Connection(error).into()),
         (Ended::Closed(None), Some(wanted)) => {
-            Err(Failure::no_answer(format!("the console ended before {wanted}")).next("see why it stopped"))
+            Err(Failure::no_answer(ErrorCode::Console, format!("the console ended before {wanted}"))
+                .next("see why it stopped"))
         }
         (Ended::Interrupted, Some(_)) => Err(Failure::interrupted()),
         (Ended::Quit | Ended::Interrupted | Ended::Watched(_) | Ended::Closed(None), _) => Ok(()),

@@ -4,13 +4,16 @@ mod flash;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
 
+use super::units::amount;
+use crate::json;
 use crate::ui;
+use stoop_image::cache::Cache;
 use stoop_image::commands;
+use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
 use stoop_image::layout::{Named, What};
 use stoop_image::output::Output;
@@ -20,7 +23,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{Failure, Result, device_tree, on_board, plan, ramoops, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, on_board, plan, ramoops, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
 
 /// What the user typed.
@@ -39,10 +42,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where a flat binary is linked
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Where a flat binary is entered
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     entry_point: Option<u64>,
     /// The device tree, instead of the board's
     #[arg(long, value_name = "FILE")]
@@ -93,6 +96,9 @@ pub struct Args {
     /// How the kernel is stored
     #[arg(long, value_enum, default_value_t)]
     codec: CodecWish,
+    /// Compress the kernel again: by default it is taken from ~/.cache/stoop/kernels when it was compressed before
+    #[arg(long)]
+    no_cache: bool,
     /// The container [default: the first that the board's bootloader starts]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -140,7 +146,9 @@ pub fn run(args: &Args) -> Result<()> {
     let (request, modules) = (request(args), modules(args)?);
     let inputs = || request.inputs().chain(modules.iter().flat_map(Wish::inputs));
     if inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::usage("stdin can be only one of its inputs").next("give the others as files"));
+        return Err(
+            Failure::usage(ErrorCode::Options, "stdin can be only one of its inputs").next("give the others as files")
+        );
     }
     let output = args.output.as_deref().map(|path| Output::new(path, inputs())).transpose()?;
     let name = args.name();
@@ -174,7 +182,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let commands = commands::printed(&plan, &built, &shell::served_name(name));
     let said = match args.json {
-        true => format!("{:#}\n", value(args, &plan, included, &built, &commands, &warnings)),
+        true => json::result(&value(args, &plan, included, &built, &commands, &warnings))?,
         false => text(args, &plan, included, &built, &commands),
     };
     match output.filter(|_| !args.dry_run) {
@@ -194,8 +202,11 @@ impl Args {
 /// Modules without a name.
 fn modules(args: &Args) -> Result<Option<Wish>> {
     if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
-        return Err(Failure::usage("--modules is given, and nothing says which modules are needed")
-            .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "--modules is given, and nothing says which modules are needed",
+        )
+        .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
     }
     Ok(args.modules.as_ref().map(|directory| Wish {
         directory: directory.clone(),
@@ -224,6 +235,7 @@ fn request(args: &Args) -> Request {
         no_cookie: args.no_cookie,
         keep: args.keep.clone(),
         codec: args.codec,
+        cache: if args.no_cache { None } else { cache() },
         format: args.format,
         phram: args.phram,
         rootfs_in: args.rootfs_in,
@@ -236,9 +248,21 @@ fn request(args: &Args) -> Request {
     }
 }
 
+/// As much of compressed kernels is kept.
+const CACHE_SIZE: u64 = 256 << 20;
+
+/// `$XDG_CACHE_HOME/stoop/kernels`, else `~/.cache/stoop/kernels`; `None` without either.
+fn cache() -> Option<Cache> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(Cache::new(&home.join("stoop/kernels"), CACHE_SIZE))
+}
+
 /// Runs the shim's own function on the finished bytes; gives its warnings.
 fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
-    let report = |fact: String| Failure::new(format!("the finished image would not boot: {fact}")).next("report this");
+    let report = |fact: String| {
+        Failure::new(ErrorCode::Options, format!("the finished image would not boot: {fact}")).next("report this")
+    };
     let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(device_tree::empty()) };
     let outcome = simulate::run(&built.file, &Input { entry, load: None })?;
     let booted = outcome.result.map_err(|error| report(error.to_string()))?;
@@ -271,7 +295,7 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
             _ if matches!(finding.what, "containers" | "tftp-address") => {}
             Level::No => {
                 let fact = format!("{} would choke on the image: {}: {}", plan.board.name, finding.what, finding.says);
-                return Err(Failure::new(fact).next(next));
+                return Err(Failure::new(ErrorCode::Options, fact).next(next));
             }
             Level::Warn => warnings.push(format!("{}: {next}", finding.says)),
             Level::Ok | Level::Unknown => {}
@@ -288,82 +312,81 @@ fn value(
     built: &Built,
     commands: &[String],
     warnings: &[String],
-) -> Value {
+) -> json::Packed {
     let typed = plan.board.typed(built.places.head.start());
-    let payloads = built.payloads.iter().map(|payload| {
-        json!({
-            "name": payload.kind.subject().text(),
-            "codec": payload.codec.name(),
-            "reason": payload.why,
-            "stored": payload.stored,
-            "decoded": payload.decoded,
-            "crc": format!("0x{:08x}", payload.crc),
-            "start": payload.place.start(),
-            "size": payload.place.size(),
-        })
+    let regions = built.places.regions.iter().map(|named| json::Used {
+        name: named.what.name().to_owned(),
+        start: named.region.start(),
+        size: named.region.size(),
+        when: named.when.names().map(str::to_owned).collect(),
     });
-    let regions = built.places.regions.iter().map(|named| {
-        json!({
-            "name": named.what.name(),
-            "start": named.region.start(),
-            "size": named.region.size(),
-            "when": named.when.names().collect::<Vec<_>>(),
-        })
-    });
-    json!({
-        "image": args.output.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string()),
-        "format": plan.format.value.name(),
-        "size": built.file.len(),
-        "board": plan.board.name,
-        "load-address": typed,
-        "entry-point": typed,
-        "shim": built.shim,
-        "kernel": {
-            "form": plan.kernel.form.to_string(),
-            "version": plan.kernel.version,
-            "config": plan.kernel.config.as_ref().map(|config| config.source()),
-            "load-address": plan.board.typed(plan.kernel.load_address as usize),
-            "entry-point": plan.board.typed(built.entry_point),
+    json::Packed {
+        image: args.output.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string()),
+        format: plan.format.value.name().to_owned(),
+        size: built.file.len(),
+        board: plan.board.name.clone(),
+        load_address: typed,
+        entry_point: typed,
+        shim: built.shim,
+        kernel: json::Kernel {
+            form: plan.kernel.form.to_string(),
+            version: plan.kernel.version.clone(),
+            config: plan.kernel.config.as_ref().map(|config| config.source().to_owned()),
+            load_address: plan.board.typed(plan.kernel.load_address as usize),
+            entry_point: plan.board.typed(built.entry_point),
         },
-        "handoff": {
-            "kind": plan.handoff.value.name(),
-            "origin": plan.handoff.origin.to_string(),
-            "reason": plan.handoff_reason,
+        handoff: json::Handoff {
+            kind: plan.handoff.value.name().to_owned(),
+            origin: plan.handoff.origin.to_string(),
+            reason: plan.handoff_reason.clone(),
         },
-        "phram": plan.phram.value.name(),
-        "alias": (plan.phram.value == Phram::Tree).then_some(ALIAS),
-        "cookie": {
-            "rule": plan.cookie.rule.name(),
-            "text": plan.cookie.text,
-            "keep": plan.cookie.keep,
+        phram: plan.phram.value.name().to_owned(),
+        alias: (plan.phram.value == Phram::Tree).then_some(ALIAS),
+        cookie: json::Cookie {
+            rule: plan.cookie.rule.name().to_owned(),
+            text: plan.cookie.text.clone(),
+            keep: plan.cookie.keep.clone(),
         },
-        "watchdog": {
-            "care": plan.watchdog.care.name(),
-            "seconds": (plan.watchdog.seconds != 0).then_some(plan.watchdog.seconds),
-            "left-running": plan.board.bootloader.watchdog,
+        watchdog: json::Watchdog {
+            care: plan.watchdog.care.name().to_owned(),
+            seconds: (plan.watchdog.seconds != 0).then_some(plan.watchdog.seconds),
+            left_running: plan.board.bootloader.watchdog,
         },
-        "seconds": image::seconds(plan, built),
-        "cmdline": shown(&built.line),
-        "modules": included.map(modules_value),
-        "payloads": payloads.collect::<Vec<_>>(),
-        "regions": regions.collect::<Vec<_>>(),
-        "commands": commands,
-        "flash": flash::steps(plan, built, args.name()).map(|steps| steps.value()),
-        "warnings": warnings,
-    })
+        seconds: image::seconds(plan, built),
+        cmdline: shown(&built.line),
+        modules: included.map(modules_value),
+        payloads: built.payloads.iter().map(payload_value).collect(),
+        regions: regions.collect(),
+        commands: commands.to_vec(),
+        flash: flash::steps(plan, built, args.name()).map(|steps| steps.value()),
+        warnings: warnings.to_vec(),
+    }
 }
 
-fn modules_value(modules: &Included) -> Value {
-    json!({
-        "version": modules.version,
-        "order": modules.order,
-        "builtin": modules.builtin,
-        "services": modules.services,
-        "symbols": modules.symbols,
-        "config": modules.config,
-        "module-bytes": modules.module_bytes,
-        "archive-bytes": modules.archive_bytes,
-    })
+fn payload_value(payload: &image::Packed) -> json::Payload {
+    json::Payload {
+        name: payload.kind.subject().text().to_owned(),
+        codec: payload.codec.name().to_owned(),
+        reason: Some(payload.why.clone()),
+        stored: payload.stored,
+        decoded: payload.decoded,
+        crc: format!("0x{:08x}", payload.crc),
+        start: payload.place.start(),
+        size: payload.place.size(),
+    }
+}
+
+fn modules_value(modules: &Included) -> json::Included {
+    json::Included {
+        version: modules.version.clone(),
+        order: modules.order.clone(),
+        builtin: modules.builtin.clone(),
+        services: modules.services.clone(),
+        symbols: modules.symbols.clone(),
+        config: modules.config.clone(),
+        module_bytes: modules.module_bytes,
+        archive_bytes: modules.archive_bytes,
+    }
 }
 
 fn text(args: &Args, plan: &Plan, included: Option<&Included>, built: &Built, commands: &[String]) -> String {
@@ -486,12 +509,4 @@ fn map_line(named: &Named) -> String {
         format!("0x{:x}", region.size()),
         when.join(", ")
     )
-}
-
-/// Bytes in hex, and for people.
-pub(super) fn amount(bytes: usize) -> String {
-    match bytes {
-        0..0x10_0000 => format!("0x{bytes:x} bytes ({:.1} KiB)", bytes as f64 / 1024.0),
-        _ => format!("0x{bytes:x} bytes ({:.1} MiB)", bytes as f64 / 1_048_576.0),
-    }
 }

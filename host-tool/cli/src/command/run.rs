@@ -2,24 +2,25 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use stoop_image::machine::Machine;
 
 use clap::ValueEnum;
 use regex::Regex;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::Machine;
 
 use stoop_image::board::{self, Board};
 use stoop_image::bootloader::image::Image;
-use stoop_image::image::{self, Opened, nor::Map};
+use stoop_image::image;
+use stoop_image::image::Opened;
+use stoop_image::image::flash::Map;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{Boot, How};
-use stoop_lab::qemu::{Emulator, Interrupter, Log, Options, Target};
+use stoop_lab::qemu::{Emulator, Log, Options, Target};
+
+use super::stop::Stop;
 
 /// How the image is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -74,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     if let Some(pattern) = &args.until {
         Regex::new(pattern).map_err(|error| {
-            Failure::usage(format!("--until {pattern:?} is no regular expression: {error}"))
+            Failure::usage(ErrorCode::Options, format!("--until {pattern:?} is no regular expression: {error}"))
                 .next("put \\ in front of characters that mean themselves")
         })?;
     }
@@ -115,8 +116,11 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 (_, true) => how(&image, bytes.len(), &target)?,
                 (Some(line), false) => How::Command { line, at: target.uboot.tftp_address },
                 (None, false) => {
-                    return Err(Failure::usage(format!("how {} starts from flash is not known", board.name))
-                        .next("add `flash-command` to the board file"));
+                    return Err(Failure::usage(
+                        ErrorCode::BoardLacks,
+                        format!("how {} starts from flash is not known", board.name),
+                    )
+                    .next("add `flash-command` to the board file"));
                 }
             };
             let mut board = Emulator::new(with_uboot(target)?, options)?;
@@ -124,22 +128,25 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 board.flash_mut()?.put(offset, bytes)?;
             }
             board.power_on()?;
-            stop.reach(&mut board)?;
+            stop.reach(board.console()?);
             board.boot(&Boot { image: &bytes, bootargs: args.args.as_deref().map(str::as_bytes), files: &[], how })?;
             watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
         Via::Direct => {
             if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
-                return Err(Failure::usage("QEMU itself starts ELF files and arm64 Images only")
+                return Err(Failure::usage(ErrorCode::Options, "QEMU itself starts ELF files and arm64 Images only")
                     .next("pack with `--format elf`, or start it with `--via uboot`"));
             }
             if args.image.as_os_str() == "-" {
-                return Err(Failure::usage("QEMU itself reads the image from a file, not from stdin")
-                    .next("give the file's name, or start it with `--via uboot`"));
+                return Err(Failure::usage(
+                    ErrorCode::Options,
+                    "QEMU itself reads the image from a file, not from stdin",
+                )
+                .next("give the file's name, or start it with `--via uboot`"));
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
-            stop.reach(&mut board)?;
+            stop.reach(board.console()?);
             watch(&mut board, args.until.as_deref(), deadline, args.timeout)
         }
     }
@@ -155,49 +162,6 @@ fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])
     Ok(stretches)
 }
 
-/// Ctrl-C and the like end the waits instead of the process, so that QEMU and the temporary files go as well.
-struct Stop(Arc<Mutex<Asked>>);
-
-#[derive(Default)]
-struct Asked {
-    is_asked: bool,
-    interrupter: Option<Interrupter>,
-}
-
-impl Stop {
-    fn on_signals() -> Result<Stop> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-            .map_err(|error| Failure::new(format!("cannot listen for Ctrl-C: {error}")))?;
-        let stop = Stop(Arc::default());
-        let asked = Arc::clone(&stop.0);
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-                asked.is_asked = true;
-                if let Some(interrupter) = &asked.interrupter {
-                    interrupter.interrupt();
-                }
-            }
-        });
-        Ok(stop)
-    }
-
-    fn is_asked(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_asked
-    }
-
-    /// From now on the waits for this board's console end as well.
-    fn reach(&self, board: &mut Emulator) -> Result<()> {
-        let interrupter = board.console()?.interrupter();
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.is_asked {
-            interrupter.interrupt();
-        }
-        asked.interrupter = Some(interrupter);
-        Ok(())
-    }
-}
-
 /// Lets the image run until the pattern or the end.
 fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: u64) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
@@ -210,7 +174,7 @@ fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: 
         3 => {
             let what = until.map_or(String::new(), |pattern| format!(" without `{pattern}`"));
             let tail = board.console().map(|console| console.tail()).unwrap_or_default();
-            Failure::no_answer(format!("{timeout} s passed{what}{tail}"))
+            Failure::no_answer(ErrorCode::Console, format!("{timeout} s passed{what}{tail}"))
                 .next("give it more --timeout, or see where it stopped")
         }
         _ => board.explain(failure),
@@ -241,9 +205,9 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
     let fits = |board: &Board| {
         let big_endian = board.arch.is_big_endian();
         let machine = match board.arch {
-            board::Arch::MipsBe => Machine::MipsBe,
-            board::Arch::MipsLe => Machine::MipsLe,
-            board::Arch::Arm64 => Machine::Arm64,
+            Machine::MipsBe => Machine::MipsBe,
+            Machine::MipsLe => Machine::MipsLe,
+            Machine::Arm64 => Machine::Arm64,
         };
         match (packed, image) {
             (Some(packed), _) => packed == (machine, board.uart),
@@ -253,7 +217,7 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
         }
     };
     board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| {
-        Failure::usage("the image does not say for which of the boards that QEMU plays it is")
+        Failure::usage(ErrorCode::BoardUnnamed, "the image does not say for which of the boards that QEMU plays it is")
             .next("name one with `--board`: see `stoop boards list`")
     })
 }
@@ -263,14 +227,20 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
     let arm64 = matches!(image, Image::Arm64 { .. });
     if arm64 == board.arch.is_mips() && (arm64 || matches!(image, Image::Elf { .. })) {
         let name = if arm64 { "an arm64 Image" } else { "a MIPS ELF file" };
-        return Err(Failure::usage(format!("{name} does not run on the board {}", board.name))
-            .next("name the board it was packed for"));
+        return Err(Failure::usage(
+            ErrorCode::BoardUnnamed,
+            format!("{name} does not run on the board {}", board.name),
+        )
+        .next("name the board it was packed for"));
     }
     match image {
         Image::Elf { little_endian, .. } if *little_endian != little => {
             let name = |little| if little { "little" } else { "big" };
-            Err(Failure::usage(format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)))
-                .next("name the board it was packed for"))
+            Err(Failure::usage(
+                ErrorCode::BoardUnnamed,
+                format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)),
+            )
+            .next("name the board it was packed for"))
         }
         _ => Ok(()),
     }
@@ -278,7 +248,7 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
 
 fn with_uboot(target: Target) -> Result<Target> {
     if target.machine.uboot.is_none() {
-        return Err(Failure::usage("no U-Boot is known for this board in QEMU")
+        return Err(Failure::usage(ErrorCode::Emulator, "no U-Boot is known for this board in QEMU")
             .next("name one with `--uboot FILE`, or start an ELF image with `--via direct`"));
     }
     Ok(target)

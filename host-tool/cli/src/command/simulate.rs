@@ -1,20 +1,20 @@
 //! `stoop simulate`: what the shim will decide and write, without a board.
 
 use std::path::PathBuf;
-
-use serde_json::{Value, json};
+use stoop_image::machine::Machine;
 
 use stoop_core::bootargs::is_control;
-use stoop_core::cookie::{Refusal, Verdict};
-use stoop_core::manifest::{HandoffKind, Machine};
+use stoop_core::cookie::Verdict;
+use stoop_core::manifest::HandoffKind;
 
+use crate::json;
 use crate::ui::{self, put};
-use stoop_image::device_tree::Facts;
+use stoop_image::format::device_tree::Facts;
 use stoop_image::image::longest_line;
-use stoop_image::input::{Arch, dtb, read_file};
+use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome, shown};
-use stoop_image::{Failure, Result, shim_image};
+use stoop_image::{ErrorCode, Failure, Result, shim_image};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "DTB", conflicts_with = "args")]
     uhi: Option<PathBuf>,
     /// Where the bootloader puts the image, if not where it was packed for
-    #[arg(long, value_name = "ADDRESS", value_parser = super::address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::units::address)]
     load_address: Option<u64>,
     /// Show where everything is when the kernel starts
     #[arg(long)]
@@ -64,10 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let why = outcome.result.as_ref().ok().and_then(|booted| why(booted, &input.entry));
     let said = match args.json {
-        true => {
-            let reason = why.as_ref().map_or(json!({}), |why| json!({ "reason": why }));
-            format!("{:#}\n", merged(value(&outcome), reason))
-        }
+        true => json::result(&value(&outcome, why))?,
         false => text(&outcome, why.as_deref(), args.memory),
     };
     dtb_out.as_ref().map_or_else(|| put(&said), |output| ui::put_of(output, &said))?;
@@ -78,14 +75,15 @@ pub fn run(args: &Args) -> Result<()> {
             }
             Ok(())
         }
-        Err(error) => Err(Failure::new(format!("the shim gives up: {error}"))
+        Err(error) => Err(Failure::new(ErrorCode::Options, format!("the shim gives up: {error}"))
             .next(format!("see `stoop explain E{:02}`", error.number()))),
     }
 }
 
 fn physical(address: u64) -> Result<usize> {
-    stoop_image::input::physical(address).map(|address| address as usize).ok_or_else(|| {
-        Failure::usage(format!("0x{address:x} is neither in KSEG0 nor in KSEG1")).next("give it as 0x80a00000")
+    stoop_image::machine::physical(address).map(|address| address as usize).ok_or_else(|| {
+        Failure::usage(ErrorCode::Options, format!("0x{address:x} is neither in KSEG0 nor in KSEG1"))
+            .next("give it as 0x80a00000")
     })
 }
 
@@ -103,7 +101,7 @@ fn why(booted: &Booted, entry: &Entry) -> Option<String> {
             Some(byte) => format!("they have a control character, 0x{byte:02x}"),
             None if booted.verdict == Verdict::None => "the line that was passed has no word".into(),
             None => {
-                let arch = if booted.handoff.kind == HandoffKind::Arm64 { Arch::Arm64 } else { Arch::MipsBe };
+                let arch = if booted.handoff.kind == HandoffKind::Arm64 { Machine::Arm64 } else { Machine::MipsBe };
                 let (own, more, longest) = (booted.cmdline.len(), line.len(), longest_line(arch));
                 format!("{own} bytes of the image's, a blank and the {more} passed: a command line takes {longest}")
             }
@@ -113,57 +111,48 @@ fn why(booted: &Booted, entry: &Entry) -> Option<String> {
 }
 
 /// The stable form.
-pub fn value(outcome: &Outcome) -> Value {
-    let failed: Vec<Value> = outcome
-        .failed
-        .iter()
-        .map(|(slot, error)| {
-            json!({ "slot": slot.to_string(), "code": format!("E{:02}", error.number()), "message": error.to_string() })
-        })
-        .collect();
-    let head =
-        |ok: bool| json!({ "ok": ok, "failed": failed, "watchdog": outcome.watchdog, "warnings": outcome.warnings });
-    match &outcome.result {
-        Ok(booted) => merged(head(true), booted_value(booted)),
-        Err(error) => {
-            let error = json!({ "code": format!("E{:02}", error.number()), "message": error.to_string() });
-            merged(head(false), json!({ "error": error }))
-        }
+fn value(outcome: &Outcome, reason: Option<String>) -> json::Simulated {
+    let code = |error: &stoop_core::Error| format!("E{:02}", error.number());
+    let failed = outcome.failed.iter().map(|(slot, error)| json::FailedSlot {
+        slot: slot.to_string(),
+        code: code(error),
+        message: error.to_string(),
+    });
+    json::Simulated {
+        ok: outcome.result.is_ok(),
+        failed: failed.collect(),
+        watchdog: outcome.watchdog.clone(),
+        warnings: outcome.warnings.clone(),
+        booted: outcome.result.as_ref().ok().map(booted_value),
+        reason,
+        error: outcome.result.as_ref().err().map(|error| json::ShimError {
+            code: code(error),
+            message: error.to_string(),
+            next: Some(format!("see `stoop explain {}`", code(error))),
+        }),
     }
 }
 
-fn merged(mut first: Value, second: Value) -> Value {
-    if let (Value::Object(first), Value::Object(second)) = (&mut first, second) {
-        first.extend(second);
-    }
-    first
-}
-
-fn booted_value(booted: &Booted) -> Value {
-    let regions = booted.regions.iter();
-    json!({
-        "cmdline": shown(&booted.cmdline),
-        "verdict": booted.verdict.text(),
-        "refusal": booted.refusal.map(Refusal::text),
-        "entry": booted.entry.text(),
-        "slot": booted.slot.to_string(),
-        "handoff": {
-            "kind": booted.handoff.kind.name(),
-            "entry-point": booted.handoff.entry_point,
-            "registers": booted.handoff.registers.map(|register| format!("0x{register:08x}")),
-            "env": booted.handoff.env.iter().map(|string| shown(string)).collect::<Vec<_>>(),
+fn booted_value(booted: &Booted) -> json::Booted {
+    json::Booted {
+        cmdline: shown(&booted.cmdline),
+        verdict: booted.verdict.text().to_owned(),
+        refusal: booted.refusal.map(|refusal| refusal.text().to_owned()),
+        entry: booted.entry.text().to_owned(),
+        slot: booted.slot.to_string(),
+        handoff: json::Registers {
+            kind: booted.handoff.kind.name().to_owned(),
+            entry_point: booted.handoff.entry_point,
+            registers: booted.handoff.registers,
+            env: booted.handoff.env.iter().map(|string| shown(string)).collect(),
         },
-        "phram": booted.phram.map(|phram| json!({
-            "start": phram.region.start(),
-            "size": phram.region.size(),
-            "alias": phram.alias,
-        })),
-        "regions": regions.map(|(name, region)| json!({
-            "name": name,
-            "start": region.start(),
-            "size": region.size(),
-        })).collect::<Vec<_>>(),
-    })
+        phram: booted.phram.map(|phram| json::Phram {
+            start: phram.region.start(),
+            size: phram.region.size(),
+            alias: phram.alias,
+        }),
+        regions: booted.regions.iter().map(|(name, region)| json::NamedRegion::new(name, region)).collect(),
+    }
 }
 
 fn text(outcome: &Outcome, why: Option<&str>, memory: bool) -> String {

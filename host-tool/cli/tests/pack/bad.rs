@@ -4,7 +4,7 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Kind};
 use stoop_core::{Code, Region};
 use stoop_image::board;
-use stoop_image::image::nor::Map;
+use stoop_image::image::flash::Map;
 use stoop_image::image::{Built, open};
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_image::simulate::{Input, Outcome, run_from_flash};

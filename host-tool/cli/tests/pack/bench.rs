@@ -1,13 +1,12 @@
 //! The workbench: a folder with a small kernel, device tree, ramdisk and root filesystem, and `stoop` itself.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use stoop_core::fdt::{Additions, Merge};
 use stoop_image::image::{Built, build};
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Quiet;
+pub use stoop_samples::squashfs;
 use vm_fdt::FdtWriter;
 
 /// A generic kernel that takes everything.
@@ -38,12 +37,8 @@ impl Kernel {
     /// Its bytes: version, configuration as the kernel keeps it, and something that compresses.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; 16];
-        bytes.extend_from_slice(b"Linux version 6.12.117 (test)\0IKCFG_ST");
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         // The last setting of a symbol counts.
-        gzip.write_all(format!("{CONFIG}{}", self.config).as_bytes()).unwrap();
-        bytes.extend(gzip.finish().unwrap());
-        bytes.extend_from_slice(b"IKCFG_ED");
+        bytes.extend(stoop_samples::version_and_configuration(&format!("{CONFIG}{}", self.config)));
         bytes.extend((0..self.filler).map(|at| (at / 3) as u8));
         bytes
     }
@@ -60,59 +55,15 @@ impl Kernel {
         image
     }
 
-    /// An ELF file with one segment (System V ABI, ELF header and program header).
+    /// An ELF file with one segment.
     pub fn elf(&self) -> Vec<u8> {
-        let bytes = self.bytes();
-        let half = |value: u16| if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let word = |value: u32| if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let mut file = b"\x7fELF\x01".to_vec();
-        file.push(if self.big_endian { 2 } else { 1 });
-        file.push(1);
-        file.resize(16, 0);
-        for value in [2, 8] {
-            file.extend(half(value));
-        }
-        for value in [1, self.load, 52, 0, 0x7000_1001] {
-            file.extend(word(value));
-        }
-        for value in [52, 32, 1, 40, 0, 0] {
-            file.extend(half(value));
-        }
-        let size = bytes.len() as u32;
-        for value in [1, 84, self.load, self.load, size, size + self.bss, 7, 16] {
-            file.extend(word(value));
-        }
-        file.extend(bytes);
-        file
+        stoop_samples::elf(self.big_endian, self.load, &self.bytes(), self.bss)
     }
-}
-
-/// A squashfs superblock, and noise.
-pub fn squashfs(size: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..size).map(|at| (at * 31 / 7) as u8).collect();
-    bytes[..96].fill(0);
-    bytes[..4].copy_from_slice(b"hsqs");
-    bytes[12..16].copy_from_slice(&0x2_0000u32.to_le_bytes());
-    bytes[20..24].copy_from_slice(&[4, 0, 17, 0]);
-    bytes[28..32].copy_from_slice(&[4, 0, 0, 0]);
-    bytes[40..48].copy_from_slice(&(size as u64).to_le_bytes());
-    bytes[56..64].fill(0xff);
-    bytes
 }
 
 /// A device tree with these bootargs; `None` for no such property.
 pub fn tree(bootargs: Option<&[u8]>) -> Vec<u8> {
-    let empty = stoop_image::device_tree::empty();
-    let mut out = vec![0; 0x2000];
-    let Some(bootargs) = bootargs else { return empty };
-    let mut additions = vec![0; 0x2000];
-    Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).unwrap();
-    let mut merge = Merge::new(&empty, &additions, &mut out);
-    merge.additions.read().unwrap();
-    merge.write(&[]).unwrap();
-    let size = merge.size();
-    out.truncate(size);
-    out
+    bootargs.map_or_else(stoop_image::format::device_tree::empty, |bootargs| stoop_samples::tree(bootargs).unwrap())
 }
 
 /// As arm64 has them: two cells each for addresses and sizes, these bootargs, and so many bytes that mean nothing.

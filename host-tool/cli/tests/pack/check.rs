@@ -24,7 +24,7 @@ fn a_configuration_alone_answers_as_the_kernel_that_was_built_with_it() {
         }
         assert_eq!(config["kernel"]["form"], "its configuration alone");
         assert_eq!(config["kernel"]["version"], "6.12.117");
-        assert_eq!(config["kernel"]["load_address"], Value::Null);
+        assert_eq!(config["kernel"]["load-address"], Value::Null);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use stoop_image::machine::Machine;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{Kind, Machine};
+use stoop_core::manifest::Kind;
 use stoop_image::image::{Opened, open};
 use stoop_image::plan::{CodecWish, Format, Request, RootfsIn};
 

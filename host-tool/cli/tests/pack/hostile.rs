@@ -179,7 +179,7 @@ fn an_image_whose_shim_claims_to_be_huge_is_damaged() {
     // The note behind the manifest: magic, header, run region, load address, manifest, variant, sum.
     let at = image.windows(4).position(|word| word == b"NPTS").unwrap();
     image[at + 12..at + 16].copy_from_slice(&0x4000_0000u32.to_le_bytes());
-    let sum = stoop_image::image::checksum(&image[at..at + 28]);
+    let sum = stoop_image::format::checksum::checksum(&image[at..at + 28]);
     image[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
     bench.put("huge", &image);
     for verb in ["inspect", "simulate"] {

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use stoop_image::kexec::{BEHIND_SHIM, Elf, Image, Loadable, What};
+use stoop_image::kexec::{Elf, Image, Loadable, What};
+use stoop_image::layout::BEHIND_SHIM;
 use stoop_image::plan::{CodecWish, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed};

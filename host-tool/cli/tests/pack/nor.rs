@@ -3,7 +3,7 @@
 
 use stoop_core::{Code, Region};
 use stoop_image::board::{self, Board};
-use stoop_image::image::nor::{Area, Map};
+use stoop_image::image::flash::{Area, Map};
 use stoop_image::image::{Built, open};
 use stoop_image::plan::{CodecWish, Format, Request, RootfsIn};
 use stoop_image::simulate::{Entry, Input, Outcome, run, run_from_flash};
@@ -89,7 +89,7 @@ fn the_file_has_the_container_and_the_slot_in_whole_erase_blocks() {
     assert_eq!((opened.format, opened.manifest_at()), (Format::Nor, 0x1e23_0000));
     let booted = booted(&built.file, Entry::Argv(b"root=31:03".to_vec()));
     assert_eq!((booted.slot, booted.verdict.text()), ('b', "ignored"));
-    assert_eq!(booted.phram.unwrap().region.size(), plan.rootfs.unwrap().bytes.len().next_multiple_of(0x1000));
+    assert_eq!(booted.phram.unwrap().region.size(), plan.rootfs.unwrap().size.next_multiple_of(0x1000));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_root_filesystem_stays_in_its_own_partition_and_belongs_to_the_slot() {
     let booted = booted(&a.file, Entry::None);
     assert_eq!((booted.phram, booted.slot), (None, 'a'));
     assert!(String::from_utf8(booted.cmdline).unwrap().contains("root=/dev/mtdblock99 rootfstype=squashfs"));
-    let aliases = stoop_image::device_tree::Facts::of(&booted.tree).unwrap().aliases;
+    let aliases = stoop_image::format::device_tree::Facts::of(&booted.tree).unwrap().aliases;
     assert!(
         aliases.contains(&("mtd99".into(), "/soc/flash@1e000000/partitions/partition@210000".into())),
         "{aliases:?}"

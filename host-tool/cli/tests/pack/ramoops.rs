@@ -1,12 +1,12 @@
 //! `--ramoops`: memory that has the same place in every image for a board, and in which nothing else is ever put.
 
 use stoop_core::fdt::Ramoops;
-use stoop_image::device_tree::tree::Tree;
+use stoop_image::format::device_tree::tree::Tree;
 use stoop_image::layout::What;
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_image::simulate::Entry;
 
-use crate::bench::{Bench, Kernel, booted, packed};
+use crate::bench::{Bench, Kernel, booted, packed, tree_arm64};
 use crate::refusals::{has, refused};
 
 const SIZE: usize = 0x2_0000;
@@ -19,7 +19,8 @@ fn place(request: &Request) -> Ramoops {
     assert_eq!(region, ramoops.region);
     let others = built.places.regions.iter().filter(|named| named.what != What::Ramoops);
     others.for_each(|named| assert!(!named.region.overlaps(&region), "{named}"));
-    let tree = Tree::parse(&booted(&built.file, Entry::None).tree).unwrap();
+    let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(tree_arm64("quiet", 16)) };
+    let tree = Tree::parse(&booted(&built.file, entry).tree).unwrap();
     let node = tree.root.child("reserved-memory").unwrap();
     let node = node.child(&format!("ramoops@{:x}", region.start())).unwrap();
     assert_eq!(node.get("compatible").unwrap(), b"ramoops\0");
@@ -54,7 +55,8 @@ fn its_place_does_not_depend_on_what_is_packed() {
 #[test]
 fn on_arm64_its_address_does_not_move_with_the_image() {
     let bench = Bench::new();
-    let full = Request { ramoops: Some(SIZE), ..bench.arm64() };
+    // The bootloader's tree gets it too.
+    let full = Request { ramoops: Some(SIZE), dtb: None, ..bench.arm64() };
     let wanted = place(&full);
     assert_eq!(place(&Request { rootfs: None, ..full.clone() }), wanted);
     let (plan, _) = packed(&full);
@@ -78,9 +80,8 @@ fn pack_and_inspect_show_it_and_a_wrong_size_is_refused() {
     let mut tree = Tree::default();
     tree.root.set("compatible", b"mti,malta\0");
     bench.put("t.dtb", &tree.write());
-    let words =
-        ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb", "-o", "image", "--ramoops"];
-    let output = bench.stoop(&[&words[..], &["128K"]].concat());
+    let words = ["--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb", "--ramoops"];
+    let output = bench.stoop(&[&["pack", "-o", "image"], &words[..], &["128K"]].concat());
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert!(said.contains("ramoops"), "{said}");

@@ -242,6 +242,16 @@ fn explain_knows_its_codes_and_nothing_else() {
     has(&String::from_utf8(output.stderr).unwrap(), &["did you mean E30"]);
     assert_eq!(
         String::from_utf8(bench.stoop(&["explain"]).stdout).unwrap().lines().count(),
-        stoop_core::Code::ALL.len()
+        stoop_core::Code::ALL.len() + stoop_image::ErrorCode::ALL.len()
     );
+}
+
+#[test]
+fn a_refusal_begins_with_a_code_that_explain_finds_in_the_pasted_line() {
+    let bench = Bench::new();
+    let output = bench.stoop(&["boards", "show", "gl-ar751"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    has(&said, &["stoop: H010: no board is called"]);
+    let output = bench.stoop(&["explain", said.lines().next().unwrap()]);
+    assert!(output.stdout.starts_with(b"H010: no board has this name\n"));
 }

@@ -3,10 +3,11 @@
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::board;
-use stoop_image::input::Arch;
+use stoop_image::format::device_tree::Facts;
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecWish, Format, PhramChoice, Request};
 use stoop_image::simulate::Entry;
-use stoop_image::{device_tree::Facts, image, layout};
+use stoop_image::{image, layout};
 
 use crate::bench::{Bench, Kernel, booted, packed, squashfs, tool, tree};
 
@@ -43,7 +44,7 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
                 .unwrap_or_else(|failure| panic!("{}: {failure}", board.name));
             let opened = image::open(&built.file).unwrap();
             assert_eq!(opened.format, format, "{}", board.name);
-            assert_eq!(opened.note.big_endian, plan.arch() == Arch::MipsBe);
+            assert_eq!(opened.note.big_endian, plan.arch() == Machine::MipsBe);
             for check in opened.checks() {
                 assert_eq!(check.wrong, None, "{} {}: {}", board.name, format.name(), check.of);
             }
@@ -188,7 +189,7 @@ fn payloads_that_stay_in_place_are_where_the_manifest_says_byte_for_byte() {
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
         let at = |kind: Kind| opened.bytes(manifest.payload(kind).destination).map(<[u8]>::to_vec);
-        assert_eq!(at(Kind::Rootfs), plan.rootfs.as_ref().map(|rootfs| rootfs.bytes.clone()), "{}", format.name());
+        assert_eq!(at(Kind::Rootfs), plan.rootfs.as_ref().map(|rootfs| rootfs.bytes().unwrap()), "{}", format.name());
         assert_eq!(at(Kind::Initrd), plan.initrd, "{}", format.name());
         let kernel = manifest.payload(Kind::Kernel);
         assert_eq!(opened.bytes(kernel.source), Some(&plan.kernel.image[..]));

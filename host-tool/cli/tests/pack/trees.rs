@@ -1,7 +1,7 @@
 //! Device trees as people have them: old versions, overlays, placeholders, what an earlier boot left in them.
 
-use stoop_image::device_tree::Facts;
-use stoop_image::device_tree::tree::{Node, Tree};
+use stoop_image::format::device_tree::Facts;
+use stoop_image::format::device_tree::tree::{Node, Tree};
 use stoop_image::plan::Request;
 use stoop_image::simulate::Entry;
 

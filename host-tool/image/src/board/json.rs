@@ -4,10 +4,40 @@ use serde::{Serialize, Serializer};
 use stoop_core::Region;
 use stoop_core::params::{Led, Policy, Uart, UartKind};
 
+/// A piece of memory.
 #[derive(Serialize)]
-struct Range {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Range {
+    /// First physical address.
     start: usize,
+    /// Bytes.
     size: usize,
+}
+
+/// A console.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct UartForm {
+    /// `ns16550`, `pl011` or `none`.
+    kind: &'static str,
+    /// Physical address of the first register.
+    address: usize,
+    /// Registers are `1 << shift` bytes apart.
+    shift: u8,
+    /// Bytes of an access.
+    width: u8,
+}
+
+/// A LED for error codes.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct LedForm {
+    /// Its bits.
+    mask: u32,
+    /// The register that lights it.
+    set: usize,
+    /// The register that darkens it.
+    clear: usize,
 }
 
 pub(super) fn region<S: Serializer>(region: &Region, serializer: S) -> Result<S::Ok, S::Error> {
@@ -23,25 +53,12 @@ pub(super) fn optional_region<S: Serializer>(found: &Option<Region>, serializer:
 }
 
 pub(super) fn uart<S: Serializer>(uart: &Uart, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Form {
-        kind: &'static str,
-        address: usize,
-        shift: u8,
-        width: u8,
-    }
-    Form { kind: uart_kind(uart.kind), address: uart.address, shift: uart.shift, width: uart.width }
+    UartForm { kind: uart_kind(uart.kind), address: uart.address, shift: uart.shift, width: uart.width }
         .serialize(serializer)
 }
 
 pub(super) fn led<S: Serializer>(led: &Option<Led>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Form {
-        mask: u32,
-        set: usize,
-        clear: usize,
-    }
-    led.map(|led| Form { mask: led.mask, set: led.set, clear: led.clear }).serialize(serializer)
+    led.map(|led| LedForm { mask: led.mask, set: led.set, clear: led.clear }).serialize(serializer)
 }
 
 pub(super) fn policy<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::Ok, S::Error> {

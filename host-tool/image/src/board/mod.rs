@@ -17,10 +17,7 @@ pub use source::{Origin, Problem};
 pub use suggest::nearest;
 pub use types::*;
 
-use crate::{Failure, Result};
-
-/// Where the MIPS windows KSEG0 and KSEG1 end, as physical addresses: 512 MiB.
-pub const KSEG_END: usize = 0x2000_0000;
+use crate::{ErrorCode, Failure, Result};
 
 /// The board called `name_or_path`: a name or an alias of the embedded ones, or the path of a board file (it has a
 /// `/` or ends in `.toml`).
@@ -39,11 +36,13 @@ pub fn load(name_or_path: &str) -> Result<Board> {
 pub fn of_image(name: Option<&str>) -> Result<Board> {
     match name {
         Some(name) if names().any(|known| known == name) => load(name),
-        Some(name) => {
-            Err(Failure::usage(format!("it was packed for the board {name}, which does not come with stoop"))
-                .next("name its file with --board"))
-        }
-        None => Err(Failure::usage("it does not say which board it is for").next("name one with --board")),
+        Some(name) => Err(Failure::usage(
+            ErrorCode::BoardUnnamed,
+            format!("it was packed for the board {name}, which does not come with stoop"),
+        )
+        .next("name its file with --board")),
+        None => Err(Failure::usage(ErrorCode::BoardUnnamed, "it does not say which board it is for")
+            .next("name one with --board")),
     }
 }
 
@@ -79,12 +78,14 @@ fn read(origin: &Origin) -> std::result::Result<Board, Vec<Problem>> {
 }
 
 fn failure(problems: &[Problem]) -> Failure {
-    let Some(first) = problems.first() else { return Failure::usage("the board file is broken") };
+    let Some(first) = problems.first() else {
+        return Failure::usage(ErrorCode::BoardFile, "the board file is broken");
+    };
     let more = match problems.len() {
         1 => String::new(),
         n => format!("; `stoop boards check {}` shows all {n} problems", first.file),
     };
-    Failure::usage(first.to_string()).next(format!("{}{more}", first.next))
+    Failure::usage(ErrorCode::BoardFile, first.to_string()).next(format!("{}{more}", first.next))
 }
 
 #[cfg(test)]

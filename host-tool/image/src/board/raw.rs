@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::{Origin, Problem};
 use super::suggest::nearest;
-use super::types::{Arch, Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
+use super::types::{Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
+use crate::machine::Machine;
 
 /// `boards/NAME.toml`.
 #[derive(Deserialize, Debug)]
@@ -19,7 +20,8 @@ pub(super) struct Board {
     pub(super) aliases: Vec<String>,
     pub(super) soc: String,
     pub(super) chip: String,
-    pub(super) arch: Option<Arch>,
+    #[serde(default, deserialize_with = "crate::machine::names::optional")]
+    pub(super) arch: Option<Machine>,
     pub(super) cpu_clock: Option<usize>,
     pub(super) ram: Range,
     #[serde(default)]
@@ -50,7 +52,8 @@ pub(super) struct Board {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Soc {
     pub(super) title: String,
-    pub(super) arch: Option<Arch>,
+    #[serde(default, deserialize_with = "crate::machine::names::optional")]
+    pub(super) arch: Option<Machine>,
     pub(super) cpu_clock: Option<usize>,
     #[serde(default)]
     pub(super) firmware: Vec<Range>,

@@ -1,16 +1,17 @@
 //! From what the files say to a [`Board`]: one level of inheritance, then small rules that each find one kind of mistake.
 
 mod flash;
+mod watchdog;
 
 use std::collections::BTreeMap;
 
 use stoop_core::Region;
 use stoop_core::params::{Led, Policy, Uart, UartKind};
 
-use super::KSEG_END;
 use super::raw::{self, Document};
 use super::source::{self, Origin, Problem};
-use super::types::{Arch, Board, Bootloader, Defaults, Dtb, Watchdog};
+use super::types::{Board, Bootloader, Defaults, Dtb, Watchdog};
+use crate::machine::{KSEG_SIZE, Machine};
 
 /// RAM starts and sizes are multiples of this.
 const RAM_STEP: usize = 0x10_0000;
@@ -180,13 +181,13 @@ impl Rules<'_> {
         }
     }
 
-    fn ram_is_usable(&mut self, arch: Arch, ram: Region) {
+    fn ram_is_usable(&mut self, arch: Machine, ram: Region) {
         if ram.is_empty() || !ram.start().is_multiple_of(RAM_STEP) || !ram.size().is_multiple_of(RAM_STEP) {
             let fact = format!("start {:#x}, size {:#x}", ram.start(), ram.size());
             self.problem("ram", fact, format!("both are multiples of {RAM_STEP:#x}, and the size is not 0"));
         }
-        if arch.is_mips() && ram.end() > KSEG_END {
-            let fact = format!("it ends at {:#x}, but MIPS reaches only {KSEG_END:#x} through KSEG0", ram.end());
+        if arch.is_mips() && ram.end() > KSEG_SIZE {
+            let fact = format!("it ends at {:#x}, but MIPS reaches only {KSEG_SIZE:#x} through KSEG0", ram.end());
             self.problem(
                 "ram",
                 fact,
@@ -207,7 +208,7 @@ impl Rules<'_> {
         }
     }
 
-    fn kernels_fit(&mut self, arch: Arch, ram: Region, addresses: &BTreeMap<String, usize>) {
+    fn kernels_fit(&mut self, arch: Machine, ram: Region, addresses: &BTreeMap<String, usize>) {
         if arch.is_mips() && addresses.is_empty() {
             self.problem(
                 "load-addresses",
@@ -235,7 +236,7 @@ impl Rules<'_> {
         }
     }
 
-    fn policy_is_possible(&mut self, arch: Arch, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
+    fn policy_is_possible(&mut self, arch: Machine, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
         match policy {
             Some(raw::Policy::Reset) if !has_reset => {
                 self.problem(
@@ -262,7 +263,7 @@ impl Rules<'_> {
         }
     }
 
-    fn tftp_address_is_free(&mut self, arch: Arch, ram: Region) {
+    fn tftp_address_is_free(&mut self, arch: Machine, ram: Region) {
         let bootloader = &self.file.form.bootloader;
         let Some(address) = bootloader.tftp_address else { return };
         let taken = ram.end().saturating_sub(bootloader.reserved_top);
@@ -315,20 +316,20 @@ impl Rules<'_> {
         }
     }
 
-    fn registers_are_reachable(&mut self, arch: Arch, ram: Region, registers: &[(&str, Option<usize>)]) {
+    fn registers_are_reachable(&mut self, arch: Machine, ram: Region, registers: &[(&str, Option<usize>)]) {
         for (key, address) in registers {
             let Some(address) = *address else { continue };
             let register = Region::new(address, 1).unwrap_or(Region::EMPTY);
-            if arch.is_mips() && address >= KSEG_END {
-                let fact = format!("{address:#x} is not below {KSEG_END:#x}, where KSEG1 reaches");
+            if arch.is_mips() && address >= KSEG_SIZE {
+                let fact = format!("{address:#x} is not below {KSEG_SIZE:#x}, where KSEG1 reaches");
                 self.problem(key, fact, "give the physical address, without KSEG1's 0xa0000000");
-            } else if (ram.end() <= KSEG_END || !arch.is_mips()) && ram.overlaps(&register) {
+            } else if (ram.end() <= KSEG_SIZE || !arch.is_mips()) && ram.overlaps(&register) {
                 self.problem(key, format!("{address:#x} lies in RAM {}", span(ram)), "give the register's address");
             }
         }
     }
 
-    fn watchdog_is_possible(&mut self, arch: Arch, ram: Region, watchdog: Option<&Watchdog>) {
+    fn watchdog_is_possible(&mut self, arch: Machine, ram: Region, watchdog: Option<&Watchdog>) {
         let Some(dog) = watchdog else { return };
         for (list, writes) in [("feed", &dog.feed), ("stop", &dog.stop), ("start", &dog.start)] {
             for (index, register) in writes.iter().enumerate() {
@@ -350,13 +351,13 @@ impl Rules<'_> {
             let next = "add `longest`, the most seconds that it counts, and `feed`";
             self.problem("watchdog.start", "it can be started, but not for a known time and fed", next);
         }
-        if let Err(fact) = crate::watchdog::fits(dog) {
+        if let Err(fact) = watchdog::fits(dog) {
             self.problem("watchdog", fact, "correct the registers, or `longest`");
         }
     }
 
     /// Whether an address as typed at the prompt lies in RAM.
-    fn typed_is_ram(&mut self, key: &str, arch: Arch, ram: Region, address: usize) -> bool {
+    fn typed_is_ram(&mut self, key: &str, arch: Machine, ram: Region, address: usize) -> bool {
         if arch.is_mips() && !(0x8000_0000..0xc000_0000).contains(&address) {
             let fact = format!("{address:#x} is in neither KSEG0 nor KSEG1");
             self.problem(key, fact, "write it as it is typed at the prompt, from 0x80000000 up");
@@ -414,7 +415,7 @@ impl Rules<'_> {
 }
 
 /// Resetting lets the vendor's failsafe run; without a known register the bootloader's `go` gets control back, on MIPS.
-fn default_policy(arch: Arch, has_reset: bool, has_flash: bool) -> Policy {
+fn default_policy(arch: Machine, has_reset: bool, has_flash: bool) -> Policy {
     match (has_reset, has_flash) {
         (true, _) => Policy::Reset,
         (false, true) if arch.is_mips() => Policy::Return,
@@ -430,8 +431,8 @@ fn core_policy(policy: raw::Policy) -> Policy {
     }
 }
 
-fn physical(arch: Arch, typed: usize) -> usize {
-    if arch.is_mips() { typed & (KSEG_END - 1) } else { typed }
+fn physical(arch: Machine, typed: usize) -> usize {
+    if arch.is_mips() { typed & (KSEG_SIZE - 1) } else { typed }
 }
 
 fn span(region: Region) -> String {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 use super::suggest::nearest;
 
@@ -78,7 +78,7 @@ pub(super) fn find(name_or_path: &str) -> Result<Origin> {
         Some(near) => format!("did you mean {near}? "),
         None => String::new(),
     };
-    Err(Failure::usage(format!("no board is called {name_or_path:?}")).next(format!(
+    Err(Failure::usage(ErrorCode::NoSuchBoard, format!("no board is called {name_or_path:?}")).next(format!(
         "{hint}`stoop boards list` shows all; a file of your own needs its path, as ./{name_or_path}.toml"
     )))
 }

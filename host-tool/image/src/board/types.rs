@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use stoop_core::Region;
 use stoop_core::params::{Led, Policy, Uart};
 
-use super::{KSEG_END, json};
+use super::json;
+use crate::machine::{KSEG_SIZE, Machine};
 
 /// One board, complete and checked.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Board {
     /// As in `--board`, for example `gl-ar750`.
@@ -30,24 +32,30 @@ pub struct Board {
     /// The very SoC, for example `QCA9531`.
     pub chip: String,
     /// Instruction set and byte order.
-    pub arch: Arch,
+    #[serde(with = "crate::machine::names")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub arch: Machine,
     /// What the CPU runs at when the bootloader starts an image, in hertz.
     pub cpu_clock: Option<usize>,
     /// RAM that the shim may use: at most the low 512 MiB on MIPS.
     #[serde(serialize_with = "json::region")]
+    #[cfg_attr(feature = "schema", schemars(with = "json::Range"))]
     pub ram: Region,
     /// Parts of RAM that firmware keeps for itself and protects (TF-A): not even speculation may read them.
     #[serde(serialize_with = "json::regions")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<json::Range>"))]
     pub firmware: Vec<Region>,
     /// Kernel family (`generic`, `ath79` …) to link address, as typed; empty for position-independent kernels.
     pub load_addresses: BTreeMap<String, usize>,
     /// The console.
     #[serde(serialize_with = "json::uart")]
+    #[cfg_attr(feature = "schema", schemars(with = "json::UartForm"))]
     pub uart: Uart,
     /// What restarts the SoC.
     pub reset: Option<Reset>,
     /// The LED for error codes.
     #[serde(serialize_with = "json::led")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<json::LedForm>"))]
     pub led: Option<Led>,
     /// What resets the board unless it is fed.
     pub watchdog: Option<Watchdog>,
@@ -106,7 +114,7 @@ impl Board {
 
     /// The physical address of `address` as typed at the bootloader or in an ELF file.
     pub fn physical(&self, address: usize) -> usize {
-        if self.arch.is_mips() { address & (KSEG_END - 1) } else { address }
+        if self.arch.is_mips() { address & (KSEG_SIZE - 1) } else { address }
     }
 
     /// How to type the physical `address`: in KSEG0 on MIPS.
@@ -115,42 +123,9 @@ impl Board {
     }
 }
 
-/// Instruction set and byte order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arch {
-    /// MIPS32, big endian.
-    MipsBe,
-    /// MIPS32, little endian.
-    MipsLe,
-    /// AArch64.
-    Arm64,
-}
-
-impl Arch {
-    /// 32-bit MIPS of either byte order.
-    pub fn is_mips(self) -> bool {
-        matches!(self, Arch::MipsBe | Arch::MipsLe)
-    }
-
-    /// The byte order of code and kernel data.
-    pub fn is_big_endian(self) -> bool {
-        self == Arch::MipsBe
-    }
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Arch::MipsBe => "mips-be",
-            Arch::MipsLe => "mips-le",
-            Arch::Arm64 => "arm64",
-        })
-    }
-}
-
 /// A register to write so that the SoC starts again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
     /// Its address.
@@ -161,6 +136,7 @@ pub struct Reset {
 
 /// What resets the board unless somebody feeds it: the writes to its registers, each list in its order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Watchdog {
     /// What to call it.
@@ -182,6 +158,7 @@ pub struct Watchdog {
 
 /// A write to a 32-bit register: of what it holds the bits `keep`, exclusive or `value` plus seconds times `per-second`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Register {
     /// Its physical address.
@@ -199,10 +176,12 @@ pub struct Register {
 
 /// What pack does unless told otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Defaults {
     /// After the last slot failed.
     #[serde(serialize_with = "json::policy")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub policy: Policy,
     /// How to call the kernel.
     pub handoff: Handoff,
@@ -212,6 +191,7 @@ pub struct Defaults {
 
 /// How to call the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Handoff {
     /// By what the kernel is.
@@ -229,6 +209,7 @@ pub enum Handoff {
 
 /// How the kernel learns of the root filesystem in RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Phram {
     /// By what the kernel can do.
@@ -244,6 +225,7 @@ pub enum Phram {
 
 /// The vendor's bootloader: what it accepts and where it is in the way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Bootloader {
     /// Name and version.
@@ -266,6 +248,7 @@ pub struct Bootloader {
     pub tftp_address: Option<usize>,
     /// RAM that it copies the flash image to before it starts it.
     #[serde(serialize_with = "json::optional_region")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<json::Range>"))]
     pub staging: Option<Region>,
     /// Bytes at the top of RAM that it occupies: code, stack, argv and environment.
     pub reserved_top: usize,
@@ -289,6 +272,7 @@ impl Bootloader {
 
 /// How to reach the bootloader's prompt.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Interrupt {
     /// What it prints just before it listens.
@@ -299,6 +283,7 @@ pub struct Interrupt {
 
 /// Image formats that a bootloader starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Container {
     /// Legacy uImage, not compressed.
@@ -319,6 +304,7 @@ pub enum Container {
 
 /// The flash chip that the bootloader starts from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Flash {
     /// NOR or NAND.
@@ -331,6 +317,7 @@ pub struct Flash {
     pub read_speed: Option<usize>,
     /// Where the CPU reads it like memory; empty when it cannot.
     #[serde(serialize_with = "json::region")]
+    #[cfg_attr(feature = "schema", schemars(with = "json::Range"))]
     pub window: Region,
     /// In the order of their offsets.
     pub partitions: Vec<Partition>,
@@ -359,6 +346,7 @@ impl Flash {
 
 /// The kind of flash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FlashKind {
     /// Random reads, no bad blocks.
@@ -369,6 +357,7 @@ pub enum FlashKind {
 
 /// A range of flash.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Partition {
     /// As in the vendor's or OpenWrt's map.
     pub name: String,
@@ -393,6 +382,7 @@ impl Partition {
 
 /// What a partition is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The bootloader's code. Always protected.
@@ -440,6 +430,7 @@ impl fmt::Display for Role {
 
 /// A device tree that comes with the board's data.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dtb {
     /// Its name under `dts/`, without `.dtb`.
     pub name: String,
@@ -450,6 +441,7 @@ pub struct Dtb {
 
 /// How to run the board in QEMU. RAM, flash size and flash address are the board's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Qemu {
     /// The emulator, for example `qemu-system-mips`.
@@ -471,6 +463,7 @@ pub struct Qemu {
 
 /// What to know about a board.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Quirk {
     /// One or two sentences.

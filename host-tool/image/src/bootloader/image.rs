@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::input::ARM64_ALIGNMENT;
-use crate::input::arm64::{Header, is_image};
-use crate::{Failure, Result};
+use crate::format::arm64::{ALIGNMENT, Header, is_image};
+use crate::format::uimage;
+use crate::{ErrorCode, Failure, Result};
 
 /// A file's format, from its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,9 +43,6 @@ pub enum Image {
     Raw,
 }
 
-const UIMAGE_MAGIC: u32 = 0x2705_1956;
-const UIMAGE_HEADER: usize = 64;
-
 impl Image {
     /// Looks at a file.
     ///
@@ -53,19 +50,20 @@ impl Image {
     /// It is empty, ends within its uImage header or before the bytes this promises, or is an ELF for another CPU.
     pub fn of(bytes: &[u8]) -> Result<Image> {
         if bytes.is_empty() {
-            return Err(Failure::new("the image is empty").next("pack it again"));
+            return Err(Failure::new(ErrorCode::ImageDamaged, "the image is empty").next("pack it again"));
         }
-        if word(bytes, 0) == Some(UIMAGE_MAGIC) {
+        if word(bytes, 0) == Some(uimage::MAGIC) {
             return Image::uimage(bytes);
         }
         if bytes.starts_with(b"\x7fELF") {
             return Image::elf(bytes);
         }
-        if crate::input::dtb::is_fit(bytes) {
-            let kernel = crate::input::fit::read(bytes)?.kernel;
+        if crate::format::device_tree::is_fit(bytes) {
+            let kernel = crate::format::fit::read(bytes)?.kernel;
             let load = kernel.load.and_then(|load| u32::try_from(load).ok());
             let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
-                return Err(Failure::new("the FIT's kernel has no 32-bit load address").next("pack it again"));
+                return Err(Failure::new(ErrorCode::ImageDamaged, "the FIT's kernel has no 32-bit load address")
+                    .next("pack it again"));
             };
             return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
         }
@@ -78,31 +76,40 @@ impl Image {
     }
 
     fn uimage(bytes: &[u8]) -> Result<Image> {
-        let header = bytes.get(..UIMAGE_HEADER).unwrap_or_default();
+        let header = bytes.get(..uimage::HEADER).unwrap_or_default();
         let (Some(size), Some(load), Some(entry), Some(&compression)) =
             (word(header, 12), word(header, 16), word(header, 20), header.get(31))
         else {
-            return Err(
-                Failure::new(format!("the uImage ends within its header, at {:#x}", bytes.len())).next("pack it again")
-            );
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage ends within its header, at {:#x}", bytes.len()),
+            )
+            .next("pack it again"));
         };
-        let have = bytes.len().saturating_sub(UIMAGE_HEADER);
+        let have = bytes.len().saturating_sub(uimage::HEADER);
         if (have as u64) < u64::from(size) {
-            return Err(
-                Failure::new(format!("the uImage promises {size:#x} bytes and has {have:#x}")).next("pack it again")
-            );
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage promises {size:#x} bytes and has {have:#x}"),
+            )
+            .next("pack it again"));
         }
         Ok(Image::Uimage { load, entry, size, compression })
     }
 
     fn elf(bytes: &[u8]) -> Result<Image> {
         use object::{Architecture, Object, ObjectSegment};
-        let broken = |error| Failure::new(format!("the ELF file is broken: {error}")).next("pack it again");
+        let broken = |error| {
+            Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {error}")).next("pack it again")
+        };
         let file = object::File::parse(bytes).map_err(broken)?;
         if file.architecture() != Architecture::Mips || file.is_64() {
             let machine = file.architecture();
-            return Err(Failure::new(format!("the ELF file is for {machine:?}, not for 32-bit MIPS"))
-                .next("give an image for a MIPS32 board"));
+            return Err(Failure::new(
+                ErrorCode::ImageMachine,
+                format!("the ELF file is for {machine:?}, not for 32-bit MIPS"),
+            )
+            .next("give an image for a MIPS32 board"));
         }
         let mut load: Option<(u64, u64)> = None;
         for segment in file.segments().filter(|segment| segment.size() != 0) {
@@ -145,8 +152,11 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
         _ => preferred,
     };
     if at.saturating_add(size) > limit {
-        return Err(Failure::new(format!("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM"))
-            .next("give the machine more memory (`--memory`) or pack a smaller image"));
+        return Err(Failure::new(
+            ErrorCode::NoRoom,
+            format!("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM"),
+        )
+        .next("give the machine more memory (`--memory`) or pack a smaller image"));
     }
     Ok(at)
 }
@@ -159,7 +169,7 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
 pub fn download(image: &Image, size: usize, preferred: u64, limit: u64) -> Result<u64> {
     let at = match image {
         Image::Arm64 { text_offset } => {
-            preferred.saturating_sub(*text_offset).next_multiple_of(ARM64_ALIGNMENT) + text_offset
+            preferred.saturating_sub(*text_offset).next_multiple_of(ALIGNMENT) + text_offset
         }
         _ => preferred,
     };
@@ -175,8 +185,8 @@ mod tests {
     use super::*;
 
     fn uimage(size: u32, payload: usize) -> Vec<u8> {
-        let mut bytes = vec![0; UIMAGE_HEADER + payload];
-        bytes[..4].copy_from_slice(&UIMAGE_MAGIC.to_be_bytes());
+        let mut bytes = vec![0; uimage::HEADER + payload];
+        bytes[..4].copy_from_slice(&uimage::MAGIC.to_be_bytes());
         bytes[12..16].copy_from_slice(&size.to_be_bytes());
         bytes[16..20].copy_from_slice(&0x8010_0000_u32.to_be_bytes());
         bytes[20..24].copy_from_slice(&0xa010_0040_u32.to_be_bytes());
@@ -194,7 +204,7 @@ mod tests {
     fn a_cut_uimage_is_refused_with_both_numbers() {
         let refused = Image::of(&uimage(0x20, 0x1f)).unwrap_err();
         assert_eq!(refused.fact(), "the uImage promises 0x20 bytes and has 0x1f");
-        for length in 4..UIMAGE_HEADER {
+        for length in 4..uimage::HEADER {
             assert!(Image::of(&uimage(0, 0)[..length]).is_err(), "cut within the header, which promises no bytes");
         }
         assert!(Image::of(&[]).is_err(), "empty");

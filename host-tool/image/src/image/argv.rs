@@ -7,8 +7,9 @@ use stoop_core::mips::kseg0;
 
 use crate::layout::{ARGV_SIZE, Places};
 use crate::plan::Plan;
-use crate::preflight::platform::{self, TreeFrom};
-use crate::{Failure, Result};
+use crate::platform;
+use crate::platform::TreeFrom;
+use crate::{ErrorCode, Failure, Result};
 
 /// The tables, and where they go; `tree` is where the final device tree will be.
 ///
@@ -22,9 +23,11 @@ pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option
     let strings: Vec<&[u8]> = environment.iter().map(String::as_bytes).collect();
     let at = places.argv.start();
     let mut block = vec![0; ARGV_SIZE];
-    let length = argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().big_endian()).ok_or_else(|| {
-        Failure::new(format!("the environment does not fit 0x{ARGV_SIZE:x} bytes")).next("report this")
-    })?;
+    let length =
+        argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().is_big_endian()).ok_or_else(|| {
+            Failure::new(ErrorCode::Internal, format!("the environment does not fit 0x{ARGV_SIZE:x} bytes"))
+                .next("report this")
+        })?;
     // A block of the least size makes the shim pass on the bootloader's environment.
     let passes_on = strings.is_empty() && !plan.tree_is_seen();
     let length = if passes_on { length } else { length.max(argv::NO_ENV + 4) };

@@ -1,16 +1,39 @@
 //! The arm64 image: the shim, its header filled in, and everything else behind it by distances from its first byte.
 
-use super::*;
-use crate::input::ARM64_ALIGNMENT;
+use std::borrow::Cow;
+
+use stoop_core::Region;
+use stoop_core::codec::Codec;
+use stoop_core::crc32::Crc32;
+use stoop_core::manifest::{self, Kind};
+use stoop_core::params::SlotAt;
+
+use super::assemble::extents;
+use super::blocks;
+use super::built::Layout;
+use super::codec::{self, Stored};
+use super::note::{self, Note};
+use super::part::Part;
+use super::tree::{self, ADDITIONS_SLACK, TREE_GROWTH, UNKNOWN_TREE, additions_of, command_line, dynamic};
+use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
+use crate::format::{fit, uimage};
+use crate::layout::{PAGE, Places};
 use crate::layout::{Placed, Relative, place_relative};
+use crate::machine::Machine;
+use crate::plan::{Format, Plan};
+use crate::shim_image::{self, Header};
+use crate::{ErrorCode, Failure, Result};
 
 /// A larger tree the kernel does not map (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
 const LARGEST_TREE: usize = ARM64_ALIGNMENT as usize;
 
-/// Makes the image with the kernel stored so.
-pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
+/// Lays out the image with the kernel stored so.
+///
+/// # Errors
+/// As for [`super::build`].
+pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a>> {
     let variant = plan.shim([kernel.codec]);
-    let shim = shim_image::prebuilt(Arch::Arm64, variant)?;
+    let shim = shim_image::prebuilt(Machine::Arm64, variant)?;
     let crc = Crc32::new();
     // No address is in it, so it does not depend on the layout.
     let line = command_line(plan, &Places::default())?;
@@ -19,7 +42,7 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let base = dtb.map_or(UNKNOWN_TREE, <[u8]>::len);
     let tree_room = (base + TREE_GROWTH + 2 * additions_size).next_multiple_of(PAGE);
     if tree_room > LARGEST_TREE {
-        return Err(Failure::new(format!(
+        return Err(Failure::new(ErrorCode::TreeUnsuited, format!(
             "the device tree needs 0x{tree_room:x} bytes with what the shim adds, arm64 kernels take 0x{LARGEST_TREE:x}"
         ))
         .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));
@@ -32,34 +55,26 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
     let Placed { places, kernel: kernel_place, packed, text_offset, image_size } = placed;
     let load = places.head.start();
 
-    let params = params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
+    let params = blocks::params(plan, &[SlotAt { name: b'-', relative: true, address: manifest_at }], &crc)?;
     let front = shim_image::front(shim, Header::Arm64 { text_offset, image_size }, &params, plan.shim_form())?;
     let from_image =
         |region: Region| Region::new(region.start().wrapping_sub(load), region.size()).unwrap_or(Region::EMPTY);
     let distances =
         Places { initrd: from_image(places.initrd), rootfs: from_image(places.rootfs), ..Places::default() };
     let (additions, relative) = additions_of(plan, &line, &distances, true)?;
-    let (tree, additions_place) = super::tree_room(plan, &places, additions.len())?;
+    let (tree, additions_place) = tree::tree_room(plan, &places, additions.len())?;
     let kernel_bytes = Region::new(kernel_place.start(), plan.kernel.image.len()).unwrap_or(Region::EMPTY);
     let source = if packed.is_empty() { kernel_place.start() } else { packed.start() };
-    let initrd = plan.initrd.as_deref().map(Cow::Borrowed);
-    let rootfs = plan.rootfs.as_ref().map(|rootfs| Cow::Borrowed(&rootfs.bytes[..]));
-    let parts = [
-        Some(Part::new(Kind::Kernel, kernel, source, kernel_bytes, kernel_place.size())),
-        initrd.map(|bytes| Part::in_place(Kind::Initrd, bytes, places.initrd)),
-        rootfs.map(|bytes| Part::in_place(Kind::Rootfs, bytes, places.rootfs)),
+    let size = additions.len();
+    let mut parts = vec![Part::new(Kind::Kernel, kernel, source, kernel_bytes, kernel_place.size())];
+    parts.extend(Part::in_place(plan, places.initrd, places.rootfs));
+    parts.extend(
         dtb.map(|dtb| Part::new(Kind::Dtb, codec::stored(Cow::Borrowed(dtb)), load + dtb_at, Region::EMPTY, 0)),
-        Some(Part::new(
-            Kind::Additions,
-            codec::stored(Cow::Borrowed(&additions)),
-            load + additions_at,
-            additions_place,
-            additions.len(),
-        )),
-    ];
-    let parts: Vec<Part> = parts.into_iter().flatten().collect();
+    );
+    let stored = codec::stored(Cow::Owned(additions));
+    parts.push(Part::new(Kind::Additions, stored, load + additions_at, additions_place, size));
     let entry_point = kernel_place.start();
-    let mut listing = listing(plan, from_image(tree), &parts, load + manifest_at);
+    let mut listing = blocks::listing(plan, from_image(tree), &parts, load + manifest_at);
     listing.entry_point = entry_point - load;
     listing.relative = relative;
     for entry in listing.payloads.iter_mut().flatten().filter(|entry| !entry.destination.is_empty()) {
@@ -67,20 +82,14 @@ pub(super) fn build(plan: &Plan, kernel: codec::Stored<'_>) -> Result<Built> {
         entry.destination = from_image(entry.destination);
     }
     let note = Note { big_endian: false, run: places.run, load, manifest: manifest_at, variant };
-    let shim = front.bytes.len();
-    let mut head = front.bytes;
-    head.resize(manifest_at, 0);
-    head.extend_from_slice(&listing.encode(&crc));
-    head.extend_from_slice(&note.encode(&crc));
-    head.extend_from_slice(&note::board(&plan.board.name, &crc));
-    let pieces = pieces(load, head, &parts);
-    let image = pieces[0].1.len();
-    let payloads = parts.iter().map(Part::packed).collect();
-    let file = container::wrap(plan, places.head, pieces)?;
-    Ok(Built { file, shim, image, payloads, line, entry_point, places, flash: None, reads_twice: false })
+    let behind = note::blocks(&plan.board.name, &note, &listing, &crc);
+    let (shim, blocks) = (front.bytes.len(), vec![(load, front.bytes), (load + manifest_at, behind)]);
+    let extents = extents(load, dtb_at, &parts);
+    let (head, image) = (places.head, extents[0].size);
+    Ok(Layout { places, head, extents, blocks, parts, shim, image, line, entry_point, flash: None, reads_twice: false })
 }
 
-fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree: usize) -> Relative {
+fn need(plan: &Plan, kernel: &Stored<'_>, run: usize, lists: usize, tree: usize) -> Relative {
     let (board, stored) = (&plan.board, kernel.bytes.len());
     let in_place = kernel.codec == Codec::Store;
     let reserved = plan.facts.reserved.iter().filter_map(|(_, range)| crate::plan::region(range).ok());
@@ -94,14 +103,14 @@ fn need(plan: &Plan, kernel: &codec::Stored<'_>, run: usize, lists: usize, tree:
         run,
         lists,
         initrd: plan.initrd.as_ref().map_or(0, Vec::len),
-        rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.bytes.len()),
+        rootfs: plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.size),
         packed: if in_place { 0 } else { stored },
         stored: if in_place { stored } else { 0 },
         kernel: plan.kernel.memory_size as usize,
         offset: plan.kernel.load_address as usize,
         tree,
         header: match plan.format.value {
-            Format::Uimage => Some(container::UIMAGE_HEADER),
+            Format::Uimage => Some(uimage::HEADER),
             Format::Fit => Some(fit::ROOM),
             _ => None,
         },

@@ -6,7 +6,9 @@ use std::io::Read;
 use liblzma::stream::{LzmaOptions, Stream};
 use stoop_core::codec::Codec;
 
-use crate::{Failure, Result};
+use crate::cache::Cache;
+use crate::format::checksum::checksum;
+use crate::{ErrorCode, Failure, Result};
 
 /// A payload in its stored form.
 #[derive(Clone, Debug)]
@@ -18,15 +20,24 @@ pub(super) struct Stored<'a> {
     pub(super) why: String,
 }
 
-/// Stores bytes by one codec.
+/// Stores bytes by one codec, from the cache if they were stored so before.
 ///
 /// # Errors
 /// The encoder has no memory.
-pub(super) fn encode(codec: Codec, bytes: &[u8], why: String) -> Result<Stored<'_>> {
-    let stored = match codec {
-        Codec::Store => Cow::Borrowed(bytes),
-        Codec::Lz4 => Cow::Owned(lz4(bytes).map_err(|error| Failure::new(format!("the LZ4 encoder: {error}")))?),
-        Codec::Lzma => Cow::Owned(lzma(bytes).map_err(|error| Failure::new(format!("the LZMA encoder: {error}")))?),
+pub(super) fn encode<'a>(codec: Codec, bytes: &'a [u8], why: String, cache: Option<&Cache>) -> Result<Stored<'a>> {
+    let encode = || match codec {
+        Codec::Store => Ok(Vec::new()),
+        Codec::Lz4 => {
+            lz4(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZ4 encoder: {error}")))
+        }
+        Codec::Lzma => {
+            lzma(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZMA encoder: {error}")))
+        }
+    };
+    let stored = match (codec, cache) {
+        (Codec::Store, _) => Cow::Borrowed(bytes),
+        (_, Some(cache)) => Cow::Owned(cache.encoded(codec, bytes, encode)?),
+        (_, None) => Cow::Owned(encode()?),
     };
     Ok(Stored { codec, crc: checksum(&stored), bytes: stored, why })
 }
@@ -67,12 +78,6 @@ pub(super) fn stored(bytes: Cow<'_, [u8]>) -> Stored<'_> {
     Stored { codec: Codec::Store, crc, why: "used where it lies".into(), bytes }
 }
 
-/// CRC-32 as the shim's, from the crate's largest table: images have many megabytes.
-pub fn checksum(bytes: &[u8]) -> u32 {
-    const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC);
-    CRC.checksum(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +87,7 @@ mod tests {
         let bytes: Vec<u8> = (0..200_000u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
         let mut probs = Box::new(stoop_core::codec::lzma::Probs::new());
         for codec in [Codec::Store, Codec::Lz4, Codec::Lzma] {
-            let stored = encode(codec, &bytes, String::new()).unwrap();
+            let stored = encode(codec, &bytes, String::new(), None).unwrap();
             assert_eq!(stored.crc, checksum(&stored.bytes));
             let mut out = vec![0; bytes.len()];
             let length = match codec {
@@ -105,13 +110,5 @@ mod tests {
         let (ours, fast) = (lz4(bytes).unwrap(), lz4_flex::block::compress(bytes));
         assert!(ours.len() * 10 < fast.len() * 9, "{} and {} bytes", ours.len(), fast.len());
         assert_eq!(lz4(&[]).unwrap(), [0]);
-    }
-
-    #[test]
-    fn the_fast_checksum_is_the_shims() {
-        let bytes: Vec<u8> = (0..1000u32).map(|number| (number * 7) as u8).collect();
-        for length in [0, 1, 15, 16, 17, 1000] {
-            assert_eq!(checksum(&bytes[..length]), stoop_core::crc32::Crc32::new().of(&bytes[..length]));
-        }
     }
 }

@@ -8,6 +8,7 @@
 use stoop_core::Region;
 use stoop_core::bytes::{put, words};
 use stoop_core::crc32::Crc32;
+use stoop_core::manifest::Listing;
 
 use crate::shim_image::Variant;
 
@@ -145,6 +146,14 @@ pub(super) fn find_board<'a>(image: &'a [u8], crc: &Crc32) -> Option<&'a str> {
 
 /// A shim with params and manifest is smaller than this.
 const SEARCHED: usize = 0x2_0000;
+
+/// The manifest with the trailers behind it.
+pub(super) fn blocks(board: &str, note: &Note, listing: &Listing, crc: &Crc32) -> Vec<u8> {
+    let mut bytes = listing.encode(crc).to_vec();
+    bytes.extend_from_slice(&note.encode(crc));
+    bytes.extend_from_slice(&self::board(board, crc));
+    bytes
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,19 +1,20 @@
 //! An image from its bytes: which container, where its pieces go, the shim with its params, the manifest, and whether every
 //! checksum holds.
 
-use object::read::elf::{ElfFile32, ProgramHeader};
-use object::{Architecture, Endianness, Object};
+use crate::machine::Machine;
 use stoop_core::Region;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{self, Kind, Machine, Manifest};
+use stoop_core::manifest::{self, Kind, Manifest};
 use stoop_core::params::Params;
 
-use super::container::{UIMAGE_HEADER, uimage_header};
-use super::{FlashNote, Note, checksum, note};
-use crate::input::fit;
+use super::{FlashNote, Note, note};
+use crate::format::checksum::checksum;
+use crate::format::elf::{Piece, segments};
+use crate::format::fit;
+use crate::format::uimage;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// One checksum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,8 +58,10 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
     let mut opened = open_container(file)?;
     if opened.is_in_flash() {
         let note = opened.note;
-        let damaged =
-            |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+        let damaged = |what: &str| {
+            Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}"))
+                .next("pack or download it again")
+        };
         let slot = file.get(note.manifest..).unwrap_or(&[]);
         let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
         let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
@@ -85,17 +88,16 @@ pub fn is_foreign(file: &[u8]) -> bool {
 /// As for [`open`].
 pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     if file.is_empty() {
-        return Err(Failure::new("the file is empty").next("pack the image again"));
+        return Err(Failure::new(ErrorCode::NotAnImage, "the file is empty").next("pack the image again"));
     }
     let mut container = Vec::new();
-    let (format, load, pieces) = if let Some(header) = uimage_header(file) {
-        let data = &file[UIMAGE_HEADER..];
+    let (format, load, pieces) = if let Some(header) = uimage::header(file) {
+        let data = &file[uimage::HEADER..];
         if data.len() < header.size {
-            return Err(Failure::new(format!(
-                "the uImage promises 0x{:x} bytes and has 0x{:x}",
-                header.size,
-                data.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the uImage promises 0x{:x} bytes and has 0x{:x}", header.size, data.len()),
+            )
             .next("pack or download it again"));
         }
         let data = &data[..header.size];
@@ -104,7 +106,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
         let wrong = || format!("CRC-32 0x{computed:08x}, the header says 0x{:08x}", header.data_crc);
         container.push(Check::new("uImage data", computed == header.data_crc, wrong));
         (Format::Uimage, Some(header.load), vec![(header.load, data)])
-    } else if crate::input::dtb::is_fit(file) {
+    } else if crate::format::device_tree::is_fit(file) {
         let fit = fit::read(file)?;
         let kernel = fit.kernel;
         container.push(Check::new("FIT kernel", kernel.wrong.is_empty(), || kernel.wrong.join("; ")));
@@ -113,7 +115,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
             _ => stoop_core::mips::physical(u32::try_from(load).ok()?),
         });
         let load = load.ok_or_else(|| {
-            Failure::new("the FIT's kernel has no load address in KSEG0 or KSEG1")
+            Failure::new(ErrorCode::NotAnImage, "the FIT's kernel has no load address in KSEG0 or KSEG1")
                 .next("give a file that `stoop pack` wrote")
         })?;
         (Format::Fit, Some(load), vec![(load, kernel.data)])
@@ -129,10 +131,15 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     };
     let image = first.unwrap_or_default();
     let Some(machine) = shim_image::machine(image) else {
-        return Err(Failure::new(format!("no stoop image but {}", crate::input::looks_like(file)))
-            .next("give a file that `stoop pack` wrote"));
+        return Err(Failure::new(
+            ErrorCode::NotAnImage,
+            format!("no stoop image but {}", crate::input::looks_like(file)),
+        )
+        .next("give a file that `stoop pack` wrote"));
     };
-    let damaged = |what: &str| Failure::new(format!("the image is damaged: {what}")).next("pack or download it again");
+    let damaged = |what: &str| {
+        Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}")).next("pack or download it again")
+    };
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
     if note.run.size() > LARGEST_SHIM {
@@ -154,33 +161,6 @@ impl Check {
     fn new(of: impl Into<String>, holds: bool, wrong: impl FnOnce() -> String) -> Check {
         Check { of: of.into(), wrong: (!holds).then(wrong) }
     }
-}
-
-/// Physical start and bytes.
-pub type Piece<'a> = (usize, &'a [u8]);
-
-fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
-    let broken =
-        |fact: String| Failure::new(format!("the ELF file is broken: {fact}")).next("pack or download it again");
-    let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
-    if elf.architecture() != Architecture::Mips {
-        return Err(Failure::new(format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()))
-            .next("give a file that `stoop pack` wrote"));
-    }
-    let endian = elf.endian();
-    let physical = |address: u64| {
-        stoop_core::mips::physical(address as u32)
-            .ok_or_else(|| broken(format!("0x{address:x} is not in KSEG0 or KSEG1")))
-    };
-    let mut pieces = Vec::new();
-    for header in elf.elf_program_headers() {
-        if header.p_type(endian) != object::elf::PT_LOAD {
-            continue;
-        }
-        let bytes = header.data(endian, file).map_err(|()| broken("a segment ends behind the file".into()))?;
-        pieces.push((physical(header.p_paddr(endian).into())?, bytes));
-    }
-    Ok((physical(elf.entry())?, pieces))
 }
 
 impl Opened<'_> {

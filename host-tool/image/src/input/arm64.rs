@@ -1,65 +1,14 @@
 //! The arm64 Image (Documentation/arch/arm64/booting.rst, arch/arm64/include/asm/image.h): 64 bytes of header that are its first
 //! bytes in RAM as well.
 
+use crate::machine::Machine;
 use std::collections::BTreeMap;
 
 use super::kernel::version;
-use super::{Arch, Form, Kernel};
+use super::{Form, Kernel};
+use crate::format::arm64::{ALIGNMENT, ANYWHERE, HEADER, Header};
 use crate::kconfig::Kconfig;
-use crate::{Failure, Result};
-
-/// `ARM\x64`, at this offset.
-const MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
-/// Bytes of the header.
-pub(crate) const HEADER: usize = 64;
-/// Where it has [`Header::text_offset`] and [`Header::image_size`].
-pub(crate) const TEXT_OFFSET: usize = 8;
-/// As [`TEXT_OFFSET`].
-pub(crate) const IMAGE_SIZE: usize = 16;
-const FLAGS: usize = 24;
-/// What images count their offsets from.
-pub const ALIGNMENT: u64 = 0x20_0000;
-/// Flags: byte order, page size (bits 1 and 2), place.
-const BIG_ENDIAN: u64 = 1;
-const ANYWHERE: u64 = 1 << 3;
-
-/// What a header asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Header {
-    /// Of the first byte from a multiple of [`ALIGNMENT`], in bytes.
-    pub(crate) text_offset: u64,
-    /// RAM from the first byte on, in bytes; 0 before Linux 3.17.
-    pub(crate) image_size: u64,
-    /// As they are there.
-    pub(crate) flags: u64,
-}
-
-impl Header {
-    /// The header of an Image; `None` when it is cut.
-    pub(crate) fn of(image: &[u8]) -> Option<Header> {
-        let field = |at: usize| image.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
-        Some(Header { text_offset: field(TEXT_OFFSET)?, image_size: field(IMAGE_SIZE)?, flags: field(FLAGS)? })
-    }
-
-    /// Its kernel's code and data are.
-    pub(crate) fn is_big_endian(self) -> bool {
-        self.flags & BIG_ENDIAN != 0
-    }
-
-    /// The size of its kernel's pages when that is not 4 KiB, nor unsaid.
-    pub(crate) fn foreign_pages(self) -> Option<&'static str> {
-        match self.flags >> 1 & 3 {
-            2 => Some("16 KiB"),
-            3 => Some("64 KiB"),
-            _ => None,
-        }
-    }
-}
-
-/// Whether the bytes are one, or begin as one.
-pub(crate) fn is_image(bytes: &[u8]) -> bool {
-    bytes.get(MAGIC.0..).is_some_and(|rest| rest.starts_with(MAGIC.1))
-}
+use crate::{ErrorCode, Failure, Result};
 
 /// The kernel in an Image. Its addresses count from a multiple of [`ALIGNMENT`]: whoever boots it chooses which.
 ///
@@ -67,14 +16,20 @@ pub(crate) fn is_image(bytes: &[u8]) -> bool {
 /// Kernels that could not run where stoop puts them, and files that are none.
 pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     let Some(header) = Header::of(&image) else {
-        return Err(Failure::new(format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()))
-            .next("build or download it again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()),
+        )
+        .next("build or download it again"));
     };
     let Header { text_offset, image_size, flags } = header;
     if crate::shim_image::machine(&image).is_some() {
-        return Err(Failure::new("this is a stoop image, not a kernel").next("give the kernel that it was packed from"));
+        return Err(Failure::new(ErrorCode::KernelForm, "this is a stoop image, not a kernel")
+            .next("give the kernel that it was packed from"));
     }
-    let refused = |fact: &str, next: &str| Err(Failure::new(format!("the arm64 Image {fact}")).next(next));
+    let refused = |fact: &str, next: &str| {
+        Err(Failure::new(ErrorCode::KernelMachine, format!("the arm64 Image {fact}")).next(next))
+    };
     if header.is_big_endian() {
         return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
     }
@@ -82,14 +37,17 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
         return refused("must lie at the start of RAM, as before Linux 4.6", "give a newer kernel");
     }
     if text_offset >= ALIGNMENT || !text_offset.is_multiple_of(0x1000) {
-        return Err(Failure::new(format!("the arm64 Image's text_offset is 0x{text_offset:x}"))
-            .next("build or download it again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the arm64 Image's text_offset is 0x{text_offset:x}"),
+        )
+        .next("build or download it again"));
     }
     if image_size < image.len() as u64 || image.len() <= HEADER {
-        return Err(Failure::new(format!(
-            "the arm64 Image needs 0x{image_size:x} bytes by its header and has 0x{:x}",
-            image.len()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the arm64 Image needs 0x{image_size:x} bytes by its header and has 0x{:x}", image.len()),
+        )
         .next("give the Image alone, as the kernel's build made it"));
     }
     let config = match config {
@@ -99,14 +57,14 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if let Some(config) = &config
         && !config.is_yes("ARM64")
     {
-        return Err(Failure::new(format!(
-            "the kernel is arm64 but its configuration ({}) says otherwise",
-            config.source()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelConfig,
+            format!("the kernel is arm64 but its configuration ({}) says otherwise", config.source()),
+        )
         .next("give the configuration that this kernel was built with"));
     }
     Ok(Kernel {
-        arch: Arch::Arm64,
+        arch: Machine::Arm64,
         form: Form::Image,
         load_address: text_offset,
         entry_point: text_offset,
@@ -152,7 +110,7 @@ pub(crate) mod tests {
         let kernel = read(image(0x8_0000, 0x3000, 0xa), None).unwrap();
         assert_eq!((kernel.load_address, kernel.entry_point, kernel.memory_size), (0x8_0000, 0x8_0000, 0x3000));
         assert_eq!(kernel.version.as_deref(), Some("6.12.1-lab"));
-        assert_eq!(kernel.arch, Arch::Arm64);
+        assert_eq!(kernel.arch, Machine::Arm64);
     }
 
     #[test]

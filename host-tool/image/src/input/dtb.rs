@@ -5,17 +5,11 @@ use std::path::Path;
 
 use stoop_core::fdt;
 
-use super::{be32, looks_like, read_file};
-use crate::device_tree::{Facts, has_root_child, overlay, tree::Tree};
-use crate::{Failure, Result};
-
-/// In front of every blob (Devicetree Specification v0.4, section 5.2).
-pub const MAGIC: u32 = 0xd00d_feed;
-
-/// A FIT image is a device tree too, with /images instead of a machine. A node of that name deeper inside makes none.
-pub fn is_fit(bytes: &[u8]) -> bool {
-    be32(bytes, 0) == Some(MAGIC) && has_root_child(bytes, "images")
-}
+use super::{looks_like, read_file};
+use crate::format::bytes::be32;
+use crate::format::device_tree::tree::Tree;
+use crate::format::device_tree::{Facts, MAGIC, is_fit, overlay};
+use crate::{ErrorCode, Failure, Result};
 
 /// Reads a device tree: a blob of version 17 of exactly its `totalsize` bytes, whatever version it came in.
 ///
@@ -28,7 +22,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 fn whole_tree(bytes: Vec<u8>) -> Result<Vec<u8>> {
     let (blob, tree) = blob(bytes)?;
     if overlay::is_overlay(&tree) {
-        return Err(Failure::new("this is an overlay, a change to a device tree and none itself")
+        return Err(Failure::new(ErrorCode::NotATree, "this is an overlay, a change to a device tree and none itself")
             .next("give it with --overlay, and the device tree that it changes with --dtb"));
     }
     Ok(blob)
@@ -50,7 +44,8 @@ pub fn read_overlay(path: &Path) -> Result<Tree> {
 pub fn bootargs(blob: &[u8]) -> Result<Option<String>> {
     let Some(line) = Facts::of(blob)?.bootargs else { return Ok(None) };
     String::from_utf8(line).map(Some).map_err(|error| {
-        Failure::new(format!("the device tree's bootargs are no text: {error}")).next("correct /chosen/bootargs")
+        Failure::new(ErrorCode::TreeDamaged, format!("the device tree's bootargs are no text: {error}"))
+            .next("correct /chosen/bootargs")
     })
 }
 
@@ -60,25 +55,31 @@ fn blob(mut bytes: Vec<u8>) -> Result<(Vec<u8>, Tree)> {
     if be32(&bytes, 0) != Some(MAGIC) {
         let text = std::str::from_utf8(&bytes[..bytes.len().min(0x1_0000)]).unwrap_or_default();
         if text.contains("/dts-v1/") || (text.contains('{') && text.contains("};")) {
-            return Err(Failure::new("this is the source of a device tree")
+            return Err(Failure::new(ErrorCode::NotATree, "this is the source of a device tree")
                 .next("compile it with dtc -I dts -O dtb -o FILE.dtb FILE.dts"));
         }
-        return Err(Failure::new(format!("not a device tree blob but {}", looks_like(&bytes)))
+        return Err(Failure::new(ErrorCode::NotATree, format!("not a device tree blob but {}", looks_like(&bytes)))
             .next("give a .dtb; its first bytes are d0 0d fe ed"));
     }
     if is_fit(&bytes) {
-        return Err(Failure::new("this is a FIT image, not a plain device tree")
+        return Err(Failure::new(ErrorCode::NotATree, "this is a FIT image, not a plain device tree")
             .next("take the device tree out of it with dumpimage, or give the FIT's own .dtb"));
     }
     let Some(total) = be32(&bytes, 4).map(|total| total as usize).filter(|_| bytes.len() >= 28) else {
-        return Err(Failure::new(format!("the device tree ends after 0x{:x} bytes, inside its header", bytes.len()))
-            .next(again));
+        return Err(Failure::new(
+            ErrorCode::TreeDamaged,
+            format!("the device tree ends after 0x{:x} bytes, inside its header", bytes.len()),
+        )
+        .next(again));
     };
     if total > bytes.len() {
-        return Err(Failure::new(format!(
-            "the device tree is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}",
-            bytes.len()
-        ))
+        return Err(Failure::new(
+            ErrorCode::TreeDamaged,
+            format!(
+                "the device tree is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}",
+                bytes.len()
+            ),
+        )
         .next(again));
     }
     let tree = Tree::parse(&bytes)?;
@@ -86,8 +87,9 @@ fn blob(mut bytes: Vec<u8>) -> Result<(Vec<u8>, Tree)> {
     // The board reads version 17 only, with its blocks in the usual order.
     if fdt::check(&bytes).is_err() {
         bytes = tree.write();
-        fdt::check(&bytes)
-            .map_err(|error| Failure::new(format!("the device tree is damaged ({error})")).next(again))?;
+        fdt::check(&bytes).map_err(|error| {
+            Failure::new(ErrorCode::TreeDamaged, format!("the device tree is damaged ({error})")).next(again)
+        })?;
     }
     Ok((bytes, tree))
 }

@@ -1,17 +1,18 @@
 //! ELF32 kernels: all PT_LOADs merged into one flat image at a physical address.
 
+use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
 use object::Endianness;
 use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
-use super::{Arch, KSEG0_SIZE, most_decoded, physical};
-use crate::{Failure, Result};
+use crate::format::codec::most_decoded;
+use crate::{ErrorCode, Failure, Result};
 
 /// What an ELF file says.
 pub(super) struct Flat {
-    pub(super) arch: Arch,
+    pub(super) arch: Machine,
     pub(super) load: u64,
     pub(super) entry: u64,
     pub(super) image: Vec<u8>,
@@ -65,15 +66,19 @@ struct Load {
 pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     check_ident(bytes)?;
     let broken = |error: object::read::Error| {
-        Failure::new(format!("the ELF headers are broken: {error}")).next("build or download the file again")
+        Failure::new(ErrorCode::KernelDamaged, format!("the ELF headers are broken: {error}"))
+            .next("build or download the file again")
     };
     let header = FileHeader32::<Endianness>::parse(bytes).map_err(broken)?;
     let endian = header.endian().map_err(broken)?;
-    let arch = if endian == Endianness::Big { Arch::MipsBe } else { Arch::MipsLe };
+    let arch = if endian == Endianness::Big { Machine::MipsBe } else { Machine::MipsLe };
     let segments = header.program_headers(endian, bytes).map_err(broken)?;
     if is_64_bit(header.e_flags(endian).0) {
-        return Err(Failure::new("the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32")
-            .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+        return Err(Failure::new(
+            ErrorCode::KernelMachine,
+            "the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32",
+        )
+        .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
     }
 
     let mut loads = Vec::new();
@@ -84,18 +89,24 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     loads.sort_by_key(|load| load.start);
     let (Some(first), Some(last)) = (loads.first(), loads.last()) else {
-        return Err(Failure::new("the ELF file has no PT_LOAD segment: nothing in it would be in memory")
-            .next("give the linked vmlinux, not an object file or a debug symbol file"));
+        return Err(Failure::new(
+            ErrorCode::KernelForm,
+            "the ELF file has no PT_LOAD segment: nothing in it would be in memory",
+        )
+        .next("give the linked vmlinux, not an object file or a debug symbol file"));
     };
     for pair in loads.windows(2) {
         if pair[0].start + pair[0].memory > pair[1].start {
-            return Err(Failure::new(format!(
-                "two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, 0x{:x})",
-                pair[0].start,
-                pair[0].start + pair[0].memory,
-                pair[1].start,
-                pair[1].start + pair[1].memory
-            ))
+            return Err(Failure::new(
+                ErrorCode::KernelDamaged,
+                format!(
+                    "two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, 0x{:x})",
+                    pair[0].start,
+                    pair[0].start + pair[0].memory,
+                    pair[1].start,
+                    pair[1].start + pair[1].memory
+                ),
+            )
             .next("link the kernel again; no loader can load this file"));
         }
     }
@@ -104,10 +115,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     let filled = loads.iter().filter(|load| load.file != 0).map(|load| load.start + load.file - start).max();
     let (filled, most) = (filled.unwrap_or(0), most_decoded(bytes.len()));
     if filled > most {
-        return Err(Failure::new(format!(
-            "its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{:x} bytes",
-            bytes.len()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!(
+                "its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{:x} bytes",
+                bytes.len()
+            ),
+        )
         .next("link the kernel again: its segments lie far apart"));
     }
     let mut image = Vec::with_capacity(filled as usize);
@@ -122,12 +136,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     let entry = u64::from(header.e_entry(endian));
     let inside = |at: u64| loads.iter().any(|load| at >= load.start && at < load.start + load.file);
     let entry = physical(entry).filter(|at| inside(*at)).ok_or_else(|| {
-        Failure::new(format!("the entry point 0x{entry:x} is in no loaded part of the file"))
-            .next("link the kernel again, or give the flat binary with --load-address and --entry-point")
+        Failure::new(
+            ErrorCode::KernelAddresses,
+            format!("the entry point 0x{entry:x} is in no loaded part of the file"),
+        )
+        .next("link the kernel again, or give the flat binary with --load-address and --entry-point")
     })?;
     if entry % 4 != 0 {
-        return Err(Failure::new(format!("the entry point 0x{entry:x} is odd: MIPS16 or microMIPS code"))
-            .next("build the kernel without CONFIG_CPU_MICROMIPS"));
+        return Err(Failure::new(
+            ErrorCode::KernelAddresses,
+            format!("the entry point 0x{entry:x} is odd: MIPS16 or microMIPS code"),
+        )
+        .next("build the kernel without CONFIG_CPU_MICROMIPS"));
     }
     Ok(Flat {
         arch,
@@ -144,15 +164,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
 /// What must be right before anything else is believed; each wrong thing has its own message.
 fn check_ident(bytes: &[u8]) -> Result<()> {
     let Some(ident) = bytes.get(..20) else {
-        return Err(Failure::new(format!("the ELF file ends after 0x{:x} bytes, inside its header", bytes.len()))
-            .next("build or download the file again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the ELF file ends after 0x{:x} bytes, inside its header", bytes.len()),
+        )
+        .next("build or download the file again"));
     };
     let big = match ident[5] {
         1 => false,
         2 => true,
         other => {
-            return Err(Failure::new(format!("the ELF file's byte order is 0x{other:x}, neither 1 nor 2"))
-                .next("build or download the file again"));
+            return Err(Failure::new(
+                ErrorCode::KernelDamaged,
+                format!("the ELF file's byte order is 0x{other:x}, neither 1 nor 2"),
+            )
+            .next("build or download the file again"));
         }
     };
     let half = |at: usize| {
@@ -173,24 +199,35 @@ fn check_ident(bytes: &[u8]) -> Result<()> {
     match (machine, ident[4]) {
         (defs::EM_MIPS, 1) => {}
         (defs::EM_MIPS, 2) => {
-            return Err(Failure::new("the kernel is 64-bit MIPS (ELF64)")
+            return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit MIPS (ELF64)")
                 .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
         }
         (defs::EM_AARCH64, _) => {
-            return Err(Failure::new("the kernel is an arm64 ELF: its physical address is not in it")
-                .next("give arch/arm64/boot/Image instead"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                "the kernel is an arm64 ELF: its physical address is not in it",
+            )
+            .next("give arch/arm64/boot/Image instead"));
         }
         _ => {
-            return Err(Failure::new(format!("the ELF file is for {machine_name} (e_machine 0x{:x})", machine.0))
-                .next("give a kernel built for MIPS"));
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("the ELF file is for {machine_name} (e_machine 0x{:x})", machine.0),
+            )
+            .next("give a kernel built for MIPS"));
         }
     }
     match defs::FileType(half(16)) {
         defs::ET_EXEC => Ok(()),
-        defs::ET_REL => Err(Failure::new("the ELF file is relocatable: an object file or a kernel module")
-            .next("give the linked vmlinux or vmlinuz")),
-        other => Err(Failure::new(format!("the ELF file is of type 0x{:x}, not an executable", other.0))
-            .next("give the linked vmlinux or vmlinuz")),
+        defs::ET_REL => {
+            Err(Failure::new(ErrorCode::KernelForm, "the ELF file is relocatable: an object file or a kernel module")
+                .next("give the linked vmlinux or vmlinuz"))
+        }
+        other => Err(Failure::new(
+            ErrorCode::KernelAddresses,
+            format!("the ELF file is of type 0x{:x}, not an executable", other.0),
+        )
+        .next("give the linked vmlinux or vmlinuz")),
     }
 }
 
@@ -198,25 +235,37 @@ fn load(segment: &defs::ProgramHeader32<Endianness>, endian: Endianness, file_si
     let (virt, phys) = (segment.p_vaddr(endian), segment.p_paddr(endian));
     let (offset, file) = segment.file_range(endian);
     let memory = u64::from(segment.p_memsz(endian));
-    let start = physical(virt.into()).filter(|start| start + memory <= KSEG0_SIZE).ok_or_else(|| {
-        Failure::new(format!(
-            "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 (0x80000000..0xa0000000)"
-        ))
+    let start = physical(virt.into()).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
+        Failure::new(
+            ErrorCode::KernelAddresses,
+            format!(
+                "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 (0x80000000..0xa0000000)"
+            ),
+        )
         .next("give a 32-bit kernel that is linked in KSEG0; EVA and mapped kernels are not supported")
     })?;
     if physical(phys.into()) != Some(start) {
-        return Err(Failure::new(format!("a PT_LOAD segment has p_vaddr 0x{virt:x} but p_paddr 0x{phys:x}"))
-            .next("link it so that both are the same, as Linux does"));
+        return Err(Failure::new(
+            ErrorCode::KernelAddresses,
+            format!("a PT_LOAD segment has p_vaddr 0x{virt:x} but p_paddr 0x{phys:x}"),
+        )
+        .next("link it so that both are the same, as Linux does"));
     }
     if file > memory {
-        return Err(Failure::new(format!("a PT_LOAD segment has 0x{file:x} bytes of file but 0x{memory:x} of memory"))
-            .next("build or download the file again"));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("a PT_LOAD segment has 0x{file:x} bytes of file but 0x{memory:x} of memory"),
+        )
+        .next("build or download the file again"));
     }
     if offset + file > file_size {
-        return Err(Failure::new(format!(
-            "the ELF file is truncated: a PT_LOAD segment ends at 0x{:x}, the file at 0x{file_size:x}",
-            offset + file
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!(
+                "the ELF file is truncated: a PT_LOAD segment ends at 0x{:x}, the file at 0x{file_size:x}",
+                offset + file
+            ),
+        )
         .next("build or download the file again"));
     }
     Ok(Load { start, offset, file, memory })
@@ -261,7 +310,7 @@ mod tests {
             let mut elf = Elf::kernel(big_endian, b"tail");
             elf.symbols = vec![("__appended_dtb", 0x8020_0000), ("printk", 0x8010_0010), ("_end", 0x8030_0000)];
             let flat = read(&elf.write()).unwrap();
-            assert_eq!(flat.arch.big_endian(), big_endian);
+            assert_eq!(flat.arch.is_big_endian(), big_endian);
             assert_eq!((flat.load, flat.entry), (0x10_0000, 0x10_0000));
             assert_eq!(flat.image, elf.segments[0].bytes);
             assert_eq!(flat.memory_size, u64::from(elf.segments[0].memory));

@@ -5,9 +5,10 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::codec::Codec;
-use super::{cpio, looks_like, most_decoded, read_file, xz};
-use crate::{Failure, Result, shell};
+use super::{cpio, looks_like, read_file, xz};
+use crate::format::codec::Codec;
+use crate::format::codec::most_decoded;
+use crate::{ErrorCode, Failure, Result, shell};
 
 /// An initial ramdisk.
 #[derive(Clone, Debug)]
@@ -69,8 +70,11 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
     }
     let head = head(codec, rest)?;
     if let Some(inner) = Codec::detect(&head) {
-        return Err(Failure::new(format!("it is compressed twice: {} data inside {}", inner.name(), codec.name()))
-            .next(format!("take one of them off: {unpack} > initrd")));
+        return Err(Failure::new(
+            ErrorCode::Initrd,
+            format!("it is compressed twice: {} data inside {}", inner.name(), codec.name()),
+        )
+        .next(format!("take one of them off: {unpack} > initrd")));
     }
     let what = inside(&head, name, &unpack)?;
     needs.image = what.image;
@@ -96,7 +100,9 @@ fn unpack(codec: Codec, name: &str) -> String {
 /// # Errors
 /// The tool that made it can do more than the kernel.
 fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'static str>> {
-    let refuse = |fact: &str, again: &str| Err(Failure::new(fact).next(format!("pack it again: {unpack} | {again}")));
+    let refuse = |fact: &str, again: &str| {
+        Err(Failure::new(ErrorCode::Initrd, fact).next(format!("pack it again: {unpack} | {again}")))
+    };
     match codec {
         // lib/decompress.c knows the legacy format's magic only.
         Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => {
@@ -109,7 +115,9 @@ fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'s
         ),
         Codec::Xz => {
             let again = format!("pack it again: {unpack} | xz --check=crc32 --lzma2=dict=1MiB > initrd.xz");
-            let damaged = || Failure::new("the xz data are damaged or cut off").next("build or download it again");
+            let damaged = || {
+                Failure::new(ErrorCode::Initrd, "the xz data are damaged or cut off").next("build or download it again")
+            };
             xz::Demands::of(bytes).ok_or_else(damaged)?.symbol(&again)
         }
         Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => refuse(
@@ -144,7 +152,7 @@ fn zstd_window(bytes: &[u8]) -> Option<u64> {
 /// What is at the front of a compressed ramdisk, which is unpacked to its end to see that it is whole.
 fn head(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>> {
     let damaged = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("the {} data are damaged or cut off: {error}", codec.name()))
+        Failure::new(ErrorCode::Initrd, format!("the {} data are damaged or cut off: {error}", codec.name()))
             .next("build or download it again")
     };
     if codec == Codec::Lz4 {
@@ -159,8 +167,11 @@ fn head(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>> {
     stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| damaged(&error))?;
     let rest = std::io::copy(&mut stream.take(most), &mut std::io::sink()).map_err(|error| damaged(&error))?;
     if rest >= most {
-        return Err(Failure::new(format!("the {} data decode to more than 0x{most:x} bytes", codec.name()))
-            .next("check that this is the file you meant"));
+        return Err(Failure::new(
+            ErrorCode::Initrd,
+            format!("the {} data decode to more than 0x{most:x} bytes", codec.name()),
+        )
+        .next("check that this is the file you meant"));
     }
     Ok(head)
 }
@@ -182,13 +193,17 @@ fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
     let pack = "(cd r && find . | cpio -o -H newc) | gzip -9 > initrd.cpio.gz";
     let again = |extract: &str| format!("pack what is in it again: mkdir r && {unpack} | {extract} && {pack}");
     let what = looks_like(bytes);
-    let refuse = |next: String| Err(Failure::new(format!("inside is {what}; Linux unpacks cpio (newc)")).next(next));
+    let refuse = |next: String| {
+        Err(Failure::new(ErrorCode::Initrd, format!("inside is {what}; Linux unpacks cpio (newc)")).next(next))
+    };
     match what {
         what if what.starts_with("a cpio archive of") => refuse(again("(cd r && cpio -id)")),
         "a tar archive" => refuse(again("tar -x -C r")),
         "a zip archive" | "a 7-Zip archive" => refuse(format!("unpack it into a folder r, then: {pack}")),
-        "a uImage" => Err(Failure::new("a uImage header is in front of it, which Linux does not skip")
-            .next(format!("cut its 64 bytes off: tail -c +65 {name} > initrd"))),
+        "a uImage" => {
+            Err(Failure::new(ErrorCode::Initrd, "a uImage header is in front of it, which Linux does not skip")
+                .next(format!("cut its 64 bytes off: tail -c +65 {name} > initrd")))
+        }
         // init/do_mounts_rd.c: identify_ramdisk_image.
         "an ext2, ext3 or ext4 image" | "a squashfs" | "a romfs" | "a cramfs" | "a Minix image" => {
             Ok(Inside { image: Some(what), warning: None })

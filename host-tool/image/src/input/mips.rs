@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::physical;
+use crate::machine::physical;
 
 /// Bytes at a physical address, and how to read them.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ const NOP: u32 = 0;
 const FRONT: usize = 0x4000;
 
 /// Big-endian or not, by which reading has far more `addiu sp,sp,…` and `jr ra`; `None` when neither has.
-pub(super) fn big_endian(bytes: &[u8]) -> Option<bool> {
+pub fn big_endian(bytes: &[u8]) -> Option<bool> {
     let decide = |bytes: &[u8]| {
         let count = |read: fn([u8; 4]) -> u32| {
             let words = bytes.chunks_exact(4).map(|word| read([word[0], word[1], word[2], word[3]]));
@@ -57,8 +57,8 @@ impl Code<'_> {
     fn word(&self, at: u64) -> Option<u32> {
         let at = usize::try_from(at.checked_sub(self.base)?).ok()?;
         match self.big_endian {
-            true => super::be32(self.bytes, at),
-            false => super::le32(self.bytes, at),
+            true => crate::format::bytes::be32(self.bytes, at),
+            false => crate::format::bytes::le32(self.bytes, at),
         }
     }
 

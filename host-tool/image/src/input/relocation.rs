@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::find;
+use crate::format::bytes::find;
 use crate::kconfig::{Kconfig, Value};
 
 /// The kernel moves itself.

@@ -1,17 +1,33 @@
 //! Root filesystems: a squashfs 4.0 whose superblock (fs/squashfs/squashfs_fs.h) is checked against the file.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
 
-use super::{le32, looks_like, read_file};
-use crate::{Failure, Result};
+use super::file::{empty, open_file, read_file};
+use super::looks_like;
+use crate::format::bytes::le32;
+use crate::format::checksum::{Checksum, checksum};
+use crate::{ErrorCode, Failure, Result};
 
 /// A checked squashfs.
 #[derive(Clone, Debug)]
 pub struct Rootfs {
-    /// The file, as it was.
-    pub bytes: Vec<u8>,
+    source: Source,
+    /// Of the file, in bytes.
+    pub size: usize,
+    /// CRC-32 of all of them.
+    pub crc: u32,
     /// What preflight asks the kernel for.
     pub info: SquashfsInfo,
+}
+
+/// Where its bytes are.
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    /// Of stdin or a pipe, which can be read once.
+    Bytes(Vec<u8>),
 }
 
 /// What a squashfs needs from the kernel.
@@ -91,7 +107,9 @@ fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
     // A block of metadata: its length, then its bytes, not compressed (bit 15).
     let size = bytes.get(SUPERBLOCK..SUPERBLOCK + 2).map_or(0, |half| u16::from_le_bytes([half[0], half[1]]));
     let word = |at: usize| le32(bytes.get(SUPERBLOCK + 2..)?.get(..usize::from(size & 0x7fff))?, at);
-    let refuse = |fact: String| Err(Failure::new(fact).next("make it again with mksquashfs DIR FILE -comp xz"));
+    let refuse = |fact: String| {
+        Err(Failure::new(ErrorCode::Rootfs, fact).next("make it again with mksquashfs DIR FILE -comp xz"))
+    };
     match compressor {
         Compressor::Xz => {
             let (Some(dictionary), Some(filters)) = (word(0), word(4)) else {
@@ -114,16 +132,73 @@ fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
 }
 
 impl Rootfs {
-    /// Reads a squashfs.
+    /// Looks at a squashfs. Its bytes are read once, for their CRC-32, and not kept.
     ///
     /// # Errors
     /// The file cannot be read or is no complete squashfs 4.0.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = read_file(path)?;
-        let info = SquashfsInfo::of(&bytes).map_err(|failure| failure.within(path.display()))?;
-        Ok(Rootfs { bytes, info })
+        let within = |failure: Failure| failure.within(path.display());
+        let is_read_once = |path: &Path| std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if path.as_os_str() == "-" || is_read_once(path) {
+            let bytes = read_file(path)?;
+            let info = SquashfsInfo::of(&bytes).map_err(within)?;
+            return Ok(Rootfs { size: bytes.len(), crc: checksum(&bytes), source: Source::Bytes(bytes), info });
+        }
+        let mut file: File = open_file(path)?;
+        let (mut crc, mut size, mut head, mut buffer) = (Checksum::new(), 0, Vec::new(), vec![0; HEAD]);
+        loop {
+            let count = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::io(path, &error)),
+            };
+            if head.len() < HEAD {
+                head.extend_from_slice(&buffer[..count.min(HEAD - head.len())]);
+            }
+            crc.update(&buffer[..count]);
+            size += count;
+        }
+        if size == 0 {
+            return Err(empty(path));
+        }
+        let info = SquashfsInfo::of_head(&head, size).map_err(within)?;
+        Ok(Rootfs { source: Source::File(path.to_owned()), size, crc: crc.finish(), info })
+    }
+
+    /// Puts its bytes into `place`, which has [`Rootfs::size`].
+    ///
+    /// # Errors
+    /// The file cannot be read any more, or has another size or other bytes than before.
+    pub fn read_into(&self, place: &mut [u8]) -> Result<()> {
+        let path = match &self.source {
+            Source::Bytes(bytes) => return Ok(place.copy_from_slice(bytes)),
+            Source::File(path) => path,
+        };
+        let mut file = open_file(path)?;
+        let whole = file.read_exact(place).and_then(|()| file.read(&mut [0]));
+        let same = whole.map_err(|error| Failure::io(path, &error))? == 0 && checksum(place) == self.crc;
+        match same {
+            true => Ok(()),
+            false => {
+                Err(Failure::new(ErrorCode::Rootfs, format!("{}: it was changed while it was packed", path.display()))
+                    .next("pack again when nothing writes it"))
+            }
+        }
+    }
+
+    /// All of its bytes.
+    ///
+    /// # Errors
+    /// As for [`Rootfs::read_into`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; self.size];
+        self.read_into(&mut bytes).map(|()| bytes)
     }
 }
+
+/// So much of a file's front tells what it is.
+const HEAD: usize = 0x2_0000;
 
 /// What to do with a root filesystem of another kind.
 fn other_than_squashfs(bytes: &[u8]) -> &'static str {
@@ -148,24 +223,32 @@ impl SquashfsInfo {
     /// # Errors
     /// No squashfs 4.0, a damaged superblock, or fewer bytes than it claims.
     pub fn of(bytes: &[u8]) -> Result<Self> {
+        SquashfsInfo::of_head(bytes, bytes.len())
+    }
+
+    /// The same for a file of `size` bytes of which these are the first.
+    fn of_head(bytes: &[u8], size: usize) -> Result<Self> {
         let make = "make it with mksquashfs DIR FILE -comp xz";
         if !bytes.starts_with(b"hsqs") {
-            return Err(
-                Failure::new(format!("not a squashfs but {}", looks_like(bytes))).next(other_than_squashfs(bytes))
-            );
+            return Err(Failure::new(ErrorCode::Rootfs, format!("not a squashfs but {}", looks_like(bytes)))
+                .next(other_than_squashfs(bytes)));
         }
         if bytes.len() < SUPERBLOCK {
-            return Err(Failure::new(format!(
-                "the squashfs ends after 0x{:x} bytes, inside its superblock",
-                bytes.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs ends after 0x{:x} bytes, inside its superblock", bytes.len()),
+            )
             .next("build or download it again"));
         }
         let word = |at| le32(bytes, at).unwrap_or_default();
         let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let (major, minor) = (half(28), half(30));
         if (major, minor) != (4, 0) {
-            return Err(Failure::new(format!("the squashfs is of version {major}.{minor}, Linux reads 4.0")).next(make));
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs is of version {major}.{minor}, Linux reads 4.0"),
+            )
+            .next(make));
         }
         let compressor = match half(20) {
             1 => Compressor::Zlib,
@@ -174,21 +257,27 @@ impl SquashfsInfo {
             4 => Compressor::Xz,
             5 => Compressor::Lz4,
             6 => Compressor::Zstd,
-            other => return Err(Failure::new(format!("the squashfs has compressor {other}, not known")).next(make)),
+            other => {
+                return Err(Failure::new(ErrorCode::Rootfs, format!("the squashfs has compressor {other}, not known"))
+                    .next(make));
+            }
         };
         let (block_size, block_log) = (word(12), half(22));
         if !(12..=20).contains(&block_log) || block_size != 1 << block_log {
-            return Err(Failure::new(format!(
-                "the squashfs superblock is damaged: block size 0x{block_size:x}, its logarithm {block_log}"
-            ))
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs superblock is damaged: block size 0x{block_size:x}, its logarithm {block_log}"),
+            )
             .next("build or download it again"));
         }
         let bytes_used = u64::from(word(40)) | u64::from(word(44)) << 32;
-        if bytes_used < SUPERBLOCK as u64 || bytes_used > bytes.len() as u64 {
-            return Err(Failure::new(format!(
-                "the squashfs is truncated: its superblock says 0x{bytes_used:x} bytes, the file has 0x{:x}",
-                bytes.len()
-            ))
+        if bytes_used < SUPERBLOCK as u64 || bytes_used > size as u64 {
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!(
+                    "the squashfs is truncated: its superblock says 0x{bytes_used:x} bytes, the file has 0x{size:x}"
+                ),
+            )
             .next("build or download it again"));
         }
         let no_table = word(56) == u32::MAX && word(60) == u32::MAX;

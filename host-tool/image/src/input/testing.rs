@@ -234,7 +234,7 @@ impl Fit {
         }
         fit.property_u32("load", self.load).unwrap();
         fit.property_u32("entry", self.entry).unwrap();
-        let crc = crate::image::checksum(data).to_be_bytes().to_vec();
+        let crc = crate::format::checksum::checksum(data).to_be_bytes().to_vec();
         let (one, two) = (sha1::Sha1::digest(data).to_vec(), sha2::Sha256::digest(data).to_vec());
         for (node, algorithm, value) in [("hash-1", "crc32", crc), ("hash@2", "sha1", one), ("hash-3", "sha256", two)] {
             let hash = fit.begin_node(node).unwrap();

@@ -1,22 +1,23 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
+use crate::format::uimage::{HEADER, MAGIC};
+use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
-use super::{Arch, Overrides, be32, codec::Codec};
-use crate::{Failure, Result};
+use super::Overrides;
+use crate::format::bytes::be32;
+use crate::format::codec::Codec;
+use crate::{ErrorCode, Failure, Result};
 
-/// In front of every uImage.
-pub(super) const MAGIC: u32 = 0x2705_1956;
 /// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
 pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
-const HEADER: usize = 64;
 /// The type `kernel_noload`.
 const NOLOAD: u8 = 14;
 
 /// What the header says about a kernel.
 pub(super) struct UImage<'a> {
     /// `None` for MIPS: the header does not tell the byte order.
-    pub(super) arch: Option<Arch>,
+    pub(super) arch: Option<Machine>,
     /// As written, usually KSEG0.
     load: u64,
     entry: u64,
@@ -63,44 +64,54 @@ fn header_crc(header: &[u8]) -> Option<u32> {
 pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     let again = "download or build the file again";
     let Some(header) = bytes.get(..HEADER) else {
-        return Err(
-            Failure::new(format!("the uImage ends after 0x{:x} bytes, inside its header", bytes.len())).next(again)
-        );
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the uImage ends after 0x{:x} bytes, inside its header", bytes.len()),
+        )
+        .next(again));
     };
     let word = |at| be32(header, at).unwrap_or_default();
     let crc = Crc32::new();
     let (computed, stored) = (header_crc(header).unwrap_or_default(), word(4));
     if computed != stored {
-        return Err(Failure::new(format!(
-            "the uImage's header CRC is 0x{computed:08x}, its header says 0x{stored:08x}"
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the uImage's header CRC is 0x{computed:08x}, its header says 0x{stored:08x}"),
+        )
         .next(again));
     }
     let size = word(12) as usize;
     let Some(data) = bytes[HEADER..].get(..size) else {
-        return Err(Failure::new(format!(
-            "the uImage is truncated: its header says 0x{size:x} bytes of data, the file has 0x{:x}",
-            bytes.len() - HEADER
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!(
+                "the uImage is truncated: its header says 0x{size:x} bytes of data, the file has 0x{:x}",
+                bytes.len() - HEADER
+            ),
+        )
         .next(again));
     };
     let (computed, stored) = (crc.of(data), word(24));
     if computed != stored {
-        return Err(Failure::new(format!("the uImage's data CRC is 0x{computed:08x}, its header says 0x{stored:08x}"))
-            .next(again));
+        return Err(Failure::new(
+            ErrorCode::KernelDamaged,
+            format!("the uImage's data CRC is 0x{computed:08x}, its header says 0x{stored:08x}"),
+        )
+        .next(again));
     }
     check_kind(header[30])?;
     let arch = match header[29] {
         5 => None,
-        22 => Some(Arch::Arm64),
+        22 => Some(Machine::Arm64),
         6 => {
-            return Err(Failure::new("the uImage is for 64-bit MIPS")
+            return Err(Failure::new(ErrorCode::KernelMachine, "the uImage is for 64-bit MIPS")
                 .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
         }
         other => {
-            return Err(Failure::new(format!(
-                "the uImage is for another machine (architecture {other} of U-Boot's list)"
-            ))
+            return Err(Failure::new(
+                ErrorCode::KernelMachine,
+                format!("the uImage is for another machine (architecture {other} of U-Boot's list)"),
+            )
             .next("give a kernel built for MIPS (architecture 5)"));
         }
     };
@@ -113,9 +124,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
         5 => Some(Codec::Lz4),
         6 => Some(Codec::Zstd),
         other => {
-            return Err(Failure::new(format!(
-                "the uImage's compression is number {other} of U-Boot's list, not known here"
-            ))
+            return Err(Failure::new(
+                ErrorCode::KernelForm,
+                format!("the uImage's compression is number {other} of U-Boot's list, not known here"),
+            )
             .next("unpack it with dumpimage and give the kernel inside"));
         }
     };
@@ -144,7 +156,8 @@ fn check_kind(kind: u8) -> Result<()> {
         8 => ("a device tree", "give it with --dtb, and a kernel with --kernel"),
         _ => ("no kernel", "give a uImage of type kernel"),
     };
-    Err(Failure::new(format!("the uImage holds {what} (type {kind} of U-Boot's list)")).next(next))
+    Err(Failure::new(ErrorCode::KernelForm, format!("the uImage holds {what} (type {kind} of U-Boot's list)"))
+        .next(next))
 }
 
 #[cfg(test)]

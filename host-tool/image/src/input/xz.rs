@@ -1,7 +1,7 @@
 //! What an .xz file asks of its decoder: the check and the filters of its first block (The .xz File Format 1.2, sections 2.1.1
 //! and 3.1), and what Linux can do (lib/xz/xz_dec_stream.c of 6.12).
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// What a decoder must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,7 +51,7 @@ impl Demands {
     /// # Errors
     /// No kernel decodes it. `again` is the command that makes a right one.
     pub fn symbol(&self, again: &str) -> Result<Option<&'static str>> {
-        let refuse = |fact: String| Err(Failure::new(fact).next(again));
+        let refuse = |fact: String| Err(Failure::new(ErrorCode::Compressed, fact).next(again));
         if self.check > 1 {
             let name = match self.check {
                 4 => "CRC64".to_owned(),

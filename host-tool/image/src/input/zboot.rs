@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::io::Read;
 
-use super::codec::{Codec, LZ4_LEGACY_BLOCK};
 use super::mips::{Code, Zboot};
-use super::{find, most_decoded};
+use crate::format::bytes::find;
+use crate::format::codec::most_decoded;
+use crate::format::codec::{Codec, LZ4_LEGACY_BLOCK};
 
 /// The decompressed kernel.
 pub(super) struct Payload {

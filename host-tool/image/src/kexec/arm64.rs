@@ -7,13 +7,13 @@ use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 
-use super::{TREE_ROOM, again};
+use super::rule::{TREE_ROOM, again};
+use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
+use crate::format::arm64::Header;
 use crate::image::Opened;
-use crate::input::ARM64_ALIGNMENT;
-use crate::input::arm64::Header;
 use crate::layout::PAGE;
 use crate::simulate::Booted;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// What the kernel and kexec-tools load on arm64, where they like.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,9 +29,11 @@ pub struct Image {
 impl Image {
     /// Reads the header and checks the rules.
     pub(super) fn of(file: &[u8], opened: &Opened<'_>, booted: &Booted) -> Result<Image> {
-        let refused = |why: String| Err(Failure::new(format!("the image's header {why}")).next(again(opened)));
+        let refused =
+            |why: String| Err(Failure::new(ErrorCode::Kexec, format!("the image's header {why}")).next(again(opened)));
         let crc = Crc32::new();
-        let damaged = |error: stoop_core::Error| Failure::new(format!("the image is damaged: {error}"));
+        let damaged =
+            |error: stoop_core::Error| Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {error}"));
         let manifest = opened.manifest(&crc).map_err(damaged)?;
         let Some(header) = Header::of(file) else { return refused("is cut".into()) };
         if header.is_big_endian() || header.foreign_pages().is_some() {

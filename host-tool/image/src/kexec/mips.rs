@@ -7,11 +7,11 @@ use object::Endianness;
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
 use stoop_core::Region;
 
-use super::{TREE_ROOM, again, show};
+use super::rule::{TREE_ROOM, again, show};
 use crate::image::Opened;
-use crate::layout::GRAIN;
+use crate::layout::{BEHIND_SHIM, GRAIN};
 use crate::simulate::Booted;
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 /// Segments that the kernel takes (include/linux/kexec.h: KEXEC_SEGMENT_MAX).
 const SEGMENTS: usize = 16;
@@ -19,9 +19,6 @@ const SEGMENTS: usize = 16;
 const ADDED: usize = 2;
 /// kexec-tools puts its device tree behind the last segment and below this (kexec-elf-mips.c: elf_mips_load).
 const TREE_LIMIT: usize = 0x1000_0000;
-/// As much data must be copied behind the shim's first instruction: the kernel copies segments by rising addresses through
-/// the cache and flushes nothing behind itself, so what comes later has to push the shim out.
-pub const BEHIND_SHIM: usize = 0x2_0000;
 /// The magic of a device tree: a segment that begins with it would be handed over as *the* tree (uhi_machine_kexec_prepare).
 const FDT_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
@@ -70,7 +67,7 @@ struct Segment<'a> {
 }
 
 fn segments(file: &[u8]) -> Result<Vec<Segment<'_>>> {
-    let broken = || Failure::new("the ELF file is broken").next("pack or download it again");
+    let broken = || Failure::new(ErrorCode::ImageDamaged, "the ELF file is broken").next("pack or download it again");
     let elf = ElfFile32::<Endianness>::parse(file).map_err(|_| broken())?;
     let endian = elf.endian();
     let headers = elf.elf_header().program_headers(endian, file).map_err(|_| broken())?;
@@ -88,11 +85,12 @@ fn rules(opened: &Opened<'_>, segments: &[Segment<'_>]) -> Result<()> {
     let again = again(opened);
     if segments.len() + ADDED > SEGMENTS {
         let fact = format!("{} segments, kexec takes {}", segments.len(), SEGMENTS - ADDED);
-        return Err(Failure::new(fact).next(again));
+        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
     }
     for (index, segment) in segments.iter().enumerate() {
         let at = &segment.memory;
-        let refused = |why: String| Err(Failure::new(format!("the segment {} {why}", show(at))).next(&again));
+        let refused =
+            |why: String| Err(Failure::new(ErrorCode::Kexec, format!("the segment {} {why}", show(at))).next(&again));
         if !at.start().is_multiple_of(GRAIN) {
             return refused(format!("does not begin at a multiple of 0x{GRAIN:x}"));
         }
@@ -108,13 +106,13 @@ fn rules(opened: &Opened<'_>, segments: &[Segment<'_>]) -> Result<()> {
     let end = segments.last().map_or(0, |last| last.memory.end());
     if end + TREE_ROOM > TREE_LIMIT {
         let fact = format!("the image ends at 0x{end:08x} and leaves no room for kexec-tools' device tree");
-        return Err(Failure::new(format!("{fact}, which must be below 0x{TREE_LIMIT:08x}"))
+        return Err(Failure::new(ErrorCode::Kexec, format!("{fact}, which must be below 0x{TREE_LIMIT:08x}"))
             .next("make the root filesystem smaller"));
     }
     // The shim moves itself there before it has read the tree.
     if opened.note.run.end() > end {
         let fact = format!("the shim would run at {}, where kexec-tools puts its device tree", show(&opened.note.run));
-        return Err(Failure::new(fact).next(again));
+        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
     }
     let behind: usize = segments
         .iter()
@@ -122,7 +120,7 @@ fn rules(opened: &Opened<'_>, segments: &[Segment<'_>]) -> Result<()> {
         .sum();
     if behind < BEHIND_SHIM {
         let fact = format!("only 0x{behind:x} bytes are copied behind the shim, which may stay in the data cache");
-        return Err(Failure::new(fact).next(again));
+        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
     }
     Ok(())
 }

@@ -5,20 +5,20 @@
 
 mod arm64;
 mod mips;
+mod rule;
 
+use rule::TREE_ROOM;
 use stoop_core::Region;
-use stoop_core::manifest::Machine;
 
-use crate::image::{self, Opened};
+use crate::machine::Machine;
+
+use crate::image;
 use crate::plan::Format;
 use crate::simulate::{self, Entry, Input};
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 pub use arm64::Image;
-pub use mips::{BEHIND_SHIM, Elf};
-
-/// More than any device tree of a router, in whole pages of every size.
-const TREE_ROOM: usize = 0x2_0000;
+pub use mips::Elf;
 
 /// An image that kexec can load.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,18 +52,21 @@ impl Loadable {
             let takes =
                 if is_arm64 { "kexec on arm64 takes an arm64 Image" } else { "kexec-tools for MIPS load only ELF" };
             let fact = format!("the image is a {}, and {takes}", opened.format.name());
-            return Err(Failure::new(fact).next(format!("pack it with --format {}", wanted.name())));
+            return Err(Failure::new(ErrorCode::Kexec, fact).next(format!("pack it with --format {}", wanted.name())));
         }
         if let Some(damaged) = opened.checks().into_iter().find_map(|check| Some((check.of, check.wrong?))) {
-            return Err(Failure::new(format!("the image is damaged: {}: {}", damaged.0, damaged.1))
-                .next("pack or download it again"));
+            return Err(Failure::new(
+                ErrorCode::ImageDamaged,
+                format!("the image is damaged: {}: {}", damaged.0, damaged.1),
+            )
+            .next("pack or download it again"));
         }
         // On arm64 there is always a device tree, without bootargs if none are given.
         let entry = if is_arm64 { Entry::Argv(Vec::new()) } else { Entry::None };
         let outcome = simulate::run(file, &Input { entry, load: None })?;
         let booted = outcome.result.map_err(|error| {
             let fact = format!("the shim gives up when it is entered without arguments, as by kexec: {error}");
-            Failure::new(fact).next("pack it with a device tree: --dtb FILE")
+            Failure::new(ErrorCode::Kexec, fact).next("pack it with a device tree: --dtb FILE")
         })?;
         let what = match is_arm64 {
             true => What::Image(Image::of(file, &opened, &booted)?),
@@ -110,14 +113,4 @@ impl Loadable {
         values.extend(own);
         values.iter().fold(include_str!("script.sh").to_owned(), |text, (from, to)| text.replace(from, to))
     }
-}
-
-/// A range for people.
-fn show(at: &Region) -> String {
-    format!("[0x{:08x}, 0x{:08x})", at.start(), at.end())
-}
-
-/// What to do about an image that breaks a rule which pack keeps.
-fn again(opened: &Opened<'_>) -> String {
-    format!("pack it again with --format {} by this version of stoop", opened.format.name())
 }

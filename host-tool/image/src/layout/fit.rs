@@ -2,9 +2,21 @@
 
 use stoop_core::Region;
 
-use super::place::Room;
-use super::{Named, PAGE, What, When};
-use crate::{Failure, Result};
+use super::region::{Named, PAGE, What, When};
+use crate::{ErrorCode, Failure, Result};
+
+/// Memory for which the kernel looks for a place itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// Its node in the device tree.
+    pub name: String,
+    /// Bytes.
+    pub size: usize,
+    /// A power of two.
+    pub align: usize,
+    /// In one of these, physical; empty for anywhere in RAM.
+    pub within: Vec<Region>,
+}
 
 /// Regions taken so far, and the RAM around them.
 #[derive(Clone, Debug)]
@@ -70,7 +82,7 @@ impl Fit {
             let start = found.ok_or_else(|| {
                 let places: Vec<_> =
                     places.iter().map(|ram| format!("[0x{:08x}, 0x{:08x})", ram.start(), ram.end())).collect();
-                Failure::new(format!(
+                Failure::new(ErrorCode::NoRoom, format!(
                     "no room for /reserved-memory/{} of the device tree, 0x{:x} bytes aligned to 0x{align:x}, in {}",
                     room.name.escape_default(),
                     room.size,
@@ -89,11 +101,14 @@ impl Fit {
         let largest = in_the_way.max_by_key(|taken| taken.region.size());
         let beside = largest.map_or(String::new(), |largest| format!(" beside the {largest}"));
         let relocation = largest.is_some_and(|largest| largest.what == What::Relocation);
-        Failure::new(format!(
-            "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
-            self.ram.start(),
-            self.ram.end()
-        ))
+        Failure::new(
+            ErrorCode::NoRoom,
+            format!(
+                "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
+                self.ram.start(),
+                self.ram.end()
+            ),
+        )
         .next(match relocation {
             true => "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable",
             false => "give a smaller kernel, initrd or root filesystem",

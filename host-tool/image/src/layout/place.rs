@@ -1,11 +1,13 @@
 //! What a boot needs, and where it goes.
 
+use crate::machine::KSEG_SIZE;
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::Fit;
-use super::{ARGV_SIZE, GRAIN, KSEG_SIZE, LOW, Named, PAGE, What, When, prove};
-use crate::{Failure, Result};
+use super::fit::{Fit, Room};
+use super::proof::prove;
+use super::region::{ARGV_SIZE, GRAIN, LOW, Named, PAGE, What, When};
+use crate::{ErrorCode, Failure, Result};
 
 /// The kernel's ranges, physical.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,19 +18,6 @@ pub struct KernelNeed {
     pub decompressed: Option<Region>,
     /// Where it may move itself.
     pub relocation: Option<Region>,
-}
-
-/// Memory for which the kernel looks for a place itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Room {
-    /// Its node in the device tree.
-    pub name: String,
-    /// Bytes.
-    pub size: usize,
-    /// A power of two.
-    pub align: usize,
-    /// In one of these, physical; empty for anywhere in RAM.
-    pub within: Vec<Region>,
 }
 
 /// How the image gets into RAM.
@@ -168,7 +157,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
                 fit.take(What::Download, region, When::DOWNLOAD);
                 Ok(region.start())
             }
-            Some(region) => Err(Failure::new(format!("no room for the file at 0x{:x}", region.start()))),
+            Some(region) => {
+                Err(Failure::new(ErrorCode::NoRoom, format!("no room for the file at 0x{:x}", region.start())))
+            }
             None => Ok(fit.place(What::Download, size, GRAIN, When::DOWNLOAD, floor)?.start()),
         }
     };
@@ -213,8 +204,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
 
 /// RAM that KSEG0 reaches.
 fn reachable(ram: Region) -> Result<Region> {
-    Region::between(ram.start(), ram.end().min(KSEG_SIZE))
-        .ok_or_else(|| Failure::new("the board has no RAM below 0x20000000").next("correct `ram` in the board file"))
+    Region::between(ram.start(), ram.end().min(KSEG_SIZE)).ok_or_else(|| {
+        Failure::new(ErrorCode::NoRoom, "the board has no RAM below 0x20000000").next("correct `ram` in the board file")
+    })
 }
 
 /// What is not ours to choose.

@@ -1,9 +1,9 @@
 //! The proof: every region inside RAM, and no two alive at the same time share a byte.
 
-use super::{Named, What};
+use super::region::{Named, What};
 use stoop_core::Region;
 
-use crate::{Failure, Result};
+use crate::{ErrorCode, Failure, Result};
 
 const STAY: &str = "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable";
 
@@ -18,12 +18,15 @@ pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
             continue;
         }
         if !ram.contains(&named.region) {
-            return Err(Failure::new(format!("{named} is not in RAM [0x{:08x}, 0x{:08x})", ram.start(), ram.end()))
-                .next(match named.what {
-                    What::Relocation => STAY,
-                    What::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
-                    _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
-                }));
+            return Err(Failure::new(
+                ErrorCode::NotInRam,
+                format!("{named} is not in RAM [0x{:08x}, 0x{:08x})", ram.start(), ram.end()),
+            )
+            .next(match named.what {
+                What::Relocation => STAY,
+                What::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
+                _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
+            }));
         }
     }
     for (index, first) in regions.iter().enumerate() {
@@ -48,5 +51,5 @@ fn overlap(first: &Named, second: &Named) -> Failure {
     } else {
         "report this: the layout should have found another place"
     };
-    Failure::new(format!("{first} overlaps {second}")).next(next)
+    Failure::new(ErrorCode::Overlap, format!("{first} overlaps {second}")).next(next)
 }

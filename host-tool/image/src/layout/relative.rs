@@ -12,10 +12,12 @@ use stoop_core::Region;
 use stoop_core::region::align_up;
 
 use super::fit::Fit;
-use super::place::{ALL, KEPT, LOADED, Room};
-use super::{Named, PAGE, Places, What, When, prove};
+use super::fit::Room;
+use super::place::{ALL, KEPT, LOADED, Places};
+use super::proof::prove;
+use super::region::{Named, PAGE, What, When};
 use crate::Result;
-use crate::input::ARM64_ALIGNMENT;
+use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 
 /// Sizes in bytes and ranges, all physical.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use stoop_core::Region;
+
 use super::*;
 
 fn region(start: usize, size: usize) -> Region {

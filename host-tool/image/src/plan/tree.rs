@@ -1,13 +1,16 @@
 //! The packed device tree: the user's or the board's, with overlays applied and without what an earlier boot left in it;
 //! and what the board's data say to it.
 
+use crate::machine::KSEG_SIZE;
 use stoop_core::manifest::HandoffKind;
 
-use super::{Chosen, Origin, Request};
+use super::request::{Chosen, Origin, Request};
 use crate::board::Board;
-use crate::device_tree::{self, Facts, is_memory, overlay, tree::Node, tree::Tree};
-use crate::input::{KSEG0_SIZE, dtb};
-use crate::{Failure, Result};
+use crate::format::device_tree;
+use crate::format::device_tree::tree::{Node, Tree};
+use crate::format::device_tree::{Facts, is_memory, overlay};
+use crate::input::dtb;
+use crate::{ErrorCode, Failure, Result};
 
 /// Properties of /chosen that a bootloader, kexec or EFI writes for one boot only (drivers/of/fdt.c, early_init_dt_scan_chosen;
 /// drivers/firmware/efi/fdtparams.c).
@@ -37,8 +40,11 @@ pub(super) fn packed(
     let Some(mut chosen) = given(request, board, handoff)? else {
         return match request.overlays.is_empty() {
             true => Ok(None),
-            false => Err(Failure::usage("--overlay changes the packed device tree, and there is none")
-                .next("give the device tree with --dtb, or let the bootloader apply the overlay")),
+            false => Err(Failure::usage(
+                ErrorCode::TreeMissing,
+                "--overlay changes the packed device tree, and there is none",
+            )
+            .next("give the device tree with --dtb, or let the bootloader apply the overlay")),
         };
     };
     if chosen.origin == Origin::Default && request.overlays.is_empty() {
@@ -62,7 +68,8 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
     if request.bootloader_dtb {
         return match request.dtb {
             None => Ok(None),
-            Some(_) => Err(Failure::usage("--dtb and --bootloader-dtb contradict each other").next("leave one away")),
+            Some(_) => Err(Failure::usage(ErrorCode::Options, "--dtb and --bootloader-dtb contradict each other")
+                .next("leave one away")),
         };
     }
     if let Some(path) = &request.dtb {
@@ -79,8 +86,11 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
     if handoff == HandoffKind::Argv {
         return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));
     }
-    Err(Failure::usage(format!("the kernel needs a device tree, and there is none with the board {}", board.name))
-        .next("give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one"))
+    Err(Failure::usage(
+        ErrorCode::TreeMissing,
+        format!("the kernel needs a device tree, and there is none with the board {}", board.name),
+    )
+    .next("give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one"))
 }
 
 /// A tree from a running board has what its bootloader wrote there.
@@ -106,9 +116,10 @@ fn fill_memory(tree: &mut Tree, board: &Board, warnings: &mut Vec<String>) -> Re
     let mut reg = Vec::new();
     for (number, cells) in [start, size].into_iter().zip(facts.cells) {
         if cells == 1 && number > u64::from(u32::MAX) {
-            return Err(Failure::new(format!(
-                "the device tree has one cell for 0x{number:x}, a figure of the board's RAM"
-            ))
+            return Err(Failure::new(
+                ErrorCode::TreeUnsuited,
+                format!("the device tree has one cell for 0x{number:x}, a figure of the board's RAM"),
+            )
             .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`"));
         }
         reg.extend_from_slice(&number.to_be_bytes()[8 - 4 * cells..]);
@@ -128,7 +139,7 @@ fn fill_memory(tree: &mut Tree, board: &Board, warnings: &mut Vec<String>) -> Re
 fn contradictions(facts: &Facts, board: &Board) -> Vec<String> {
     let mut warnings = Vec::new();
     // What MIPS reaches without highmem; the board's data have no more.
-    let reach = if board.arch.is_mips() { KSEG0_SIZE } else { u64::MAX };
+    let reach = if board.arch.is_mips() { KSEG_SIZE as u64 } else { u64::MAX };
     let within = |range: &std::ops::Range<u64>| range.start.min(reach)..range.end.min(reach);
     let memory: Vec<_> = facts.memory.iter().map(within).filter(|range| !range.is_empty()).collect();
     let (ram, said) = (board.ram.start() as u64..board.ram.end() as u64, memory.iter());

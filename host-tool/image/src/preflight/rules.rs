@@ -1,9 +1,9 @@
 //! The requirement sets as data: which symbols a use needs, why, and what to do when one is missing.
 
+use super::finding::{Context, Finding, Level};
 use super::special;
-use super::{Context, Finding, Level};
-use crate::input::Arch;
 use crate::kconfig::Value;
+use crate::machine::Machine;
 
 /// What a kernel can be asked for, by the name that `--for` takes.
 pub struct Set {
@@ -16,19 +16,19 @@ pub struct Set {
 
 impl Set {
     /// Kernels of this architecture can be asked for it.
-    pub(super) fn is_for(&self, arch: Arch) -> bool {
+    pub(super) fn is_for(&self, arch: Machine) -> bool {
         match self.name {
-            "arm64" => arch == Arch::Arm64,
-            "uhi" | "argv" | "appended" => arch != Arch::Arm64,
+            "arm64" => arch == Machine::Arm64,
+            "uhi" | "argv" | "appended" => arch != Machine::Arm64,
             _ => true,
         }
     }
 
     /// What to do with a kernel that it is not for.
-    pub(super) fn elsewhere(&self, arch: Arch) -> &'static str {
+    pub(super) fn elsewhere(&self, arch: Machine) -> &'static str {
         match arch {
-            Arch::Arm64 => "leave it away: arm64 kernels take the arm64 handoff only",
-            Arch::MipsBe | Arch::MipsLe => "leave it away: MIPS kernels take uhi, appended or argv",
+            Machine::Arm64 => "leave it away: arm64 kernels take the arm64 handoff only",
+            Machine::MipsBe | Machine::MipsLe => "leave it away: MIPS kernels take uhi, appended or argv",
         }
     }
 }
@@ -149,14 +149,14 @@ pub static SETS: &[Set] = &[
         rules: &[
             Special(|context| {
                 let (any, what): (&'static [_], _) = match context.kernel.arch {
-                    Arch::Arm64 => (&["KEXEC", "KEXEC_FILE"], "kexec_load or kexec_file_load"),
-                    Arch::MipsBe | Arch::MipsLe => (&["KEXEC"], "kexec_load"),
+                    Machine::Arm64 => (&["KEXEC", "KEXEC_FILE"], "kexec_load or kexec_file_load"),
+                    Machine::MipsBe | Machine::MipsLe => (&["KEXEC"], "kexec_load"),
                 };
                 Yes(any, Never, what).apply(context)
             }),
             Yes(&["PROC_FS"], Never, "/proc/iomem, which kexec-tools reads"),
             Special(special::kexec_smp),
-            Special(|context| if context.kernel.arch == Arch::Arm64 { Vec::new() } else { UHI_BOOT.apply(context) }),
+            Special(|context| if context.kernel.arch == Machine::Arm64 { Vec::new() } else { UHI_BOOT.apply(context) }),
         ],
     },
     Set {

@@ -1,11 +1,12 @@
 //! The requirements that take more than the value of a symbol.
 
-use super::platform::TreeFrom;
-use super::{Context, Finding, Level};
-use crate::input::codec::Codec;
+use super::finding::{Context, Finding, Level};
+use crate::format::codec::Codec;
+use crate::input::Kernel;
 use crate::input::rootfs::Compressor;
-use crate::input::{Arch, Kernel};
 use crate::kconfig::Value;
+use crate::machine::Machine;
+use crate::platform::TreeFrom;
 
 /// Which source the kernel takes its command line from: one Kconfig choice (arch/mips/Kconfig, setup.c:bootcmdline_init).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -248,7 +249,7 @@ pub(super) fn phram_by_tree(context: &Context) -> Vec<Finding> {
 
 /// The parameter maps memory but keeps nobody out of it.
 pub(super) fn phram_memory(context: &Context) -> Vec<Finding> {
-    if context.kernel.arch == Arch::Arm64 {
+    if context.kernel.arch == Machine::Arm64 {
         let says = "on arm64 phram.phram= cannot map RAM (arch/arm64/mm/ioremap.c)";
         return vec![Finding::new(Level::No, "memory", says).fix("use --phram dt")];
     }
@@ -414,7 +415,7 @@ pub(super) fn by_words(set: &str, kernel: &Kernel) -> Option<Finding> {
 
 /// kexec_load fails with EINVAL on an SMP kernel whose smp_ops cannot stop the other CPUs (machine_kexec.c).
 pub(super) fn kexec_smp(context: &Context) -> Vec<Finding> {
-    if !context.config.is_yes("SMP") || context.kernel.arch == Arch::Arm64 {
+    if !context.config.is_yes("SMP") || context.kernel.arch == Machine::Arm64 {
         return Vec::new();
     }
     const CAN: [&str; 4] = ["MIPS_CPS", "BMIPS_GENERIC", "CAVIUM_OCTEON_SOC", "MACH_LOONGSON64"];

@@ -1,8 +1,13 @@
 //! Configurations and what must be said about them. Each test changes one thing of a kernel that is good.
 use super::*;
-use crate::input::codec::Codec;
+use crate::format::codec::Codec;
+use crate::input::Form;
+use crate::input::initrd;
 use crate::input::rootfs::Compressor;
-use crate::input::{Arch, Form};
+use crate::input::rootfs::SquashfsInfo;
+use crate::kconfig::Kconfig;
+use crate::machine::Machine;
+use crate::platform;
 
 /// A generic kernel that takes everything.
 const GOOD: &str = "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_OF=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MTD=y\n\
@@ -20,7 +25,7 @@ const XZ: SquashfsInfo = SquashfsInfo {
 /// `changes` are lines of a configuration that replace those of [`GOOD`].
 fn kernel(changes: &str) -> Kernel {
     Kernel {
-        arch: Arch::MipsBe,
+        arch: Machine::MipsBe,
         form: Form::Vmlinux,
         load_address: 0x10_0000,
         entry_point: 0x10_0000,
@@ -227,7 +232,7 @@ fn squashfs_is_held_against_pages_filters_and_the_fragment_cache() {
 #[test]
 fn a_set_of_another_architecture_does_not_hold() {
     assert_eq!(level(&kernel(""), "arm64", false), Level::No);
-    let arm64 = Kernel { arch: Arch::Arm64, ..kernel("CONFIG_ARM64=y\n") };
+    let arm64 = Kernel { arch: Machine::Arm64, ..kernel("CONFIG_ARM64=y\n") };
     for name in ["uhi", "argv", "appended"] {
         assert_eq!(level(&arm64, name, false), Level::No, "{name}");
         let without = Kernel { config: None, ..arm64.clone() };
@@ -257,7 +262,7 @@ fn kexec_on_smp_needs_a_way_to_stop_the_other_cpus() {
 #[test]
 fn kexec_on_arm64_takes_either_system_call() {
     let arm64 =
-        |config: &str| Kernel { arch: Arch::Arm64, ..kernel(&format!("CONFIG_SMP=y\nCONFIG_UHI_BOOT=n\n{config}")) };
+        |config: &str| Kernel { arch: Machine::Arm64, ..kernel(&format!("CONFIG_SMP=y\nCONFIG_UHI_BOOT=n\n{config}")) };
     assert_eq!(level(&arm64(""), "kexec", false), Level::Ok);
     assert_eq!(level(&arm64("CONFIG_KEXEC=n\nCONFIG_KEXEC_FILE=y\n"), "kexec", false), Level::Ok);
     assert_eq!(level(&arm64("CONFIG_KEXEC=n\n"), "kexec", false), Level::No);

@@ -1,13 +1,14 @@
 //! The shim as the linker made it: what is stored as it is, what is squeezed, and that it holds no address.
 
+use crate::machine::Machine;
 use std::ops::Range;
 
 use object::{Architecture, File, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget};
 use object::{SectionFlags, build, elf};
 use stoop_core::bytes::{put, words};
-use stoop_core::manifest::Machine;
 
-use super::{WORD, broken, closing, strings};
+use super::strings;
+use super::sum::{WORD, broken, closing};
 use crate::{Result, zx0};
 
 /// The section of a prebuilt shim that has its rest in squeezed form.
@@ -208,11 +209,11 @@ fn is_number(file: &File<'_>, target: RelocationTarget) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Arch;
+    use crate::machine::Machine;
     use crate::shim_image::{Variant, prebuilt};
 
-    fn all() -> impl Iterator<Item = (Arch, Variant, &'static [u8])> {
-        let archs = [Arch::MipsBe, Arch::MipsLe, Arch::Arm64].into_iter();
+    fn all() -> impl Iterator<Item = (Machine, Variant, &'static [u8])> {
+        let archs = [Machine::MipsBe, Machine::MipsLe, Machine::Arm64].into_iter();
         let both = archs.flat_map(|arch| Variant::ALL.map(|variant| (arch, variant)));
         both.filter(|(arch, variant)| variant.exists(*arch))
             .map(|(arch, variant)| (arch, variant, prebuilt(arch, variant).unwrap()))
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_still_absolute_is_an_address() {
-        for arch in [Arch::MipsBe, Arch::MipsLe] {
+        for arch in [Machine::MipsBe, Machine::MipsLe] {
             let shim = prebuilt(arch, Variant::Full).unwrap();
             let file = File::parse(shim).unwrap();
             let calls = loaded(&file).flat_map(|(section, _)| section.relocations().collect::<Vec<_>>());
@@ -236,7 +237,7 @@ mod tests {
             assert!(calls.len() > 50, "{arch}: only {} calls", calls.len());
             let mut bytes = shim.to_vec();
             let field = &mut bytes[place(&file, calls[7] as usize, WORD).unwrap()];
-            put(field, 3 << 26, arch == Arch::MipsBe);
+            put(field, 3 << 26, arch == Machine::MipsBe);
             let fact = holds_no_address(&bytes).unwrap_err();
             assert!(fact.contains(&format!("0x{:x}", calls[7])), "{fact}");
         }
@@ -252,7 +253,7 @@ mod tests {
                 assert_eq!(shim[place(&file, field, 2).unwrap()], strings::number(shim), "{arch}");
             }
         }
-        assert!(prebuilt(Arch::Arm64, Variant::Trace).is_err());
+        assert!(prebuilt(Machine::Arm64, Variant::Trace).is_err());
     }
 
     #[test]

@@ -11,19 +11,43 @@ const GRAIN: usize = 0x1_0000;
 const ZEROS: &[u8] = &[0; GRAIN];
 const ERASED: &[u8] = &[0xff; GRAIN];
 
-/// A range of addresses of any size, of which only the written parts are held.
+/// A range of addresses of any size, of which only the written parts are held. The image's own bytes are lent to it, and copied
+/// only when they are written over.
 struct Sparse<'a> {
     region: Region,
     untouched: &'static [u8],
-    /// What its start reads like while nothing is put into it.
-    content: &'a [u8],
+    /// By the address of their first byte; they overlap neither each other nor a chunk.
+    lent: BTreeMap<usize, &'a [u8]>,
     /// By the address of their first byte; no two overlap or touch.
     chunks: BTreeMap<usize, Vec<u8>>,
 }
 
 impl<'a> Sparse<'a> {
-    fn new(region: Region, untouched: &'static [u8], content: &'a [u8]) -> Self {
-        Sparse { region, untouched, content, chunks: BTreeMap::new() }
+    fn new(region: Region, untouched: &'static [u8]) -> Self {
+        Sparse { region, untouched, lent: BTreeMap::new(), chunks: BTreeMap::new() }
+    }
+
+    /// Lends bytes to a place that has none yet; `None` when they do not fit there.
+    fn lend(&mut self, at: usize, bytes: &'a [u8]) -> Option<()> {
+        let place = Region::new(at, bytes.len()).filter(|place| self.region.contains(place))?;
+        if !place.is_empty() {
+            let taken = self.overlapping(place).next().is_some() || self.chunks.range(at..place.end()).next().is_some();
+            (!taken && self.chunk(at).is_none()).then_some(())?;
+            self.lent.insert(at, bytes);
+        }
+        Some(())
+    }
+
+    /// What is lent of these addresses.
+    fn overlapping(&self, at: Region) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let ends_behind = move |(first, bytes): &(usize, &[u8])| first + bytes.len() > at.start();
+        self.lent.range(..at.end()).rev().map(|(first, bytes)| (*first, *bytes)).take_while(ends_behind)
+    }
+
+    /// What is lent of all these addresses at once.
+    fn lent(&self, at: Region) -> Option<&'a [u8]> {
+        let (first, bytes) = self.lent.range(..=at.start()).next_back()?;
+        bytes.get(at.start() - first..at.end() - first)
     }
 
     fn held(&self) -> usize {
@@ -40,11 +64,14 @@ impl<'a> Sparse<'a> {
     fn from(&self, start: usize, end: usize) -> &[u8] {
         let bytes = match self.chunk(start) {
             Some((first, bytes)) => &bytes[start - first..],
-            None if start - self.region.start() < self.content.len() => &self.content[start - self.region.start()..],
-            None => {
-                let next = self.chunks.range(start..).next().map_or(end, |(next, _)| *next);
-                &self.untouched[..self.untouched.len().min(next - start)]
-            }
+            None => match self.lent.range(..=start).next_back() {
+                Some((first, bytes)) if start - first < bytes.len() => &bytes[start - first..],
+                _ => {
+                    let next = self.chunks.range(start..).next().map_or(end, |(next, _)| *next);
+                    let next = self.lent.range(start..).next().map_or(next, |(lent, _)| next.min(*lent));
+                    &self.untouched[..self.untouched.len().min(next - start)]
+                }
+            },
         };
         &bytes[..bytes.len().min(end - start)]
     }
@@ -55,8 +82,12 @@ impl<'a> Sparse<'a> {
         if self.chunk(at.start()).is_some_and(inside) {
             return Some(());
         }
-        let start = (at.start() / GRAIN * GRAIN).max(self.region.start());
-        let end = (at.end() / GRAIN).checked_add(2)?.saturating_mul(GRAIN).min(self.region.end());
+        self.copy_lent(at, most)?;
+        let before =
+            self.lent.range(..at.start()).next_back().map_or(self.region.start(), |(first, it)| first + it.len());
+        let start = (at.start() / GRAIN * GRAIN).max(before);
+        let behind = self.lent.range(at.start()..).next().map_or(self.region.end(), |(first, _)| *first);
+        let end = (at.end() / GRAIN).checked_add(2)?.saturating_mul(GRAIN).min(behind);
         let touching = |(first, bytes): &(&usize, &Vec<u8>)| **first <= end && start <= **first + bytes.len();
         let merged: Vec<usize> = self.chunks.iter().filter(touching).map(|(first, _)| *first).collect();
         let taken: usize = merged.iter().map(|first| self.chunks[first].len()).sum();
@@ -71,6 +102,19 @@ impl<'a> Sparse<'a> {
             whole[first - start..][..bytes.len()].copy_from_slice(&bytes);
         }
         self.chunks.insert(start, whole);
+        Some(())
+    }
+
+    /// Makes chunks of what is lent of these addresses.
+    fn copy_lent(&mut self, at: Region, most: usize) -> Option<()> {
+        let lent: Vec<(usize, &[u8])> = self.overlapping(at).collect();
+        for (first, bytes) in lent {
+            if self.held() + bytes.len() > most {
+                return None;
+            }
+            self.lent.remove(&first);
+            self.chunks.insert(first, bytes.to_vec());
+        }
         Some(())
     }
 
@@ -126,9 +170,9 @@ pub(super) struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    /// RAM of zeros, and flash that begins with `content` and is erased behind it; at most so many bytes of each can be written.
-    pub(super) fn new(ram: Region, flash: Region, run: Region, content: &'a [u8], most: usize) -> Self {
-        let (ram, flash) = (Sparse::new(ram, ZEROS, &[]), Sparse::new(flash, ERASED, content));
+    /// RAM of zeros and erased flash; at most so many bytes of each can be written.
+    pub(super) fn new(ram: Region, flash: Region, run: Region, most: usize) -> Self {
+        let (ram, flash) = (Sparse::new(ram, ZEROS), Sparse::new(flash, ERASED));
         Board { ram, flash, run, tree: (Region::EMPTY, &[]), most, exceeded: false }
     }
 
@@ -139,6 +183,11 @@ impl<'a> Board<'a> {
         Some(())
     }
 
+    /// Lends an image's bytes to RAM before anything else is put there; `None` when they do not fit.
+    pub(super) fn lend(&mut self, at: usize, bytes: &'a [u8]) -> Option<()> {
+        self.ram.lend(at, bytes)
+    }
+
     /// Puts the bootloader's device tree behind RAM; `None` when it is not behind it.
     pub(super) fn put_behind(&mut self, at: usize, tree: &'a [u8]) -> Option<()> {
         let region = Region::new(at, tree.len()).filter(|region| region.start() >= self.ram.region.end())?;
@@ -146,14 +195,9 @@ impl<'a> Board<'a> {
         Some(())
     }
 
-    /// Puts bytes into flash that had no content; `None` when they do not fit.
-    pub(super) fn flash(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
-        let at = Region::new(at, bytes.len()).filter(|at| self.flash.region.contains(at))?;
-        let held = self.flash.hold(at, self.most);
-        self.exceeded |= held.is_none();
-        held?;
-        self.flash.held_mut(at)?.copy_from_slice(bytes);
-        Some(())
+    /// Lends bytes to flash that has none there yet; `None` when they do not fit.
+    pub(super) fn flash(&mut self, at: usize, bytes: &'a [u8]) -> Option<()> {
+        self.flash.lend(at, bytes)
     }
 
     /// The most bytes that can be used, when that was too few.
@@ -228,6 +272,9 @@ impl Memory for Board<'_> {
             let source = self.flash.from(from.start(), from.end());
             return Some((source.get(..from.size())?, self.ram.held_mut(to)?));
         }
+        if let Some(source) = self.ram.lent(from) {
+            return Some((source, self.ram.held_mut(to)?));
+        }
         self.hold(from)?;
         self.ram.two(from, to)
     }
@@ -258,9 +305,8 @@ mod tests {
     }
 
     fn board() -> Board<'static> {
-        let flash = &[7; 16];
-        let mut board =
-            Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), flash, 0x10_0000);
+        let mut board = Board::new(region(0x1000, 0x1000), region(0x8000, 0x100), region(0x1800, 0x100), 0x10_0000);
+        board.flash(0x8000, &[7; 16]).unwrap();
         board.put(0x1000, b"abcdef").unwrap();
         board
     }
@@ -280,7 +326,7 @@ mod tests {
     #[test]
     fn of_memory_that_nobody_has_only_what_is_used_is_held() {
         let all = region(0x1000, usize::MAX / 2);
-        let mut board = Board::new(all, Region::EMPTY, Region::EMPTY, &[], 8 * GRAIN);
+        let mut board = Board::new(all, Region::EMPTY, Region::EMPTY, 8 * GRAIN);
         let far = 0x4000_0000_0000;
         board.put(far, b"far").unwrap();
         board.put(0x1000, b"near").unwrap();
@@ -297,7 +343,7 @@ mod tests {
 
     #[test]
     fn pieces_that_grow_together_keep_their_bytes() {
-        let mut board = Board::new(region(0, 0x100_0000), Region::EMPTY, Region::EMPTY, &[], 0x100_0000);
+        let mut board = Board::new(region(0, 0x100_0000), Region::EMPTY, Region::EMPTY, 0x100_0000);
         for at in [0x30_0000, 0x10_0000, 0x20_0000] {
             board.put(at, &at.to_le_bytes()).unwrap();
         }
@@ -309,6 +355,26 @@ mod tests {
         assert_eq!(board.read(region(0x20_0000, 8)).unwrap(), [1; 8]);
         board.copy(region(0x10_0000, 8), 0x80_0000).unwrap();
         assert_eq!(board.read(region(0x80_0000, 8)).unwrap(), 0x10_0000usize.to_le_bytes());
+    }
+
+    #[test]
+    fn what_is_lent_is_read_in_place_and_copied_only_when_it_is_written_over() {
+        let lent = vec![5; 3 * GRAIN];
+        let mut board = Board::new(region(0, 0x100_0000), Region::EMPTY, Region::EMPTY, 0x100_0000);
+        board.lend(0x8_0000, &lent).unwrap();
+        assert!(board.lend(0x8_0000 + lent.len() - 1, &[1; 2]).is_none(), "that place is taken");
+        assert_eq!(board.from(0x8_0010).unwrap().as_ptr(), lent[0x10..].as_ptr());
+        // Right in front of it, and right behind it.
+        for at in [0x8_0000 - 8, 0x8_0000 + lent.len()] {
+            board.write(region(at, 8)).unwrap().fill(1);
+            assert_eq!(board.read(region(at, 8)).unwrap(), [1; 8]);
+        }
+        board.copy(region(0x8_0000, 0x100), 0x20_0000).unwrap();
+        assert_eq!(board.read(region(0x20_0000, 0x100)).unwrap(), [5; 0x100]);
+        assert_eq!(board.from(0x8_0000).unwrap().as_ptr(), lent.as_ptr(), "still not copied");
+        board.write(region(0x8_0000 + 8, 8)).unwrap().fill(2);
+        let bytes = board.read(region(0x8_0000, lent.len())).unwrap();
+        assert!(bytes[..8] == [5; 8] && bytes[8..16] == [2; 8] && bytes[16..].iter().all(|byte| *byte == 5));
     }
 
     #[test]

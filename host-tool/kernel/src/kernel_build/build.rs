@@ -11,7 +11,7 @@ use super::reasons::Symbols;
 use super::unpack::{STATE, source_tree};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::progress::Progress;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -87,7 +87,11 @@ pub fn build(request: &Request, progress: &mut dyn Progress) -> Result<Outcome> 
     let tree = source.directory;
     let state = tree.join(STATE);
     if std::fs::symlink_metadata(&state).is_ok_and(|state| state.is_symlink()) {
-        return Err(Failure::new(format!("{} is a link, and no state of stoop's", state.display())).next("remove it"));
+        return Err(Failure::new(
+            ErrorCode::BuildTree,
+            format!("{} is a link, and no state of stoop's", state.display()),
+        )
+        .next("remove it"));
     }
     std::fs::create_dir_all(&state).map_err(|e| Failure::io(&state, &e))?;
     let _lock = lock(&state)?;
@@ -137,8 +141,10 @@ fn lock(state: &Path) -> Result<std::fs::File> {
     let file = std::fs::File::create(&path).map_err(|e| Failure::io(&path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(Failure::new(format!("{}: another build works in this tree", path.display()))
-            .next("wait for it, or build with another --out")),
+        Err(_) => {
+            Err(Failure::new(ErrorCode::BuildTree, format!("{}: another build works in this tree", path.display()))
+                .next("wait for it, or build with another --out"))
+        }
     }
 }
 
@@ -232,8 +238,11 @@ fn verify(make: &Make, requests: &Requests, config: &Kconfig) -> Result<()> {
     if lost.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!("{} requested symbols did not hold:{}", lost.len(), lost.concat()))
-        .next("set what each depends on in a fragment as well, or take the symbol out"))
+    Err(Failure::new(
+        ErrorCode::SymbolsLost,
+        format!("{} requested symbols did not hold:{}", lost.len(), lost.concat()),
+    )
+    .next("set what each depends on in a fragment as well, or take the symbol out"))
 }
 
 fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
@@ -251,7 +260,7 @@ fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
     }
     if request.modules {
         if !is_set("MODULES") {
-            return Err(Failure::new("--modules is given, and CONFIG_MODULES is not set")
+            return Err(Failure::new(ErrorCode::KernelConfig, "--modules is given, and CONFIG_MODULES is not set")
                 .next("add CONFIG_MODULES=y to a fragment"));
         }
         targets.push("modules");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{Failure, Result, input};
+use stoop_image::{ErrorCode, Failure, Result, input};
 
 /// One symbol that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ impl Requests {
             if let Some((symbol, value)) = setting(line) {
                 self.set(symbol, value, &origin);
             } else if !line.is_empty() && !line.starts_with('#') {
-                return Err(Failure::usage(format!("{origin}: {line:?} is no setting"))
+                return Err(Failure::usage(ErrorCode::KernelConfig, format!("{origin}: {line:?} is no setting"))
                     .next("write CONFIG_NAME=value, or # CONFIG_NAME is not set"));
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use stoop_image::progress::Progress;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// How make is called.
 #[derive(Clone, Debug)]
@@ -41,8 +41,9 @@ impl Make {
     pub fn run(&self, targets: &[&str], environment: &[(&str, &str)], progress: &mut dyn Progress) -> Result<Done> {
         let mut log = File::create(&self.log).map_err(|e| Failure::io(&self.log, &e))?;
         let mut command = self.command(targets, environment);
-        let (reader, writer) = std::io::pipe().map_err(|e| Failure::new(format!("no pipe to make: {e}")))?;
-        let stderr = writer.try_clone().map_err(|e| Failure::new(format!("no pipe to make: {e}")))?;
+        let (reader, writer) =
+            std::io::pipe().map_err(|e| Failure::new(ErrorCode::Make, format!("no pipe to make: {e}")))?;
+        let stderr = writer.try_clone().map_err(|e| Failure::new(ErrorCode::Make, format!("no pipe to make: {e}")))?;
         command.stdout(writer).stderr(stderr);
         let mut child = command.spawn().map_err(not_installed)?;
         // The command holds the writing ends; the reader would never see the end with them open here.
@@ -50,7 +51,7 @@ impl Make {
         let mut done = Done::default();
         let mut errors: Vec<String> = Vec::new();
         for line in BufReader::new(reader).split(b'\n') {
-            let line = line.map_err(|e| Failure::new(format!("make's output cannot be read: {e}")))?;
+            let line = line.map_err(|e| Failure::new(ErrorCode::Make, format!("make's output cannot be read: {e}")))?;
             let line = String::from_utf8_lossy(&line);
             writeln!(log, "{line}").map_err(|e| Failure::io(&self.log, &e))?;
             if let Some(file) = current_file(&line) {
@@ -63,11 +64,11 @@ impl Make {
                 errors.push(format!("\n  {}", line.trim()));
             }
         }
-        let status = child.wait().map_err(|e| Failure::new(format!("make: {e}")))?;
+        let status = child.wait().map_err(|e| Failure::new(ErrorCode::Make, format!("make: {e}")))?;
         if status.success() {
             return Ok(done);
         }
-        Err(Failure::new(format!("make {} failed ({status}){}", targets.join(" "), errors.concat()))
+        Err(Failure::new(ErrorCode::Make, format!("make {} failed ({status}){}", targets.join(" "), errors.concat()))
             .next(format!("see {}", self.log.display())))
     }
 
@@ -79,9 +80,8 @@ impl Make {
         let output = self.command(&["-s", target], &[]).output().map_err(not_installed)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(
-                Failure::new(format!("make {target} failed: {}", said.trim())).next("see what make says in the tree")
-            );
+            return Err(Failure::new(ErrorCode::Make, format!("make {target} failed: {}", said.trim()))
+                .next("see what make says in the tree"));
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
@@ -110,7 +110,7 @@ impl Make {
 }
 
 fn not_installed(error: std::io::Error) -> Failure {
-    Failure::new(format!("make cannot be run: {error}"))
+    Failure::new(ErrorCode::Toolchain, format!("make cannot be run: {error}"))
         .next("install the packages make, gcc, bison, flex, bc and libssl-dev")
 }
 
@@ -152,8 +152,11 @@ pub fn find_cross_compiler(architecture: &str, is_big: bool) -> Result<String> {
     if architecture == "arm64" && !is_big && cfg!(target_arch = "aarch64") {
         return Ok(String::new());
     }
-    Err(Failure::new(format!("no compiler for {architecture}: there is no {}-linux-gnu-gcc in the path", machine[0]))
-        .next(format!("install {package}, or name one with --cross-compile PREFIX")))
+    Err(Failure::new(
+        ErrorCode::Toolchain,
+        format!("no compiler for {architecture}: there is no {}-linux-gnu-gcc in the path", machine[0]),
+    )
+    .next(format!("install {package}, or name one with --cross-compile PREFIX")))
 }
 
 fn is_program(path: &Path) -> bool {

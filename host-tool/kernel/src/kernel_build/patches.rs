@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::unpack::STATE;
-use stoop_image::{Failure, Result, input};
+use stoop_image::{ErrorCode, Failure, Result, input};
 
 /// What was done to the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -79,7 +79,7 @@ fn read_patch(file: &Path) -> Result<Patch> {
     let digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     let patch = Patch { name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), digest, text };
     if touched_files(&patch)?.is_empty() {
-        return Err(Failure::new(format!("{}: no patch: it changes no file", file.display()))
+        return Err(Failure::new(ErrorCode::Patch, format!("{}: no patch: it changes no file", file.display()))
             .next("give a unified diff with one leading directory (a/, b/), as git and quilt write it"));
     }
     Ok(patch)
@@ -140,11 +140,10 @@ fn touched_files(patch: &Patch) -> Result<BTreeSet<PathBuf>> {
             continue;
         }
         if !is_inside(&path) {
-            return Err(Failure::new(format!(
-                "patch {} names {}, which is outside of the tree",
-                patch.name,
-                path.display()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Patch,
+                format!("patch {} names {}, which is outside of the tree", patch.name, path.display()),
+            )
             .next("make it a diff against the tree's top directory"));
         }
         touched.insert(path);
@@ -164,7 +163,7 @@ fn inside(tree: &Path, file: &Path) -> Result<PathBuf> {
     let links = file.ancestors().filter(|part| !part.as_os_str().is_empty());
     let is_link = |part: &Path| std::fs::symlink_metadata(tree.join(part)).is_ok_and(|there| there.is_symlink());
     if !is_inside(file) || links.into_iter().any(is_link) {
-        return Err(Failure::new(format!("{} is no file inside of the tree", file.display()))
+        return Err(Failure::new(ErrorCode::Patch, format!("{} is no file inside of the tree", file.display()))
             .next("use a tree and patches without links out of it, or begin with a new --out"));
     }
     Ok(tree.join(file))
@@ -178,8 +177,9 @@ fn run(tree: &Path, patch: &Patch, reverse: bool) -> Result<()> {
         command.args(["--reverse"]);
     }
     command.current_dir(tree).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let missing =
-        |e: std::io::Error| Failure::new(format!("patch cannot be run: {e}")).next("install the package `patch`");
+    let missing = |e: std::io::Error| {
+        Failure::new(ErrorCode::Patch, format!("patch cannot be run: {e}")).next("install the package `patch`")
+    };
     let mut child = command.spawn().map_err(missing)?;
     let text = patch.text.clone();
     let stdin = child.stdin.take();
@@ -212,7 +212,7 @@ fn run(tree: &Path, patch: &Patch, reverse: bool) -> Result<()> {
     } else {
         ("does not apply; the tree is as it was", "refresh the patch against this kernel")
     };
-    Err(Failure::new(format!("patch {} {what}{}", patch.name, failed.concat())).next(next))
+    Err(Failure::new(ErrorCode::Patch, format!("patch {} {what}{}", patch.name, failed.concat())).next(next))
 }
 
 /// The files as they were, kept on disk until the series is through.

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use stoop_image::progress::Progress;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Where a tree keeps what stoop knows about it.
 pub const STATE: &str = ".stoop";
@@ -39,17 +39,18 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
             let directory = directory.canonicalize().map_err(|e| Failure::io(&directory, &e))?;
             return Ok(SourceTree { directory, is_new: false });
         }
-        return Err(Failure::new(format!(
-            "{} was unpacked from {}, not from {}",
-            directory.display(),
-            known.trim(),
-            identity.trim()
-        ))
+        return Err(Failure::new(
+            ErrorCode::KernelSource,
+            format!("{} was unpacked from {}, not from {}", directory.display(), known.trim(), identity.trim()),
+        )
         .next("use another --out, or remove that directory"));
     }
     if directory.exists() {
-        return Err(Failure::new(format!("{} is there already and was not unpacked by stoop", directory.display()))
-            .next("use another --out, or give that directory as --source"));
+        return Err(Failure::new(
+            ErrorCode::KernelSource,
+            format!("{} is there already and was not unpacked by stoop", directory.display()),
+        )
+        .next("use another --out, or give that directory as --source"));
     }
     progress.step(&format!("unpack {name}"), Some(metadata.len()));
     std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
@@ -57,7 +58,8 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
         tempfile::Builder::new().prefix(".stoop-unpack-").tempdir_in(out).map_err(|e| Failure::io(out, &e))?;
     unpack(source, temporary.path(), progress)?;
     let top = single_directory(temporary.path()).ok_or_else(|| {
-        Failure::new(format!("{}: not one directory in it", source.display())).next("give a kernel's source archive")
+        Failure::new(ErrorCode::KernelSource, format!("{}: not one directory in it", source.display()))
+            .next("give a kernel's source archive")
     })?;
     is_kernel(&top, source)?;
     only_links_inside(&top)?;
@@ -82,7 +84,7 @@ fn is_kernel(directory: &Path, source: &Path) -> Result<()> {
     if ["Kconfig", "Makefile", "kernel", "scripts/kconfig"].iter().all(|part| directory.join(part).exists()) {
         return Ok(());
     }
-    Err(Failure::new(format!("{}: this is no Linux kernel source", source.display()))
+    Err(Failure::new(ErrorCode::KernelSource, format!("{}: this is no Linux kernel source", source.display()))
         .next("give the kernel's source archive, or its unpacked tree"))
 }
 
@@ -105,8 +107,11 @@ fn only_links_inside(top: &Path) -> Result<()> {
                 folders.push(path);
             } else if kind.is_symlink() && !stays_inside(&path, &top) {
                 let shown = path.strip_prefix(&top).unwrap_or(&path).display();
-                return Err(Failure::new(format!("the archive's {shown} is a link that leads out of it"))
-                    .next("give a kernel's source archive as it was released"));
+                return Err(Failure::new(
+                    ErrorCode::KernelSource,
+                    format!("the archive's {shown} is a link that leads out of it"),
+                )
+                .next("give a kernel's source archive as it was released"));
             }
         }
     }
@@ -146,7 +151,8 @@ impl<R: Read> Read for Counted<'_, R> {
 
 fn unpack(source: &Path, into: &Path, progress: &mut dyn Progress) -> Result<()> {
     let failed = |e: std::io::Error| {
-        Failure::new(format!("{}: the archive cannot be unpacked: {e}", source.display())).next("download it again")
+        Failure::new(ErrorCode::KernelSource, format!("{}: the archive cannot be unpacked: {e}", source.display()))
+            .next("download it again")
     };
     let mut file = File::open(source).map_err(|e| Failure::io(source, &e))?;
     let mut magic = [0; 6];

@@ -22,7 +22,7 @@ use super::{file, name};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::output::Output;
 use stoop_image::shell::quoted;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// A bundle in memory.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Bundle {
     pub fn new(tree: &Tree, plan: &Plan, prefix: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
         if !prefix.starts_with('/') || !prefix.chars().all(plain) {
-            return Err(Failure::usage(format!("{prefix:?} is no place for a bundle"))
+            return Err(Failure::usage(ErrorCode::Bundle, format!("{prefix:?} is no place for a bundle"))
                 .next("give an absolute path of letters, digits, dots, - and _"));
         }
         let prefix = prefix.trim_end_matches('/');
@@ -146,8 +146,11 @@ impl Bundle {
 
     fn write_directory(&self, out: &Path, parent: &Path) -> Result<u64> {
         if out.exists() && !(out.join("load.sh").is_file() && out.join("order").is_file()) {
-            return Err(Failure::new(format!("{} is there already and is no bundle", out.display()))
-                .next("remove it, or write the bundle elsewhere"));
+            return Err(Failure::new(
+                ErrorCode::Bundle,
+                format!("{} is there already and is no bundle", out.display()),
+            )
+            .next("remove it, or write the bundle elsewhere"));
         }
         fn failed(path: &Path) -> impl Fn(std::io::Error) -> Failure {
             move |e| Failure::io(path, &e)

@@ -10,7 +10,7 @@ use super::symbols::{Kernel, KernelSymbol};
 use super::tree::Tree;
 use super::usual::Usual;
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Which rule a module breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Debug)]
@@ -128,7 +128,8 @@ pub fn refuse(findings: &[Finding]) -> Result<()> {
             lines.push(format!("\n  {}: {} more", group[0].module, group.len() - SHOWN));
         }
     }
-    Err(Failure::new(format!("the kernel would refuse these modules:{}", lines.concat())).next(first.next.clone()))
+    Err(Failure::new(ErrorCode::ModulesRefused, format!("the kernel would refuse these modules:{}", lines.concat()))
+        .next(first.next.clone()))
 }
 
 struct Findings<'a> {

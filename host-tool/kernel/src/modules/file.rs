@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use stoop_image::input::most_decoded;
-use stoop_image::{Failure, Result};
+use stoop_image::format::codec::most_decoded;
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// The longest name ending comes first, so that cutting one ending is enough.
 const ENDINGS: [&str; 4] = [".ko.gz", ".ko.xz", ".ko.zst", ".ko"];
@@ -43,7 +43,7 @@ pub fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<()> {
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::new(out.as_slice()) {
             Ok(decoder) => decode(decoder, out.len(), "zstd"),
-            Err(error) => Err(Failure::new(format!("its zstd data is damaged: {error}"))),
+            Err(error) => Err(Failure::new(ErrorCode::ModuleDamaged, format!("its zstd data is damaged: {error}"))),
         },
         _ => return Ok(()),
     };
@@ -67,9 +67,12 @@ fn decode(decoder: impl Read, size: usize, format: &str) -> Result<Vec<u8>> {
     let size = decoder
         .take(most + 1)
         .read_to_end(&mut out)
-        .map_err(|e| Failure::new(format!("its {format} data is damaged: {e}")))?;
+        .map_err(|e| Failure::new(ErrorCode::ModuleDamaged, format!("its {format} data is damaged: {e}")))?;
     if size as u64 > most {
-        return Err(Failure::new(format!("its {format} data decompresses to more than {most:#x} bytes")));
+        return Err(Failure::new(
+            ErrorCode::ModuleDamaged,
+            format!("its {format} data decompresses to more than {most:#x} bytes"),
+        ));
     }
     Ok(out)
 }

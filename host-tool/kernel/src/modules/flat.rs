@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::symbols::{Kernel, KernelSymbol, find_vermagic};
+use super::exports::{Kernel, KernelSymbol, find_vermagic};
 
 /// A run of records this long that is sorted by name is no accident; a kernel with modules exports thousands.
 const FEWEST: usize = 24;

@@ -8,6 +8,7 @@
 
 pub mod bundle;
 pub mod check;
+pub mod exports;
 pub mod file;
 pub mod flat;
 pub mod initrd;

@@ -10,7 +10,7 @@ use super::resolve::{Resolution, resolve};
 use super::tree::Tree;
 use stoop_image::board::nearest;
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// The requirements that the tool knows, by name.
 const SHIPPED: [(&str, &str); 7] = [
@@ -93,11 +93,14 @@ impl Requirement {
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let valid = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(valid) || name == PLAIN_SERVICE {
-            return Err(Failure::usage(format!("{name:?} cannot name a requirement, since it becomes a service"))
-                .next("name the file with letters, digits, - and _, and not modules.toml"));
+            return Err(Failure::usage(
+                ErrorCode::Requirement,
+                format!("{name:?} cannot name a requirement, since it becomes a service"),
+            )
+            .next("name the file with letters, digits, - and _, and not modules.toml"));
         }
         let mut requirement: Requirement = toml::from_str(text).map_err(|error| {
-            Failure::usage(format!("requirement {name}: {}", error.to_string().trim_end()))
+            Failure::usage(ErrorCode::Requirement, format!("requirement {name}: {}", error.to_string().trim_end()))
                 .next("see the table of keys in host-tool/kernel/requirements/README.md")
         })?;
         requirement.name = name.to_owned();
@@ -166,7 +169,7 @@ impl Catalogue {
                     Some(near) => format!("did you mean @{near}?"),
                     None => format!("there are {}; --requirement FILE adds your own", self.names().join(", ")),
                 };
-                Err(Failure::new(format!("there is no requirement @{wanted}")).next(next))
+                Err(Failure::new(ErrorCode::Requirement, format!("there is no requirement @{wanted}")).next(next))
             }
         }
     }
@@ -177,10 +180,10 @@ impl Catalogue {
             return Ok(());
         }
         if way.iter().any(|on_way| on_way == wanted) {
-            return Err(Failure::usage(format!(
-                "the requirements need each other in a circle: @{} -> @{wanted}",
-                way.join(" -> @")
-            ))
+            return Err(Failure::usage(
+                ErrorCode::Requirement,
+                format!("the requirements need each other in a circle: @{} -> @{wanted}", way.join(" -> @")),
+            )
             .next("remove one of the entries of `requires`"));
         }
         let requirement = self.get(wanted)?;
@@ -282,19 +285,20 @@ fn check_symbols(requirements: &[Requirement], config: Option<&Kconfig>) -> Resu
         requirements.iter().find(|requirement| !requirement.symbols.is_empty() || !requirement.any_of.is_empty());
     let Some(needing) = needing else { return Ok(()) };
     let Some(config) = config else {
-        return Err(Failure::new(format!(
-            "@{} needs symbols of the kernel, and its configuration is not known",
-            needing.name
-        ))
+        return Err(Failure::new(
+            ErrorCode::Requirement,
+            format!("@{} needs symbols of the kernel, and its configuration is not known", needing.name),
+        )
         .next("give the kernel's .config with --config"));
     };
     let unmet: Vec<String> = requirements.iter().flat_map(|requirement| requirement.unmet(config)).collect();
     if unmet.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!("{} does not fit:\n  {}", config.source(), unmet.join("\n  "))).next(
-        "set these symbols in a fragment and build kernel and modules again (stoop kernel build --config FRAGMENT)",
-    ))
+    Err(Failure::new(ErrorCode::Requirement, format!("{} does not fit:\n  {}", config.source(), unmet.join("\n  ")))
+        .next(
+            "set these symbols in a fragment and build kernel and modules again (stoop kernel build --config FRAGMENT)",
+        ))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::name;
 use super::tree::{SoftDependencies, Tree};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What to load, and what needs no loading.
 #[derive(Default, Debug)]
@@ -49,7 +49,10 @@ pub fn resolve<S: AsRef<str>>(tree: &Tree, names: &[S]) -> Result<Resolution> {
 }
 
 fn unknown(tree: &Tree, wanted: &str) -> Failure {
-    let failure = Failure::new(format!("{wanted} is no module, alias or built-in of {}", tree.version()));
+    let failure = Failure::new(
+        ErrorCode::NoSuchModule,
+        format!("{wanted} is no module, alias or built-in of {}", tree.version()),
+    );
     match tree.nearest(wanted) {
         Some(near) => failure.next(format!("did you mean {near}?")),
         None => failure.next("see which symbol builds it, and set that symbol to m or y in the kernel's configuration"),

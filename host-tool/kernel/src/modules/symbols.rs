@@ -2,12 +2,13 @@
 //!
 //! Encodings: `scripts/mod/modpost.c` (`read_dump`) and `include/linux/export-internal.h` (`__ksymtab`, `__kcrctab`).
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, Object, ObjectSection, ObjectSymbol, elf};
 
+pub(super) use super::exports::find_vermagic;
+pub use super::exports::{Kernel, KernelSymbol};
 use super::flat;
 use super::ko::Target;
 use stoop_image::input::{
@@ -15,33 +16,7 @@ use stoop_image::input::{
     kernel::{Form, Overrides},
 };
 use stoop_image::progress::Progress;
-use stoop_image::{Failure, Result};
-
-/// One symbol that the kernel exports.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct KernelSymbol {
-    /// Its CRC, in kernels with MODVERSIONS.
-    pub crc: Option<u32>,
-    /// Only for modules under a GPL-compatible licence.
-    pub gpl_only: bool,
-    /// The namespace that an importer has to name; empty for none.
-    pub namespace: String,
-}
-
-/// What is known of a kernel.
-#[derive(Default, Debug)]
-pub struct Kernel {
-    /// Where this came from, for messages.
-    pub source: String,
-    /// The exports, by name.
-    pub symbols: HashMap<String, KernelSymbol>,
-    /// Whether modules carry CRCs (MODVERSIONS).
-    pub has_crcs: bool,
-    /// The vermagic string, if the source has it.
-    pub vermagic: Option<String>,
-    /// What the kernel runs on, if the source has it.
-    pub target: Option<Target>,
-}
+use stoop_image::{ErrorCode, Failure, Result};
 
 impl Kernel {
     /// Reads `Module.symvers`. Symbols that modules export are left to the modules themselves.
@@ -61,11 +36,10 @@ impl Kernel {
             let crc =
                 fields.first().and_then(|crc| crc.strip_prefix("0x")).and_then(|crc| u32::from_str_radix(crc, 16).ok());
             let (Some(crc), [_, name, from, kind, rest @ ..]) = (crc, fields.as_slice()) else {
-                return Err(Failure::new(format!(
-                    "{} line {}: {line:?} is no symbol record",
-                    path.display(),
-                    number + 1
-                ))
+                return Err(Failure::new(
+                    ErrorCode::KernelSymbols,
+                    format!("{} line {}: {line:?} is no symbol record", path.display(), number + 1),
+                )
                 .next("take Module.symvers from the build that made the kernel"));
             };
             if *from != "vmlinux" {
@@ -115,13 +89,16 @@ impl Kernel {
     }
 
     fn in_image(path: &Path, kernel: &input::kernel::Kernel) -> Result<Self> {
-        let is_big = kernel.arch.big_endian();
+        let is_big = kernel.arch.is_big_endian();
         let found = kernel
             .proper()
             .and_then(|(image, physical)| flat::exports(&image, u32::try_from(physical).ok()? | 0x8000_0000, is_big));
         let Some(mut found) = found else {
-            return Err(Failure::new(format!("{}: no table of exported symbols is found in it", path.display()))
-                .next("give the vmlinux of the build, or its Module.symvers with --symvers"));
+            return Err(Failure::new(
+                ErrorCode::KernelSymbols,
+                format!("{}: no table of exported symbols is found in it", path.display()),
+            )
+            .next("give the vmlinux of the build, or its Module.symvers with --symvers"));
         };
         found.source = path.display().to_string();
         found.target = Some(Target { machine: elf::EM_MIPS.0, is_64: false, is_big });
@@ -137,7 +114,8 @@ impl Kernel {
         let kernel = match FileKind::parse(bytes.as_slice()) {
             Ok(FileKind::Elf32) => read_vmlinux::<elf::FileHeader32<Endianness>>(&bytes),
             Ok(FileKind::Elf64) => read_vmlinux::<elf::FileHeader64<Endianness>>(&bytes),
-            _ => Err(Failure::new("not an ELF file").next("give the vmlinux of the build, or its Module.symvers")),
+            _ => Err(Failure::new(ErrorCode::KernelSymbols, "not an ELF file")
+                .next("give the vmlinux of the build, or its Module.symvers")),
         };
         let mut kernel = kernel.map_err(|failure| failure.within(path.display()))?;
         kernel.source = path.display().to_string();
@@ -146,8 +124,11 @@ impl Kernel {
 
     fn not_empty(self, path: &Path) -> Result<Self> {
         if self.symbols.is_empty() {
-            return Err(Failure::new(format!("{}: the kernel exports no symbol", path.display()))
-                .next("set CONFIG_MODULES=y, or give the Module.symvers of the whole build"));
+            return Err(Failure::new(
+                ErrorCode::KernelSymbols,
+                format!("{}: the kernel exports no symbol", path.display()),
+            )
+            .next("set CONFIG_MODULES=y, or give the Module.symvers of the whole build"));
         }
         Ok(self)
     }
@@ -155,7 +136,8 @@ impl Kernel {
 
 fn read_vmlinux<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Kernel> {
     let damaged = |e: object::Error| {
-        Failure::new(format!("the ELF file is damaged: {e}")).next("take the vmlinux again from its build")
+        Failure::new(ErrorCode::KernelSymbols, format!("the ELF file is damaged: {e}"))
+            .next("take the vmlinux again from its build")
     };
     let file = ElfFile::<Elf>::parse(bytes).map_err(damaged)?;
     let endian = file.endian();
@@ -185,8 +167,11 @@ fn read_vmlinux<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Ke
             };
             let is_set = |which: usize| image.number(&record[which * word..][..word]) != 0;
             let name = image.text(field(1)).ok_or_else(|| {
-                Failure::new(format!("record {index:#x} of {table} names a symbol outside of the file"))
-                    .next("take the vmlinux again from its build")
+                Failure::new(
+                    ErrorCode::KernelSymbols,
+                    format!("record {index:#x} of {table} names a symbol outside of the file"),
+                )
+                .next("take the vmlinux again from its build")
             })?;
             let namespace = if is_set(2) { image.text(field(2)).unwrap_or_default() } else { "" };
             let crc = crcs.chunks_exact(4).nth(index).map(|crc| image.number(crc) as u32);
@@ -229,15 +214,4 @@ impl<'a, Elf: FileHeader<Endian = Endianness>> Image<'a, Elf> {
             std::str::from_utf8(text.get(..text.iter().position(|byte| *byte == 0)?)?).ok()
         })
     }
-}
-
-/// The vermagic string of a kernel whose symbol table was stripped: the one text that begins with a release number and
-/// has one of the marks that only a vermagic has.
-pub(super) fn find_vermagic(bytes: &[u8]) -> Option<&str> {
-    let marks: [&[u8]; 2] = [b" mod_unload ", b" modversions "];
-    bytes
-        .split(|byte| *byte == 0)
-        .filter(|text| text.len() < 256 && text.first().is_some_and(u8::is_ascii_digit))
-        .find(|text| marks.iter().any(|mark| text.windows(mark.len()).any(|window| window == *mark)))
-        .and_then(|text| std::str::from_utf8(text).ok())
 }

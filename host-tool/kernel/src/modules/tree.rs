@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{file, ko, name, scan};
 use stoop_image::board::nearest;
 use stoop_image::kconfig::Kconfig;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Where the dependencies come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,8 +105,11 @@ impl Tree {
         let modinfo = tree.read_list("modules.builtin.modinfo")?.unwrap_or_default();
         tree.builtin.extend(modinfo.split('\0').filter_map(|entry| Some(name::normalize(entry.split_once('.')?.0))));
         if tree.paths.is_empty() {
-            return Err(Failure::new(format!("{}: there is no module in it", tree.directory.display()))
-                .next("give the directory lib/modules/VERSION itself"));
+            return Err(Failure::new(
+                ErrorCode::ModuleTree,
+                format!("{}: there is no module in it", tree.directory.display()),
+            )
+            .next("give the directory lib/modules/VERSION itself"));
         }
         Ok(tree)
     }
@@ -244,12 +247,15 @@ impl Tree {
         for member in std::iter::once(&module).chain(needs) {
             if let Some(cycle) = self.cycles.get(member) {
                 let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|m| self.name(*m)).collect();
-                return Err(Failure::new(format!("the modules need each other in a circle: {}", names.join(" -> ")))
-                    .next("build one of them into the kernel, or move the shared symbols into a module of their own"));
+                return Err(Failure::new(
+                    ErrorCode::ModuleTree,
+                    format!("the modules need each other in a circle: {}", names.join(" -> ")),
+                )
+                .next("build one of them into the kernel, or move the shared symbols into a module of their own"));
             }
             let scanned = self.scanned.as_ref().and_then(|all| all.get(*member as usize));
             if let Some(problem) = scanned.and_then(|one| one.problem.as_ref()) {
-                let failure = Failure::new(problem.fact());
+                let failure = Failure::new(ErrorCode::ModuleTree, problem.fact());
                 return Err(match problem.next_step() {
                     Some(next) => failure.next(next),
                     None => failure,
@@ -370,8 +376,11 @@ impl Tree {
             .map(|ending| format!("{plain}{ending}"))
             .find(|other| self.directory.join(other).is_file());
         let seen = other.map(|other| format!(", only {other} is")).unwrap_or_default();
-        Err(Failure::new(format!("{}/modules.dep names {path}, which is not there{seen}", self.directory.display()))
-            .next("run depmod again, or remove modules.dep so that the module files decide"))
+        Err(Failure::new(
+            ErrorCode::ModuleTree,
+            format!("{}/modules.dep names {path}, which is not there{seen}", self.directory.display()),
+        )
+        .next("run depmod again, or remove modules.dep so that the module files decide"))
     }
 
     fn read_list(&self, file: &str) -> Result<Option<String>> {
@@ -385,8 +394,11 @@ impl Tree {
 
     fn take_dep_file(&mut self, text: &str) -> Result<()> {
         let bad = |number: usize, what: String| {
-            Failure::new(format!("{}/modules.dep line {}: {what}", self.directory.display(), number + 1))
-                .next("run depmod again, or remove modules.dep so that the module files decide")
+            Failure::new(
+                ErrorCode::ModuleTree,
+                format!("{}/modules.dep line {}: {what}", self.directory.display(), number + 1),
+            )
+            .next("run depmod again, or remove modules.dep so that the module files decide")
         };
         let mut lines = Vec::new();
         let mut by_path = HashMap::new();
@@ -460,8 +472,11 @@ impl Tree {
             normal && !path.contains(char::is_control)
         };
         if let Some(path) = paths.iter().find(|path| !is_inside(path)) {
-            return Err(Failure::new(format!("{}: {path:?} is no path of a module in it", self.directory.display()))
-                .next("run depmod again, or remove modules.dep so that the module files decide"));
+            return Err(Failure::new(
+                ErrorCode::ModuleTree,
+                format!("{}: {path:?} is no path of a module in it", self.directory.display()),
+            )
+            .next("run depmod again, or remove modules.dep so that the module files decide"));
         }
         self.by_name = (0..).zip(&paths).map(|(index, path)| (name::of_path(path), index)).collect();
         self.paths = paths;

@@ -8,8 +8,8 @@ use super::{Bootloader, Error};
 /// How often a line is typed before it is given up.
 const TRIES: u32 = 4;
 
-/// What a board says when it starts anew, at the start of a line.
-const RESTARTED: &str = r"^(?:resetting \.\.\.|U-Boot (?:SPL )?\d|DRAM: )";
+/// What a board says when it starts anew, at the start of a line. `U-Boot 2023.01` alone is also what `version` prints.
+const RESTARTED: &str = r"^(?:resetting \.\.\.|U-Boot SPL |DRAM: )";
 
 impl Bootloader<'_> {
     /// Types a command at the prompt and gives what it printed, when the prompt is back.

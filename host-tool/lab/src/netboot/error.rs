@@ -12,7 +12,7 @@ use crate::text::shown;
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
     /// The image is none that a board can fetch and start.
-    #[error("{0}")]
+    #[error("{}", .0.fact())]
     Image(Failure),
     /// The board's Ethernet has no link.
     #[error("the board has no network link: `{}`", shown(said))]
@@ -47,6 +47,14 @@ pub enum Error {
         /// This machine's.
         server: IpAddr,
         /// Its words.
+        said: String,
+    },
+    /// The TFTP server that was there already does not do it.
+    #[error("the TFTP server at {server} did not deliver the image; the board says: {}", shown(said))]
+    ServerElsewhere {
+        /// The server.
+        server: IpAddr,
+        /// The board's words about it.
         said: String,
     },
     /// The request came, the board heard nothing of the answers.
@@ -101,7 +109,7 @@ pub enum Error {
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
-            Error::Image(_) => "L060",
+            Error::Image(failure) => failure.code(),
             Error::NoLink { .. } => "L061",
             Error::NoLease => "L062",
             Error::NoServerAddress { .. } => "L063",
@@ -115,6 +123,7 @@ impl Explained for Error {
             Error::Client { .. } => "L071",
             Error::Stalled { .. } => "L072",
             Error::NotStarted { .. } => "L073",
+            Error::ServerElsewhere { .. } => "L074",
         }
     }
 
@@ -141,6 +150,9 @@ impl Explained for Error {
             ),
             Error::AnotherServer { server, .. } => {
                 format!("see who else serves TFTP in this network, and that the board's serverip is {server}")
+            }
+            Error::ServerElsewhere { server, .. } => {
+                format!("see that the server at {server} runs, reads --tftp-folder, and lets it be read")
             }
             Error::Unanswered { .. } => {
                 "look at this machine's firewall: answers come from another port than 69, and so do the board's to them".into()

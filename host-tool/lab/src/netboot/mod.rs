@@ -5,7 +5,9 @@ mod error;
 mod network;
 mod transfer;
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_image::board::{self, Board};
@@ -15,7 +17,7 @@ pub use error::Error;
 use transfer::Watched;
 
 use crate::bootloader::{Bootloader, Facts, Identity, Patience};
-use crate::place::BoardAddress;
+use crate::place::Place;
 use crate::power::Power;
 use crate::qemu::Console;
 use crate::tftp::{self, File, Server};
@@ -29,12 +31,8 @@ pub struct Netboot<'a> {
     pub image: &'a [u8],
     /// The name by which the board fetches it: letters, digits, `.`, `-`, `_`.
     pub name: String,
-    /// This machine's address at the board's side; `None` to find it by the board's.
-    pub server: Option<IpAddr>,
-    /// The board's address.
-    pub board_address: BoardAddress,
-    /// How long the power stays off when it is switched.
-    pub off_time: Duration,
+    /// Where it is.
+    pub place: &'a Place,
     /// How long the steps may take.
     pub patience: Patience,
     /// How long a transfer may stand still.
@@ -85,33 +83,101 @@ pub type Tell = std::sync::Arc<dyn Fn(Step) + Send + Sync>;
 pub fn run(console: &mut Console, power: Option<&mut dyn Power>, boot: &Netboot<'_>, tell: &Tell) -> Result<()> {
     let facts = Facts::of(boot.board, &board::all().unwrap_or_default())?;
     let lines = commands::of_image(boot.board, boot.image, &boot.name).map_err(Error::Image)?;
-    let Some(((fetch, before), last)) =
-        lines.split_first().and_then(|(fetch, rest)| rest.split_last().map(|(last, before)| ((fetch, before), last)))
-    else {
-        return Ok(());
-    };
-    // What cannot work is told before a board is switched.
-    let watched = Watched::new(boot.image.len() as u64, tell.clone());
-    let mut server = boot.server.map(|ip| serve(ip, boot, &watched)).transpose()?;
+    let [fetch, before @ .., last] = &lines[..] else { return Ok(()) };
     let mut bootloader = Bootloader::new(console, &facts, boot.patience);
-    attention(&mut bootloader, power, boot.off_time, tell)?;
-    let identity = bootloader.identify()?;
-    let unproven = identity.check(boot.board)?;
-    tell(Step::Board(identity, unproven));
-    let ip = network::set_up(&mut bootloader, boot, tell)?;
-    if server.is_none() {
-        server = Some(serve(ip, boot, &watched)?);
-    }
-    transfer::fetch(&mut bootloader, fetch, ip, boot, &watched, tell)?;
-    drop(server);
+    fetched(&mut bootloader, power, boot, fetch, false, tell)?;
     start(&mut bootloader, before, last, tell)
 }
 
-fn serve(ip: IpAddr, boot: &Netboot<'_>, watched: &Watched) -> Result<Server, AnyError> {
+/// Only to the prompt of the right board. `proven`: it must say how large its flash is.
+pub(crate) fn to_prompt(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    board: &Board,
+    place: &Place,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
+    attention(bootloader, power, place.off_time, tell)?;
+    let identity = bootloader.identify()?;
+    let unproven = identity.check(board)?;
+    if proven && identity.flash.is_none() {
+        return Err(crate::flash::Error::NotProven { board: board.name.clone() }.into());
+    }
+    tell(Step::Board(identity, unproven));
+    Ok(())
+}
+
+/// Only into the board's RAM, to the address `at` as typed.
+pub(crate) fn to_ram(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    boot: &Netboot<'_>,
+    at: u64,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
+    fetched(bootloader, power, boot, &commands::fetch(at, None, &boot.name), proven, tell)
+}
+
+fn fetched(
+    bootloader: &mut Bootloader<'_>,
+    power: Option<&mut dyn Power>,
+    boot: &Netboot<'_>,
+    fetch: &str,
+    proven: bool,
+    tell: &Tell,
+) -> Result<()> {
+    // What cannot work is told before a board is switched.
+    let watched = Watched::new(boot.image.len() as u64, tell.clone());
+    let served = boot.place.server.map(|ip| serve(ip, boot, &watched, tell)).transpose()?;
+    to_prompt(bootloader, power, boot.board, boot.place, proven, tell)?;
+    let ip = network::set_up(bootloader, boot, tell)?;
+    let _served = match served {
+        Some(served) => served,
+        None => serve(ip, boot, &watched, tell)?,
+    };
+    transfer::fetch(bootloader, fetch, ip, boot, &watched, tell)
+}
+
+/// Whoever serves the image, as long as this lives.
+enum Served {
+    Here {
+        _server: Server,
+    },
+    /// The file in another server's folder.
+    There(PathBuf),
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Served::There(file) = self {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+fn serve(ip: IpAddr, boot: &Netboot<'_>, watched: &Watched, tell: &Tell) -> Result<Served, AnyError> {
+    if let Some(folder) = &boot.place.tftp_folder {
+        let file = folder.join(&boot.name);
+        put(folder, &file, boot.image).map_err(|source| AnyError::file(&file, source))?;
+        watched.is_blind();
+        return Ok(Served::There(file));
+    }
     let file = File { name: boot.name.clone(), bytes: boot.image.into() };
     let watched = watched.clone();
     let server = Server::start((ip, tftp::PORT).into(), file, move |event| watched.hear(event))?;
-    Ok(server)
+    tell(Step::Listening(server.address()));
+    Ok(Served::Here { _server: server })
+}
+
+/// A file that appears complete, and never over somebody else's.
+fn put(folder: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(bytes)?;
+    // The server is another user.
+    new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    new.persist_noclobber(file).map(drop).map_err(|error| error.error)
 }
 
 /// From whatever state to the prompt.

@@ -6,7 +6,10 @@ use super::{Error, Netboot, Step, Tell};
 use crate::Result;
 use crate::bootloader::Bootloader;
 use crate::place::BoardAddress;
-use crate::tftp::MOST_BLOCKS;
+
+/// Blocks on their way at once. Bootloaders' network drivers have as few as four receive buffers (U-Boot `include/net.h`, `PKTBUFSRX`;
+/// `drivers/net/pcnet.c`), and a window that overruns them is slower than none.
+const WINDOW: u16 = 4;
 
 /// Sets both addresses; gives this machine's.
 pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) -> Result<IpAddr> {
@@ -14,7 +17,7 @@ pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) 
         tell(Step::Typed(line.to_owned()));
         bootloader.command(line)
     };
-    let own = match boot.board_address {
+    let own = match boot.place.board_address {
         BoardAddress::Fixed(ip) => {
             typed(bootloader, &format!("setenv ipaddr {ip}"))?;
             Some(ip)
@@ -30,13 +33,13 @@ pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) 
             lease(bootloader, tell)?
         }
     };
-    let server = match boot.server {
+    let server = match boot.place.server {
         Some(server) => server,
         None => ours(variable(bootloader, "serverip")?, own)?,
     };
     typed(bootloader, &format!("setenv serverip {server}"))?;
     // Bootloaders without windows (RFC 7440) take it for a variable like any other.
-    typed(bootloader, &format!("setenv tftpwindowsize {MOST_BLOCKS}"))?;
+    typed(bootloader, &format!("setenv tftpwindowsize {WINDOW}"))?;
     Ok(server)
 }
 

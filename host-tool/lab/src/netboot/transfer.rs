@@ -24,14 +24,15 @@ struct Seen {
     heard: Instant,
     /// Requests for the file.
     asked: u32,
-    done: Option<Duration>,
     /// The last thing that went wrong.
     trouble: Option<Event>,
+    /// Another program serves: nothing is seen of it.
+    is_blind: bool,
 }
 
 impl Watched {
     pub fn new(size: u64, tell: Tell) -> Watched {
-        let seen = Seen { size, bytes: 0, heard: Instant::now(), asked: 0, done: None, trouble: None };
+        let seen = Seen { size, bytes: 0, heard: Instant::now(), asked: 0, trouble: None, is_blind: false };
         Watched { seen: Arc::new(Mutex::new(seen)), tell }
     }
 
@@ -46,9 +47,14 @@ impl Watched {
                 drop(seen);
                 (self.tell)(Step::Acknowledged { bytes, size });
             }
-            Event::Done { time, .. } => seen.done = Some(time),
+            Event::Done { .. } => {}
             other => seen.trouble = Some(other),
         }
+    }
+
+    /// Another program serves the file: only the bootloader's words say how it goes.
+    pub fn is_blind(&self) {
+        self.seen().is_blind = true;
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -74,6 +80,7 @@ pub fn fetch(
     tell(Step::Typed(line.to_owned()));
     watched.seen().heard = Instant::now();
     bootloader.enter(line)?;
+    let (mut marks, began) = (0, Instant::now());
     let printed = loop {
         match bootloader.finish(line, LOOK) {
             Ok(printed) => break printed,
@@ -81,7 +88,13 @@ pub fn fetch(
             Err(error) => return Err(error.into()),
         }
         let said = bootloader.console().pending();
-        let stalled = watched.seen().heard.elapsed() >= boot.stall;
+        // U-Boot prints marks as blocks come: a server that is not ours is watched by them.
+        let mut seen = watched.seen();
+        if seen.is_blind && said.len() != marks {
+            (marks, seen.heard) = (said.len(), Instant::now());
+        }
+        let stalled = seen.heard.elapsed() >= boot.stall;
+        drop(seen);
         if stalled || LOOPS.iter().any(|words| said.contains(words)) {
             // The prompt is the better place to leave the board at; what was said says why.
             let stopped = bootloader.stop(line).unwrap_or_default();
@@ -90,7 +103,7 @@ pub fn fetch(
     };
     let size = boot.image.len();
     if printed.contains(&format!("Bytes transferred = {size} ")) {
-        let time = watched.seen().done.unwrap_or_default();
+        let time = began.elapsed();
         tell(Step::Fetched { size: size as u64, time });
         return Ok(());
     }
@@ -133,8 +146,13 @@ fn cause(said: &str, server: IpAddr, boot: &Netboot<'_>, seen: &Seen) -> Error {
         }
         _ => {}
     }
+    let by_words = said.split("TFTP error: ").nth(1).and_then(|rest| rest.lines().next());
+    if seen.is_blind {
+        let said = by_words.unwrap_or("nothing").trim().to_owned();
+        return Error::ServerElsewhere { server, said };
+    }
     if seen.asked == 0 {
-        return match said.split("TFTP error: ").nth(1).and_then(|rest| rest.lines().next()) {
+        return match by_words {
             Some(error) => Error::AnotherServer { server, said: error.trim().to_owned() },
             None => Error::Unheard { server },
         };

@@ -99,7 +99,7 @@ fn a_file_without_functions_is_refused_with_what_to_give_instead() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         let error = Decoder::open(file.path()).err().unwrap();
-        assert_eq!((error.code(), error.exit_code()), ("L060", 1), "{error}");
+        assert_eq!((error.code(), error.exit_code()), ("L050", 1), "{error}");
         assert!(error.next_step().unwrap().contains("vmlinux"));
     }
     assert_eq!(Decoder::open(Path::new("/no/such/vmlinux")).err().unwrap().code(), "L001");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::monitor::Monitor;
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
 /// The shim's own errors are not among them: another slot may follow.
@@ -199,7 +199,7 @@ impl Console {
     /// The other side is gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.writer.write_all(bytes).and_then(|()| self.writer.flush()).map_err(|error| {
-            Failure::new(format!("cannot write to the console: {error}{}", self.tail()))
+            Failure::new(ErrorCode::Console, format!("cannot write to the console: {error}{}", self.tail()))
                 .next("see why the machine stopped")
         })
     }
@@ -247,24 +247,25 @@ impl Console {
                 let line = text(&state.text[start..end]);
                 let tail = tail(&state.text);
                 self.consumed = end;
-                return Err(
-                    Failure::new(format!("the console says `{}`{tail}", line.trim())).next("see the lines above it")
-                );
+                return Err(Failure::new(ErrorCode::Console, format!("the console says `{}`{tail}", line.trim()))
+                    .next("see the lines above it"));
             }
             searched = state.text.len();
             check_interrupted(&state)?;
             if state.closed {
-                return Err(Failure::new(format!("the console ended before {}{}", named(patterns), tail(&state.text)))
-                    .next("see why the machine stopped"));
+                return Err(Failure::new(
+                    ErrorCode::Console,
+                    format!("the console ended before {}{}", named(patterns), tail(&state.text)),
+                )
+                .next("see why the machine stopped"));
             }
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(format!(
-                    "{seconds} s passed without {}{}",
-                    named(patterns),
-                    tail(&state.text)
-                ))
+                return Err(Failure::no_answer(
+                    ErrorCode::Console,
+                    format!("{seconds} s passed without {}{}", named(patterns), tail(&state.text)),
+                )
                 .next("give it more time, or see where it stopped"));
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
@@ -300,8 +301,11 @@ impl Console {
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(format!("still running after {seconds} s{}", tail(&state.text)))
-                    .next("give it more time, or see where it stopped"));
+                return Err(Failure::no_answer(
+                    ErrorCode::Console,
+                    format!("still running after {seconds} s{}", tail(&state.text)),
+                )
+                .next("give it more time, or see where it stopped"));
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -391,7 +395,7 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
 
 fn compile(pattern: &str) -> Result<Regex> {
     RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| {
-        Failure::usage(format!("`{pattern}` is no regular expression: {error}"))
+        Failure::usage(ErrorCode::Options, format!("`{pattern}` is no regular expression: {error}"))
             .next("put a backslash before characters that are meant as themselves: . * + ? ( ) [ ] { } | ^ $")
     })
 }

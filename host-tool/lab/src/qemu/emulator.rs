@@ -11,7 +11,7 @@ use super::uboot::{self, Boot};
 use super::vm::Watch;
 use super::{Console, Log, Machine, Start, Vm};
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What QEMU and the conversation with the bootloader need to know of a board.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,16 +31,13 @@ impl Target {
         let (Some(qemu), Some(flash)) = (&board.qemu, &board.flash) else {
             let others = board::all()?.into_iter().filter(|board| board.qemu.is_some());
             let names = others.map(|board| board.name).collect::<Vec<_>>().join(", ");
-            return Err(Failure::usage(format!("QEMU does not play the board {}", board.name))
+            return Err(Failure::usage(ErrorCode::BoardLacks, format!("QEMU does not play the board {}", board.name))
                 .next(format!("use one of: {names}")));
         };
-        let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
-            return Err(Failure::usage(format!("the board {} has no prompt or no tftp-address", board.name))
-                .next("add both to its bootloader table"));
-        };
         let narrow = |value: usize| {
-            u32::try_from(value)
-                .map_err(|_| Failure::usage(format!("{value:#x} does not fit 32 bits")).within(&board.name))
+            u32::try_from(value).map_err(|_| {
+                Failure::usage(ErrorCode::Emulator, format!("{value:#x} does not fit 32 bits")).within(&board.name)
+            })
         };
         let machine = Machine {
             binary: qemu.binary.clone(),
@@ -52,16 +49,7 @@ impl Target {
             uboot: qemu.u_boot.as_ref().map(PathBuf::from),
             network: qemu.network.clone(),
         };
-        let uboot = uboot::Facts {
-            prompt: prompt.clone(),
-            interrupt: board.bootloader.interrupt.clone(),
-            server: super::TFTP_SERVER.into(),
-            patience,
-            tftp_address: narrow(tftp_address)?,
-            free_end: board.free_ram().end() as u64,
-            kseg0: board.arch.is_mips(),
-            own_tree: board.bootloader.own_dtb.clone(),
-        };
+        let uboot = uboot::Facts::of(board, super::TFTP_SERVER, patience)?;
         Ok(Target { machine, uboot })
     }
 
@@ -184,7 +172,7 @@ impl Emulator {
     pub fn console(&mut self) -> Result<&mut Console> {
         match &mut self.vm {
             Some(vm) => Ok(vm.console()),
-            None => Err(Failure::new("the board is off").next("switch it on first")),
+            None => Err(Failure::new(ErrorCode::Emulator, "the board is off").next("switch it on first")),
         }
     }
 
@@ -203,7 +191,7 @@ impl Emulator {
     /// Power is on: QEMU reads the file once, when it starts.
     pub fn flash_mut(&mut self) -> Result<&mut Flash> {
         match self.vm {
-            Some(_) => Err(Failure::new("the board is on").next("switch it off first")),
+            Some(_) => Err(Failure::new(ErrorCode::Emulator, "the board is on").next("switch it off first")),
             None => Ok(&mut self.flash),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// How many bytes from the start QEMU reverses in words; the 128 KiB behind (U-Boot's environment) stay as they are.
 pub const SWAPPED: usize = 0x3e_0000;
@@ -41,10 +41,10 @@ impl Flash {
         let size = self.bytes.len();
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= size);
         let Some(end) = end else {
-            return Err(Failure::new(format!(
-                "{:#x} bytes at {offset:#x} pass the flash's end, {size:#x}",
-                bytes.len()
-            ))
+            return Err(Failure::new(
+                ErrorCode::Emulator,
+                format!("{:#x} bytes at {offset:#x} pass the flash's end, {size:#x}", bytes.len()),
+            )
             .next("use a smaller image or a lower offset"));
         };
         self.bytes[offset..end].copy_from_slice(bytes);
@@ -77,11 +77,10 @@ impl Flash {
     /// The file has another size.
     pub fn take_back(&mut self, file: &[u8]) -> Result<()> {
         if file.len() != self.bytes.len() {
-            return Err(Failure::new(format!(
-                "the flash file has {:#x} bytes, not {:#x}",
-                file.len(),
-                self.bytes.len()
-            )));
+            return Err(Failure::new(
+                ErrorCode::Emulator,
+                format!("the flash file has {:#x} bytes, not {:#x}", file.len(), self.bytes.len()),
+            ));
         }
         let before = self.to_file();
         let blocks = self.bytes.chunks_mut(BLOCK).zip(before.chunks(BLOCK)).zip(file.chunks(BLOCK));

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::Console;
-use stoop_image::board::Interrupt;
+use stoop_image::board::{Board, Interrupt};
 use stoop_image::bootloader::image::{Image, download, physical};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::commands::{self, Start};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the conversation needs to know of the board.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,6 +34,33 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Takes the facts from the board's data; the board reaches the TFTP server at `server`.
+    ///
+    /// # Errors
+    /// Usage: the board's data lack a prompt or an address to fetch files to.
+    pub fn of(board: &Board, server: &str, patience: Duration) -> Result<Facts> {
+        let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("the board {} has no prompt or no tftp-address", board.name),
+            )
+            .next("add both to its bootloader table"));
+        };
+        let tftp_address = u32::try_from(tftp_address).map_err(|_| {
+            Failure::usage(ErrorCode::BoardLacks, format!("{tftp_address:#x} does not fit 32 bits")).within(&board.name)
+        })?;
+        Ok(Facts {
+            prompt: prompt.clone(),
+            interrupt: board.bootloader.interrupt.clone(),
+            server: server.to_owned(),
+            patience,
+            tftp_address,
+            free_end: board.free_ram().end() as u64,
+            kseg0: board.arch.is_mips(),
+            own_tree: board.bootloader.own_dtb.clone(),
+        })
+    }
+
     /// Where to fetch an image to: the board's address, or behind what bootm or bootelf will write if these overlap.
     ///
     /// # Errors
@@ -139,7 +166,7 @@ pub fn network(console: &mut Console, facts: &Facts) -> Result<()> {
     if printed.contains("DHCP client bound to address") {
         return Ok(());
     }
-    Err(Failure::new(format!("`dhcp` got no lease{}", console.tail()))
+    Err(Failure::new(ErrorCode::Bootloader, format!("`dhcp` got no lease{}", console.tail()))
         .next("see what the bootloader says about the network"))
 }
 
@@ -154,7 +181,7 @@ pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: us
     if printed.contains(&wanted) {
         return Ok(());
     }
-    Err(Failure::new(format!("`{line}` did not fetch {size:#x} bytes{}", console.tail()))
+    Err(Failure::new(ErrorCode::Bootloader, format!("`{line}` did not fetch {size:#x} bytes{}", console.tail()))
         .next("see what the bootloader says about the transfer"))
 }
 
@@ -216,11 +243,16 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let named = commands::configuration(boot.image, own_tree);
     let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
     if as_words && words > BOOTM_WORDS {
-        return Err(Failure::usage(format!("U-Boot delivers {BOOTM_WORDS} words of bootargs, these have {words}"))
-            .next("join or drop some, or pass a device tree"));
+        return Err(Failure::usage(
+            ErrorCode::Bootloader,
+            format!("U-Boot delivers {BOOTM_WORDS} words of bootargs, these have {words}"),
+        )
+        .next("join or drop some, or pass a device tree"));
     }
     if bootargs.contains(&0) {
-        return Err(Failure::usage("bootargs hold a NUL").next("leave it out: it would end them"));
+        return Err(
+            Failure::usage(ErrorCode::Bootloader, "bootargs hold a NUL").next("leave it out: it would end them")
+        );
     }
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
@@ -284,8 +316,11 @@ fn prompt(facts: &Facts) -> String {
 
 fn type_line(console: &mut Console, line: &str) -> Result<()> {
     if line.len() > COMMAND_LIMIT {
-        return Err(Failure::new(format!("a command of {} bytes is too long for the bootloader", line.len()))
-            .next("put it into a variable first"));
+        return Err(Failure::new(
+            ErrorCode::Bootloader,
+            format!("a command of {} bytes is too long for the bootloader", line.len()),
+        )
+        .next("put it into a variable first"));
     }
     console.send(format!("{line}\n").as_bytes())
 }

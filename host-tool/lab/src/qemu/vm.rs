@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::{Console, Log, Machine, Start, arguments};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 /// Who watches a run besides the one who waits.
 #[derive(Default)]
@@ -43,8 +43,11 @@ impl Vm {
             && args.len() > super::DIRECT_ARGS_LIMIT
         {
             let (length, limit) = (args.len(), super::DIRECT_ARGS_LIMIT);
-            return Err(Failure::usage(format!("QEMU cuts arguments of {length} bytes to {limit}"))
-                .next("shorten them, or start through U-Boot (`--via uboot`)"));
+            return Err(Failure::usage(
+                ErrorCode::Emulator,
+                format!("QEMU cuts arguments of {length} bytes to {limit}"),
+            )
+            .next("shorten them, or start through U-Boot (`--via uboot`)"));
         }
         let line = arguments(machine, start, tftp, extra);
         if let Some(log) = &watch.log {
@@ -61,7 +64,7 @@ impl Vm {
             .stderr(stderr)
             .spawn()
             .map_err(|error| {
-                Failure::new(format!("cannot start {}: {error}", machine.binary))
+                Failure::new(ErrorCode::Emulator, format!("cannot start {}: {error}", machine.binary))
                     .next("install it (Debian: apt-get install qemu-system-mips qemu-system-arm)")
             })?;
         let (Some(from), Some(to)) = (child.stdout.take(), child.stdin.take()) else {
@@ -104,8 +107,10 @@ impl Vm {
     /// No answer: it still runs when `timeout` has passed. Failed: the emulator complained and gave up.
     pub fn wait(&mut self, timeout: Duration) -> Result<()> {
         self.console.expect_end(timeout)?;
-        let status =
-            self.child.wait().map_err(|error| Failure::new(format!("cannot wait for the emulator: {error}")))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| Failure::new(ErrorCode::Emulator, format!("cannot wait for the emulator: {error}")))?;
         self.off = true;
         self.console.join();
         self.complaint(status)
@@ -131,7 +136,8 @@ impl Vm {
         let mut text = String::new();
         let read = self.complaints.rewind().and_then(|()| self.complaints.read_to_string(&mut text));
         let said = if read.is_ok() { text.trim() } else { "" };
-        Err(Failure::new(format!("the emulator gave up ({status}): {said}")).next("see what it says about its options"))
+        Err(Failure::new(ErrorCode::Emulator, format!("the emulator gave up ({status}): {said}"))
+            .next("see what it says about its options"))
     }
 }
 

@@ -45,12 +45,12 @@ pub enum Error {
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
-            Error::NoSymbols { .. } => "L060",
-            Error::Pattern { .. } => "L061",
-            Error::NotAFile { .. } => "L062",
-            Error::Output(_) => "L063",
-            Error::NoPower => "L064",
-            Error::NotABoard => "L065",
+            Error::NoSymbols { .. } => "L050",
+            Error::Pattern { .. } => "L051",
+            Error::NotAFile { .. } => "L052",
+            Error::Output(_) => "L053",
+            Error::NoPower => "L054",
+            Error::NotABoard => "L055",
         }
     }
 

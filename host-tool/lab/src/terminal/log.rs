@@ -175,7 +175,7 @@ mod tests {
     fn what_is_no_regular_file_is_not_written_to() {
         let place = tempfile::tempdir().unwrap();
         let error = Log::begin(place.path(), "x").err().unwrap();
-        assert_eq!(error.code(), "L062");
+        assert_eq!(error.code(), "L052");
         assert!(Log::begin(&place.path().join("no/such"), "x").is_err());
     }
 }

@@ -154,6 +154,6 @@ mod tests {
     #[test]
     fn what_is_no_regular_expression_is_the_users_mistake() {
         let error = Watch::new(&["(".to_owned()], &[], None).err().unwrap();
-        assert_eq!((error.exit_code(), error.code()), (2, "L061"));
+        assert_eq!((error.exit_code(), error.code()), (2, "L051"));
     }
 }

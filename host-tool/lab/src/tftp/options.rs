@@ -8,8 +8,8 @@ pub const MOST_BLOCKS: u16 = 8;
 /// Bytes in a block when the client does not ask for another size (RFC 1350).
 pub const BLOCK: u16 = 512;
 
-/// How long an answer may take before the blocks are sent again, when the client does not say. Longer than any round trip, and
-/// shorter than U-Boot's own five seconds.
+/// How long an answer may take before the blocks are sent again. Longer than any round trip. A client's own `timeout` is granted and
+/// not waited for: U-Boot asks for five seconds, so that each lost window would cost as much.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client asks for; values out of their range count as not asked.
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Asked {
     /// Bytes in a block, 8 to 65464 (`blksize`, RFC 2348).
     pub block_size: Option<u16>,
-    /// Seconds before a block is sent again, 1 to 255 (`timeout`, RFC 2349).
+    /// Seconds before the client asks again, 1 to 255 (`timeout`, RFC 2349).
     pub timeout: Option<u8>,
     /// It wants to know the file's size (`tsize`, RFC 2349).
     pub size: bool,
@@ -64,8 +64,8 @@ impl Granted {
     }
 
     /// How long an answer may take before the blocks are sent again.
-    pub fn patience(&self) -> Duration {
-        self.asked.timeout.map_or(PATIENCE, |seconds| Duration::from_secs(seconds.into()))
+    pub const fn patience() -> Duration {
+        PATIENCE
     }
 
     /// The granted options by name, as the answer lists them; empty when the client asked for none that is known.

@@ -26,6 +26,11 @@ const WAKE: Duration = Duration::from_millis(100);
 /// Clients that are served at once; the one that was silent longest makes room.
 const MOST_CLIENTS: usize = 8;
 
+/// Between two packets of a window after the first loss, and at most. Ethernet chips of bootloaders have as few as four receive
+/// buffers (U-Boot `drivers/net/pcnet.c`), which a whole window overruns.
+const FIRST_GAP: Duration = Duration::from_micros(250);
+const LONGEST_GAP: Duration = Duration::from_millis(4);
+
 /// Requests and answers of a client are short; a longer datagram is cut and read as far as it goes.
 const DATAGRAM: usize = 1500;
 
@@ -190,6 +195,10 @@ struct Client {
     heard: Instant,
     /// When to send again.
     again: Instant,
+    /// When the next packet of a window may go.
+    next: Instant,
+    /// Between two packets of a window: a client that loses some of a burst gets them slower.
+    gap: Duration,
     /// Bytes of which it was last told that they arrived.
     told: u64,
 }
@@ -207,7 +216,7 @@ impl Work {
     /// Waits for packets and handles them.
     fn turn(&mut self) {
         let now = Instant::now();
-        let due = self.clients.iter().map(|client| client.again.saturating_duration_since(now));
+        let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now));
         let wait = due.chain([WAKE]).min().unwrap_or(WAKE);
         let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.min(WAKE).subsec_nanos()) };
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(|client| &client.socket));
@@ -285,7 +294,17 @@ impl Work {
                 (self.tell)(Event::Began { client: peer, granted });
                 let now = Instant::now();
                 let transfer = Transfer::new(self.file.bytes.len() as u64, granted);
-                self.clients.push(Client { socket, peer, transfer, began: now, heard: now, again: now, told: 0 });
+                self.clients.push(Client {
+                    socket,
+                    peer,
+                    transfer,
+                    began: now,
+                    heard: now,
+                    again: now + Granted::patience(),
+                    next: now,
+                    gap: Duration::ZERO,
+                    told: 0,
+                });
                 self.serve(self.clients.len() - 1, false);
             }
             Err(error) => {
@@ -345,7 +364,9 @@ impl Client {
             match Packet::read(&buffer[..count]) {
                 Some(Packet::Acknowledged(block)) => {
                     self.heard = Instant::now();
-                    self.transfer.acknowledge(block);
+                    if self.transfer.acknowledge(block) {
+                        self.slow_down();
+                    }
                     if self.transfer.is_done() {
                         return Some(Ended::Done);
                     }
@@ -366,20 +387,33 @@ impl Client {
         }
         if Instant::now() >= self.again {
             self.transfer.repeat();
+            self.slow_down();
         }
         None
     }
 
+    fn slow_down(&mut self) {
+        self.gap = (self.gap * 2).clamp(FIRST_GAP, LONGEST_GAP);
+    }
+
+    /// When something is to be done for it although nothing comes.
+    fn wake(&self) -> Instant {
+        if self.transfer.is_due() { self.next } else { self.again }
+    }
+
     /// Sends what may be sent now.
     fn send(&mut self, file: &File, packet: &mut Vec<u8>) -> Option<Ended> {
-        while let Some(next) = self.transfer.due() {
+        while Instant::now() >= self.next
+            && let Some(next) = self.transfer.due()
+        {
+            self.next = Instant::now() + self.gap;
             match next {
                 Send::Options => packet::options(self.transfer.granted(), packet),
                 Send::Block(number, place) => {
                     packet::data(number, &file.bytes[place.start as usize..place.end as usize], packet);
                 }
             }
-            self.again = Instant::now() + self.transfer.granted().patience();
+            self.again = Instant::now() + Granted::patience();
             match self.socket.send(packet) {
                 Ok(_) => {}
                 // A full queue is as good as a packet lost on the way.

@@ -6,14 +6,17 @@ use super::options::Granted;
 
 /// How far a file is on its way.
 ///
-/// Blocks count from 1; `acknowledged <= sent <= acknowledged + window`. On the wire their numbers wrap at 65536.
+/// Blocks count from 1; `acknowledged <= sent <= furthest` and `sent <= acknowledged + window`. On the wire their numbers wrap at 65536.
 #[derive(Debug)]
 pub struct Transfer {
     size: u64,
     granted: Granted,
     answer: Answer,
     acknowledged: u64,
+    /// The last block that was sent and is not to be sent again.
     sent: u64,
+    /// The last block that was ever sent.
+    furthest: u64,
     /// The last block that the client asked for twice, so that it is sent again once and not for each copy of the question.
     repeated: Option<u64>,
 }
@@ -42,53 +45,65 @@ impl Transfer {
     /// Begins to send a file of `size` bytes.
     pub fn new(size: u64, granted: Granted) -> Transfer {
         let answer = if granted.words().next().is_some() { Answer::Due } else { Answer::Done };
-        Transfer { size, granted, answer, acknowledged: 0, sent: 0, repeated: None }
+        Transfer { size, granted, answer, acknowledged: 0, sent: 0, furthest: 0, repeated: None }
+    }
+
+    /// Whether there is a packet to send before the client answers.
+    pub fn is_due(&self) -> bool {
+        match self.answer {
+            Answer::Due => true,
+            Answer::Sent => false,
+            Answer::Done => self.sent < self.last().min(self.acknowledged + u64::from(self.granted.window())),
+        }
     }
 
     /// The next packet to send; `None` until the client answers.
     pub fn due(&mut self) -> Option<Send> {
-        match self.answer {
-            Answer::Due => {
-                self.answer = Answer::Sent;
-                return Some(Send::Options);
-            }
-            Answer::Sent => return None,
-            Answer::Done => {}
-        }
-        if self.sent >= self.last().min(self.acknowledged + u64::from(self.granted.window())) {
+        if !self.is_due() {
             return None;
+        }
+        if self.answer == Answer::Due {
+            self.answer = Answer::Sent;
+            return Some(Send::Options);
         }
         let begin = self.sent * self.block_size();
         self.sent += 1;
+        self.furthest = self.furthest.max(self.sent);
         Some(Send::Block(self.sent as u16, begin..self.size.min(begin + self.block_size())))
     }
 
-    /// The client has this block and all before it.
-    pub fn acknowledge(&mut self, block: u16) {
+    /// The client has this block and all before it. Whether that says that others were lost on the way.
+    pub fn acknowledge(&mut self, block: u16) -> bool {
         match self.answer {
             Answer::Sent if block == 0 => {
                 self.answer = Answer::Done;
-                return;
+                return false;
             }
             Answer::Done => {}
-            Answer::Due | Answer::Sent => return,
+            Answer::Due | Answer::Sent => return false,
         }
         let further = u64::from(block.wrapping_sub(self.acknowledged as u16));
         let acknowledged = self.acknowledged + further;
         // An answer to a block that was sent before, which came late.
-        if acknowledged > self.sent {
-            return;
+        if acknowledged > self.furthest {
+            return false;
         }
         if further > 0 {
+            // In the middle of a window it says that the next block was lost. Two such answers may come at once: the second then
+            // goes beyond what is to be sent again.
+            let lost = acknowledged < self.sent;
             self.acknowledged = acknowledged;
-            // In the middle of a window it says that the next block was lost.
             self.sent = acknowledged;
-        } else if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
+            return lost;
+        }
+        if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
             // The first block of the window was lost. With a window of one, sending again for each copy of an answer would
             // double every packet from then on (RFC 1123, 4.2.3.1).
             self.repeated = Some(acknowledged);
             self.sent = acknowledged;
+            return true;
         }
+        false
     }
 
     /// Nothing came for as long as the client may take: everything without an answer is to be sent again.
@@ -203,6 +218,15 @@ mod tests {
         assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
         transfer.acknowledge(2);
         assert_eq!(blocks(&mut transfer), [3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn two_answers_within_a_window_at_once_go_on_behind_the_second() {
+        let mut transfer = begun(5000, 4);
+        assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
+        assert!(transfer.acknowledge(1), "2 was lost");
+        transfer.acknowledge(3);
+        assert_eq!(blocks(&mut transfer), [4, 5, 6, 7]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Images of U-Boot's containers that stoop did not pack: what their headers say.
 
-use serde_json::{Value, json};
+use stoop_image::format::bytes::be32;
+use stoop_image::format::checksum::checksum;
+use stoop_image::format::{device_tree, fit};
+use stoop_image::{Failure, Result};
 
-use stoop_image::Result;
-use stoop_image::image::checksum;
-use stoop_image::input::{be32, dtb, fit};
+use crate::json;
 
 /// A part of a container, to be taken out.
 pub(super) struct Part<'a> {
@@ -21,6 +22,23 @@ pub(super) struct Foreign<'a> {
     /// What does not hold, each in a few words.
     pub(super) wrong: Vec<String>,
     pub(super) parts: Vec<Part<'a>>,
+}
+
+/// The stable form of either.
+pub(super) enum Value {
+    Uimage(json::ForeignUimage),
+    Fit(json::ForeignFit),
+}
+
+impl Value {
+    /// As it is printed, with the failure if there is one.
+    pub(super) fn text(self, failure: Option<&Failure>) -> Result<String> {
+        let (ok, error) = (failure.is_none(), failure.map(Into::into));
+        match self {
+            Value::Uimage(value) => json::result(&json::ForeignUimage { ok, error, ..value }),
+            Value::Fit(value) => json::result(&json::ForeignFit { ok, error, ..value }),
+        }
+    }
 }
 
 const UIMAGE_MAGIC: u32 = 0x2705_1956;
@@ -64,7 +82,7 @@ pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
     if be32(file, 0) == Some(UIMAGE_MAGIC) && file.len() >= UIMAGE_HEADER {
         return Ok(Some(uimage(file)));
     }
-    if dtb::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
+    if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
 }
 
 fn uimage(file: &[u8]) -> Foreign<'_> {
@@ -89,19 +107,21 @@ fn uimage(file: &[u8]) -> Foreign<'_> {
     }
     let [system, machine, kind, codec] = [(SYSTEMS, 28), (MACHINES, 29), (KINDS, 30), (CODECS, 31)]
         .map(|(names, at): (&[(u8, &str)], usize)| named(names, header[at]));
-    let value = json!({
-        "format": "uimage",
-        "stoop": false,
-        "size": file.len(),
-        "name": name,
-        "created": time,
-        "os": system,
-        "arch": machine,
-        "type": kind,
-        "compression": codec,
-        "data-size": size,
-        "load-address": load,
-        "entry-point": entry,
+    let value = Value::Uimage(json::ForeignUimage {
+        ok: wrong.is_empty(),
+        format: "uimage".into(),
+        stoop: false,
+        size: file.len(),
+        name: name.clone(),
+        created: time,
+        os: system.clone(),
+        arch: machine.clone(),
+        r#type: kind.clone(),
+        compression: codec.clone(),
+        data_size: size,
+        load_address: load,
+        entry_point: entry,
+        error: None,
     });
     let mut text = String::from("image        uimage, not packed by stoop\n");
     let mut line = |what: &str, value: String| text += &format!("{what:<13}{}\n", value.replace('\n', " "));
@@ -116,31 +136,30 @@ fn uimage(file: &[u8]) -> Foreign<'_> {
 
 fn fit_image(file: &[u8]) -> Result<Foreign<'_>> {
     let all = fit::list(file)?;
-    let images = all.images.iter().map(|image| {
-        json!({
-            "name": image.name,
-            "type": image.kind,
-            "arch": image.arch,
-            "compression": if image.compression.is_empty() { "none" } else { image.compression },
-            "size": image.data.len(),
-            "load-address": image.load,
-            "entry-point": image.entry,
-            "hashes": image.hashes,
-            "wrong": image.wrong,
-        })
+    let images = all.images.iter().map(|image| json::FitImage {
+        name: image.name.to_owned(),
+        r#type: image.kind.to_owned(),
+        arch: image.arch.to_owned(),
+        compression: if image.compression.is_empty() { "none" } else { image.compression }.to_owned(),
+        size: image.data.len(),
+        load_address: image.load,
+        entry_point: image.entry,
+        hashes: image.hashes.iter().map(|name| (*name).to_owned()).collect(),
+        wrong: image.wrong.clone(),
     });
-    let configurations = all.configurations.iter().map(|(name, parts)| {
-        let parts: serde_json::Map<String, Value> =
-            parts.iter().map(|(key, image)| ((*key).into(), json!(image))).collect();
-        json!({"name": name, "images": parts})
+    let configurations = all.configurations.iter().map(|(name, parts)| json::Configuration {
+        name: (*name).to_owned(),
+        images: parts.iter().map(|(role, image)| ((*role).to_owned(), (*image).to_owned())).collect(),
     });
-    let value = json!({
-        "format": "fit",
-        "stoop": false,
-        "size": file.len(),
-        "default": all.default,
-        "images": images.collect::<Vec<_>>(),
-        "configurations": configurations.collect::<Vec<_>>(),
+    let value = Value::Fit(json::ForeignFit {
+        ok: all.images.iter().all(|image| image.wrong.is_empty()),
+        format: "fit".into(),
+        stoop: false,
+        size: file.len(),
+        default: all.default.map(str::to_owned),
+        images: images.collect(),
+        configurations: configurations.collect(),
+        error: None,
     });
     let mut text = String::from("image        fit, not packed by stoop\n");
     for image in &all.images {

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::terminal::Happening;
 
 /// The terminal in raw mode; it is as before when the value goes away, and before a panic is printed.
@@ -15,7 +15,8 @@ pub struct Raw(());
 impl Raw {
     fn enter() -> Result<Raw> {
         static HOOK: Once = Once::new();
-        enable_raw_mode().map_err(|error| Failure::new(format!("the terminal cannot be set up: {error}")))?;
+        enable_raw_mode()
+            .map_err(|error| Failure::new(ErrorCode::Console, format!("the terminal cannot be set up: {error}")))?;
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {

@@ -1,15 +1,17 @@
 //! What to write to flash, and the commands that do it: for U-Boot, and for Linux with mtd-utils. Every address in them comes from
-//! an [`Area`], which no protected byte is in.
+//! an [`stoop_image::image::flash::Area`], which no protected byte is in.
 
 use std::path::Path;
 
-use serde_json::{Value, json};
 use stoop_core::Region;
 
+use stoop_image::bootloader::flash::{self, Range};
 use stoop_image::image::Built;
-use stoop_image::image::nor::{Area, Flashing, Write};
+use stoop_image::image::flash::{Flashing, Write};
 use stoop_image::plan::Plan;
 use stoop_image::{commands, shell};
+
+use crate::json;
 
 /// The steps for one image.
 pub(super) struct Steps<'a> {
@@ -39,24 +41,8 @@ impl Steps<'_> {
         [&self.flashing.boot].into_iter().chain(&self.flashing.update)
     }
 
-    /// As the bootloader knows its flash (CONFIG_SYS_FLASH_BASE): in the segment of the address that it starts from.
-    fn typed(&self, area: &Area) -> usize {
-        let start = self.plan.board.bootloader.started_from();
-        start.map_or(self.plan.board.typed(area.address()), |start| start & 0xe000_0000 | area.address())
-    }
-
-    /// Erases and writes one stretch, its first block last: with it the stretch becomes what it is.
     fn write(&self, fetched: usize, write: &Write) -> Vec<String> {
-        let (area, block) = (&write.area, write.area.erase_size());
-        let (from, to, size) = (fetched + write.from, self.typed(area), area.size());
-        let mut lines = vec![format!("protect off 0x{to:08x} +0x{size:x}"), format!("erase 0x{to:08x} +0x{size:x}")];
-        if size > block {
-            let rest = size - block;
-            lines.push(format!("cp.b 0x{:08x} 0x{:08x} 0x{rest:x}", from + block, to + block));
-        }
-        lines.push(format!("cp.b 0x{from:08x} 0x{to:08x} 0x{:x}", block.min(size)));
-        lines.push(format!("cmp.b 0x{from:08x} 0x{to:08x} 0x{size:x}"));
-        lines
+        Range::of(&self.plan.board, fetched, write).write(write.area.erase_size())
     }
 
     fn uboot(&self) -> Option<[Vec<String>; 3]> {
@@ -64,8 +50,8 @@ impl Steps<'_> {
         let fetch = commands::fetch(fetched as u64, None, &self.name);
         let update = self.flashing.update.iter().flat_map(|write| self.write(fetched, write));
         let switch = self.flashing.before.iter().flat_map(|area| {
-            let (at, size) = (self.typed(area), area.size());
-            [format!("protect off 0x{at:08x} +0x{size:x}"), format!("erase 0x{at:08x} +0x{size:x}")]
+            let range = Range { from: 0, to: flash::typed(&self.plan.board, area), size: area.size() };
+            [range.unprotect(), range.erase()]
         });
         let install = [fetch.clone()].into_iter().chain(self.write(fetched, &self.flashing.boot));
         Some([install.collect(), [fetch].into_iter().chain(update).collect(), switch.collect()])
@@ -92,26 +78,24 @@ impl Steps<'_> {
     }
 
     /// The stable form.
-    pub(super) fn value(&self) -> Value {
-        let write = |Write { what, area, from }: &Write| {
-            json!({
-                "what": what,
-                "partition": area.partition(),
-                "offset": area.offset(),
-                "address": area.address(),
-                "size": area.size(),
-                "erase-blocks": area.size() / area.erase_size(),
-                "file-offset": from,
-            })
+    pub(super) fn value(&self) -> json::Flash {
+        let write = |Write { what, area, from }: &Write| json::FlashWrite {
+            what: what.to_string(),
+            partition: area.partition().to_owned(),
+            offset: area.offset(),
+            address: area.address(),
+            size: area.size(),
+            erase_blocks: area.size() / area.erase_size(),
+            file_offset: *from,
         };
         let [install, update, switch] = self.uboot().unwrap_or_default();
-        json!({
-            "slot": self.flashing.slot.to_string(),
-            "start": self.plan.board.bootloader.flash_command,
-            "writes": self.writes().map(write).collect::<Vec<_>>(),
-            "u-boot": {"install": install, "update": update, "switch": switch},
-            "linux": self.linux(),
-        })
+        json::Flash {
+            slot: self.flashing.slot.to_string(),
+            start: self.plan.board.bootloader.flash_command.clone(),
+            writes: self.writes().map(write).collect(),
+            u_boot: json::UBoot { install, update, switch },
+            linux: self.linux(),
+        }
     }
 
     /// For people.

@@ -1,0 +1,248 @@
+//! The test programs of `hil-tests`: built once, listed, and run one test at a time, so that a test which hangs or crashes is a
+//! result and no end.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared_child::SharedChild;
+use stoop_image::{ErrorCode, Failure, Result};
+
+use super::stop::Stop;
+use crate::{cache, repository, run};
+
+/// A test: its program and its name there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Test {
+    /// The name of the program's source in `hil-tests/tests`, without its ending.
+    pub program: String,
+    /// The built program.
+    pub path: PathBuf,
+    /// As the test harness lists it.
+    pub name: String,
+}
+
+/// How a test ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Passed,
+    /// It could not do anything here.
+    Skipped,
+    /// Not as it should be, or not within its time.
+    Failed,
+    /// Somebody ended the run.
+    Stopped,
+}
+
+/// What came of a test.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which one.
+    pub test: Test,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// In seconds.
+    pub seconds: f64,
+    /// What it printed, both streams.
+    pub output: String,
+}
+
+impl Outcome {
+    /// The logs of the consoles that it opened, `TEST.BOARD.log` beside `log`.
+    pub fn consoles(&self, log: &Path) -> Vec<PathBuf> {
+        let start = format!("{}.", self.test.name.replace("::", "."));
+        let folder = log.parent().unwrap_or(log);
+        let mut all = crate::apt::files(folder, ".log").unwrap_or_default();
+        all.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)));
+        all
+    }
+
+    /// Why it, or a part of it, did nothing.
+    pub fn skips(&self) -> impl Iterator<Item = &str> {
+        self.told(SKIP)
+    }
+
+    /// That its console or its power switch did not answer: no failure of what it tests.
+    pub fn losses(&self) -> impl Iterator<Item = &str> {
+        self.told(LOST)
+    }
+
+    fn told(&self, mark: &'static str) -> impl Iterator<Item = &str> {
+        self.output.lines().filter_map(move |line| line.trim_start().strip_prefix(mark))
+    }
+}
+
+/// What a test prints in front of a reason to do nothing.
+const SKIP: &str = "HIL-SKIP: ";
+/// What a rig prints in front of what it could not reach.
+const LOST: &str = "HIL-LOST: ";
+
+/// Which programs need a board; the others test nothing that a place could change.
+#[derive(Deserialize)]
+struct Manifest {
+    package: Package,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    hil: Hil,
+}
+
+#[derive(Deserialize)]
+struct Hil {
+    boards: Vec<String>,
+}
+
+fn folder() -> PathBuf {
+    repository().join("hil-tests")
+}
+
+/// Builds the programs that need a board and lists those of their tests whose `PROGRAM::NAME` holds one of `wanted`; all when
+/// nothing is wanted.
+///
+/// # Errors
+/// They do not build.
+pub fn build(wanted: &[String]) -> Result<Vec<Test>> {
+    let path = folder().join("Cargo.toml");
+    let manifest: Manifest = toml::from_str(&String::from_utf8_lossy(&cache::read(&path)?))
+        .map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", path.display())))?;
+    let mut cargo = run::command("cargo");
+    cargo.current_dir(repository()).args(["test", "--no-run", "--package", "stoop-hil-tests"]);
+    for program in &manifest.package.metadata.hil.boards {
+        cargo.args(["--test", program]);
+    }
+    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output =
+        cargo.output().map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start cargo: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure::new(ErrorCode::Repository, "the tests do not build"));
+    }
+    let mut tests = Vec::new();
+    for (program, path) in programs(&String::from_utf8_lossy(&output.stdout)) {
+        let listed = run::output(run::command(&path).args(["--list", "--format", "terse"]))?;
+        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+        tests.extend(names.map(|name| Test { program: program.clone(), path: path.clone(), name: name.to_owned() }));
+    }
+    tests.retain(|test| {
+        let name = format!("{}::{}", test.program, test.name);
+        wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted))
+    });
+    Ok(tests)
+}
+
+/// Name and path of each test program that cargo says it has.
+fn programs(messages: &str) -> Vec<(String, PathBuf)> {
+    let values = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let program = |value: Value| {
+        let path = value["executable"].as_str()?;
+        let is_test = value["target"]["kind"][0] == "test" && value["profile"]["test"] == true;
+        is_test.then(|| (value["target"]["name"].as_str().unwrap_or_default().to_owned(), path.into()))
+    };
+    values.filter_map(program).collect()
+}
+
+/// Runs one with these variables, for at most `limit`, with its output in `log` as well.
+///
+/// # Errors
+/// It cannot be started.
+pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &Path, stop: &Stop) -> Result<Outcome> {
+    let io = |error| Failure::io(log, &error);
+    if let Some(folder) = log.parent() {
+        cache::create_dir(folder)?;
+    }
+    let file = File::create(log).map_err(io)?;
+    let mut plain = Command::new(&test.path);
+    plain.args(["--exact", &test.name, "--nocapture"]);
+    plain.envs(variables.iter().cloned()).current_dir(folder());
+    // A test must not outlive a job that is killed: it would go on switching power.
+    let mut command = run::bound(&plain);
+    command.stdin(Stdio::null()).stdout(file.try_clone().map_err(io)?).stderr(file);
+    let start = Instant::now();
+    let child = SharedChild::spawn(&mut command).map_err(|error| {
+        Failure::new(ErrorCode::Repository, format!("cannot start {}: {error}", test.path.display()))
+    })?;
+    let child = Arc::new(child);
+    let ended = stop.watch(&child, || child.wait_timeout(limit));
+    let status = match ended.map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", test.name)))? {
+        Some(status) => Some(status),
+        None => {
+            // It fails only when it has already ended.
+            let _ = child.kill();
+            let _ = child.wait();
+            None
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    let mut output = String::from_utf8_lossy(&cache::read(log)?).into_owned();
+    if status.is_none() {
+        output += &format!("\nhil: ended after {} s\n", limit.as_secs());
+    }
+    let passed = status.is_some_and(|status| status.success());
+    let verdict = match passed {
+        _ if stop.is_now() => Verdict::Stopped,
+        false => Verdict::Failed,
+        true => Verdict::Passed,
+    };
+    let mut outcome = Outcome { test: test.clone(), verdict, seconds, output };
+    // A test may leave out a part, and do the rest.
+    if verdict == Verdict::Passed && outcome.skips().next().is_some() && outcome.consoles(log).is_empty() {
+        outcome.verdict = Verdict::Skipped;
+    }
+    Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(script: &str) -> (tempfile::TempDir, Test) {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("program");
+        cache::write(&path, format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).unwrap();
+        (place, Test { program: "program".into(), path, name: "a_test".into() })
+    }
+
+    fn outcome(script: &str, limit: Duration, stop: &Stop) -> Outcome {
+        let (place, test) = test(script);
+        run(&test, &[("SAY".into(), "hello".into())], limit, &place.path().join("log"), stop).unwrap()
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn what_a_test_prints_and_how_it_ends_is_its_outcome() {
+        let stop = Stop::default();
+        let passed = outcome("echo $SAY; echo there >&2", HOUR, &stop);
+        assert_eq!((passed.verdict, passed.output.as_str()), (Verdict::Passed, "hello\nthere\n"));
+        assert_eq!(outcome("exit 101", HOUR, &stop).verdict, Verdict::Failed);
+        let skipped = outcome("echo 'HIL-SKIP: no board'", HOUR, &stop);
+        assert_eq!((skipped.verdict, skipped.skips().collect::<Vec<_>>()), (Verdict::Skipped, vec!["no board"]));
+    }
+
+    #[test]
+    fn a_test_that_hangs_fails_and_says_so() {
+        let hung = outcome("exec sleep 3600", Duration::from_millis(200), &Stop::default());
+        assert_eq!(hung.verdict, Verdict::Failed);
+        assert!(hung.output.contains("hil: ended after 0 s"), "{}", hung.output);
+    }
+
+    #[test]
+    fn a_stop_ends_the_test_that_runs() {
+        let stop = Stop::default();
+        stop.now();
+        assert_eq!(outcome("exec sleep 3600", HOUR, &stop).verdict, Verdict::Stopped);
+    }
+}

@@ -1,0 +1,143 @@
+//! Where people attach to a board's console: a TCP port for any number of them, or a pseudo-terminal. It stays while power goes
+//! and comes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serialport::{SerialPort, TTYPort};
+use stoop_image::{ErrorCode, Failure, Result};
+
+use super::machine::Streams;
+
+/// Who listens, and where what they type goes.
+#[derive(Clone, Default)]
+pub struct Console(Arc<Mutex<Ends>>);
+
+#[derive(Default)]
+struct Ends {
+    listeners: Vec<Box<dyn Write + Send>>,
+    /// The machine that is on.
+    machine: Option<Box<dyn Write + Send>>,
+}
+
+/// How long somebody who attached and does not read may hold up the others.
+const SLOW: Duration = Duration::from_secs(5);
+
+impl Console {
+    /// A machine was switched on: what it says goes to who listens, until it ends.
+    pub fn connect(&self, streams: Streams) -> std::thread::JoinHandle<()> {
+        let Streams { mut from, to } = streams;
+        self.lock().machine = Some(to);
+        let console = self.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                console.say(&buffer[..count]);
+            }
+        })
+    }
+
+    /// The machine was switched off.
+    pub fn disconnect(&self) {
+        self.lock().machine = None;
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        self.lock().listeners.retain_mut(|listener| listener.write_all(bytes).and_then(|()| listener.flush()).is_ok());
+    }
+
+    /// What somebody types; lost while power is off.
+    fn hear(&self, bytes: &[u8]) {
+        if let Some(machine) = &mut self.lock().machine {
+            // A machine that has just ended hears nothing.
+            let _ = machine.write_all(bytes).and_then(|()| machine.flush());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ends> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Listens on a free port of 127.0.0.1 as long as the process lives.
+    ///
+    /// # Errors
+    /// No port is to be had.
+    pub fn on_tcp(&self) -> Result<SocketAddr> {
+        let io =
+            |error: std::io::Error| Failure::new(ErrorCode::Repository, format!("no TCP port for a console: {error}"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
+        let address = listener.local_addr().map_err(io)?;
+        let console = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Without both it cannot be served: it is closed, which it sees.
+                let _ = console.attach(stream);
+            }
+        });
+        Ok(address)
+    }
+
+    fn attach(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(SLOW))?;
+        self.lock().listeners.push(Box::new(stream.try_clone()?));
+        let console = self.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                console.hear(&buffer[..count]);
+            }
+        });
+        Ok(())
+    }
+
+    /// Makes a pseudo-terminal and returns its path.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn on_pty(&self) -> Result<String> {
+        let failed = |error: serialport::Error| {
+            Failure::new(ErrorCode::Repository, format!("no pseudo-terminal for a console: {error}"))
+        };
+        let (mut ours, theirs) = TTYPort::pair().map_err(failed)?;
+        let name =
+            theirs.name().ok_or_else(|| Failure::new(ErrorCode::Repository, "the pseudo-terminal has no name"))?;
+        let mut line = ours.try_clone_native().map_err(failed)?;
+        line.set_timeout(SLOW).map_err(failed)?;
+        self.lock().listeners.push(Box::new(Line(line)));
+        ours.set_timeout(Duration::from_secs(3600)).map_err(failed)?;
+        let console = self.clone();
+        std::thread::spawn(move || {
+            // Kept open: with no other end open, reading would fail instead of wait.
+            let _theirs = theirs;
+            let mut buffer = [0; 1024];
+            loop {
+                match ours.read(&mut buffer) {
+                    Ok(count @ 1..) => console.hear(&buffer[..count]),
+                    Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                    _ => break,
+                }
+            }
+        });
+        Ok(name)
+    }
+}
+
+/// A serial line: what nobody reads is lost, and the line stays.
+struct Line(TTYPort);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // A flush waits until all is read, which nobody may do.
+        Ok(())
+    }
+}

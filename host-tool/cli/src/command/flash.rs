@@ -1,0 +1,192 @@
+//! `stoop flash`: writes an image to a board's flash by its bootloader, or reads a partition back.
+
+use std::io::{self, BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stoop_image::board::{self, Board};
+use stoop_image::error::Kind;
+use stoop_image::input::read_file;
+use stoop_image::output::Output;
+use stoop_image::{ErrorCode, Failure, Result, shell};
+use stoop_lab::bootloader::Patience;
+use stoop_lab::flash::{self, Job, Way};
+use stoop_lab::place::Place;
+use stoop_lab::power::Power;
+use stoop_lab::qemu::{Console, Log};
+
+use super::netboot::{STALL, board_for, show::Show};
+use super::place::PlaceArgs;
+use super::stop::Stop;
+use crate::ui;
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0"
+)]
+pub struct Args {
+    /// The image: one for flash, or what the bootloader starts from its firmware partition
+    #[arg(required_unless_present = "read")]
+    image: Option<PathBuf>,
+    /// The board that should be there; without it, the one that the image was packed for
+    #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true, required_unless_present = "image")]
+    board: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Read this partition through the console, and write nothing
+    #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
+    read: Option<String>,
+    /// Where what is read goes
+    #[arg(short, long, value_name = "FILE", requires = "read")]
+    output: Option<PathBuf>,
+    /// Read what will be overwritten into this file first, through the console
+    #[arg(long, value_name = "FILE", requires = "image")]
+    backup: Option<PathBuf>,
+    /// At the end erase the fronts of the slots before this one, so that it boots
+    #[arg(long, requires = "image")]
+    switch: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print the commands and do nothing
+    #[arg(long, requires = "image")]
+    dry_run: bool,
+    /// Write although the bootloader does not say how large its flash is
+    #[arg(long)]
+    trust_board: bool,
+    /// How long the board has to come to its prompt
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    prompt_timeout: u64,
+    /// Also write the console to this file, each line with its time
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Print what happens as JSON, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Usage: the image does not go into this board's flash, or nobody said yes. Device (3), place (75): as for `netboot`, and each byte that
+/// is not as it should be.
+pub fn run(args: &Args) -> Result<()> {
+    let image = args.image.as_deref().map(read_file).transpose()?;
+    let board = match &image {
+        Some(image) => board_for(args.board.as_deref(), image)?,
+        None => board::load(args.board.as_deref().unwrap_or_default())?,
+    };
+    let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
+    let job = job.map_err(stoop_lab::Error::from)?;
+    let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);
+    if let (true, Some(job)) = (args.dry_run, &job) {
+        let lines = job.lines(&board, &name).map_err(stoop_lab::Error::from)?;
+        return ui::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+    }
+    let place = args.place.place()?;
+    if let Some(job) = &job {
+        ask(args, &board, job)?;
+    }
+    let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
+    let outputs = [&args.log, &args.output, &args.backup];
+    for output in outputs.into_iter().flatten() {
+        Output::new(output, inputs.iter().copied())?;
+    }
+    let log = args.log.as_deref().map(Log::create).transpose()?;
+    let show = Show::new(args.json);
+    let stop = Stop::on_signals()?;
+    let mut power = place.power()?;
+    let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &show, &stop);
+    let done = super::netboot::finish(args.place.power_off, &mut power, done, &show);
+    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is used once, and none belongs to another")]
+fn on_board(
+    args: &Args,
+    board: &Board,
+    place: &Place,
+    job: Option<&Job>,
+    name: &str,
+    power: &mut Option<Box<dyn Power>>,
+    log: Option<Log>,
+    show: &Show,
+    stop: &Stop,
+) -> Result<()> {
+    let mut console = place.console(None, log).map_err(stoop_lab::Error::from)?;
+    stop.reach(&console);
+    let way = Way {
+        board,
+        place,
+        patience: Patience { attention: Duration::from_secs(args.prompt_timeout), ..Patience::default() },
+        stall: STALL,
+        trust: args.trust_board,
+    };
+    let tell = show.tell_flash();
+    if let (Some(partition), Some(output)) = (&args.read, &args.output) {
+        let at = flash::partition(board, partition).map_err(stoop_lab::Error::from)?;
+        return save(&mut console, switch(power), &way, &[at], output, &tell);
+    }
+    let Some(job) = job else { return Ok(()) };
+    if let Some(backup) = &args.backup {
+        let areas: Vec<_> = areas(job).map(|area| flash::area(board, area)).collect();
+        save(&mut console, switch(power), &way, &areas, backup, &tell)?;
+    }
+    // After a backup it is at its prompt already.
+    let power = if args.backup.is_some() { None } else { switch(power) };
+    Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
+}
+
+fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {
+    match power {
+        Some(power) => Some(power.as_mut()),
+        None => None,
+    }
+}
+
+fn areas(job: &Job) -> impl Iterator<Item = &stoop_image::image::flash::Area> {
+    job.writes.iter().map(|write| &write.area).chain(&job.switch)
+}
+
+/// Reads areas into one file, one behind the other.
+fn save(
+    console: &mut Console,
+    power: Option<&mut dyn Power>,
+    way: &Way<'_>,
+    areas: &[(usize, usize)],
+    to: &Path,
+    tell: &flash::Tell,
+) -> Result<()> {
+    let pieces = flash::read(console, power, way, areas, tell)?;
+    Output::new(to, [])?.write(&pieces.concat())
+}
+
+/// Shows the exact ranges, and asks once.
+fn ask(args: &Args, board: &Board, job: &Job) -> Result<()> {
+    let mut text = format!("in the flash of {}:\n", board.name);
+    for write in &job.writes {
+        let (area, what) = (&write.area, write.what);
+        let (start, end) = (area.offset(), area.offset() + area.size());
+        text += &format!("  write {what:<7} [0x{start:x}, 0x{end:x}) of {}\n", area.partition());
+    }
+    for area in &job.switch {
+        let (start, end) = (area.offset(), area.offset() + area.size());
+        text += &format!("  erase         [0x{start:x}, 0x{end:x}) of {}\n", area.partition());
+    }
+    ui::put_beside(&text);
+    if args.yes {
+        return Ok(());
+    }
+    let declined = |fact: &str| Failure::of(Kind::Usage, ErrorCode::Options.name(), fact);
+    if !io::stdin().is_terminal() {
+        return Err(declined("nobody can be asked whether to write flash").next("give --yes"));
+    }
+    ui::put_beside("write it? [y/N] ");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    match read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        true => Ok(()),
+        false => Err(declined("nothing was written: the answer was not yes")),
+    }
+}

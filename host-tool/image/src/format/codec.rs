@@ -1,0 +1,321 @@
+//! The compressions that kernels, their containers and packages come in.
+
+use std::io::Read;
+
+use crate::{ErrorCode, Failure, Result};
+
+/// The largest file believed; a vmlinux with debugging information stays well below.
+pub const LARGEST: u64 = 1 << 30;
+
+/// The most bytes believed to come out of a file of `size` bytes: kernels, ramdisks and packages shrink to a sixth at best.
+pub fn most_decoded(size: usize) -> u64 {
+    (16 * size as u64).clamp(0x600_0000, LARGEST)
+}
+
+/// A compression, known by its first bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Codec {
+    /// RFC 1952.
+    Gzip,
+    /// The .xz format.
+    Xz,
+    /// The .lzma ("alone") format.
+    Lzma,
+    /// The LZ4 frame format, or the legacy one that kernels use.
+    Lz4,
+    /// RFC 8878.
+    Zstd,
+    /// bzip2: recognised, not decoded.
+    Bzip2,
+    /// lzop: recognised, not decoded.
+    Lzo,
+}
+
+const LZ4_LEGACY: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
+/// Bytes that a decoder of LZMA may take: since Linux 6.12 kernels have dictionaries of 128 MiB (scripts/xz_wrap.sh).
+const DECODER_MEMORY: u64 = 160 << 20;
+/// A block of the legacy format decodes to at most this.
+pub(crate) const LZ4_LEGACY_BLOCK: usize = 8 << 20;
+
+impl Codec {
+    /// By the first bytes; `None` when they are of no compression known here.
+    pub fn detect(bytes: &[u8]) -> Option<Codec> {
+        const MAGICS: &[(&[u8], Codec)] = &[
+            (&[0x1f, 0x8b, 0x08], Codec::Gzip),
+            (&[0xfd, b'7', b'z', b'X', b'Z', 0], Codec::Xz),
+            (&LZ4_LEGACY, Codec::Lz4),
+            (&[0x04, 0x22, 0x4d, 0x18], Codec::Lz4),
+            (&[0x28, 0xb5, 0x2f, 0xfd], Codec::Zstd),
+            (b"BZh", Codec::Bzip2),
+            (&[0x89, b'L', b'Z', b'O', 0, b'\r', b'\n', 0x1a], Codec::Lzo),
+        ];
+        match MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+            Some((_, codec)) => Some(*codec),
+            None => is_lzma(bytes).then_some(Codec::Lzma),
+        }
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip",
+            Codec::Xz => "xz",
+            Codec::Lzma => "lzma",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+            Codec::Bzip2 => "bzip2",
+            Codec::Lzo => "lzo",
+        }
+    }
+
+    /// For "it looks like …".
+    pub(crate) fn described(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip data",
+            Codec::Xz => "xz data",
+            Codec::Lzma => "lzma data",
+            Codec::Lz4 => "lz4 data",
+            Codec::Zstd => "zstd data",
+            Codec::Bzip2 => "bzip2 data",
+            Codec::Lzo => "lzo data",
+        }
+    }
+
+    /// Decodes the stream at the front of `bytes`, and those of the same kind that follow it as gzip, xz and zstd do. What
+    /// follows them is ignored, since kernels put their size there.
+    ///
+    /// # Errors
+    /// A damaged or truncated stream, more output than `limit` or than any file of this size has, or a codec that is only recognised.
+    pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
+        self.decode_most(bytes, limit.min(most_decoded(bytes.len())))
+    }
+
+    fn decode_most(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let damaged = |error: &dyn std::fmt::Display| {
+            Failure::new(ErrorCode::Compressed, format!("the {} stream is damaged or cut off: {error}", self.name()))
+                .next("build or download the file again")
+        };
+        let read = match self {
+            Codec::Lz4 if self.is_by_blocks(bytes) => {
+                out = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
+                Ok(out.len())
+            }
+            Codec::Bzip2 | Codec::Lzo => {
+                let tool = if self == Codec::Bzip2 { "bunzip2" } else { "lzop -d" };
+                return Err(Failure::new(ErrorCode::Compressed, format!("{} is not supported", self.name()))
+                    .next(format!("decompress it with {tool} first, or build the kernel with another compression")));
+            }
+            Codec::Gzip | Codec::Xz | Codec::Zstd => self.members(bytes, limit, &mut out),
+            _ => self.reader(bytes)?.take(limit + 1).read_to_end(&mut out),
+        };
+        read.map_err(|error| damaged(&error))?;
+        if out.len() as u64 > limit {
+            return Err(Failure::new(
+                ErrorCode::Compressed,
+                format!("the {} stream decodes to more than 0x{limit:x} bytes", self.name()),
+            )
+            .next("check that this is the file you meant"));
+        }
+        Ok(out)
+    }
+
+    /// Every member, one behind the other, to at most one byte more than `limit`.
+    fn members(self, mut bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<usize> {
+        loop {
+            let room = (limit + 1).saturating_sub(out.len() as u64);
+            bytes = match self {
+                Codec::Gzip => {
+                    let mut member = flate2::bufread::GzDecoder::new(bytes);
+                    member.by_ref().take(room).read_to_end(out)?;
+                    member.into_inner()
+                }
+                Codec::Xz => {
+                    let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
+                    let mut member = liblzma::bufread::XzDecoder::new_stream(bytes, stream);
+                    member.by_ref().take(room).read_to_end(out)?;
+                    // Padding between streams (The .xz File Format 1.2, section 2.2).
+                    let rest = member.into_inner();
+                    let zeros = rest.iter().take_while(|byte| **byte == 0).count() / 4 * 4;
+                    &rest[zeros..]
+                }
+                _ => {
+                    let mut member = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
+                    member.by_ref().take(room).read_to_end(out)?;
+                    member.finish()
+                }
+            };
+            if out.len() as u64 > limit || Codec::detect(bytes) != Some(self) {
+                return Ok(out.len());
+            }
+        }
+    }
+
+    /// A form that is decoded block by block, not while it is read.
+    pub(crate) fn is_by_blocks(self, bytes: &[u8]) -> bool {
+        self == Codec::Lz4 && bytes.starts_with(&LZ4_LEGACY)
+    }
+
+    /// Decodes while it is read, the first stream only.
+    ///
+    /// # Errors
+    /// A codec that is only recognised, or no memory for its state.
+    pub(crate) fn reader<'a>(self, from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+        let state = |error: &dyn std::fmt::Display| {
+            Failure::new(ErrorCode::Compressed, format!("no {} decoder: {error}", self.name()))
+        };
+        Ok(match self {
+            Codec::Gzip => Box::new(flate2::read::GzDecoder::new(from)),
+            Codec::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0);
+                Box::new(liblzma::read::XzDecoder::new_stream(from, stream.map_err(|error| state(&error))?))
+            }
+            Codec::Lzma => {
+                let stream =
+                    liblzma::stream::Stream::new_lzma_decoder(DECODER_MEMORY).map_err(|error| state(&error))?;
+                Box::new(liblzma::read::XzDecoder::new_stream(from, stream))
+            }
+            Codec::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(from)),
+            Codec::Zstd => {
+                Box::new(zstd::stream::read::Decoder::new(from).map_err(|error| state(&error))?.single_frame())
+            }
+            Codec::Bzip2 | Codec::Lzo => return Err(state(&"only recognised")),
+        })
+    }
+}
+
+/// .lzma has no magic: properties below 225, a dictionary that is a power of two (or three quarters of one) as every encoder
+/// writes, and a size that is unknown or not absurd.
+fn is_lzma(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.get(..13) else { return false };
+    let dictionary = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
+    let size = u64::from_le_bytes([head[5], head[6], head[7], head[8], head[9], head[10], head[11], head[12]]);
+    let dictionary_good = (1 << 12..=1 << 28).contains(&dictionary)
+        && (dictionary.is_power_of_two() || (dictionary / 3).is_power_of_two() && dictionary % 3 == 0);
+    // The range coder's first byte is always zero.
+    head[0] < 225 && dictionary_good && (size == u64::MAX || (size > 0 && size < 1 << 32)) && bytes.get(13) == Some(&0)
+}
+
+/// Blocks with a 32-bit size in front, until the data ends or what follows cannot be a block's size.
+fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<Vec<u8>, String> {
+    let mut rest = &bytes[LZ4_LEGACY.len()..];
+    let mut out = Vec::new();
+    let largest = lz4_flex::block::get_maximum_output_size(LZ4_LEGACY_BLOCK);
+    while let Some((size, body)) = rest.split_first_chunk::<4>() {
+        let size = u32::from_le_bytes(*size) as usize;
+        // The kernel's build appends its own size: larger than a block, or more than is left.
+        if size > largest || size > body.len() || size == 0 {
+            break;
+        }
+        let block = lz4_flex::block::decompress(&body[..size], LZ4_LEGACY_BLOCK).map_err(|error| error.to_string())?;
+        out.extend_from_slice(&block);
+        if out.len() as u64 > limit {
+            break;
+        }
+        rest = &body[size..];
+    }
+    if out.is_empty() { Err("no complete block in it".into()) } else { Ok(out) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    pub(crate) fn encode(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+        match codec {
+            Codec::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Codec::Xz => {
+                let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Codec::Lzma => {
+                let options = liblzma::stream::LzmaOptions::new_preset(1).unwrap();
+                let stream = liblzma::stream::Stream::new_lzma_encoder(&options).unwrap();
+                let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Codec::Lz4 => {
+                let mut out = LZ4_LEGACY.to_vec();
+                for block in bytes.chunks(LZ4_LEGACY_BLOCK) {
+                    let packed = lz4_flex::block::compress(block);
+                    out.extend_from_slice(&(packed.len() as u32).to_le_bytes());
+                    out.extend_from_slice(&packed);
+                }
+                out
+            }
+            Codec::Zstd => zstd::stream::encode_all(bytes, 1).unwrap(),
+            Codec::Bzip2 | Codec::Lzo => unreachable!(),
+        }
+    }
+
+    fn sample() -> Vec<u8> {
+        (0u32..40_000).flat_map(|n| (n * n).to_le_bytes()).collect()
+    }
+
+    const DECODED: [Codec; 5] = [Codec::Gzip, Codec::Xz, Codec::Lzma, Codec::Lz4, Codec::Zstd];
+
+    #[test]
+    fn every_codec_is_detected_and_decodes_with_the_kernels_size_behind_it() {
+        for codec in DECODED {
+            let mut packed = encode(codec, &sample());
+            packed.extend_from_slice(&(sample().len() as u32).to_le_bytes());
+            assert_eq!(Codec::detect(&packed), Some(codec));
+            assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample(), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn several_members_are_one_file() {
+        for codec in [Codec::Gzip, Codec::Xz, Codec::Zstd] {
+            let sample = sample();
+            let (front, back) = sample.split_at(70_001);
+            let mut packed = [encode(codec, front), encode(codec, back)].concat();
+            packed.extend_from_slice(b"tail");
+            assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample, "{codec:?}");
+            let failure = codec.decode(&packed, 100_000).unwrap_err();
+            assert!(failure.fact().contains("more than 0x186a0"), "{codec:?}: {failure}");
+        }
+    }
+
+    #[test]
+    fn an_lz4_frame_decodes_too() {
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(&sample()).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(Codec::detect(&packed), Some(Codec::Lz4));
+        assert_eq!(Codec::Lz4.decode(&packed, 1 << 20).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_stream_cut_in_half_is_damaged() {
+        for codec in DECODED {
+            let packed = encode(codec, &sample());
+            let failure = codec.decode(&packed[..packed.len() / 2], 1 << 20).unwrap_err();
+            assert!(failure.fact().contains("damaged or cut off"), "{codec:?}: {failure}");
+        }
+    }
+
+    #[test]
+    fn output_stops_at_the_limit() {
+        for codec in DECODED {
+            let failure = codec.decode(&encode(codec, &sample()), 1000).unwrap_err();
+            assert!(failure.fact().contains("more than 0x3e8"), "{codec:?}: {failure}");
+            assert_eq!(codec.decode(&encode(codec, &sample()), 160_000).unwrap().len(), 160_000);
+        }
+    }
+
+    #[test]
+    fn bzip2_and_lzo_say_what_to_do() {
+        assert_eq!(Codec::detect(b"BZh9"), Some(Codec::Bzip2));
+        assert!(Codec::Bzip2.decode(b"BZh9", 10).unwrap_err().next_step().unwrap().contains("bunzip2"));
+        assert!(Codec::Lzo.decode(b"", 10).unwrap_err().next_step().unwrap().contains("lzop"));
+    }
+}

@@ -1,0 +1,10 @@
+//! File formats, reader beside writer: what bytes mean, and nothing of why they are wanted.
+
+pub mod arm64;
+pub mod bytes;
+pub mod checksum;
+pub mod codec;
+pub mod device_tree;
+pub mod elf;
+pub mod fit;
+pub mod uimage;

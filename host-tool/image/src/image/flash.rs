@@ -1,0 +1,285 @@
+//! Where stoop's pieces go in a board's flash. Each goes to an [`Area`], and nothing else is ever named in a command.
+
+use stoop_core::Region;
+use stoop_core::params::{Policy, SlotAt};
+
+use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
+use crate::{ErrorCode, Failure, Result};
+
+/// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
+///
+/// [`Area::within`] is the only way to get one, and every command that erases or writes is made from one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Area {
+    partition: String,
+    /// From the start of the flash.
+    pub(super) range: Region,
+    /// From the start of the partition.
+    inside: usize,
+    /// Whole: its bytes are the partition's.
+    whole: bool,
+    erase: usize,
+    window: usize,
+}
+
+impl Area {
+    /// The bytes `range`, counted from the start of the flash, of `partition`.
+    ///
+    /// # Errors
+    /// The partition or any byte is protected, the range leaves the partition or the memory-mapped window, or it cuts an erase
+    /// block.
+    pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
+        let name = &partition.name;
+        let refused = |fact: String| {
+            Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
+        };
+        let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
+        if partition.protected || !written {
+            return Err(refused(format!("the flash partition {name} is protected: nothing may write it")));
+        }
+        if let Some(other) = flash.partitions.iter().find(|other| other.protected && other.range().overlaps(&range)) {
+            return Err(refused(format!("{} is in the protected flash partition {}", span(range), other.name)));
+        }
+        if range.is_empty() || !partition.range().contains(&range) {
+            let fact = format!("{} is not inside the flash partition {name}, {}", span(range), span(partition.range()));
+            return Err(refused(fact));
+        }
+        let erase = flash.erase_size;
+        if !range.start().is_multiple_of(erase) || !range.size().is_multiple_of(erase) {
+            return Err(refused(format!("{} cuts an erase block of 0x{erase:x} bytes", span(range))));
+        }
+        let mapped = Region::new(flash.window.start() + range.start(), range.size());
+        if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
+            let fact = format!("{} lies behind what the CPU reads of the flash, {}", span(range), span(flash.window));
+            return Err(refused(fact));
+        }
+        Ok(Area {
+            partition: name.clone(),
+            range,
+            inside: range.start() - partition.offset,
+            whole: range == partition.range(),
+            erase,
+            window: flash.window.start(),
+        })
+    }
+
+    /// Its name in the flash map.
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// Its first byte, from the start of the flash.
+    pub fn offset(&self) -> usize {
+        self.range.start()
+    }
+
+    /// Its first byte, from the start of the partition.
+    pub fn inside(&self) -> usize {
+        self.inside
+    }
+
+    /// It begins and ends with its partition.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> usize {
+        self.range.size()
+    }
+
+    /// Bytes that are erased together.
+    pub fn erase_size(&self) -> usize {
+        self.erase
+    }
+
+    /// Its first byte in memory, physical.
+    pub fn address(&self) -> usize {
+        self.window + self.range.start()
+    }
+
+    /// So many bytes at its front, rounded up to whole erase blocks.
+    ///
+    /// # Errors
+    /// It has fewer.
+    pub fn front(&self, size: usize) -> Result<Area> {
+        let blocks = size.next_multiple_of(self.erase);
+        if size == 0 || blocks > self.size() {
+            return Err(Failure::new(
+                ErrorCode::Partition,
+                format!(
+                    "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
+                    self.partition,
+                    self.size(),
+                    self.offset()
+                ),
+            )
+            .next("pack it smaller: --codec lzma, less in it, or a flash map with larger slots"));
+        }
+        let range = Region::new(self.offset(), blocks).unwrap_or(self.range);
+        Ok(Area { range, whole: self.whole && range == self.range, ..self.clone() })
+    }
+}
+
+fn span(region: Region) -> String {
+    format!("[0x{:x}, 0x{:x})", region.start(), region.end())
+}
+
+/// One bootable copy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// `a`, `b`, …
+    pub name: char,
+    /// For manifest and payloads.
+    pub area: Area,
+    /// For a root filesystem of its own.
+    pub rootfs: Option<Area>,
+}
+
+/// Where everything of stoop is in a board's flash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Map {
+    /// What the bootloader starts.
+    pub container: Container,
+    /// For that container.
+    pub boot: Area,
+    /// In the order in which the shim tries them.
+    pub slots: Vec<Slot>,
+}
+
+/// Room for the container where the board's map does not say: the shim's 8 KiB and headers, with as much again.
+pub(super) const BOOT_SIZE: usize = 0x8000;
+
+impl Map {
+    /// By the board's data: the partition with the role boot and the slots beside it; else the partition that the bootloader
+    /// starts, its first erase blocks for the container and the rest in halves.
+    ///
+    /// # Errors
+    /// A flash that the CPU does not read as memory, a bootloader that starts neither uImage nor FIT or does so elsewhere, and a
+    /// policy that would halt.
+    pub fn of(board: &Board) -> Result<Map> {
+        let whole = "pack with --format uimage or fit, and let the bootloader copy the whole image to RAM";
+        let flash = board.flash.as_ref().filter(|flash| flash.kind == FlashKind::Nor && !flash.window.is_empty());
+        let flash = flash.ok_or_else(|| {
+            Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name),
+            )
+            .next(whole)
+        })?;
+        if board.defaults.policy == Policy::Halt {
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{} halts when nothing boots, which hides its failsafe", board.name),
+            )
+            .next("set `defaults.policy` to reset or return in the board file"));
+        }
+        let starts = board.bootloader.containers.iter().copied();
+        let container = starts.into_iter().find(|it| matches!(it, Container::UimageNone | Container::Fit));
+        let container = container.ok_or_else(|| {
+            let fact = format!("{} starts neither a uImage that is not compressed nor a FIT", board.bootloader.name);
+            Failure::usage(ErrorCode::BoardLacks, fact).next("if it does, add it to `containers` in the board file")
+        })?;
+        let map = match flash.partitions.iter().find(|partition| partition.role == Role::Boot) {
+            Some(boot) => Map { container, boot: Area::within(flash, boot, boot.range())?, slots: named(flash)? },
+            None => divided(flash, container)?,
+        };
+        if map.slots.is_empty() {
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!("{}'s flash map has no slot beside the partition boot", board.name),
+            )
+            .next("add a partition with the role firmware and `slot = \"a\"`"));
+        }
+        let starts = board.bootloader.started_from();
+        if let Some(address) = starts.filter(|address| board.physical(*address) != map.boot.address()) {
+            return Err(Failure::usage(
+                ErrorCode::BoardLacks,
+                format!(
+                    "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
+                    board.bootloader.name,
+                    board.typed(map.boot.address())
+                ),
+            )
+            .next("correct `flash-command` or the flash map in the board file"));
+        }
+        Ok(map)
+    }
+
+    /// The slot of that name, or the first.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn slot(&self, name: Option<char>) -> Result<&Slot> {
+        let found = self.slots.iter().find(|slot| name.is_none_or(|name| name == slot.name));
+        found.ok_or_else(|| {
+            let names: Vec<_> = self.slots.iter().map(|slot| slot.name.to_string()).collect();
+            Failure::usage(ErrorCode::NoSuchSlot, format!("there is no slot {}", name.unwrap_or('-')))
+                .next(format!("name one of: {}", names.join(", ")))
+        })
+    }
+
+    /// As the shim's params have them.
+    pub fn listed(&self) -> Vec<SlotAt> {
+        let at = |slot: &Slot| SlotAt { name: slot.name as u8, relative: false, address: slot.area.address() };
+        self.slots.iter().map(at).collect()
+    }
+}
+
+/// The partitions with a slot, in the order of the alphabet.
+fn named(flash: &Flash) -> Result<Vec<Slot>> {
+    let of = |role: fn(Role) -> bool| flash.partitions.iter().filter(move |it| !it.protected && role(it.role));
+    let mut slots = Vec::new();
+    for partition in of(|role| matches!(role, Role::Firmware | Role::Kernel)) {
+        let Some(name) = partition.slot else { continue };
+        let rootfs = of(|role| role == Role::Rootfs).find(|it| it.slot == Some(name));
+        let rootfs = rootfs.map(|it| Area::within(flash, it, it.range())).transpose()?;
+        slots.push(Slot { name, area: Area::within(flash, partition, partition.range())?, rootfs });
+    }
+    slots.sort_by_key(|slot| slot.name);
+    slots.truncate(stoop_core::params::MAX_SLOTS);
+    Ok(slots)
+}
+
+/// The shim in front, and the rest of the partition in halves.
+fn divided(flash: &Flash, container: Container) -> Result<Map> {
+    let partition = flash.image(None).ok_or_else(|| {
+        Failure::usage(ErrorCode::BoardLacks, "the flash map has no partition for an image")
+            .next("add one with the role firmware")
+    })?;
+    let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
+    let half = partition.size.saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
+    let at = |offset: usize, size: usize| {
+        let range = Region::new(partition.offset + offset, size).unwrap_or(Region::EMPTY);
+        Area::within(flash, partition, range)
+    };
+    let slots = [('a', boot), ('b', boot + half)];
+    let slots = slots.into_iter().map(|(name, offset)| Ok(Slot { name, area: at(offset, half)?, rootfs: None }));
+    Ok(Map { container, boot: at(0, boot)?, slots: slots.collect::<Result<_>>()? })
+}
+
+/// Bytes of the file and where they go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// `boot`, `slot` or `rootfs`.
+    pub what: &'static str,
+    /// Exactly the erase blocks that are written.
+    pub area: Area,
+    /// Where they begin in the file; as many as the area has.
+    pub from: usize,
+}
+
+/// What to do with the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flashing {
+    /// Around the shim.
+    pub container: Container,
+    /// Which slot it is for.
+    pub slot: char,
+    /// At installation, and never again with an update.
+    pub boot: Write,
+    /// With every update, in the order to be written: the manifest comes last.
+    pub update: Vec<Write>,
+    /// The first erase blocks of the slots that come before this one: erased at last, so that this one boots.
+    pub before: Vec<Area>,
+}

@@ -1,0 +1,95 @@
+//! Files and stdin, read whole.
+
+use crate::format::codec::LARGEST;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::{ErrorCode, Failure, Result};
+
+/// Stdin, read once however often it is asked for.
+fn stdin() -> Result<Vec<u8>> {
+    static STDIN: OnceLock<std::result::Result<Vec<u8>, String>> = OnceLock::new();
+    let read = || {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes);
+        read.map(|_| bytes).map_err(|error| error.to_string())
+    };
+    STDIN.get_or_init(read).clone().map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))
+}
+
+/// Reads a whole file; `-` is stdin.
+///
+/// # Errors
+/// It is missing, a directory, empty, or larger than any input can be.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        let bytes = stdin()?;
+        return match bytes.len() as u64 {
+            0 => Err(Failure::new(ErrorCode::File, "stdin: is empty").next("pipe the file into it")),
+            size if size > LARGEST => {
+                Err(Failure::new(ErrorCode::File, format!("stdin: more than the 0x{LARGEST:x} bytes of any input"))
+                    .next("check that this is the file you meant"))
+            }
+            _ => Ok(bytes),
+        };
+    }
+    let mut file = open_file(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    if bytes.is_empty() {
+        return Err(empty(path));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn empty(path: &Path) -> Failure {
+    Failure::new(ErrorCode::File, format!("{}: is empty", path.display())).next("build or download it again")
+}
+
+/// Opens a file that may be an input.
+///
+/// # Errors
+/// It is missing, a directory, or larger than any input can be.
+pub(super) fn open_file(path: &Path) -> Result<File> {
+    let shown = path.display();
+    let meta = std::fs::metadata(path).map_err(|error| {
+        Failure::io(path, &error).next("check the path; relative paths count from the current directory")
+    })?;
+    if meta.is_dir() {
+        return Err(Failure::new(ErrorCode::File, format!("{shown}: is a directory")).next("name the file in it"));
+    }
+    if meta.len() > LARGEST {
+        return Err(Failure::new(
+            ErrorCode::File,
+            format!("{shown}: 0x{:x} bytes, more than the 0x{LARGEST:x} of any input", meta.len()),
+        )
+        .next("check that this is the file you meant"));
+    }
+    File::open(path).map_err(|error| Failure::io(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_an_empty_file_and_a_missing_one_each_have_their_message() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_file(folder.path()).unwrap_err().fact().contains("is a directory"));
+        let empty = folder.path().join("empty");
+        std::fs::write(&empty, b"").unwrap();
+        assert!(read_file(&empty).unwrap_err().fact().contains("is empty"));
+        assert!(read_file(&folder.path().join("none")).unwrap_err().fact().contains("none"));
+    }
+
+    #[test]
+    fn a_file_larger_than_any_input_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let huge = folder.path().join("huge");
+        // Sparse: takes no room.
+        std::fs::File::create(&huge).unwrap().set_len(LARGEST + 1).unwrap();
+        assert!(read_file(&huge).unwrap_err().fact().contains("0x40000001 bytes"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Names for what lies where, and while its bytes matter.
+
+use std::fmt;
+
+use stoop_core::Region;
+
+/// Where the kernel may have exceptions vectors, kexec its line and secondary CPUs their stubs: never used.
+pub const LOW: usize = 0x1000;
+/// Linux maps by pages of at least this.
+pub const PAGE: usize = stoop_core::boot::PAGE;
+/// Good for every page size of MIPS Linux, and what the shim moves by.
+pub const GRAIN: usize = 0x1_0000;
+/// As much data must be copied behind the shim's first instruction: the kernel copies segments by rising addresses through
+/// the cache and flushes nothing behind itself, so what comes later has to push the shim out.
+pub const BEHIND_SHIM: usize = 0x2_0000;
+/// For the tables of argv and env.
+pub const ARGV_SIZE: usize = 0x1000;
+
+/// The stretches of a boot during which a region's bytes matter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct When(u8);
+
+impl When {
+    /// The bootloader fetches the file or copies it from flash, and unpacks it.
+    pub const DOWNLOAD: When = When(1);
+    /// The shim runs: from its first instruction to the jump.
+    pub const SHIM: When = When(2);
+    /// The kernel has been called; a vmlinuz decompresses.
+    pub const HANDOFF: When = When(4);
+    /// The kernel proper runs, and may move itself.
+    pub const KERNEL: When = When(8);
+
+    /// Both.
+    pub const fn and(self, other: When) -> When {
+        When(self.0 | other.0)
+    }
+
+    pub(super) fn meets(self, other: When) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The stretches by name, in their order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all =
+            [(When::DOWNLOAD, "download"), (When::SHIM, "shim"), (When::HANDOFF, "handoff"), (When::KERNEL, "kernel")];
+        all.into_iter().filter(move |(when, _)| self.meets(*when)).map(|(_, name)| name)
+    }
+}
+
+/// What a region is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// The file as the bootloader fetched it.
+    Download,
+    /// Where the bootloader copies a flash image to first.
+    Staging,
+    /// The bootloader's own code, stack and arguments.
+    Bootloader,
+    /// The image at its load address: shim, params, manifest, stored payloads.
+    Image,
+    /// Where the shim runs.
+    Shim,
+    /// The kernel, its bss included; of a vmlinuz the decompressor with its heap.
+    Kernel,
+    /// What a vmlinuz writes its kernel to.
+    Decompressed,
+    /// Where the kernel may move itself.
+    Relocation,
+    /// Room for the final device tree.
+    Tree,
+    /// Room for argv and env.
+    Argv,
+    /// The initial ramdisk.
+    Initrd,
+    /// The root filesystem.
+    Rootfs,
+    /// Room for copies of what the shim would else read twice from flash.
+    Copies,
+    /// Where the kernel keeps its log over a reset.
+    Ramoops,
+    /// What the device tree reserves.
+    Reserved,
+}
+
+impl What {
+    /// As in messages, tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            What::Download => "download",
+            What::Staging => "staging",
+            What::Bootloader => "bootloader",
+            What::Image => "image",
+            What::Shim => "shim",
+            What::Kernel => "kernel",
+            What::Decompressed => "decompressed kernel",
+            What::Relocation => "kernel relocation",
+            What::Tree => "dtb",
+            What::Argv => "argv",
+            What::Initrd => "initrd",
+            What::Rootfs => "rootfs",
+            What::Copies => "copies of flash",
+            What::Ramoops => "ramoops",
+            What::Reserved => "reserved by the device tree",
+        }
+    }
+}
+
+impl What {
+    /// Pack chooses where it lies.
+    fn is_placed(self) -> bool {
+        use What::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies | Ramoops)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A named range of physical addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// Its purpose.
+    pub what: What,
+    /// Where.
+    pub region: Region,
+    /// While its bytes matter.
+    pub when: When,
+}
+
+impl Named {
+    /// A region with a purpose.
+    pub fn new(what: What, region: Region, when: When) -> Self {
+        Named { what, region, when }
+    }
+
+    pub(super) fn collides(&self, other: &Named) -> bool {
+        // A device tree may reserve what others chose: the page a kernel is linked to, the bootloader's own.
+        let tolerated = |one: &Named, other: &Named| one.what == What::Reserved && !other.what.is_placed();
+        let tolerated = tolerated(self, other) || tolerated(other, self);
+        !tolerated && self.when.meets(other.when) && self.region.overlaps(&other.region)
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Named { what, region, .. } = self;
+        write!(f, "{what} [0x{:08x}, 0x{:08x}), 0x{:x} bytes", region.start(), region.end(), region.size())
+    }
+}

@@ -1,0 +1,514 @@
+//! From what the user asked for to one complete plan: flags before the board's defaults before what fits the kernel, each
+//! with its origin. Nothing is written here.
+
+pub mod line;
+mod request;
+mod tree;
+
+use crate::cache::Cache;
+use crate::machine::{Machine, described};
+use std::path::Path;
+
+use stoop_core::bootargs::is_text;
+use stoop_core::codec::Codec;
+use stoop_core::fdt::Ramoops;
+use stoop_core::manifest::HandoffKind;
+use stoop_core::params::CookieRule;
+
+use crate::board::{self, Board, Container};
+use crate::format::device_tree::Facts;
+use crate::input::initrd::{self, Needs};
+use crate::input::{Kernel, Overrides, Rootfs};
+use crate::kconfig::Kconfig;
+use crate::platform;
+use crate::platform::TreeFrom;
+use crate::preflight::{self, PhramWish, Wants};
+use crate::progress::Progress;
+use crate::shim_image::{Form, Variant};
+use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
+
+pub use line::{add_words, has_word};
+pub use request::{
+    ALIAS, COOKIE, Chosen, CodecWish, Cookie, CookieMatch, Format, HandoffWish, MakeRamdisk, Origin, Phram,
+    PhramChoice, Request, RootfsIn,
+};
+
+/// Everything resolved and read; what is left is arithmetic.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The board.
+    pub board: Board,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The device tree as given; `None` when the bootloader passes one.
+    pub dtb: Option<Chosen<Vec<u8>>>,
+    /// What it says; of an empty tree when there is none.
+    pub facts: Facts,
+    /// The initial ramdisk's bytes.
+    pub initrd: Option<Vec<u8>>,
+    /// The root filesystem.
+    pub rootfs: Option<Rootfs>,
+    /// The kernel's command line before bootargs, without phram's words.
+    pub line: Vec<u8>,
+    /// Whether phram's words belong behind it: the user has no root= of their own.
+    pub line_takes_root: bool,
+    /// The cookie.
+    pub cookie: Cookie,
+    /// How payloads are stored.
+    pub codec: CodecWish,
+    /// Where compressed kernels are kept.
+    pub cache: Option<Cache>,
+    /// The container.
+    pub format: Chosen<Format>,
+    /// How the root filesystem gets its name.
+    pub phram: Chosen<Phram>,
+    /// Where the root filesystem stays.
+    pub rootfs_in: RootfsIn,
+    /// The slot of a flash image; `None`: the first.
+    pub slot: Option<char>,
+    /// How the kernel is called, and why so.
+    pub handoff: Chosen<HandoffKind>,
+    /// The reason for the handoff.
+    pub handoff_reason: String,
+    /// The shim says what it decides and why.
+    pub trace: bool,
+    /// The shim is stored as it runs, for debuggers.
+    pub plain_shim: bool,
+    /// What it does about the watchdog.
+    pub watchdog: watchdog::Plan,
+    /// Where the kernel keeps its log over a reset.
+    pub ramoops: Option<Ramoops>,
+    /// What the user should know, whole sentences without a full stop.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Reads every input and resolves every choice.
+    ///
+    /// # Errors
+    /// Unreadable or foreign inputs, contradictions between them, and a kernel that does not take what it would get.
+    pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
+        Plan::resolve_with(request, &mut |_, own, _| Ok(own), progress)
+    }
+
+    /// The same with an initial ramdisk that `ramdisk` makes of the user's, for this kernel.
+    ///
+    /// # Errors
+    /// As for [`Plan::resolve`], and what `ramdisk` reports.
+    pub fn resolve_with(request: &Request, ramdisk: &mut MakeRamdisk<'_>, progress: &mut dyn Progress) -> Result<Plan> {
+        let board = board::load(&request.board)?;
+        let cookie = cookie(request)?;
+        let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
+        for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
+            if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
+                return Err(Failure::usage(ErrorCode::CommandLine, format!("{flag} holds control characters"))
+                    .next("give one line of plain text"));
+            }
+        }
+        let format = format(request, &board)?;
+        if format.value != Format::Nor && (request.slot.is_some() || request.rootfs_in == RootfsIn::Flash) {
+            return Err(Failure::usage(ErrorCode::Options, "--slot and --rootfs-in flash are for images in flash")
+                .next("pack with `--format nor`, or leave them away"));
+        }
+        let config = request.config.as_deref().map(Kconfig::read).transpose()?;
+        let overrides = Overrides { load_address: request.load_address, entry_point: request.entry_point, config };
+        progress.step("reading the kernel", None);
+        let kernel = Kernel::read(&request.kernel, overrides, progress)?;
+        same_machine(&kernel, &board, &request.kernel)?;
+        fits_machine(request, &kernel, format.value)?;
+        let own = request.initrd.as_deref().map(initrd::read).transpose()?;
+        let initrd = ramdisk(&kernel, own, progress)?;
+        let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
+        let mut warnings = kernel.notes.clone();
+        warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));
+        warnings.extend(board_warnings(&board, &kernel, format.value));
+
+        let wants = Wants {
+            handoff: None,
+            phram: phram_wish(request, &board),
+            rootfs: rootfs.as_ref().map(|rootfs| rootfs.info),
+            initrd: initrd.is_some(),
+            initrd_needs: initrd.as_ref().map_or(Needs::default(), |initrd| initrd.needs),
+        };
+        let (handoff, handoff_reason, phram) = handoff(request, &board, &kernel, wants, &mut warnings)?;
+        let dtb = tree::packed(request, &board, handoff.value, &mut warnings)?;
+        let facts = match &dtb {
+            Some(dtb) => Facts::of(&dtb.value)?,
+            // What every arm64 tree has: RAM may end above 4 GiB.
+            None if kernel.arch == Machine::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
+            None => Facts::default(),
+        };
+        let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
+        let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
+        if ramoops.is_some() {
+            warnings.extend(ramoops::warnings(kernel.config.as_ref()));
+        }
+        let has_line = dtb.is_some() || kernel.arch == Machine::Arm64;
+        let (line, line_takes_root) = line(request, has_line, &facts)?;
+        if kernel.arch == Machine::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
+            return Err(no_phram_parameter());
+        }
+        warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
+        let plan = Plan {
+            board,
+            kernel,
+            dtb,
+            facts,
+            initrd: initrd.map(|initrd| initrd.bytes),
+            rootfs,
+            line,
+            line_takes_root,
+            cookie,
+            codec: request.codec,
+            cache: request.cache.clone(),
+            format,
+            phram,
+            rootfs_in: request.rootfs_in,
+            slot: request.slot,
+            handoff,
+            handoff_reason,
+            trace: request.trace,
+            plain_shim: request.plain_shim,
+            watchdog,
+            ramoops,
+            warnings,
+        };
+        if plan.ramoops.is_some() && !plan.tree_is_seen() {
+            return Err(Failure::usage(
+                ErrorCode::Ramoops,
+                "--ramoops is said in the device tree, and this kernel does not read it",
+            )
+            .next("give a kernel that takes its device tree by UHI or in a slot of its own"));
+        }
+        Ok(plan)
+    }
+
+    /// What the kernel is for.
+    pub fn arch(&self) -> Machine {
+        self.kernel.arch
+    }
+
+    /// The shim for payloads stored by all of these: the smallest that can deliver them, unless it is to be traced.
+    pub fn shim(&self, codecs: impl IntoIterator<Item = Codec>) -> Variant {
+        if self.trace { Variant::Trace } else { Variant::smallest(codecs) }
+    }
+
+    /// How it is stored.
+    pub fn shim_form(&self) -> Form {
+        if self.plain_shim { Form::Plain } else { Form::Squeezed }
+    }
+
+    /// The kernel reads the final device tree; else it knows only what the command line and the environment tell.
+    pub fn tree_is_seen(&self) -> bool {
+        let platform = self.kernel.config.as_ref().and_then(platform::of);
+        match self.handoff.value {
+            HandoffKind::Argv => platform.is_some_and(|platform| platform.tree == TreeFrom::UhiOrEnv),
+            HandoffKind::Uhi | HandoffKind::Appended | HandoffKind::Arm64 => true,
+        }
+    }
+
+    /// The kernel is called with argc, argv and env. One that takes the line from the tree in its slot is called as by UHI,
+    /// which is no argv to any kernel: it might join the line in argv to the same one in the tree
+    /// (arch/mips/kernel/setup.c: bootcmdline_init).
+    pub fn called_with_argv(&self) -> bool {
+        const FROM_TREE: [&str; 2] = ["MIPS_CMDLINE_FROM_DTB", "MIPS_CMDLINE_DTB_EXTEND"];
+        let config = self.kernel.config.as_ref();
+        match self.handoff.value {
+            HandoffKind::Argv => true,
+            HandoffKind::Appended => {
+                !config.is_some_and(|config| FROM_TREE.into_iter().any(|symbol| config.is_yes(symbol)))
+            }
+            HandoffKind::Uhi | HandoffKind::Arm64 => false,
+        }
+    }
+
+    /// There is a line of our own in front of bootargs: with a packed tree, and on arm64, where the bootloader's tree is
+    /// what boards have.
+    pub fn has_line(&self) -> bool {
+        self.dtb.is_some() || self.arch() == Machine::Arm64
+    }
+
+    /// The words on the base line keep a kernel with KASLR where it is (arch/mips/kernel/relocate.c: kaslr_disabled).
+    pub fn stays(&self) -> bool {
+        has_word(&self.line, |word| word.starts_with(b"nokaslr"))
+    }
+}
+
+fn cookie(request: &Request) -> Result<Cookie> {
+    let text = request.cookie.clone().unwrap_or_else(|| COOKIE.to_owned());
+    let keep = request.keep.clone();
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if let Some(key) = keep.iter().find(|key| !plain(key) || key.contains('=')) {
+        return Err(Failure::usage(ErrorCode::Options, format!("--keep {key:?} is not the name of a key"))
+            .next("give the part in front of the `=`, for example `--keep bootImage`"));
+    }
+    if request.no_cookie {
+        return Ok(Cookie { rule: CookieRule::Off, text: String::new(), keep });
+    }
+    if !is_text(text.as_bytes()) || text.is_empty() || text.len() > 255 {
+        return Err(Failure::usage(
+            ErrorCode::Cookie,
+            format!("--cookie {text:?} is empty, longer than 255 bytes or not printable"),
+        )
+        .next("give a word, or `--no-cookie` to let all bootargs count"));
+    }
+    let rule = match request.cookie_match {
+        CookieMatch::Contains => CookieRule::Contains,
+        CookieMatch::Word if plain(&text) => CookieRule::Word,
+        CookieMatch::Word => {
+            return Err(Failure::usage(
+                ErrorCode::Cookie,
+                format!("--cookie {text:?} holds a blank and can never be one word"),
+            )
+            .next("give a cookie without blanks, or leave `--cookie-match word` away"));
+        }
+    };
+    Ok(Cookie { rule, text, keep })
+}
+
+fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
+    if let Some(value) = request.format {
+        return Ok(Chosen { value, origin: Origin::Flag });
+    }
+    let written = board.bootloader.containers.first().map(|container| match container {
+        Container::Elf => Format::Elf,
+        Container::Raw => Format::Raw,
+        Container::Image => Format::Image,
+        Container::Fit => Format::Fit,
+        // Who unpacks a uImage starts one that is not packed, too; it is not certain, so there will be a warning.
+        Container::UimageNone | Container::UimageLzma | Container::UimageGzip => Format::Uimage,
+    });
+    match written {
+        Some(value) => Ok(Chosen { value, origin: Origin::Board }),
+        None => {
+            Err(Failure::usage(ErrorCode::BoardLacks, format!("what {}'s bootloader starts is not known", board.name))
+                .next("name the format with --format, or add `containers` to the board file"))
+        }
+    }
+}
+
+fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
+    if kernel.arch == board.arch {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ErrorCode::KernelMachine,
+        format!(
+            "{}: the kernel is {}, the board {} is {}",
+            path.display(),
+            described(kernel.arch),
+            board.name,
+            described(board.arch)
+        ),
+    )
+    .next(match kernel.arch == Machine::Arm64 || board.arch == Machine::Arm64 {
+        true => "give a kernel that was built for this board's architecture",
+        false => "give a kernel that was built for this board's byte order",
+    }))
+}
+
+/// What one architecture has and the other has not.
+fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
+    let arm64 = kernel.arch == Machine::Arm64;
+    if arm64 && request.handoff != HandoffWish::Auto {
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "an arm64 kernel is called one way only: with its device tree in x0",
+        )
+        .next("leave --handoff away"));
+    }
+    if let Some(pages) = kernel.foreign_pages.filter(|_| request.rootfs.is_some()) {
+        return Err(Failure::new(ErrorCode::KernelUnsuited, format!(
+            "the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 KiB, would begin within one"
+        ))
+        .next("build the kernel with CONFIG_ARM64_4K_PAGES=y, or give a ramdisk with --initrd instead"));
+    }
+    if arm64 && request.phram == PhramChoice::Cmdline {
+        return Err(no_phram_parameter());
+    }
+    match (arm64, format) {
+        (true, Format::Nor) => {
+            Err(Failure::usage(ErrorCode::Options, "arm64 bootloaders copy what they start to RAM, whole")
+                .next("pack with `--format image`, and write the file where the bootloader reads it from"))
+        }
+        (true, Format::Elf) => {
+            Err(Failure::usage(ErrorCode::Options, "ELF files name addresses, and an arm64 image has none")
+                .next("pack with `--format image`: booti, kexec and QEMU take it"))
+        }
+        (false, Format::Image) => Err(Failure::usage(ErrorCode::Options, "the format image is arm64's")
+            .next("pack with `--format uimage`, elf or raw")),
+        _ => Ok(()),
+    }
+}
+
+/// arch/arm64/mm/ioremap.c: what is RAM is not mapped twice.
+fn no_phram_parameter() -> Failure {
+    Failure::usage(
+        ErrorCode::Options,
+        "on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)",
+    )
+    .next("leave it away: pack puts the root filesystem into the device tree, and the kernel maps it cached")
+}
+
+fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let runs_at = kernel.runs_at().start as usize;
+    let mut links = board.load_addresses.values().map(|address| board.physical(*address));
+    if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
+        let known: Vec<_> = board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
+        warnings.push(format!(
+            "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
+            board.typed(runs_at),
+            board.name,
+            known.join(" or ")
+        ));
+    }
+    if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
+        warnings.push(format!(
+            "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
+            board.bootloader.name
+        ));
+    }
+    if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
+        warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
+    }
+    warnings
+}
+
+fn phram_wish(request: &Request, board: &Board) -> PhramWish {
+    if request.rootfs_in == RootfsIn::Flash {
+        return PhramWish::Off;
+    }
+    match (request.phram, board.defaults.phram) {
+        (PhramChoice::Dt, _) | (PhramChoice::Auto, board::Phram::Dt) => PhramWish::Tree,
+        (PhramChoice::Cmdline, _) | (PhramChoice::Auto, board::Phram::Cmdline) => PhramWish::CommandLine,
+        (PhramChoice::Off, _) | (PhramChoice::Auto, board::Phram::Off) => PhramWish::Off,
+        (PhramChoice::Auto, board::Phram::Auto) => PhramWish::Auto,
+    }
+}
+
+/// The flag decides; without one the board's default, as long as the kernel takes it; else the kernel.
+fn handoff(
+    request: &Request,
+    board: &Board,
+    kernel: &Kernel,
+    wants: Wants,
+    warnings: &mut Vec<String>,
+) -> Result<(Chosen<HandoffKind>, String, PhramWish)> {
+    let asked = match request.handoff {
+        HandoffWish::Auto if kernel.arch == Machine::Arm64 => Some(HandoffKind::Arm64),
+        HandoffWish::Auto => None,
+        HandoffWish::Uhi => Some(HandoffKind::Uhi),
+        HandoffWish::Argv => Some(HandoffKind::Argv),
+        HandoffWish::Appended => Some(HandoffKind::Appended),
+    };
+    let default = match board.defaults.handoff {
+        board::Handoff::Auto | board::Handoff::Arm64 => None,
+        board::Handoff::Uhi => Some(HandoffKind::Uhi),
+        board::Handoff::Argv => Some(HandoffKind::Argv),
+        board::Handoff::Appended => Some(HandoffKind::Appended),
+    };
+    let assess = |handoff| preflight::assess(kernel, &Wants { handoff, ..wants });
+    let mut origin = if asked == Some(HandoffKind::Arm64) {
+        Origin::Kernel
+    } else if asked.is_some() {
+        Origin::Flag
+    } else {
+        Origin::Board
+    };
+    let mut assessment = assess(asked.or(default));
+    if asked.is_none() && (default.is_none() || assessment.refusal().is_some()) {
+        let other = assess(None);
+        // What the kernel lacks for any handoff is said of the board's, if it has one.
+        if default.is_none() || other.refusal().is_none() {
+            (origin, assessment) = (Origin::Kernel, other);
+        }
+    }
+    if let Some(refusal) = assessment.refusal() {
+        return Err(refusal);
+    }
+    // Pack itself reserves the memory of a root filesystem that the command line names.
+    let open = assessment.warnings().filter(|finding| finding.symbol != "memory");
+    warnings.extend(open.map(|finding| match &finding.fix {
+        Some(fix) => format!("{}: {}: {fix}", finding.symbol, finding.says),
+        None => format!("{}: {}", finding.symbol, finding.says),
+    }));
+    let Some((value, reason)) = assessment.handoff else {
+        return Err(Failure::new(ErrorCode::KernelUnsuited, "no handoff was found for this kernel")
+            .next("name one with --handoff"));
+    };
+    Ok((Chosen { value, origin }, reason, assessment.phram))
+}
+
+fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
+    let value = match wish {
+        _ if !rootfs => Phram::Off,
+        PhramWish::Off => Phram::Off,
+        PhramWish::CommandLine => Phram::CommandLine,
+        PhramWish::Tree | PhramWish::Auto => Phram::Tree,
+    };
+    let alias = format!("mtd{ALIAS}");
+    if value == Phram::Tree
+        && let Some((_, path)) = facts.aliases.iter().find(|(name, _)| *name == alias)
+    {
+        return Err(Failure::new(
+            ErrorCode::TreeUnsuited,
+            format!("the device tree has an alias {alias} of its own, for {path}"),
+        )
+        .next("take another number for it, or pack with `--phram cmdline`"));
+    }
+    let origin = if request.phram == PhramChoice::Auto { Origin::Kernel } else { Origin::Flag };
+    Ok(Chosen { value, origin })
+}
+
+/// The base line, and whether root= is still to be added.
+fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool)> {
+    if !packed && (request.cmdline.is_some() || request.append.is_some()) {
+        return Err(Failure::usage(
+            ErrorCode::Options,
+            "--cmdline and --append change the packed device tree, and there is none",
+        )
+        .next("give one with --dtb, or set the bootloader's bootargs"));
+    }
+    let mut line = match &request.cmdline {
+        Some(cmdline) => cmdline.clone().into_bytes(),
+        None => facts.bootargs.clone().unwrap_or_default(),
+    };
+    if let Some(append) = &request.append {
+        add_words(&mut line, append.as_bytes());
+    }
+    let own = [&request.cmdline, &request.append].into_iter().flatten();
+    let root = own.into_iter().any(|text| has_word(text.as_bytes(), |word| word.starts_with(b"root=")));
+    Ok((line, packed && !root))
+}
+
+fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
+    match phram {
+        Phram::CommandLine if ours => Some(
+            "root=/dev/mtdblock0 is right only if no flash registers before the root filesystem in RAM; if one does, \
+             give the right root= with --append"
+                .into(),
+        ),
+        Phram::Tree if !packed => Some(format!(
+            "root= is not set: with the bootloader's device tree it has to come from accepted bootargs, as \
+             root=/dev/mtdblock{ALIAS}"
+        )),
+        Phram::CommandLine if !packed => {
+            Some("phram.phram= is not set: without a packed device tree there is no line to put it on".into())
+        }
+        _ => None,
+    }
+}
+
+/// Physical addresses are numbers of either width.
+pub(crate) fn region(range: &std::ops::Range<u64>) -> Result<stoop_core::Region> {
+    let outside = || {
+        Failure::new(
+            ErrorCode::NotInRam,
+            format!("[0x{:x}, 0x{:x}) is outside of RAM that MIPS reaches", range.start, range.end),
+        )
+        .next("check that this is the kernel you meant")
+    };
+    let number = |number: u64| usize::try_from(number).map_err(|_| outside());
+    stoop_core::Region::between(number(range.start)?, number(range.end)?).ok_or_else(outside)
+}

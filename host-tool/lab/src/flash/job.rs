@@ -1,0 +1,80 @@
+//! What is to be written where, decided before a board is touched.
+
+use stoop_core::Region;
+use stoop_image::board::Board;
+use stoop_image::bootloader::flash::Range;
+use stoop_image::image::flash::{Area, Write};
+use stoop_image::image::flashing;
+
+use super::Error;
+
+/// What is to be written where. Each area is one that [`Area::within`] made: no protected byte can be in it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The file as it is fetched, in whole erase blocks.
+    pub file: Vec<u8>,
+    /// In their order; of each the first erase block comes last.
+    pub writes: Vec<Write>,
+    /// First erase blocks of the slots that come before, erased at the end so that this one boots.
+    pub switch: Vec<Area>,
+}
+
+impl Job {
+    /// Of an image for flash: its slot, the shim where it differs, and, if `switch` says so, the slots before it. Of any other image: the
+    /// partition that the bootloader starts.
+    ///
+    /// # Errors
+    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it is another board's.
+    pub fn of(board: &Board, image: &[u8], switch: bool) -> Result<Job, Error> {
+        let flash = board.flash.as_ref().filter(|flash| !flash.window.is_empty());
+        let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
+        let opened = stoop_image::image::open(image).ok();
+        if opened.is_some_and(|opened| opened.flash.is_some())
+            && let Some(flashing) = flashing::of_image(board, image).map_err(Error::Image)?
+        {
+            // The shim first: an update of the slot is of use only to one that reads it.
+            let writes = [flashing.boot].into_iter().chain(flashing.update).collect();
+            let switch = if switch { flashing.before } else { Vec::new() };
+            return Ok(Job { file: image.to_vec(), writes, switch });
+        }
+        let partition = flash.image(None).ok_or_else(|| Error::NoPartition {
+            name: "with the role firmware or kernel".into(),
+            known: flash.partitions.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", "),
+        })?;
+        let whole = Region::new(partition.offset, partition.size).unwrap_or(Region::EMPTY);
+        let area =
+            Area::within(flash, partition, whole).and_then(|area| area.front(image.len())).map_err(Error::Image)?;
+        let mut file = image.to_vec();
+        // As erased flash is: nothing to program.
+        file.resize(area.size(), 0xff);
+        Ok(Job { file, writes: vec![Write { what: "image", area, from: 0 }], switch: Vec::new() })
+    }
+
+    /// Where in RAM the file is fetched to, as typed.
+    ///
+    /// # Errors
+    /// [`Error::NoRam`].
+    pub fn fetched(&self, board: &Board) -> Result<usize, Error> {
+        let usual = board.bootloader.tftp_address.map_or(board.ram.start() + 0x100_0000, |at| board.physical(at));
+        let fits = Region::new(usual, self.file.len()).is_some_and(|file| board.free_ram().contains(&file));
+        if fits { Ok(board.typed(usual)) } else { Err(Error::NoRam { size: self.file.len() }) }
+    }
+
+    /// All that would be typed for it if nothing of it was in flash yet, as `pack` prints it.
+    ///
+    /// # Errors
+    /// As for [`Job::fetched`].
+    pub fn lines(&self, board: &Board, name: &str) -> Result<Vec<String>, Error> {
+        let fetched = self.fetched(board)?;
+        let mut lines = vec![stoop_image::commands::fetch(fetched as u64, None, name)];
+        for write in &self.writes {
+            lines.extend(Range::of(board, fetched, write).write(write.area.erase_size()));
+        }
+        for area in &self.switch {
+            let (to, size) = super::area(board, area);
+            let range = Range { from: 0, to, size };
+            lines.extend([range.unprotect(), range.erase()]);
+        }
+        Ok(lines)
+    }
+}
