@@ -88,8 +88,8 @@ fn environment() -> Result<PathBuf> {
     Ok(cache::root()?.join("labgrid").join(format!("venv-{key}")))
 }
 
-/// Our own package.
-fn package() -> PathBuf {
+/// The folder of our own package.
+pub fn package() -> PathBuf {
     repository().join("hil-tests/labgrid")
 }
 

@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod bench;
+pub mod book;
 pub mod cache;
 pub mod elf;
 pub mod emulator;
@@ -15,8 +16,10 @@ pub mod labgrid;
 pub mod miri;
 pub mod pack_bench;
 pub mod prebuilt;
+pub mod release;
 pub mod run;
 pub mod sizes;
+mod squeeze;
 pub mod test;
 pub mod toolchain;
 

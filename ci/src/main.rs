@@ -7,8 +7,10 @@ use std::time::Duration;
 use stoop_image::machine::Machine;
 
 use clap::{Parser, Subcommand};
+use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
+use stoop_ci::release::{self, Target};
 use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, sizes, test};
 use stoop_image::Result;
 
@@ -74,6 +76,31 @@ enum Verb {
     },
     /// Runs core's tests in Miri where the nightly has it
     Miri,
+    /// Makes the book's own pages, builds it with mdBook into target/book, and checks every link
+    Book {
+        /// Write no page or picture: those that are out of date are an error
+        #[arg(long)]
+        check: bool,
+        /// Draw the pictures of a boot anew as well; needs the lab
+        #[arg(long, conflicts_with = "check")]
+        pictures: bool,
+    },
+    /// Makes static programs, archives, Debian packages, a bill of materials and checksums
+    Release {
+        /// Where they go
+        #[arg(long, default_value = "target/dist")]
+        folder: PathBuf,
+        /// Make all of it twice, and compare
+        #[arg(long)]
+        twice: bool,
+        /// For which machines; all when none is named
+        targets: Vec<Target>,
+    },
+    /// Gives every crate this version, and puts it over what CHANGELOG has under "Unreleased"
+    Version {
+        /// Such as 0.2.0
+        version: String,
+    },
     /// Formatting, lints, documentation, every test
     Test,
     /// Puts what the demo packs into a folder: Debian's kernel package and an initramfs
@@ -116,6 +143,16 @@ fn main() -> ExitCode {
         },
         Verb::HilJob { folder } => hil::job::run(&folder),
         Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
+        Verb::Book { check, pictures } => book::build(match (check, pictures) {
+            (true, _) => Made::Compared,
+            (_, true) => Made::Drawn,
+            _ => Made::Written,
+        }),
+        Verb::Release { folder, twice, targets } => {
+            let targets = if targets.is_empty() { Target::ALL.to_vec() } else { targets };
+            if twice { release::make_twice(&targets, &folder) } else { release::make(&targets, &folder) }
+        }
+        Verb::Version { version } => release::version(&version),
         Verb::Test => test::everything(),
         Verb::DemoParts { arch, folder } => demo_parts(arch, &folder),
     };

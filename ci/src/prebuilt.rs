@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use stoop_image::shim_image::{self, Variant};
 use stoop_image::{ErrorCode, Failure, Result};
 
+use crate::squeeze::squeeze;
 use crate::toolchain::{self, Nightly};
 use crate::{cache, elf, repository, run};
 
@@ -191,10 +192,6 @@ pub fn clippy() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn squeeze(bytes: &[u8]) -> Vec<u8> {
-    zx0::Compressor::new().compress(bytes).output
 }
 
 /// Builds the programs and returns their files' names and bytes.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use stoop_image::{ErrorCode, Failure, Result};
 
+use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
 use crate::{bench, emulator, fuzz, hil, lab, labgrid, miri, repository, run, sizes, toolchain};
 
@@ -31,9 +32,16 @@ pub fn everything() -> Result<()> {
     let mut skipped = Vec::new();
     part("clippy, freestanding programs", &mut || clippy_freestanding().map(|why| skipped.extend(why)))?;
     part("documentation", &mut || run::shown(cargo("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings")))?;
+    part("book and links", &mut || book::build(Made::Compared))?;
     part("tests, host", &mut || {
         let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop", "stoop-ci", "stoop-fuzz"];
         run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
+    })?;
+    part("packages", &mut || {
+        // Boards and prebuilt shims are inside: nothing outside of a package is named by it, nor fetched for it.
+        let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop"];
+        let options = ["--offline", "--no-verify", "--allow-dirty"];
+        run::shown(cargo("package").args(options).args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
@@ -62,7 +70,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 20;
+const PARTS: usize = 22;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stoop_image::bootloader::image::Image;
 use stoop_image::{ErrorCode, Failure, Result};
-use stoop_lab::qemu::uboot::{self, How};
+use stoop_lab::qemu::uboot::{self, StartCommand};
 
 use crate::seen::{END, Seen};
 use crate::{Cap, Rig};
@@ -105,20 +105,20 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
     let image = if matches!(boot.via, Via::Command(_)) { Vec::new() } else { read()? };
     let at = || facts.image_address(&Image::of(&image)?, image.len());
     let how = match &boot.via {
-        Via::Bootm => How::Bootm { at: at()?, tree: None },
+        Via::Bootm => StartCommand::Bootm { at: at()?, tree: None },
         Via::BootmTree(tree) => {
             let at = at()?;
-            How::Bootm { at, tree: Some((behind(at, image.len())?, tree)) }
+            StartCommand::Bootm { at, tree: Some((behind(at, image.len())?, tree)) }
         }
-        Via::Booti => How::Booti { at: at()?, tree: None },
+        Via::Booti => StartCommand::Booti { at: at()?, tree: None },
         Via::BootiTree(tree) => {
             let at = at()?;
             // Behind all that the image's header asks for; 32 MiB are more than any kernel here needs beyond its file.
-            How::Booti { at, tree: Some((behind(at, image.len() + (32 << 20))?, tree)) }
+            StartCommand::Booti { at, tree: Some((behind(at, image.len() + (32 << 20))?, tree)) }
         }
-        Via::Go => How::Go { at: at()? },
-        Via::Bootelf => How::Bootelf { at: at()? },
-        Via::Command(line) => How::Command { line, at: facts.tftp_address },
+        Via::Go => StartCommand::Go { at: at()? },
+        Via::Bootelf => StartCommand::Bootelf { at: at()? },
+        Via::Command(line) => StartCommand::Command { line, at: facts.tftp_address },
         Via::Direct | Via::Kexec(_) => {
             return Err(Failure::new(ErrorCode::Repository, "a direct start needs no bootloader"));
         }

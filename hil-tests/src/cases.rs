@@ -7,7 +7,7 @@ use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Lab};
 use stoop_image::Result;
 
 use crate::packed::{ARM64_BOARD, Booting, arm64_lab, board, lab};
-use crate::rig::{self, Wish};
+use crate::rig::{self, BootRequest};
 use crate::seen::Sum;
 use crate::{Cap, Packed, Rig, Via};
 
@@ -105,7 +105,9 @@ impl<'a> Cases<'a> {
 /// # Panics
 /// With everything that was not as expected.
 pub fn on(endian: Endian, caps: &[Cap], cases: fn(&mut Cases<'_>, &Lab, Endian) -> Result<()>) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps, ..Wish::default() })? else { return Ok(()) };
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps, ..BootRequest::default() })? else {
+        return Ok(());
+    };
     let Some(lab) = lab()? else { return Ok(()) };
     Cases::collect(rig.as_mut(), Via::Bootm, |all| cases(all, &lab, endian))
 }
@@ -118,7 +120,7 @@ pub fn on(endian: Endian, caps: &[Cap], cases: fn(&mut Cases<'_>, &Lab, Endian) 
 /// # Panics
 /// As for [`on`].
 pub fn on_arm64(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], emulator };
+    let wish = BootRequest { caps: &[Cap::Uboot], emulator };
     let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))

@@ -6,6 +6,7 @@
 
 pub mod boot;
 pub mod cases;
+pub mod desk;
 pub mod oracle;
 pub mod packed;
 pub mod program;

@@ -12,7 +12,7 @@ use stoop_hil_tests::packed::{ARM64_BOARD, Booting, arm64_request, file, machine
 use stoop_hil_tests::router::{self, Host};
 use stoop_hil_tests::{Boot, Cap, Packed, Via, boot, oracle};
 use stoop_image::image::longest_line;
-use stoop_image::plan::{CodecWish, CookieMatch, Format, Request};
+use stoop_image::plan::{CodecChoice, CookieMatch, Format, Request};
 use stoop_image::simulate::Entry;
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -53,7 +53,7 @@ fn the_kernel_sees_the_same_whichever_way_the_image_is_started() -> Result<()> {
         cases.boot_via("bootm, FIT", &fit, Some(accepted), Via::Bootm, "accepted", accepted)?;
         cases.boot_via("no bootloader", &image, Some(accepted), Via::Direct, "accepted", accepted)?;
         cases.boot_via("no bootloader, no bootargs", &image, None, Via::Direct, "none", "")?;
-        for codec in [CodecWish::Lzma, CodecWish::Lz4] {
+        for codec in [CodecChoice::Lzma, CodecChoice::Lz4] {
             let compressed = Packed::of(&Request { codec, ..arm64_request(lab) })?;
             cases.boot(&format!("{codec:?}"), &compressed, Some(VENDOR), "ignored", "")?;
         }

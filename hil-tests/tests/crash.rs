@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stoop_ci::lab::arm64::Arm64;
 use stoop_hil_tests::packed::{self, ARM64_BOARD, arm64_lab};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, boot_again};
 use stoop_image::plan::Request;
 use stoop_image::{ErrorCode, Failure, Result};
@@ -79,7 +79,7 @@ fn module(package: &std::path::Path, name: &str) -> Result<Vec<u8>> {
 
 #[test]
 fn on_arm64_debians_kernel_finds_the_log_of_a_panic_after_the_reset() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], emulator: &RESETS };
+    let wish = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
     let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = arm64(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;

@@ -12,11 +12,11 @@ use stoop_core::{Code, Error, Subject};
 use stoop_hil_tests::packed::{
     ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree, outcome,
 };
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
 use stoop_image::Result;
 use stoop_image::image::open;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::shim_image::{self, Variant};
 use stoop_image::simulate::Entry;
 use stoop_lab::qemu::uboot;
@@ -28,7 +28,7 @@ const PARTS: [(Part, &str); 6] = [
     (Part::Payload(Kind::Kernel), "E12 kernel crc"),
     (Part::Payload(Kind::Rootfs), "E12 rootfs crc"),
     (Part::Payload(Kind::Dtb), "E12 dtb crc"),
-    (Part::Payload(Kind::Additions), "E12 additions crc"),
+    (Part::Payload(Kind::Overlay), "E12 overlay crc"),
     (Part::Manifest(20), "E04 manifest crc"),
     (Part::Manifest(0), "E02 manifest missing"),
 ];
@@ -112,7 +112,8 @@ fn stays_silent(rig: &mut dyn Rig) -> Result<()> {
 }
 
 fn on(endian: Endian, test: fn(&mut dyn Rig, &Lab, Endian) -> Result<()>) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else {
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() })?
+    else {
         return Ok(());
     };
     let Some(lab) = lab()? else { return Ok(()) };
@@ -221,7 +222,7 @@ fn a_big_endian_shim_that_is_damaged_gives_its_code_to_the_prompt() -> Result<()
 
 #[test]
 fn an_arm64_shim_that_is_damaged_resets_the_board() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = packed(&arm64_request(&lab), Policy::Halt)?;
     for (at, sums) in [(0x2a0, false), (0x1000, false), (packed.built.shim - 1, false), (0x1000, true)] {
@@ -238,7 +239,7 @@ fn an_arm64_shim_that_is_damaged_resets_the_board() -> Result<()> {
 
 /// `simulate` has all decoders, so it cannot foretell this.
 fn lacks_a_decoder(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
-    let request = Request { format: Some(Format::Uimage), codec: CodecWish::Store, ..lab_request(lab, endian) };
+    let request = Request { format: Some(Format::Uimage), codec: CodecChoice::Store, ..lab_request(lab, endian) };
     let packed = packed(&request, Policy::Reset)?;
     assert_eq!(open(&packed.built.file)?.note.variant, Variant::Store);
     let image = file(&called_lzma(&packed.built.file))?;
@@ -257,7 +258,7 @@ fn a_shim_without_decoders_names_the_codec_that_it_lacks_and_resets() -> Result<
 
 #[test]
 fn an_arm64_image_that_is_damaged_says_so_and_halts() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let tree = file(&machine_tree(&[])?)?;

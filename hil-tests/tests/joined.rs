@@ -9,12 +9,12 @@ use proptest::test_runner::TestRunner;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::cookie::Verdict;
 use stoop_hil_tests::packed::{Booting, board, file, lab, lab_request};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, Packed, Via, oracle};
 use stoop_image::Result;
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::image::LONGEST_LINE;
-use stoop_image::plan::{CodecWish, CookieMatch, Request};
+use stoop_image::plan::{CodecChoice, CookieMatch, Request};
 use stoop_image::simulate::Entry;
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -102,7 +102,7 @@ fn model(case: &Case) -> (&'static str, String) {
     if joined.len() > LONGEST_LINE { ("refused", tree) } else { ("accepted", joined) }
 }
 
-fn packed(lab: &Lab, endian: Endian, case: &Case, codec: CodecWish) -> Result<(Packed, Vec<u8>)> {
+fn packed(lab: &Lab, endian: Endian, case: &Case, codec: CodecChoice) -> Result<(Packed, Vec<u8>)> {
     let base = lab_request(lab, endian);
     let tree = stoop_image::board::load(&base.board)?.dtb.expect("QEMU's boards bring a tree").bytes;
     let tree = oracle::with_bootargs(&tree, case.tree.as_deref())?;
@@ -127,7 +127,7 @@ fn simulate_follows_the_kernels_rule_for_200_generated_cases() -> Result<()> {
         let endian = Endian::ALL[number % 2];
         // How the kernel is stored has no say in its line, and compressing it 200 times takes minutes; what is booted below is
         // compressed.
-        let (packed, _) = packed(&lab, endian, case, CodecWish::Store)?;
+        let (packed, _) = packed(&lab, endian, case, CodecChoice::Store)?;
         let bootargs = case.bootargs.clone().unwrap_or_default();
         let booted = packed.simulate(Entry::Argv(bootargs.into()))?;
         let (verdict, line) = model(case);
@@ -147,7 +147,8 @@ fn simulate_follows_the_kernels_rule_for_200_generated_cases() -> Result<()> {
 
 /// Boots every second of the first cases that the oracle can answer: it cuts what stoop refuses.
 fn ask_on(endian: Endian) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else {
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() })?
+    else {
         return Ok(());
     };
     let Some(lab) = lab()? else { return Ok(()) };
@@ -158,7 +159,7 @@ fn ask_on(endian: Endian) -> Result<()> {
     };
     let cases = all.iter().filter(bootable).skip(endian as usize).step_by(2).take(BOOTED);
     for case in cases {
-        let (packed, tree) = packed(&lab, endian, case, CodecWish::Auto)?;
+        let (packed, tree) = packed(&lab, endian, case, CodecChoice::Auto)?;
         let bootargs = case.bootargs.as_deref();
         let booting = Booting::of(rig.as_mut(), &packed, bootargs, Via::Bootm, PATIENCE)?;
         assert_eq!(booting.differences(&packed), Vec::<String>::new(), "{case:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Lab};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request, machine_tree};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::router::{Host, IMAGE, OLD_ROOT, SCRIPT, router, router_of, start_by_hand};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, oracle};
 use stoop_image::Result;
@@ -102,7 +102,7 @@ fn run(rig: &mut dyn Rig, cases: &[Case], router: impl FnOnce(&str) -> Result<Pa
 
 #[test]
 fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
@@ -148,7 +148,7 @@ fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
 
 #[test]
 fn a_kernel_that_cannot_stop_its_other_cpus_is_told_so_instead_of_einval() -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], ..Wish::default() };
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
@@ -175,7 +175,7 @@ fn on_arm64(
     cases: impl FnOnce(&Arm64) -> Result<Vec<Case>>,
     change: impl FnOnce(&Arm64, Request) -> Result<Request>,
 ) -> Result<()> {
-    let wish = Wish { caps: &[Cap::Uboot], emulator };
+    let wish = BootRequest { caps: &[Cap::Uboot], emulator };
     let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = Packed::of(&arm64_request(&lab))?;

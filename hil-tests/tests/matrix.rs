@@ -7,7 +7,7 @@ use stoop_hil_tests::packed::{board, lab_request};
 use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
 use stoop_image::Result;
 use stoop_image::board::Container;
-use stoop_image::plan::{Format, HandoffWish, Request};
+use stoop_image::plan::{Format, HandoffChoice, Request};
 use stoop_lab::qemu::uboot;
 
 /// Bootargs that count.
@@ -144,7 +144,7 @@ fn appended(cases: &mut Cases<'_>, lab: &Lab, endian: Endian) -> Result<()> {
     let rows: [Row; 2] =
         [(Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED), (Path::Direct, Some(VENDOR), "ignored", "")];
     let raw = lab.vmlinux(endian, Flavour::Oracle);
-    let raw = Request { kernel: raw, handoff: HandoffWish::Appended, ..lab_request(lab, endian) };
+    let raw = Request { kernel: raw, handoff: HandoffChoice::Appended, ..lab_request(lab, endian) };
     every_way(cases, lab, &raw, &rows)?;
     let section = Request { kernel: lab.vmlinux(endian, Flavour::Slot), ..lab_request(lab, endian) };
     let plan = Packed::of(&section)?.plan;

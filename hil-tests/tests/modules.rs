@@ -5,30 +5,30 @@ use std::time::Duration;
 
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Flavour};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
-use stoop_hil_tests::rig::{self, Wish as RigWish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::seen::Sum;
 use stoop_hil_tests::{Cap, Packed, Via};
 use stoop_image::Result;
 use stoop_image::plan::Request;
 use stoop_image::progress::Quiet;
 use stoop_image::simulate::shown;
-use stoop_kernel::modules::initrd::{Wish, plan_with};
+use stoop_kernel::modules::initrd::{ModuleSelection, plan_with};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn boots_from_its_modules(endian: Endian) -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
-    let wish = RigWish { caps: &[Cap::Uboot], ..RigWish::default() };
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(endian), &wish)? else { return Ok(()) };
     let request = Request {
         kernel: lab.vmlinux(endian, Flavour::Modular),
         initrd: Some(lab.initramfs(endian)),
         ..lab_request(&lab, endian)
     };
-    let modules = Wish {
+    let modules = ModuleSelection {
         directory: lab.modules(endian, Flavour::Modular)?,
         names: vec!["squashfs-root".into(), "phram-root".into()],
-        ..Wish::default()
+        ..ModuleSelection::default()
     };
     let (plan, included) = plan_with(&modules, &request, &mut Quiet)?;
     let packed = Packed::planned(plan)?;

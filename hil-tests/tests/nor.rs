@@ -6,7 +6,7 @@ use std::time::Duration;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::Code;
 use stoop_hil_tests::packed::{board, lab, lab_request};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::seen::Seen;
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
 use stoop_image::image::flash::{Flashing, Map};
@@ -121,7 +121,9 @@ fn on(endian: Endian, test: fn(&mut Bench<'_>) -> Result<()>) -> Result<()> {
 }
 
 fn with(endian: Endian, caps: &[Cap], test: fn(&mut Bench<'_>) -> Result<()>) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps, ..Wish::default() })? else { return Ok(()) };
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps, ..BootRequest::default() })? else {
+        return Ok(());
+    };
     let Some(lab) = lab()? else { return Ok(()) };
     let root = small_root(&lab, endian)?;
     test(&mut Bench { rig: rig.as_mut(), lab: &lab, endian, root })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stoop_ci::lab::Lab;
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, oracle};
 use stoop_image::Result;
 use stoop_image::bootloader::uboot::argv;
@@ -26,7 +26,9 @@ fn model(tree: Option<&str>, bootargs: Option<&str>) -> String {
 }
 
 fn ask_on(board: &str) -> Result<()> {
-    let Some(mut rig) = rig::open(board, &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else { return Ok(()) };
+    let Some(mut rig) = rig::open(board, &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() })? else {
+        return Ok(());
+    };
     let lab = match Lab::open() {
         Ok(lab) => lab,
         Err(failure) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, Packed, Rig};
 use stoop_image::Result;
 use stoop_image::plan::{Format, Request};
@@ -133,7 +133,8 @@ fn rounds<R: std::fmt::Debug + Copy>(
 }
 
 fn on(endian: Endian) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else {
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() })?
+    else {
         return Ok(());
     };
     let Some(lab) = lab()? else { return Ok(()) };
@@ -144,7 +145,7 @@ fn on(endian: Endian) -> Result<()> {
 
 /// The image has a device tree of its own: without one x0 would have to be right.
 fn on_arm64(emulator: &[&str]) -> Result<()> {
-    let Some(mut rig) = rig::open(ARM64_BOARD, &Wish { caps: &[Cap::Uboot], emulator })? else { return Ok(()) };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &BootRequest { caps: &[Cap::Uboot], emulator })? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let tree = file(&machine_tree(emulator)?)?;
     let packed = Packed::of(&Request { dtb: Some(tree.path().into()), rootfs: None, ..arm64_request(&lab) })?;

@@ -7,14 +7,14 @@ use stoop::command::Cli;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::packed::{lab, lab_request};
 use stoop_hil_tests::program;
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, Packed};
 use stoop_image::plan::{Format, Request};
 use stoop_lab::qemu::DIRECT_ARGS_LIMIT;
 
 /// A directory with images in it, if QEMU and a U-Boot are here.
 fn place() -> Option<tempfile::TempDir> {
-    rig::open("qemu-malta-le", &Wish { caps: &[Cap::Uboot], ..Wish::default() }).unwrap()?;
+    rig::open("qemu-malta-le", &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() }).unwrap()?;
     let place = tempfile::tempdir().unwrap();
     let mut endless = program::raw(false);
     endless[..8].copy_from_slice(&[0xff, 0xff, 0x00, 0x10, 0, 0, 0, 0]); // b .; nop

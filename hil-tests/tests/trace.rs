@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
 use stoop_image::Result;
-use stoop_image::plan::{CodecWish, Request};
+use stoop_image::plan::{CodecChoice, Request};
 use stoop_image::simulate::{Booted, Entry};
 use stoop_lab::monitor::Monitor;
 
@@ -16,7 +16,7 @@ const BOOTARGS: &str = "liminix x.y=1";
 
 fn packed(lab: &Lab, endian: Endian) -> Result<Packed> {
     // The decoder that needs the most memory beside what tracing needs.
-    Packed::of(&Request { trace: true, codec: CodecWish::Lzma, ..lab_request(lab, endian) })
+    Packed::of(&Request { trace: true, codec: CodecChoice::Lzma, ..lab_request(lab, endian) })
 }
 
 /// What the shim has to say of this boot, by what `simulate` and pack know.
@@ -97,7 +97,8 @@ fn gives_up(rig: &mut dyn Rig, packed: &Packed) -> Result<()> {
 }
 
 fn on(endian: Endian) -> Result<()> {
-    let Some(mut rig) = rig::open(board(endian), &Wish { caps: &[Cap::Uboot], ..Wish::default() })? else {
+    let Some(mut rig) = rig::open(board(endian), &BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() })?
+    else {
         return Ok(());
     };
     let Some(lab) = lab()? else { return Ok(()) };

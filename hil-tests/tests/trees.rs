@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stoop_core::fdt::{Additions, Merge, Tree};
+use stoop_core::fdt::{Merge, Overlay, Tree};
 use stoop_core::{Code, Region};
 use stoop_hil_tests::packed;
 
@@ -54,7 +54,7 @@ struct Case {
 
 /// By core, as the board does it.
 fn merged(base: &[u8], case: Case) -> Result<Vec<u8>, stoop_core::Error> {
-    let overlay = Additions {
+    let overlay = Overlay {
         cells: case.cells,
         line: Some(LINE.as_bytes()),
         initrd: Some(region(INITRD)),
@@ -69,7 +69,7 @@ fn merged(base: &[u8], case: Case) -> Result<Vec<u8>, stoop_core::Error> {
     encoded.truncate(size);
     let mut out = vec![0; base.len() + 0x2000];
     let mut merge = Merge::new(base, &encoded, &mut out);
-    merge.additions.read()?;
+    merge.overlay.read()?;
     let texts: [&[u8]; 5] = [b" ", PASSED.as_bytes(), b"accepted", b"uhi", b"-"];
     merge.write(&texts)?;
     let size = merge.size();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use stoop_core::crc32::Crc32;
-use stoop_hil_tests::rig::{self, Wish};
+use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::{ErrorCode, Failure, Result};
@@ -36,7 +36,7 @@ on_both! {
 }
 
 fn with(board: &str, caps: &[Cap], test: fn(&mut dyn Rig) -> Result<()>) -> Result<()> {
-    match rig::open(board, &Wish { caps, ..Wish::default() })? {
+    match rig::open(board, &BootRequest { caps, ..BootRequest::default() })? {
         Some(mut rig) => test(rig.as_mut()),
         None => Ok(()),
     }

@@ -92,12 +92,9 @@ impl Console {
             concat!("stoop ", env!("CARGO_PKG_VERSION"), ": entry\x01, slot \x02, bootargs\x01\r\n").as_bytes(),
             &[entry, usize::from(report.slot), verdict],
         );
-        if !line.is_empty() {
-            self.say(b"stoop:\x01", &[verdict]);
-            if let Some(refusal) = report.bootargs.refusal {
-                self.say(b",\x01", &[refusal as usize]);
-            }
-            self.say(b": ", &[]);
+        let refusal = report.bootargs.refusal.map_or(NO_NAME, |refusal| refusal as usize);
+        if !line.is_empty() || refusal != NO_NAME {
+            self.say(if refusal != NO_NAME { b"stoop:\x01,\x01: " } else { b"stoop:\x01: " }, &[verdict, refusal]);
             line.iter().take(SHOWN).for_each(|byte| self.put(if is_control(*byte) { b'.' } else { *byte }));
             self.say(if line.len() > SHOWN { b"...\r\n" } else { b"\r\n" }, &[]);
         }

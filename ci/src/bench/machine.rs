@@ -2,7 +2,7 @@
 
 use stoop_image::input::kernel::{Kernel, Overrides};
 use stoop_image::machine::Machine;
-use stoop_image::plan::{Format, HandoffWish};
+use stoop_image::plan::{Format, HandoffChoice};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{self, Form, Header, Variant};
 use stoop_image::{ErrorCode, Failure, Result};
@@ -17,6 +17,8 @@ use crate::{cache, run};
 pub const PROGRAM: &str = "program.elf";
 /// The same without its header.
 pub const FLAT: &str = "program.bin";
+/// What budgets for the whole way are about: a kernel of a router.
+pub const KERNEL: usize = 3_400_000;
 /// The smaller of the two payloads; the larger is all there is.
 pub const SMALL: usize = 8 << 20;
 const ARM64_PAYLOAD: usize = 16 << 20;
@@ -45,6 +47,9 @@ pub struct Family {
     /// Other loaders', measured in the same way (docs/codecs.md): bytes with LZMA, then instructions per byte of LZMA, of 8
     /// MiB and of everything.
     pub peers: [&'static str; 3],
+    /// OpenWrt's loader, without any check: codec, bytes, instructions from its first to the kernel's, counted in the same way on other bytes of
+    /// the same kernel.
+    pub totals: &'static [(&'static str, usize, &'static str)],
     /// The folder of its programs, beside this file.
     pub programs: &'static str,
     /// For `gcc -c`.
@@ -62,7 +67,7 @@ pub struct Family {
     /// In which the shim is packed.
     pub format: Format,
     /// How the kernel is called.
-    pub handoff: HandoffWish,
+    pub handoff: HandoffChoice,
     /// QEMU passes a device tree of its own.
     pub own_tree: bool,
 }
@@ -78,6 +83,11 @@ pub const FAMILIES: [Family; 2] = [
         machines: &[Machine::MipsLe, Machine::MipsBe],
         payload: malta,
         peers: ["OpenWrt 5,724 to 5,884; rt-loader 12,263", "OpenWrt 77.6", "OpenWrt 79.2; rt-loader 156.5"],
+        totals: &[
+            ("lzma", KERNEL, "OpenWrt 77.2 a byte"),
+            ("lzma", SMALL, "OpenWrt 651 million"),
+            ("lzma", 16_679_280, "OpenWrt 1,339 million, for 16 MiB"),
+        ],
         programs: "mips",
         flags: &["-march=mips32r2", "-mno-abicalls", "-fno-pic"],
         linked: 0x8010_0000,
@@ -86,7 +96,7 @@ pub const FAMILIES: [Family; 2] = [
         calling: &[],
         kernel: PROGRAM,
         format: Format::Elf,
-        handoff: HandoffWish::Uhi,
+        handoff: HandoffChoice::Uhi,
         own_tree: false,
     },
     Family {
@@ -98,6 +108,7 @@ pub const FAMILIES: [Family; 2] = [
         machines: &[Machine::Arm64],
         payload: debian_arm64,
         peers: [""; 3],
+        totals: &[],
         programs: "arm64",
         flags: &[],
         linked: 0x4200_0000,
@@ -107,7 +118,7 @@ pub const FAMILIES: [Family; 2] = [
         calling: &["-machine", "virtualization=on"],
         kernel: FLAT,
         format: Format::Image,
-        handoff: HandoffWish::Auto,
+        handoff: HandoffChoice::Auto,
         own_tree: true,
     },
 ];

@@ -5,15 +5,15 @@ use std::time::Duration;
 use stoop_image::machine::Machine;
 
 use stoop_image::image::{self, Built};
-use stoop_image::plan::{CodecWish, PhramChoice, Plan, Request};
+use stoop_image::plan::{CodecChoice, PhramChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::Variant;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Emulator, Options, Target};
 use tempfile::TempDir;
 
-use super::figures::{Decode, Reported, ShimFigures};
-use super::machine::{self, FLAT, Family, PROGRAM, Payload, SMALL};
+use super::figures::{Decode, Reported, ShimFigures, Total};
+use super::machine::{self, FLAT, Family, KERNEL, PROGRAM, Payload, SMALL};
 use crate::{cache, run};
 
 /// No payload to speak of; the assembler takes 0 for all.
@@ -41,18 +41,27 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     let bench = Bench::new(family, machine)?;
     cache::write(&bench.path(PAYLOAD), &payload.bytes)?;
     let whole = payload.bytes.len();
-    let (empty, built) = bench.boot(LEAST, CodecWish::Store)?;
-    let small = bench.boot(SMALL, CodecWish::Store)?.0;
-    let large = bench.boot(whole, CodecWish::Store)?.0;
+    let (empty, built) = bench.boot(LEAST, CodecChoice::Store)?;
+    let mut totals = Vec::new();
+    let mut stored = |size| -> Result<Counts> {
+        let (counts, built) = bench.boot(size, CodecChoice::Store)?;
+        totals.push(bench.total("store", size, counts, &built));
+        Ok(counts)
+    };
+    let [_, small, large] = [stored(KERNEL)?, stored(SMALL)?, stored(whole)?];
     let crc = (bench.to_report(large) - bench.to_report(small)) * 1000 / (whole - SMALL) as u64;
     let mut full = 0;
     let mut decode = Vec::new();
-    for (codec, wish) in [("lz4", CodecWish::Lz4), ("lzma", CodecWish::Lzma)] {
+    for (codec, wish) in [("lz4", CodecChoice::Lz4), ("lzma", CodecChoice::Lzma)] {
         // The same shim with next to nothing to decode.
         let empty = bench.boot(LEAST, wish)?.0;
-        for size in [SMALL, whole] {
+        for size in [KERNEL, SMALL, whole] {
             let (counts, built) = bench.boot(size, wish)?;
             full = built.shim;
+            totals.push(bench.total(codec, size, counts, &built));
+            if size == KERNEL {
+                continue;
+            }
             let stored = built.payloads[0].stored;
             let spent = bench.to_report(counts) - bench.to_report(empty) - crc * stored as u64 / 1000;
             decode.push(Decode { codec, stored, decoded: size, milli: spent * 1000 / size as u64 });
@@ -60,7 +69,7 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     }
     let reported = |counts: Counts| Reported { tree: counts.tree, instructions: bench.to_report(counts) };
     let own = match family.own_tree {
-        true => Some(bench.boot_with(LEAST, CodecWish::Store, None)?.0),
+        true => Some(bench.boot_with(LEAST, CodecChoice::Store, None)?.0),
         false => None,
     };
     Ok(ShimFigures {
@@ -73,6 +82,7 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
         report_to_kernel: [bench.to_kernel(empty), bench.to_kernel(large)],
         crc_milli: crc,
         decode,
+        totals,
     })
 }
 
@@ -107,6 +117,11 @@ impl Bench {
         self.instructions(counts.report, counts.kernel)
     }
 
+    fn total(&self, codec: &'static str, decoded: usize, counts: Counts, built: &Built) -> Total {
+        let stored = built.payloads.first().map_or(0, |payload| payload.stored);
+        Total { codec, stored, decoded, instructions: self.instructions(counts.entry, counts.kernel) }
+    }
+
     /// Assembles one of the family's programs and links it to where kernels are.
     fn assemble(&self, name: &str, defines: &[String]) -> Result<()> {
         let source = crate::repository().join("ci/src/bench").join(self.family.programs).join(name);
@@ -130,12 +145,12 @@ impl Bench {
     }
 
     /// Packs a kernel with so many bytes of the payload and boots it.
-    fn boot(&self, size: usize, codec: CodecWish) -> Result<(Counts, Built)> {
+    fn boot(&self, size: usize, codec: CodecChoice) -> Result<(Counts, Built)> {
         self.boot_with(size, codec, Some(TREE))
     }
 
     /// The same with that device tree, or without one: the bootloader's.
-    fn boot_with(&self, size: usize, codec: CodecWish, tree: Option<&str>) -> Result<(Counts, Built)> {
+    fn boot_with(&self, size: usize, codec: CodecChoice, tree: Option<&str>) -> Result<(Counts, Built)> {
         let payload = self.path(PAYLOAD);
         self.assemble("stub.S", &[format!("-DPAYLOAD=\"{}\"", payload.display()), format!("-DSIZE={size}")])?;
         let file = self.path("image");

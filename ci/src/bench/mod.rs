@@ -45,22 +45,23 @@ fn of(family: &'static Family, lab: &Lab) -> Result<Figures> {
 
 #[cfg(test)]
 mod tests {
-    use super::figures::{BUDGET, Decode, Reported, ceiling};
+    use super::figures::{BUDGET, Decode, Reported, Total, ceiling};
     use super::*;
     use stoop_image::machine::Machine;
 
-    fn figures(machine: Machine, [report, crc_milli, milli]: [u64; 3]) -> ShimFigures {
+    fn figures(machine: Machine, [report, crc_milli, milli, unpack]: [u64; 4]) -> ShimFigures {
         let decode = vec![Decode { codec: "lzma", stored: 1, decoded: 1, milli }];
         ShimFigures {
             machine,
             shim: machine.name(),
             shim_bytes: [1, 1],
-            unpack: [100, 200],
+            unpack: [100, unpack],
             entry_to_report: Reported { tree: 1, instructions: report + 100 },
             with_own_tree: None,
             report_to_kernel: [1; 2],
             crc_milli,
             decode,
+            totals: vec![],
         }
     }
 
@@ -76,6 +77,20 @@ mod tests {
                 assert!(failure.fact().starts_with(name), "{failure}");
                 assert!(most[index] >= budget);
             }
+        }
+    }
+
+    #[test]
+    fn a_whole_way_that_costs_just_its_budget_passes_and_one_more_is_named() {
+        for (codec, budget) in [("store", 6 * 1000 + 600_000), ("lzma", 76 * 2000)] {
+            let total = |instructions| Total { codec, stored: 1000, decoded: 2000, instructions };
+            let with = |instructions| ShimFigures {
+                totals: vec![total(instructions)],
+                ..figures(Machine::ALL[0], ceiling(Machine::ALL[0]))
+            };
+            with(budget).within_ceiling().unwrap();
+            let failure = with(budget + 1).within_ceiling().unwrap_err();
+            assert!(failure.fact().starts_with(codec), "{failure}");
         }
     }
 }

@@ -47,14 +47,14 @@ fn table(page: &mut String, figures: &Figures) -> std::fmt::Result {
         writeln!(page, "| {name} |{cells} {} | {peers} |", budget.trim_end_matches(".00"))
     };
     let size = |variant| Some(sizes::budget(variant) as u64);
-    let [report, crc, lzma] = BUDGET.map(|(_, budget)| Some(budget));
+    let [report, crc, lzma, unpacking] = BUDGET.map(|(_, budget)| Some(budget));
     let [loaders, lzma_peers @ ..] = family.peers;
     let bytes = |variant: usize| move |shim: &ShimFigures| shim.shim_bytes[variant] as u64;
     row("shim and params in an image, without decoders", thousands, &bytes(0), size(Variant::Store), "")?;
     row("with LZ4 and LZMA", thousands, &bytes(1), size(Variant::Full), loaders)?;
     let unpack = |variant: usize| move |shim: &ShimFigures| shim.unpack[variant];
-    row("entry to params (unpacking itself), without decoders", thousands, &unpack(0), None, "")?;
-    row("the same with decoders", thousands, &unpack(1), None, "")?;
+    row("entry to params (unpacking itself), without decoders", thousands, &unpack(0), unpacking, "")?;
+    row("the same with decoders", thousands, &unpack(1), unpacking, "")?;
     row("entry to report, no payload to speak of", thousands, &|shim| shim.entry_to_report.instructions, None, "")?;
     let to_report = |tree: Reported, whose| {
         format!("params to report, {whose} device tree, finally {} bytes", thousands(tree.tree as u64))
@@ -83,6 +83,42 @@ fn table(page: &mut String, figures: &Figures) -> std::fmt::Result {
         };
         row(&name, milli, &figure, budget, peers)?;
     }
+    for (index, total) in first.totals.iter().enumerate() {
+        let name = format!("first instruction to the kernel's: {} of {}", total.codec, thousands(total.decoded as u64));
+        let figure = |shim: &ShimFigures| shim.totals.get(index).map_or(0, |total| total.instructions);
+        let peer = family.totals.iter().find(|(codec, decoded, _)| (*codec, *decoded) == (total.codec, total.decoded));
+        let budget = total.budget().filter(|_| !family.own_tree);
+        row(&name, thousands, &figure, budget, peer.map_or("", |(.., figure)| figure))?;
+    }
+    times(page, figures)
+}
+
+/// Bytes of NOR flash that are read in a second, and the CPU's clock: those of many routers with MIPS cores.
+const FLASH: f64 = 3e6;
+const CLOCK: f64 = 580e6;
+/// Cycles for an instruction. Nobody has counted them on a board; `--codec auto` counts with the second.
+const CYCLES: [f64; 2] = [1.5, 2.0];
+/// Instructions for a byte that is copied from flash (shim/src/arch/mips/mem.S: memcpy), which the totals have not.
+const COPYING: f64 = 11.0 / 16.0;
+
+/// What the totals are in seconds when the kernel is read once from flash.
+fn times(page: &mut String, figures: &Figures) -> std::fmt::Result {
+    let Some(shim) = figures.shims.first().filter(|_| !figures.family.own_tree) else { return Ok(()) };
+    let [few, many] = CYCLES;
+    writeln!(
+        page,
+        "\nAn estimate of seconds from these, for a slot of a `nor` image: stored bytes / {:.1} MB/s + (instructions + {COPYING:.1} x\n\
+         stored bytes) x cycles / {:.0} MHz. Nobody has counted the cycles of an instruction on a board.\n\n\
+         | | {few:.1} cycles | {many:.1} cycles |\n|---|---:|---:|",
+        FLASH / 1e6,
+        CLOCK / 1e6
+    )?;
+    for total in &shim.totals {
+        let stored = total.stored as f64;
+        let instructions = total.instructions as f64 + COPYING * stored;
+        let [few, many] = CYCLES.map(|cycles| stored / FLASH + instructions * cycles / CLOCK);
+        writeln!(page, "| {} of {} | {few:.2} s | {many:.2} s |", total.codec, thousands(total.decoded as u64))?;
+    }
     Ok(())
 }
 
@@ -104,7 +140,7 @@ fn thousands(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::Decode;
+    use super::super::figures::{Decode, Total};
     use super::super::machine::FAMILIES;
     use super::*;
 
@@ -128,6 +164,7 @@ mod tests {
             report_to_kernel: [3; 2],
             crc_milli: 4,
             decode: vec![Decode { codec: "lzma", stored: 1, decoded: SMALL, milli }],
+            totals: vec![Total { codec: "lz4", stored: 3_000_000, decoded: SMALL, instructions: 577_937_500 }],
         };
         Figures { family, name: "x", payload: "a kernel".into(), shims: names.iter().map(shim).collect() }
     }
@@ -135,14 +172,16 @@ mod tests {
     #[test]
     fn every_row_has_as_many_cells_as_the_head() {
         let page = of(&[figures(&["le", "be"], 5)]);
+        let (page, times) = page.split_once("\nAn estimate").unwrap();
+        assert!(times.contains("| lz4 of 8,388,608 | 2.50 s | 3.00 s |"), "{times}");
         let rows: Vec<_> = page.lines().filter(|line| line.starts_with('|')).collect();
-        assert_eq!(rows.len(), 13, "{page}");
+        assert_eq!(rows.len(), 14, "{page}");
         assert!(rows.iter().all(|row| row.matches('|').count() == 6), "{page}");
     }
 
     #[test]
     fn only_what_is_over_its_budget_is_bold() {
-        let [_, _, (_, lzma)] = BUDGET;
+        let [_, _, (_, lzma), ..] = BUDGET;
         let page = of(&[figures(&["arm64"], lzma)]);
         assert!(page.contains(" | 74.00 | 74 |") && !page.contains("**"), "{page}");
         assert!(of(&[figures(&["arm64"], lzma + 10)]).contains(" | **74.01** | 74 |"));

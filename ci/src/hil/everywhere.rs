@@ -6,6 +6,7 @@ use std::process::Command;
 
 use stoop_image::{ErrorCode, Failure, Result};
 
+use crate::lab::{Endian, Flavour, Lab};
 use crate::{labgrid, repository, run};
 
 /// What runs everywhere: little enough for all rigs within four minutes on two cores. Every other test has run in QEMU alone.
@@ -20,38 +21,59 @@ const PLACES: [&str; 3] = ["rack-le=qemu-malta-le", "rack-be=qemu-malta-be:seria
 /// A test failed somewhere.
 pub fn run() -> Result<()> {
     labgrid::build()?;
-    let mut build = run::command("cargo");
-    build.current_dir(repository()).args(["build", "--package", "stoop-hil-tests", "--bin", "stand"]);
-    run::shown(&mut build)?;
+    build("stoop-hil-tests", "stand")?;
     let out = repository().join("target/hil/everywhere");
     if out.exists() {
         std::fs::remove_dir_all(&out).map_err(|error| Failure::io(&out, &error))?;
     }
-    let mut stand = vec!["desk", "qemu-malta-le", "--"];
-    on(&stand, &["--here"], &out.join("desk"))?;
-    stand = vec!["lab"];
-    stand.extend(PLACES.iter().flat_map(|place| ["--place", place]));
-    stand.push("--");
-    on(&stand, &["--all"], &out.join("lab"))?;
-    let mut own = hil(&["--here"], &out)?;
-    run::shown(own.env("STOOP_RIG", "qemu"))
+    run::shown(&mut under(&["desk", "qemu-malta-le", "--"], &hil(&["--here"], &out.join("desk"))?)?)?;
+    let mut lab = vec!["lab"];
+    lab.extend(PLACES.iter().flat_map(|place| ["--place", place]));
+    lab.push("--");
+    run::shown(&mut under(&lab, &hil(&["--all"], &out.join("lab"))?)?)?;
+    run::shown(hil(&["--here"], &out)?.env("STOOP_RIG", "qemu"))?;
+    python(&out)
 }
 
-/// `cargo ci hil` under a `stand`.
-fn on(stand: &[&str], options: &[&str], out: &Path) -> Result<()> {
-    let hil = hil(options, out)?;
+/// labgrid's own tests start a board through `stoop netboot`.
+fn python(out: &Path) -> Result<()> {
+    let stoop = build("stoop", "stoop")?;
+    let (lab, image) = (Lab::open()?, out.join("image"));
+    let mut pack = run::command(&stoop);
+    pack.args(["pack", "--board", "qemu-malta-le", "--kernel"]).arg(lab.vmlinux(Endian::Little, Flavour::Lab));
+    pack.arg("--rootfs").arg(lab.squashfs(Endian::Little)).arg("-o").arg(&image);
+    run::shown(&mut pack)?;
+    let mut pytest = labgrid::Tools::cached()?.command("pytest");
+    pytest.args(["-q", "-rs", "tests/test_lab.py"]);
+    let mut tests = under(&["lab", "--place", "rack-le=qemu-malta-le", "--"], &pytest)?;
+    tests.current_dir(labgrid::package());
+    run::shown(tests.env("LG_PLACE", "rack-le").env("LG_IMAGE", &image).env("STOOP", &stoop))
+}
+
+/// Builds a program and says where it is.
+fn build(package: &str, name: &str) -> Result<PathBuf> {
+    let mut build = run::command("cargo");
+    build.current_dir(repository()).args(["build", "--quiet", "--package", package, "--bin", name]);
+    run::shown(&mut build)?;
+    Ok(program()?.with_file_name(name))
+}
+
+/// A command under `stand`, which gives it a desk or a lab.
+fn under(stand: &[&str], inner: &Command) -> Result<Command> {
     let mut command = run::command(program()?.with_file_name("stand"));
-    command.current_dir(repository()).args(stand).arg(hil.get_program()).args(hil.get_args());
-    run::shown(command.env("STOOP_LAB", "required"))
+    command.current_dir(repository()).args(stand).arg(inner.get_program()).args(inner.get_args());
+    command.env("STOOP_LAB", "required");
+    Ok(command)
 }
 
+/// `cargo ci hil` with these options.
 fn hil(options: &[&str], out: &Path) -> Result<Command> {
     let mut command = run::command(program()?);
     command.arg("hil").args(options).arg("--out").arg(out).args(TESTS);
     Ok(command)
 }
 
-/// This program; `stand` is built beside it.
+/// This program; the others are built beside it.
 fn program() -> Result<PathBuf> {
     std::env::current_exe().map_err(|error| Failure::new(ErrorCode::Repository, format!("our own program: {error}")))
 }

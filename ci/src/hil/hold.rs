@@ -61,8 +61,16 @@ impl Hold {
     ) -> Result<Hold> {
         let name = client.wait(token, max_wait, stop).map_err(|failure| failure.within("waiting for a place"))?;
         let place = client.place(&name)?;
-        claim(&Claim { place: name.clone(), token: token.to_owned() })?;
-        client.acquire(&name)?;
+        let own = Claim { place: name.clone(), token: token.to_owned() };
+        claim(&own)?;
+        if let Err(failure) = client.acquire(&name) {
+            // It may have been done all the same: an answer can be lost.
+            let us = owner(client);
+            if client.place(&name).map_or(true, |place| place.acquired == Some(us)) {
+                give_back(client, &own)?;
+            }
+            return Err(failure);
+        }
         // From here on it is given back by dropping.
         let hold = Hold { client: client.clone(), place, token: token.to_owned() };
         client.is_on(&name).map_err(|failure| failure.within(format!("{name} is locked, but does not answer")))?;
@@ -105,7 +113,7 @@ pub fn give_back(client: &Client, claim: &Claim) -> Result<()> {
                 return Ok(());
             }
             Err(failure) if Instant::now() >= until => {
-                let owner = format!("{}/{}", Client::host(), client.user());
+                let owner = owner(client);
                 return Err(failure
                     .within("it may be on, and locked")
                     .next(format!("switch it off, then: labgrid-client -p {place} release-from {owner}")));
@@ -116,8 +124,13 @@ pub fn give_back(client: &Client, claim: &Claim) -> Result<()> {
     }
 }
 
+/// How the coordinator calls who holds a place.
+fn owner(client: &Client) -> String {
+    format!("{}/{}", Client::host(), client.user())
+}
+
 fn try_to_give_back(client: &Client, place: &str) -> Result<()> {
-    let us = format!("{}/{}", Client::host(), client.user());
+    let us = owner(client);
     match client.place(place)?.acquired {
         Some(owner) if owner == us => {}
         // A coordinator that was started again has forgotten locks, and somebody else has taken this one since.

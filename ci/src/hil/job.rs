@@ -10,8 +10,9 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use super::client::{Address, Client, Place};
 use super::hold::{Claim, Hold};
+pub use super::result::PlaceResult;
 use super::stop::Stop;
-use super::suite::{self, Outcome, Test, Verdict};
+use super::suite::{self, Test, Verdict};
 use super::{report, waterfall};
 use crate::cache;
 use crate::labgrid::Tools;
@@ -27,26 +28,6 @@ pub struct Order {
     pub test_timeout: u64,
     /// The tests.
     pub tests: Vec<Test>,
-}
-
-/// What came of a place; `result.json` in the job's folder.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct PlaceResult {
-    /// The place; empty when there was none.
-    pub place: String,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
-    /// Why the place could not be had, or was lost.
-    pub no_place: Option<String>,
-    /// The tests that ran.
-    pub outcomes: Vec<Outcome>,
-}
-
-impl PlaceResult {
-    /// That of a place that could not be had, or of none at all.
-    pub fn without(place: &str, reason: String) -> PlaceResult {
-        PlaceResult { place: place.to_owned(), tags: BTreeMap::new(), no_place: Some(reason), outcomes: Vec::new() }
-    }
 }
 
 /// In a job's folder: what it holds, or is about to.

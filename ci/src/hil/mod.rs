@@ -6,6 +6,7 @@ pub mod everywhere;
 pub mod hold;
 pub mod job;
 pub mod report;
+mod result;
 pub mod stop;
 pub mod suite;
 pub mod waterfall;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::job::PlaceResult;
+use super::result::PlaceResult;
 use super::suite::{Outcome, Verdict};
 use crate::cache;
 

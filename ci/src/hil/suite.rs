@@ -119,7 +119,7 @@ pub fn build(wanted: &[String]) -> Result<Vec<Test>> {
         .map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", path.display())))?;
     let mut cargo = run::command("cargo");
     cargo.current_dir(repository()).args(["test", "--no-run", "--package", "stoop-hil-tests"]);
-    for program in &manifest.package.metadata.hil.boards {
+    for program in with_tests(&manifest.package.metadata.hil.boards, wanted) {
         cargo.args(["--test", program]);
     }
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
@@ -139,6 +139,17 @@ pub fn build(wanted: &[String]) -> Result<Vec<Test>> {
         wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted))
     });
     Ok(tests)
+}
+
+/// The programs that can have a wanted test: those that are named in front of `::`, or all of them.
+fn with_tests<'a>(programs: &'a [String], wanted: &[String]) -> Vec<&'a String> {
+    let named =
+        |wanted: &String| wanted.split_once("::").and_then(|(name, _)| programs.iter().find(|own| *own == name));
+    let all: Option<Vec<&String>> = wanted.iter().map(named).collect();
+    match all {
+        Some(named) if !named.is_empty() => programs.iter().filter(|program| named.contains(program)).collect(),
+        _ => programs.iter().collect(),
+    }
 }
 
 /// Name and path of each test program that cargo says it has.
@@ -218,6 +229,21 @@ mod tests {
     fn outcome(script: &str, limit: Duration, stop: &Stop) -> Outcome {
         let (place, test) = test(script);
         run(&test, &[("SAY".into(), "hello".into())], limit, &place.path().join("log"), stop).unwrap()
+    }
+
+    #[test]
+    fn only_programs_that_are_named_are_built() {
+        let programs = ["place", "boot"].map(str::to_owned);
+        let built = |wanted: &[&str]| {
+            let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
+            with_tests(&programs, &wanted).into_iter().cloned().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(built(&["place::"]), "place");
+        assert_eq!(built(&["boot::le", "place::the"]), "place boot");
+        assert_eq!(
+            (built(&[]).as_str(), built(&["le::a"]).as_str(), built(&["oot"]).as_str()),
+            ("place boot", "place boot", "place boot")
+        );
     }
 
     const HOUR: Duration = Duration::from_secs(3600);

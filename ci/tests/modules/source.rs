@@ -170,7 +170,10 @@ fn paths_in(tokens: TokenStream, paths: &mut Vec<Name>) {
             TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
             TokenTree::Group(group) => {
                 end(&mut path);
-                inner.push(group.stream());
+                // `pub(in a::b)` needs nothing of it.
+                if !group.stream().to_string().starts_with("in ") {
+                    inner.push(group.stream());
+                }
                 colons = 0;
             }
             _ => {

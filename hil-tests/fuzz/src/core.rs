@@ -13,7 +13,7 @@ use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{self, Additions, Merge, Ramoops, Tree};
+use stoop_core::fdt::{self, Merge, Overlay, Ramoops, Tree};
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
@@ -23,7 +23,7 @@ use stoop_core::{Region, codec};
 static CRC: LazyLock<Crc32> = LazyLock::new(Crc32::new);
 
 /// By name: those over the shim's core.
-pub const TARGETS: &[(&str, crate::Target)] = &[
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("core-params", params),
     ("core-manifest", manifest),
     ("core-tree", tree),
@@ -102,7 +102,7 @@ pub fn tree(bytes: &[u8]) {
 pub fn merge(bytes: &[u8]) {
     let [cells, with, rest @ ..] = bytes else { return };
     let pages = |at: usize| Region::new(at, 0x2000).expect("a region");
-    let overlay = Additions {
+    let overlay = Overlay {
         cells: [1 + usize::from(cells & 1), 1 + usize::from(cells >> 1 & 1)],
         line: (with & 1 != 0).then_some(b"console=ttyS0"),
         initrd: (with & 2 != 0).then(|| pages(0x10_0000)),
@@ -122,7 +122,7 @@ pub fn merge(bytes: &[u8]) {
     encoded.truncate(size);
     let mut out = vec![0; rest.len() + 0x1000];
     let mut merge = Merge::new(rest, &encoded, &mut out);
-    merge.additions.read().expect("pack's overlay has a header");
+    merge.overlay.read().expect("pack's overlay has a header");
     let done = merge.write(&[b" ", b"liminix", b"accepted", b"argv", b"a"]);
     let size = merge.size();
     if done.is_err() {

@@ -16,8 +16,6 @@ mod sys;
 
 /// Where the kernel's entry lands.
 #[cfg(target_os = "none")]
-// SAFETY: nothing else in this program is called so.
-#[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
     sys::silence_kernel();
     for (kind, target) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devtmpfs", c"/dev")] {

@@ -2,18 +2,17 @@
 
 use core::ffi::CStr;
 
-mod errno;
-
 #[cfg_attr(target_arch = "mips", path = "sys/mips.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "sys/aarch64.rs")]
 mod arch;
-
-pub use errno::Errno;
 
 use arch::{
     CLOSE, DELETE_MODULE, DIRECTORY, EXIT, FINIT_MODULE, GETDENTS64, IOCTL, MKDIRAT, MOUNT, OPENAT, READ, REBOOT,
     STATX, SYNC, SYSLOG, UMOUNT2, WRITE, call,
 };
+
+/// A negative errno, from a call that failed.
+pub type Errno = i32;
 
 /// Paths count from the working directory.
 const AT_FDCWD: usize = -100i32 as isize as usize;

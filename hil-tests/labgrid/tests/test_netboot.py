@@ -23,22 +23,22 @@ def test_every_event_is_given_when_it_comes(tmp_path: Path) -> None:
     mark = tmp_path / "on"
     body = f"""
 from pathlib import Path
-say(event="listening")
+say(event="restart-it")
 while not Path({str(mark)!r}).exists(): time.sleep(0.01)
 print("not an event")
 say(event="booted")
 """
-    events = netboot.run(played(tmp_path, body), lambda event: event["event"] == "listening" and mark.touch(), 60)
-    assert [event["event"] for event in events] == ["listening", "booted"]
+    events = netboot.run(played(tmp_path, body), lambda event: event["event"] == "restart-it" and mark.touch(), 60)
+    assert [event["event"] for event in events] == ["restart-it", "booted"]
 
 
 def test_a_failure_has_stoops_message_and_exit_code(tmp_path: Path) -> None:
     """The event that says why is the message."""
-    body = 'say(event="listening"); say(event="failed", message="the prompt did not come"); sys.exit(3)'
+    body = 'say(event="restart-it"); say(event="failed", message="the prompt did not come"); sys.exit(3)'
     with pytest.raises(netboot.NetbootError, match=r"^the prompt did not come$") as failure:
         netboot.run(played(tmp_path, body), lambda _: None, 60)
     assert failure.value.exit_code == 3
-    assert [event["event"] for event in failure.value.events] == ["listening", "failed"]
+    assert [event["event"] for event in failure.value.events] == ["restart-it", "failed"]
 
 
 def test_a_failure_without_an_event_has_what_stoop_wrote(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_callback_that_fails_ends_stoop(tmp_path: Path) -> None:
         raise OSError("no relay")
 
     with pytest.raises(OSError, match="no relay"):
-        netboot.run(played(tmp_path, 'say(event="listening"); time.sleep(3600)'), relay, 60)
+        netboot.run(played(tmp_path, 'say(event="restart-it"); time.sleep(3600)'), relay, 60)
 
 
 def test_a_stoop_that_is_not_there_is_named() -> None:

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use stoop_image::board::Board;
-use stoop_image::plan::{HandoffWish, Request};
+use stoop_image::plan::{HandoffChoice, Request};
 use stoop_image::{Failure, Result};
 use stoop_samples::{elf, squashfs, tree, version_and_configuration};
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ impl Parts {
         )?;
         Ok(Request {
             board: name.clone(),
-            handoff: if line == Line::FromTree { HandoffWish::Uhi } else { HandoffWish::Argv },
+            handoff: if line == Line::FromTree { HandoffChoice::Uhi } else { HandoffChoice::Argv },
             kernel,
             dtb: Some(self.put("board.dtb", &tree(b"console=ttyS0 own=1")?)?),
             rootfs: Some(self.put("root.squashfs", &squashfs(ROOTFS))?),

@@ -13,7 +13,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 pub const NOP: u32 = 0;
 const WORD: usize = 4;
 /// Where the header says how many bytes are stored, and where what is summed begins (host-tool/image/src/shim_image.rs).
-const STORED: usize = 12;
+const STORED: usize = 20;
 const SUMMED: usize = 20;
 
 /// An image with a plain shim, to be patched.

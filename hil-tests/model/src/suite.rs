@@ -4,7 +4,7 @@ use stoop_core::params::Policy;
 use stoop_image::board::{Board, Container};
 use stoop_image::image;
 use stoop_image::image::{Built, flash};
-use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -16,7 +16,7 @@ use crate::kernel::{Line, Parts};
 use crate::machine::Machine;
 
 /// Every codec.
-pub const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
+pub const CODECS: [CodecChoice; 3] = [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma];
 
 /// What is wrong, by case, and how many boots there were.
 #[derive(Default, Debug)]
@@ -179,7 +179,7 @@ pub fn damaged(board: &Board) -> Result<Tally> {
             continue;
         }
         let request =
-            Request { format: Some(format), codec: CodecWish::Store, ..parts.request(board, Line::FromTree)? };
+            Request { format: Some(format), codec: CodecChoice::Store, ..parts.request(board, Line::FromTree)? };
         let (plan, built) = pack(&request, Some(policy))?;
         let mut file = built.file.clone();
         let kernel = &plan.kernel.image;

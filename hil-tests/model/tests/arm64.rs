@@ -5,17 +5,17 @@
 use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Built, open};
 use stoop_image::machine::Machine;
-use stoop_image::plan::{CodecWish, Plan, Request};
+use stoop_image::plan::{CodecChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{Result, image::Opened};
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::Way;
+use stoop_model::aarch64::boot::EntryPath;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_model::suite::formats;
 
 const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
-const CODECS: [CodecWish; 3] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma];
+const CODECS: [CodecChoice; 3] = [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma];
 const COOKIE: &[u8] = b"console=ttyS0,115200 liminix x.y=1";
 const VENDOR: &[u8] = b"console=ttyS0,115200 root=/dev/mmcblk0p65 rootwait ubi.mtd=ubi";
 
@@ -78,7 +78,7 @@ impl Boots<'_> {
     }
 
     /// One image at every level. Every third lies elsewhere than where it was laid out for.
-    fn at_every_level(&mut self, image: &Image<'_>, file: &[u8], tree: Option<&[u8]>, way: Way) -> Result<()> {
+    fn at_every_level(&mut self, image: &Image<'_>, file: &[u8], tree: Option<&[u8]>, way: EntryPath) -> Result<()> {
         let opened: Opened<'_> = open(file)?;
         for level in LEVELS {
             self.count += 1;
@@ -106,11 +106,11 @@ fn every_arm64_board_hands_over_what_simulate_says_from_every_container_at_every
     let (cookie, vendor) = (tree(COOKIE)?, tree(VENDOR)?);
     for board in boards()? {
         Boots::with_every_image(&board, |boots, image| {
-            boots.at_every_level(image, &image.built.file, Some(&cookie), Way::Cleaned)?;
+            boots.at_every_level(image, &image.built.file, Some(&cookie), EntryPath::Cleaned)?;
             if image.plan.dtb.is_none() {
-                return boots.at_every_level(image, &image.built.file, Some(&vendor), Way::Cleaned);
+                return boots.at_every_level(image, &image.built.file, Some(&vendor), EntryPath::Cleaned);
             }
-            boots.at_every_level(image, &image.built.file, None, Way::Running)
+            boots.at_every_level(image, &image.built.file, None, EntryPath::Running)
         })?;
     }
     Ok(())
@@ -125,7 +125,7 @@ fn a_damaged_image_says_so_on_every_arm64_board_and_does_what_the_policy_wants()
             // Near the end there is kernel, packed or not.
             let at = file.len() - 0x400;
             file[at] ^= 0x10;
-            boots.at_every_level(image, &file, Some(&cookie), Way::Cleaned)
+            boots.at_every_level(image, &file, Some(&cookie), EntryPath::Cleaned)
         })?;
     }
     Ok(())

@@ -6,12 +6,12 @@ use stoop_core::Region;
 use stoop_image::board;
 use stoop_image::image::{self, open};
 use stoop_image::machine::Machine;
-use stoop_image::plan::{CodecWish, Format, Plan};
+use stoop_image::plan::{CodecChoice, Format, Plan};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{Variant, prebuilt};
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::{End, Way};
+use stoop_model::aarch64::boot::{End, EntryPath};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 
@@ -137,7 +137,7 @@ fn found(patches: &[(u64, u32)], change: impl Fn(&mut Plan), damaged: bool) -> R
     let (mut all, cookie) = (Vec::new(), tree(b"liminix a=1")?);
     let truth = board::load(BOARD)?;
     for packed_tree in [true, false] {
-        let mut plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecWish::Lz4, packed_tree), &mut Quiet)?;
+        let mut plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecChoice::Lz4, packed_tree), &mut Quiet)?;
         change(&mut plan);
         let mut file = image::build(&plan, &mut Quiet)?.file;
         if damaged {
@@ -145,7 +145,9 @@ fn found(patches: &[(u64, u32)], change: impl Fn(&mut Plan), damaged: bool) -> R
             file[at] ^= 4;
         }
         let opened = open(&file)?;
-        for (level, way) in [(Level::El1, Way::Cleaned), (Level::El2, Way::Running), (Level::El2Host, Way::Running)] {
+        for (level, way) in
+            [(Level::El1, EntryPath::Cleaned), (Level::El2, EntryPath::Running), (Level::El2Host, EntryPath::Running)]
+        {
             for seed in [1, 2] {
                 let case = Case {
                     board: &truth,
@@ -223,7 +225,7 @@ const SYSTEM_RESET: u32 = 0x8400_0009;
 #[test]
 fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs() -> Result<()> {
     let (parts, board) = (Parts::new()?, board::load(BOARD)?);
-    let plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecWish::Store, true), &mut Quiet)?;
+    let plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecChoice::Store, true), &mut Quiet)?;
     let file = image::build(&plan, &mut Quiet)?.file;
     let (good, shim) = (open(&file)?, prebuilt(Machine::Arm64, Variant::Store)?);
     let elf = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
@@ -242,7 +244,7 @@ fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs(
             file: &damaged,
             image: &image,
             tree: None,
-            way: Way::Cleaned,
+            way: EntryPath::Cleaned,
             level: if number % 2 == 0 { Level::El1 } else { Level::El2 },
             moved: 0,
             seed: number as u32,

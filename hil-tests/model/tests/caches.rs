@@ -3,7 +3,7 @@
 
 use stoop_image::Result;
 use stoop_image::board;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::cpu;
@@ -18,7 +18,7 @@ fn on_every_core(caches: Caches) -> Result<()> {
     let mut tally = Tally::default();
     for name in BOARDS {
         let board = board::load(name)?;
-        for (codec, line) in [(CodecWish::Store, Line::FromBootloader), (CodecWish::Lzma, Line::FromTree)] {
+        for (codec, line) in [(CodecChoice::Store, Line::FromBootloader), (CodecChoice::Lzma, Line::FromTree)] {
             let request = Request { format: Some(Format::Raw), codec, ..parts.request(&board, line)? };
             let (plan, built) = pack(&request, None)?;
             for cpu in cpu::ALL {

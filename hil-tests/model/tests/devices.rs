@@ -3,8 +3,8 @@
 use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board::{self, Board};
-use stoop_image::plan::{CodecWish, Format, Request};
-use stoop_image::watchdog::Wish;
+use stoop_image::plan::{CodecChoice, Format, Request};
+use stoop_image::watchdog::WatchdogChoice;
 use stoop_model::boot::{Boot, Ran};
 use stoop_model::bootloader::Enter;
 use stoop_model::core::Stop;
@@ -20,7 +20,7 @@ fn on_both(change: fn(&mut Machine), judge: impl Fn(&Board, &mut Ran, Judge<'_>)
     for name in BOARDS {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        let (plan, built) = pack(&raw(&parts, &board, CodecWish::Store)?, None)?;
+        let (plan, built) = pack(&raw(&parts, &board, CodecChoice::Store)?, None)?;
         let boot = Boot { change: Some(change), ..usual(&board, &built.file, 3) };
         let mut ran = boot.run()?;
         judge(&board, &mut ran, Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() })?;
@@ -29,7 +29,7 @@ fn on_both(change: fn(&mut Machine), judge: impl Fn(&Board, &mut Ran, Judge<'_>)
 }
 
 /// Everything, as a raw image.
-fn raw(parts: &Parts, board: &Board, codec: CodecWish) -> Result<Request> {
+fn raw(parts: &Parts, board: &Board, codec: CodecChoice) -> Result<Request> {
     Ok(Request { format: Some(Format::Raw), codec, ..parts.request(board, Line::FromTree)? })
 }
 
@@ -71,7 +71,7 @@ fn nonsense_in_the_registers_boots_with_the_images_own_line() -> Result<()> {
     for name in BOARDS {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        let (plan, built) = pack(&raw(&parts, &board, CodecWish::Store)?, None)?;
+        let (plan, built) = pack(&raw(&parts, &board, CodecChoice::Store)?, None)?;
         for seed in 100..200 {
             let boot = Boot { enter: Enter::Nonsense, ..usual(&board, &built.file, seed) };
             tally.boot(&format!("{name}, seed {seed}"), &boot, &plan, &built)?;
@@ -88,7 +88,7 @@ fn an_image_that_is_loaded_elsewhere_boots_or_says_why_not() -> Result<()> {
     for name in BOARDS {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        for codec in [CodecWish::Store, CodecWish::Lzma] {
+        for codec in [CodecChoice::Store, CodecChoice::Lzma] {
             let request = Request { rootfs: None, initrd: None, ..raw(&parts, &board, codec)? };
             let (plan, built) = pack(&request, Some(Policy::Return))?;
             for load in [0x0080_0000, 0x0123_4560, 0x0200_0004, 0x03ff_f000] {
@@ -123,15 +123,15 @@ fn the_stack_is_never_used_up() -> Result<()> {
 }
 
 /// A watchdog is fed, stopped, or started and fed: what `wish` says.
-fn watched(wish: fn(&Board) -> Option<Wish>, is: fn(&Watchdog) -> bool) -> Result<()> {
+fn watched(wish: fn(&Board) -> Option<WatchdogChoice>, is: fn(&Watchdog) -> bool) -> Result<()> {
     for name in ["gl-ar750", "gl-mt300n-v2", "zbt-wg3526", "gl-mt300a"] {
         let board = board::load(name)?;
         let parts = Parts::new()?;
         let watchdog = wish(&board);
-        let request = Request { watchdog, ..raw(&parts, &board, CodecWish::Lzma)? };
+        let request = Request { watchdog, ..raw(&parts, &board, CodecChoice::Lzma)? };
         let (plan, built) = pack(&request, None)?;
         // One that is started did not run.
-        let change = matches!(watchdog, Some(Wish::Start(_))).then_some(asleep as fn(&mut Machine));
+        let change = matches!(watchdog, Some(WatchdogChoice::Start(_))).then_some(asleep as fn(&mut Machine));
         let boot = Boot { change, ..usual(&board, &built.file, 3) };
         let mut ran = boot.run()?;
         let mut judge = Judge { boot: &boot, plan: &plan, built: &built, wrong: Vec::new() };
@@ -154,13 +154,13 @@ fn a_watchdog_that_runs_is_fed_in_time_unless_asked_otherwise() -> Result<()> {
 
 #[test]
 fn a_watchdog_is_stopped_before_anything_takes_long() -> Result<()> {
-    watched(|_| Some(Wish::Stop), |dog| !dog.runs && dog.feeds == 0)
+    watched(|_| Some(WatchdogChoice::Stop), |dog| !dog.runs && dog.feeds == 0)
 }
 
 #[test]
 fn a_watchdog_is_started_and_fed() -> Result<()> {
     watched(
-        |board| board.watchdog.as_ref().and_then(|dog| dog.longest).map(Wish::Start),
+        |board| board.watchdog.as_ref().and_then(|dog| dog.longest).map(WatchdogChoice::Start),
         |dog| dog.runs && dog.feeds > 3,
     )
 }

@@ -10,7 +10,7 @@ use stoop_core::Code;
 use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::core::Stop;
@@ -28,7 +28,7 @@ fn flips(name: &str) -> Result<()> {
     let parts = Parts::new()?;
     let request = Request {
         format: Some(Format::Raw),
-        codec: CodecWish::Store,
+        codec: CodecChoice::Store,
         initrd: None,
         rootfs: None,
         ..parts.request(&board, Line::FromTree)?

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::board;
 use stoop_image::image::{self, open};
-use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::Way;
+use stoop_model::aarch64::boot::EntryPath;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts as arm64;
 use stoop_model::boot::Boot;
@@ -54,7 +54,7 @@ fn mips_of_both_byte_orders_does_what_the_library_does() -> Result<()> {
     for name in ["gl-ar750", "zbt-wg3526"] {
         let board = board::load(name)?;
         for (codec, enter) in
-            [(CodecWish::Store, Enter::BootmCached(line.into())), (CodecWish::Lzma, Enter::Bootm(line.into()))]
+            [(CodecChoice::Store, Enter::BootmCached(line.into())), (CodecChoice::Lzma, Enter::Bootm(line.into()))]
         {
             let request = Request { format: Some(Format::Uimage), codec, ..parts.request(&board, Line::FromTree)? };
             mips(&program, name, &request, enter)?;
@@ -69,9 +69,9 @@ fn arm64_does_what_the_library_does() -> Result<()> {
     let parts = arm64::Parts::new()?;
     let tree = arm64::tree(b"console=ttyS0 liminix a=1")?;
     for (name, codec, level, packed_tree) in [
-        ("openwrt-one", CodecWish::Store, Level::El2, false),
-        ("belkin-rt3200", CodecWish::Lz4, Level::El1, true),
-        ("qemu-virt-arm64", CodecWish::Lzma, Level::El2Host, true),
+        ("openwrt-one", CodecChoice::Store, Level::El2, false),
+        ("belkin-rt3200", CodecChoice::Lz4, Level::El1, true),
+        ("qemu-virt-arm64", CodecChoice::Lzma, Level::El2Host, true),
     ] {
         let board = board::load(name)?;
         let request = parts.request(name, Format::Image, codec, packed_tree);
@@ -83,7 +83,7 @@ fn arm64_does_what_the_library_does() -> Result<()> {
             file: &built.file,
             image: &open(&built.file)?,
             tree: Some(&tree),
-            way: Way::Cleaned,
+            way: EntryPath::Cleaned,
             level,
             moved: 0,
             seed: 3,
@@ -104,7 +104,7 @@ fn a_core_that_adds_wrongly_is_found() -> Result<()> {
     let Some(program) = program()? else { return Ok(()) };
     let parts = arm64::Parts::new()?;
     let board = board::load("qemu-virt-arm64")?;
-    let plan = Plan::resolve(&parts.request(&board.name, Format::Image, CodecWish::Store, true), &mut Quiet)?;
+    let plan = Plan::resolve(&parts.request(&board.name, Format::Image, CodecChoice::Store, true), &mut Quiet)?;
     let built = image::build(&plan, &mut Quiet)?;
     let image = open(&built.file)?;
     // In place of the first instruction behind the header: movz x9, #1, which the library does not see.
@@ -115,7 +115,7 @@ fn a_core_that_adds_wrongly_is_found() -> Result<()> {
         file: &built.file,
         image: &image,
         tree: None,
-        way: Way::Cleaned,
+        way: EntryPath::Cleaned,
         level: Level::El1,
         moved: 0,
         seed: 3,

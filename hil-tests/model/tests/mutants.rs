@@ -4,7 +4,7 @@ use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::image::Built;
-use stoop_image::plan::{CodecWish, Format, Plan, Request};
+use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_model::boot::Boot;
 use stoop_model::bootloader::{Caches, Enter};
@@ -22,7 +22,7 @@ struct On {
     enter: fn() -> Enter,
     /// The kernel has a flipped bit, and this is to follow.
     damaged: Option<Policy>,
-    codec: CodecWish,
+    codec: CodecChoice,
 }
 
 /// What is planted.
@@ -55,10 +55,10 @@ const USUAL: On = On {
     caches: Caches::Used,
     enter: bootm,
     damaged: None,
-    codec: CodecWish::Store,
+    codec: CodecChoice::Store,
 };
 const L2: On = On { board: "zbt-wg3526", cpu: cpu::M1004KC, ..USUAL };
-const LZMA: On = On { codec: CodecWish::Lzma, ..USUAL };
+const LZMA: On = On { codec: CodecChoice::Lzma, ..USUAL };
 const RETURNS: On = On { enter: go, damaged: Some(Policy::Return), ..USUAL };
 const RESETS: On = On { damaged: Some(Policy::Reset), ..USUAL };
 const GARBAGE: On = On { caches: Caches::NeverInitialised, ..USUAL };

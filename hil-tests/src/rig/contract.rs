@@ -104,7 +104,7 @@ pub trait Rig {
 
 /// How to get a rig.
 #[derive(Default)]
-pub struct Wish<'a> {
+pub struct BootRequest<'a> {
     /// What the test cannot do without.
     pub caps: &'a [Cap],
     /// More options for an emulator, for example `-icount shift=0`; such a test runs on an emulator only.

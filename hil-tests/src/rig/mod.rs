@@ -1,6 +1,7 @@
 //! The rig that a run of the tests is on.
 
 mod contract;
+mod failure;
 mod labgrid;
 mod qemu;
 mod remote;
@@ -14,7 +15,7 @@ use stoop_image::board;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::Log;
 
-pub use contract::{Cap, Rig, Wish};
+pub use contract::{BootRequest, Cap, Rig};
 
 /// What names the rig.
 const RIG: &str = "STOOP_RIG";
@@ -29,7 +30,7 @@ type Found = std::result::Result<Box<dyn Rig>, String>;
 ///
 /// # Errors
 /// An unknown rig or board, one that is known and cannot be reached, or as for [`crate::skip`].
-pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
+pub fn open(board: &str, wish: &BootRequest<'_>) -> Result<Option<Box<dyn Rig>>> {
     let name = std::env::var(RIG).unwrap_or_else(|_| "qemu".into());
     let test = test_name();
     let path = log_path(&test, board);
@@ -65,7 +66,7 @@ pub fn open(board: &str, wish: &Wish<'_>) -> Result<Option<Box<dyn Rig>>> {
 fn remote(
     setup: std::result::Result<remote::Setup, String>,
     board: &str,
-    wish: &Wish<'_>,
+    wish: &BootRequest<'_>,
     path: &Path,
 ) -> Result<Found> {
     let setup = match setup {

@@ -8,7 +8,7 @@ use stoop_image::board::Board;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Emulator, Log, Options, Target, uboot};
 
-use super::contract::{Cap, Rig, Wish};
+use super::contract::{BootRequest, Cap, Rig};
 
 /// For one bootloader command or the way to its prompt. Emulated boards answer within a second; machines that run tests
 /// can be busy.
@@ -21,7 +21,11 @@ struct Qemu {
 }
 
 /// The rig, or why there is none.
-pub(super) fn open(board: Board, log: Log, wish: &Wish<'_>) -> Result<std::result::Result<Box<dyn Rig>, String>> {
+pub(super) fn open(
+    board: Board,
+    log: Log,
+    wish: &BootRequest<'_>,
+) -> Result<std::result::Result<Box<dyn Rig>, String>> {
     let mut target = Target::of(&board, PATIENCE)?;
     if !in_path(&target.machine.binary) {
         return Ok(Err(format!("{} is not installed", target.machine.binary)));

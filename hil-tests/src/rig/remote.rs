@@ -10,7 +10,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::{Address, Connection, Options};
 use stoop_lab::qemu::{Console, Log, uboot};
 
-use super::serial::failure;
+use super::failure::failure;
 use super::staging::Staging;
 use super::stream::Ears;
 use super::{Cap, Rig};
@@ -119,7 +119,7 @@ impl Rig for Remote {
         // The console first: no byte of the start is lost.
         let options = Options { speed: self.setup.speed, reopen: None };
         let connection = Connection::open(&self.setup.console, options).map_err(|error| lost(failure(&error)))?;
-        let voice = connection.sender();
+        let voice = connection.stream_sender();
         let ears = Ears::default();
         let console = Console::new(ears.listen(connection), voice, None, Some(self.log.clone()));
         self.log.note(&format!("power on: {}", self.setup.name));

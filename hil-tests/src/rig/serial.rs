@@ -1,10 +1,14 @@
-//! The rig for a board on a desk: a console, a power switch and a TFTP server that environment variables name.
+//! The rig for a board on a desk: a console, a power switch and a TFTP server that environment variables or a project's `stoop.toml`
+//! name.
+
+use std::path::Path;
 
 use stoop_image::board;
 use stoop_image::{ErrorCode, Failure, Result};
-use stoop_lab::Explained;
 use stoop_lab::power::{self, Supply};
+use toml::{Table, Value};
 
+use super::failure::failure;
 use super::remote::{Power, Setup};
 use super::staging::Staging;
 
@@ -24,10 +28,33 @@ fn needed(values: Values<'_>, name: &str, what: &str) -> Result<String> {
     })
 }
 
-/// The place that the environment names.
+/// The place that the environment names; what it does not say is looked up in the file that `STOOP_PROJECT` names.
 pub(super) fn setup() -> Result<Setup> {
-    let power = needed(&variable, "STOOP_POWER", "a power switch, as `stoop power` takes it")?;
-    with_power(Box::new(Switch::new(&power)?), &variable)
+    let project = variable("STOOP_PROJECT").map(|path| project(Path::new(&path))).transpose()?.unwrap_or_default();
+    let values = |name: &str| variable(name).or_else(|| in_project(&project, name));
+    let power = needed(&values, "STOOP_POWER", "a power switch, as `stoop power` takes it")?;
+    with_power(Box::new(Switch::new(&power)?), &values)
+}
+
+/// A project's `stoop.toml`.
+fn project(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
+    text.parse().map_err(|error| Failure::usage(ErrorCode::Project, format!("{}: {error}", path.display())))
+}
+
+/// What a variable would say, by the keys that `stoop netboot` takes from the same file.
+fn in_project(project: &Table, name: &str) -> Option<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let place = |key: &str| project.get("place")?.get(key).map(text);
+    match name {
+        "STOOP_BOARD" => project.get("board").map(text),
+        "STOOP_SERIAL" => place("serial"),
+        SPEED => place("speed"),
+        "STOOP_POWER" => place("power"),
+        "STOOP_TFTP_DIR" => place("tftp-folder"),
+        "STOOP_TFTP_URL" => place("address").map(|address| format!("tftp://{address}/")),
+        _ => None,
+    }
 }
 
 /// The place that `values` name, switched by `power`.
@@ -67,15 +94,22 @@ impl Power for Switch {
     }
 }
 
-/// A lab's error as ours.
-pub(super) fn failure<E: Explained + std::fmt::Display>(error: &E) -> Failure {
-    let failure = match error.exit_code() {
-        stoop_lab::error::USAGE => Failure::usage(ErrorCode::Repository, error.to_string()),
-        stoop_lab::error::NO_ANSWER => Failure::no_answer(ErrorCode::Repository, error.to_string()),
-        _ => Failure::new(ErrorCode::Repository, error.to_string()),
-    };
-    match error.next_step() {
-        Some(next) => failure.next(next),
-        None => failure,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projects_file_says_what_the_variables_would() {
+        let text = "board = \"gl-ar750\"\n[place]\nserial = \"/dev/ttyUSB0\"\nspeed = 57600\npower = \"cmd:relay\"\n\
+                    tftp-folder = \"/srv/tftp\"\naddress = \"192.168.1.2\"\n";
+        let table: Table = text.parse().unwrap();
+        let said = |name| in_project(&table, name).unwrap();
+        assert_eq!((said("STOOP_BOARD").as_str(), said("STOOP_SERIAL").as_str()), ("gl-ar750", "/dev/ttyUSB0"));
+        assert_eq!((said("STOOP_SPEED").as_str(), said("STOOP_POWER").as_str()), ("57600", "cmd:relay"));
+        assert_eq!(
+            (said("STOOP_TFTP_DIR").as_str(), said("STOOP_TFTP_URL").as_str()),
+            ("/srv/tftp", "tftp://192.168.1.2/")
+        );
+        assert_eq!(in_project(&table, "STOOP_PLACE_CAN"), None);
     }
 }

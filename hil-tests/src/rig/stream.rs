@@ -18,7 +18,7 @@ pub(super) struct Ears(Arc<AtomicBool>);
 impl Ears {
     /// What comes, until [`Ears::close`] was called and nothing more comes.
     pub(super) fn listen(&self, connection: Connection) -> impl Read + Send + 'static {
-        Heard { connection, closing: Arc::clone(&self.0), bytes: VecDeque::new() }
+        Heard { connection: Some(connection), closing: Arc::clone(&self.0), bytes: VecDeque::new() }
     }
 
     pub(super) fn close(&self) {
@@ -27,25 +27,37 @@ impl Ears {
 }
 
 struct Heard {
-    connection: Connection,
+    /// `None` at the end: whoever sees the end may open the port again at once.
+    connection: Option<Connection>,
     closing: Arc<AtomicBool>,
     bytes: VecDeque<u8>,
 }
 
-impl Read for Heard {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl Heard {
+    /// Waits until there are bytes, or no more will come.
+    fn fill(&mut self) -> io::Result<()> {
         while self.bytes.is_empty() {
-            match self.connection.next(SILENCE) {
+            let Some(connection) = &self.connection else { break };
+            match connection.next(SILENCE) {
                 Some(Event::Bytes(bytes)) => self.bytes.extend(bytes),
-                Some(Event::Closed(None)) => return Ok(0),
-                Some(Event::Closed(Some(error))) => {
-                    println!("HIL-LOST: {error}");
-                    return Err(io::Error::other(error));
+                Some(Event::Closed(error)) => {
+                    self.connection = None;
+                    if let Some(error) = error {
+                        println!("HIL-LOST: {error}");
+                        return Err(io::Error::other(error));
+                    }
                 }
-                None if self.closing.load(Ordering::SeqCst) => return Ok(0),
+                None if self.closing.load(Ordering::SeqCst) => self.connection = None,
                 None | Some(Event::Vanished(_) | Event::Back) => {}
             }
         }
+        Ok(())
+    }
+}
+
+impl Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fill()?;
         self.bytes.read(buffer)
     }
 }

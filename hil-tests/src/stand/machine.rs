@@ -52,12 +52,30 @@ impl Emulated {
         let target = Target::of(&board, Duration::from_secs(120))?;
         let bootloader = match &target.machine.uboot {
             Some(path) => path.clone(),
-            None => Lab::open()?.uboot(if board.arch.is_big_endian() { Endian::Big } else { Endian::Little }),
+            None => Lab::open()?.uboot(endian(&board)),
         };
+        Emulated::with(target, &bootloader, work, tftp)
+    }
+
+    /// The same with the lab's bootloader that can write flash in QEMU; MIPS only.
+    ///
+    /// # Errors
+    /// As for [`Emulated::new`].
+    pub fn flashing(name: &str, work: &Path, tftp: &Path) -> Result<Emulated> {
+        let board = board::load(name)?;
+        let target = Target::of(&board, Duration::from_secs(120))?;
+        Emulated::with(target, &Lab::open()?.flashing_uboot(endian(&board)), work, tftp)
+    }
+
+    fn with(target: Target, bootloader: &Path, work: &Path, tftp: &Path) -> Result<Emulated> {
         let mut flash = Flash::erased(target.machine.flash_size, target.machine.word_swap);
-        flash.put(0, &std::fs::read(&bootloader).map_err(|error| Failure::io(&bootloader, &error))?)?;
+        flash.put(0, &std::fs::read(bootloader).map_err(|error| Failure::io(bootloader, &error))?)?;
         Ok(Emulated { target, flash, file: work.join("nor.img"), tftp: tftp.to_owned(), child: None })
     }
+}
+
+fn endian(board: &board::Board) -> Endian {
+    if board.arch.is_big_endian() { Endian::Big } else { Endian::Little }
 }
 
 impl Machine for Emulated {

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod error;
 pub mod explain;
 pub mod format;
+pub mod halves;
 pub mod image;
 pub mod input;
 pub mod kconfig;
@@ -29,6 +30,5 @@ pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod watchdog;
-pub mod zx0;
 
 pub use error::{ErrorCode, Failure, Result};

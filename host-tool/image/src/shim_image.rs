@@ -3,8 +3,9 @@
 //! | part | |
 //! |---|---|
 //! | stub | as it was linked, but for the numbers in its header |
-//! | rest | squeezed by ZX0 when the shim was built ([`squeezed`]), zeros up to a word |
+//! | rest | squeezed when the shim was built ([`squeezed`], [`halves`]) |
 //! | params | as they are, words |
+//! | zeros | up to what is summed at a time |
 //! | last word | makes the [`sum`] over all of it 0 |
 //!
 //! Nothing in it but the params and the numbers in the header depends on the image, so its size is known before anything is laid out.
@@ -24,7 +25,7 @@ pub use sum::sum;
 
 use self::linked::Linked;
 use crate::format::arm64;
-use crate::{ErrorCode, Failure, Result, zx0};
+use crate::{ErrorCode, Failure, Result, halves};
 
 /// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
@@ -58,10 +59,10 @@ pub enum Header {
 /// How the rest is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Form {
-    /// By ZX0.
+    /// By [`halves`].
     #[default]
     Squeezed,
-    /// As one run of literals of ZX0: the code can be read in the image, and the stub is the same.
+    /// As one run of literals: the code can be read in the image, and the stub is the same.
     Plain,
 }
 
@@ -76,8 +77,11 @@ struct Places {
     header: usize,
 }
 
-const MIPS: Places = Places { mark: 8, numbers: 12, summed: 20, header: 20 };
+const MIPS: Places = Places { mark: 8, numbers: 20, summed: 20, header: 24 };
 const ARM64: Places = Places { mark: 4, numbers: arm64::HEADER, summed: 0, header: arm64::TEXT_OFFSET };
+/// Bytes that the stub sums at a time.
+const SUMMED: usize = 4 * WORD;
+
 /// Which decoders a shim has: each takes bytes of every image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Variant {
@@ -168,26 +172,27 @@ pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<S
     }
     let linked = Linked::of(shim).map_err(broken)?;
     let big_endian = linked.big_endian;
+    let places = match header {
+        Header::Mips { .. } => MIPS,
+        Header::Arm64 { .. } => ARM64,
+    };
+    let at = places.header;
     let stream = match form {
         Form::Squeezed => linked.squeezed.ok_or("it is not squeezed").map_err(broken)?,
-        Form::Plain => zx0::plain(&linked.rest),
+        Form::Plain => halves::plain(&linked.rest, big_endian),
     };
     let mut bytes = linked.stub;
     let unpacked = bytes.len() + linked.rest.len() + MAX_SIZE;
     bytes.extend(stream);
-    let pad = |bytes: &mut Vec<u8>| bytes.resize(bytes.len().next_multiple_of(WORD), 0);
-    pad(&mut bytes);
+    bytes.resize(bytes.len().next_multiple_of(WORD), 0);
     let params_at = bytes.len();
     bytes.extend(params);
-    pad(&mut bytes);
+    let summed = (bytes.len() + WORD - places.summed).next_multiple_of(SUMMED);
+    bytes.resize(places.summed + summed - WORD, 0);
     let stored = bytes.len() + WORD;
     if stored > linked.room {
         return Err(broken(format!("it takes 0x{stored:x} bytes of the image, there is room for 0x{:x}", linked.room)));
     }
-    let (places, at) = match header {
-        Header::Mips { .. } => (MIPS, MIPS.header),
-        Header::Arm64 { .. } => (ARM64, ARM64.header),
-    };
     match header {
         Header::Mips { run_address } => put(&mut bytes[at..at + WORD], run_address as u32, big_endian),
         Header::Arm64 { text_offset, image_size } => {
@@ -231,7 +236,7 @@ pub fn run_size(shim: &[u8]) -> Result<usize> {
 pub struct Parts<'a> {
     /// Whom it is for.
     pub machine: Machine,
-    /// The params block, and zeros up to a word.
+    /// The params block, and zeros behind it.
     pub params: &'a [u8],
     /// The sum over what is stored is right.
     pub whole: bool,
@@ -242,7 +247,7 @@ pub fn parts(image: &[u8]) -> Option<Parts<'_>> {
     let (machine, places, big_endian, [stored, params]) = front_of(image)?;
     let summed = image.get(places.summed..stored)?;
     let params = image.get(params..stored.checked_sub(WORD)?)?;
-    Some(Parts { machine, params, whole: stored.is_multiple_of(WORD) && sum(summed, big_endian) == 0 })
+    Some(Parts { machine, params, whole: summed.len().is_multiple_of(SUMMED) && sum(summed, big_endian) == 0 })
 }
 
 /// Makes the sum over what is stored right again, in an image that was changed on purpose; nothing when it is none.
@@ -304,16 +309,14 @@ mod tests {
     /// What the stub does (shim/src/arch/*/unpack.S): what it has unpacked and the params, or `None`, which means that it gives up.
     fn unpacked(image: &[u8], linked: &Linked) -> Option<(Vec<u8>, Vec<u8>)> {
         let parts = parts(image)?;
-        parts
-            .whole
-            .then(|| rest(&image[linked.stub.len()..], linked))
-            .flatten()
-            .map(|rest| (rest, parts.params.to_vec()))
+        let params_at = image.len() - WORD - parts.params.len();
+        let rest = rest(&image[linked.stub.len()..params_at], linked).filter(|_| parts.whole)?;
+        Some((rest, parts.params.to_vec()))
     }
 
     /// What the stub does once what is stored was found whole.
     fn rest(stream: &[u8], linked: &Linked) -> Option<Vec<u8>> {
-        let rest = zx0::unpack(stream, linked.rest.len())?;
+        let rest = halves::unpack(stream, linked.rest.len(), linked.big_endian)?;
         (rest.len() == linked.rest.len() && sum(&rest, linked.big_endian) == 0).then_some(rest)
     }
 
@@ -340,7 +343,7 @@ mod tests {
                 let changed: Vec<usize> = (0..linked.stub.len()).filter(|at| image[*at] != linked.stub[*at]).collect();
                 let may = |at: &usize| match arch {
                     Machine::Arm64 => (8..24).contains(at) || (64..68).contains(at),
-                    _ => (12..16).contains(at) || (20..24).contains(at),
+                    _ => (20..28).contains(at),
                 };
                 assert!(changed.iter().all(may), "{arch}: {changed:?}");
                 let (rest, params) = unpacked(&image, &linked).unwrap();
@@ -365,7 +368,7 @@ mod tests {
 
     /// Bytes of the header that the sum does not have, or that the stub does not read.
     fn is_not_the_stub_s(arch: Machine, at: usize) -> bool {
-        arch != Machine::Arm64 && (at < 12 || (14..20).contains(&at))
+        arch != Machine::Arm64 && at < 20
     }
 
     #[test]

@@ -10,7 +10,7 @@ use stoop_core::bootargs::EntryKind;
 use stoop_core::bytes;
 use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{self, Additions};
+use stoop_core::fdt::{self, Overlay};
 use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
@@ -301,7 +301,7 @@ fn behind(tree: &[u8], ram: Region) -> Option<usize> {
 /// fdt_chosen).
 fn with_bootargs(line: &[u8]) -> Result<Vec<u8>> {
     // An empty variable is none, and leaves the tree as it is.
-    let what = Additions { cells: [2, 2], line: (!line.is_empty()).then_some(line), ..Additions::default() };
+    let what = Overlay { cells: [2, 2], line: (!line.is_empty()).then_some(line), ..Overlay::default() };
     let mut tree = vec![0; line.len() + 4096];
     let size = what
         .encode(&mut tree)

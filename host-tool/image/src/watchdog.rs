@@ -16,7 +16,7 @@ const MARGIN: f64 = 0.5;
 
 /// What the user wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wish {
+pub enum WatchdogChoice {
     /// Feed it while the shim works.
     Feed,
     /// Stop it.
@@ -27,27 +27,27 @@ pub enum Wish {
     Leave,
 }
 
-impl FromStr for Wish {
+impl FromStr for WatchdogChoice {
     type Err = String;
 
     fn from_str(word: &str) -> std::result::Result<Self, String> {
         match (word, word.strip_prefix("start:").map(str::parse)) {
-            ("feed", _) => Ok(Wish::Feed),
-            ("stop", _) => Ok(Wish::Stop),
-            ("leave", _) => Ok(Wish::Leave),
-            (_, Some(Ok(seconds @ 1..))) => Ok(Wish::Start(seconds)),
+            ("feed", _) => Ok(WatchdogChoice::Feed),
+            ("stop", _) => Ok(WatchdogChoice::Stop),
+            ("leave", _) => Ok(WatchdogChoice::Leave),
+            (_, Some(Ok(seconds @ 1..))) => Ok(WatchdogChoice::Start(seconds)),
             _ => Err("give feed, stop, leave, or start: and seconds, as start:30".into()),
         }
     }
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for WatchdogChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wish::Feed => f.pad("feed"),
-            Wish::Stop => f.pad("stop"),
-            Wish::Leave => f.pad("leave"),
-            Wish::Start(seconds) => f.pad(&format!("start:{seconds}")),
+            WatchdogChoice::Feed => f.pad("feed"),
+            WatchdogChoice::Stop => f.pad("stop"),
+            WatchdogChoice::Leave => f.pad("leave"),
+            WatchdogChoice::Start(seconds) => f.pad(&format!("start:{seconds}")),
         }
     }
 }
@@ -73,10 +73,10 @@ impl Plan {
     ///
     /// # Errors
     /// The board's data cannot do it.
-    pub fn resolve(wish: Option<Wish>, board: &Board) -> Result<Plan> {
+    pub fn resolve(wish: Option<WatchdogChoice>, board: &Board) -> Result<Plan> {
         let Some(dog) = &board.watchdog else {
             return match wish {
-                None | Some(Wish::Leave) => Ok(Plan::default()),
+                None | Some(WatchdogChoice::Leave) => Ok(Plan::default()),
                 Some(wish) => Err(Failure::usage(
                     ErrorCode::Watchdog,
                     format!("--watchdog {wish}: the data of {} name no watchdog", board.name),
@@ -98,18 +98,22 @@ impl Plan {
         let fed = |seconds| writes(&dog.feed, seconds);
         match wish {
             None if dog.feed.is_empty() => Ok(Plan::default()),
-            Some(Wish::Leave) => Ok(Plan::default()),
-            Some(Wish::Feed) if dog.feed.is_empty() => cannot("feed", "cannot be fed by what is known of it"),
-            None | Some(Wish::Feed) => Ok(Plan { care: Care::Feed, feed: fed(longest), ..Plan::default() }),
-            Some(Wish::Stop) if dog.stop.is_empty() => cannot("stop", "cannot be stopped by what is known of it"),
-            Some(Wish::Stop) => Ok(Plan { care: Care::Stop, begin: writes(&dog.stop, 0), ..Plan::default() }),
-            Some(Wish::Start(_)) if dog.start.is_empty() => cannot("start", "cannot be started by what is known of it"),
-            Some(Wish::Start(seconds)) if seconds > longest => Err(Failure::usage(
+            Some(WatchdogChoice::Leave) => Ok(Plan::default()),
+            Some(WatchdogChoice::Feed) if dog.feed.is_empty() => cannot("feed", "cannot be fed by what is known of it"),
+            None | Some(WatchdogChoice::Feed) => Ok(Plan { care: Care::Feed, feed: fed(longest), ..Plan::default() }),
+            Some(WatchdogChoice::Stop) if dog.stop.is_empty() => {
+                cannot("stop", "cannot be stopped by what is known of it")
+            }
+            Some(WatchdogChoice::Stop) => Ok(Plan { care: Care::Stop, begin: writes(&dog.stop, 0), ..Plan::default() }),
+            Some(WatchdogChoice::Start(_)) if dog.start.is_empty() => {
+                cannot("start", "cannot be started by what is known of it")
+            }
+            Some(WatchdogChoice::Start(seconds)) if seconds > longest => Err(Failure::usage(
                 ErrorCode::Watchdog,
                 format!("--watchdog start:{seconds}: {} of {} counts {longest} s at most", dog.title, board.name),
             )
             .next(format!("give 1 to {longest} seconds"))),
-            Some(Wish::Start(seconds)) => Ok(Plan {
+            Some(WatchdogChoice::Start(seconds)) => Ok(Plan {
                 care: Care::Start,
                 seconds,
                 begin: writes(&dog.start, seconds),
@@ -209,10 +213,10 @@ mod tests {
     #[test]
     fn a_wish_is_a_word_or_start_and_seconds() {
         for word in ["feed", "stop", "leave", "start:1", "start:30"] {
-            assert_eq!(word.parse::<Wish>().unwrap().to_string(), word);
+            assert_eq!(word.parse::<WatchdogChoice>().unwrap().to_string(), word);
         }
         for word in ["", "start", "start:", "start:0", "start:-1", "start:x", "Feed", "start:5s", "start:4294967296"] {
-            assert!(word.parse::<Wish>().is_err(), "{word}");
+            assert!(word.parse::<WatchdogChoice>().is_err(), "{word}");
         }
     }
 
@@ -220,7 +224,7 @@ mod tests {
     #[test]
     fn the_writes_are_those_of_linuxs_drivers() {
         let start = |name: &str, seconds| {
-            let plan = Plan::resolve(Some(Wish::Start(seconds)), &board::load(name).unwrap()).unwrap();
+            let plan = Plan::resolve(Some(WatchdogChoice::Start(seconds)), &board::load(name).unwrap()).unwrap();
             assert_eq!(plan.care, Care::Start);
             let line = |write: &Write| format!("{:08x} {:08x} {:08x}", write.address, write.keep, write.flip);
             let lines = |writes: &[Write]| writes.iter().map(line).collect::<Vec<_>>().join(", ");
@@ -285,17 +289,19 @@ mod tests {
             let plan = Plan::resolve(Some(wish), &board).unwrap();
             plan.warnings(&board, None, work).join("\n")
         };
-        assert!(said(Wish::Leave, Some(1.2)).contains("for about 1.2 s: the board resets before the kernel runs"));
-        assert!(said(Wish::Leave, Some(0.6)).contains("which is close; `--watchdog feed` feeds it"));
-        assert_eq!(said(Wish::Leave, Some(0.4)), "");
-        assert!(said(Wish::Leave, None).contains("not known without cpu-clock and flash.read-speed"));
-        assert_eq!(said(Wish::Feed, Some(100.0)), "");
+        assert!(
+            said(WatchdogChoice::Leave, Some(1.2)).contains("for about 1.2 s: the board resets before the kernel runs")
+        );
+        assert!(said(WatchdogChoice::Leave, Some(0.6)).contains("which is close; `--watchdog feed` feeds it"));
+        assert_eq!(said(WatchdogChoice::Leave, Some(0.4)), "");
+        assert!(said(WatchdogChoice::Leave, None).contains("not known without cpu-clock and flash.read-speed"));
+        assert_eq!(said(WatchdogChoice::Feed, Some(100.0)), "");
     }
 
     #[test]
     fn a_watchdog_that_runs_on_into_the_kernel_wants_its_driver() {
         let board = board::load("gl-ar750").unwrap();
-        let plan = Plan::resolve(Some(Wish::Start(20)), &board).unwrap();
+        let plan = Plan::resolve(Some(WatchdogChoice::Start(20)), &board).unwrap();
         let said =
             |config: &str| plan.warnings(&board, Some(&Kconfig::parse(config, "t").unwrap()), Some(3.0)).join("\n");
         assert!(said("CONFIG_MIPS=y\n").ends_with("(CONFIG_ATH79_WDT)"), "{}", said("CONFIG_MIPS=y\n"));

@@ -6,6 +6,7 @@
 pub mod bootloader;
 pub mod connection;
 pub mod error;
+pub mod explain;
 pub mod flash;
 pub mod monitor;
 pub mod netboot;

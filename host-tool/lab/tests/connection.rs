@@ -282,3 +282,18 @@ fn as_streams_it_reads_to_the_end_and_tells_what_else_happens() {
     assert_eq!(all, "resetting ...");
     assert_eq!(told.recv_timeout(LONG).as_deref(), Ok("Closed(None)"));
 }
+
+#[test]
+fn dropping_the_sending_stream_closes_the_port_before_it_returns() {
+    let (_board, name) = pty();
+    let address = device(Path::new(&name));
+    for _ in 0..3 {
+        let connection = Connection::open(&address, never_again()).expect("free");
+        let (mut from, to) = connection.into_streams(|_| {});
+        let reader = std::thread::spawn(move || from.read(&mut [0]).expect("the end"));
+        drop(to);
+        // It is opened again although the receiving half may still be there.
+        drop(Connection::open(&address, never_again()).expect("free again"));
+        assert_eq!(reader.join().expect("no panic"), 0);
+    }
+}

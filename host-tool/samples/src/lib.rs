@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use stoop_core::fdt::{Additions, Merge};
+use stoop_core::fdt::{Merge, Overlay};
 use stoop_image::{ErrorCode, Failure, Result};
 
 /// A version and a configuration as kernels keep them (kernel/configs.c: gzip between `IKCFG_ST` and `IKCFG_ED`).
@@ -63,10 +63,10 @@ pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
     let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
     let empty = stoop_image::format::device_tree::empty();
     let mut additions = vec![0; 0x2000];
-    Additions { line: Some(bootargs), ..Additions::default() }.encode(&mut additions).ok_or_else(impossible)?;
+    Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut additions).ok_or_else(impossible)?;
     let mut out = vec![0; 0x4000];
     let mut merge = Merge::new(&empty, &additions, &mut out);
-    let written = merge.additions.read().and_then(|()| merge.write(&[]));
+    let written = merge.overlay.read().and_then(|()| merge.write(&[]));
     written.map_err(|_| impossible())?;
     let size = merge.size();
     out.truncate(size);

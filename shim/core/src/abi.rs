@@ -31,7 +31,7 @@ pub trait Abi {
     const BIG_ENDIAN: bool;
     /// The kernel's COMMAND_LINE_SIZE in bytes, with the NUL.
     const COMMAND_LINE_SIZE: usize;
-    /// The loader chooses where the image runs: addresses in the additions to the device tree count from it.
+    /// The loader chooses where the image runs: addresses in the overlay to the device tree count from it.
     const RELATIVE: bool;
 
     /// Classifies the entry and judges the bootloader's line; what passes of it goes to `line`. Never fails: what makes no

@@ -12,6 +12,7 @@ use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload, SIZE};
 use crate::memory::Memory;
 use crate::params::{Params, SlotAt};
 use crate::ram;
+use crate::watchdog::EVERY;
 use crate::{Code, Error, Region, Result, Subject};
 
 /// phram's region is a multiple of this many bytes (Linux: PAGE_SIZE, 4 KiB at least).
@@ -139,7 +140,8 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
         let stored = Stored::of(&manifest, params.flash(), entry.tree);
         // The image's first bytes are the shim's own, which a bootloader may want to start again.
         let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
-        ram::check(memory, params.ram(), loader.run, [&stored.used, &others])?;
+        let is_used = |at: &Region| stored.used.iter().chain(&others).any(|used| used.overlaps(at));
+        ram::check(memory, params.ram(), loader.run, &is_used)?;
         stored.overlaps()?;
         stored.check(memory, &buffers.crc, feed)?;
         stored.deliver(memory, &mut buffers.tables, feed)?;
@@ -152,7 +154,7 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
     }
 
     /// Writes the CPU's counter at entry and now into the report, as the last thing before caches and the jump. The
-    /// additions of every image have the report.
+    /// overlay of every image have the report.
     #[inline(always)] // One caller, and so 40 bytes smaller.
     pub fn stamp(&mut self, handoff: &Handoff, counts: [u32; 2]) {
         const SIZE: usize = COUNT_HANDOFF + 4;
@@ -176,6 +178,7 @@ struct Stored<'m> {
 
 impl<'m> Stored<'m> {
     /// `tree` is the bootloader's device tree: the base of the final one when none is packed.
+    #[inline(never)]
     fn of(manifest: &'m Manifest, flash: Region, tree: Region) -> Self {
         let mut stored = Stored { manifest, used: [Region::EMPTY; PAYLOADS] };
         // Whether the bootloader's tree is in the way is seen only here: then flash is read twice.
@@ -194,8 +197,8 @@ impl<'m> Stored<'m> {
                 continue;
             }
             let size = payload.source.size();
-            // The additions may lie where the kernel is decoded to, and then come after it.
-            if payload.codec == Codec::Store && size == payload.destination.size() && kind != Kind::Additions {
+            // The overlay may lie where the kernel is decoded to, and then come after it.
+            if payload.codec == Codec::Store && size == payload.destination.size() && kind != Kind::Overlay {
                 *used = payload.destination;
                 continue;
             }
@@ -232,8 +235,8 @@ impl<'m> Stored<'m> {
                 let same = later == kind;
                 // A payload may move over its own source, but not be decoded there.
                 let moves = same && payload.codec == Codec::Store;
-                // An appended tree and the additions behind it are inside the kernel.
-                let inside = same || later == Kind::Additions;
+                // An appended tree and the overlay behind it are inside the kernel.
+                let inside = same || later == Kind::Overlay;
                 if !inside && payload.place.overlaps(&self.payload(later).place)
                     || !moves && payload.place.overlaps(&self.at(later))
                 {
@@ -261,7 +264,16 @@ impl<'m> Stored<'m> {
             let unreadable = Error::new(Code::Unreadable, subject, source.start());
             memory.read(source).ok_or(unreadable)?;
             if copy != source {
-                memory.copy(source, copy.start()).ok_or(Error::new(Code::NotRam, subject, copy.start()))?;
+                let not_ram = Error::new(Code::NotRam, subject, copy.start());
+                // In parts, since flash may take seconds for all of it.
+                let mut done = 0;
+                while done < source.size() {
+                    feed();
+                    let part =
+                        Region::stated(source.start().wrapping_add(done), EVERY.min(source.size().wrapping_sub(done)));
+                    memory.copy(part, copy.start().wrapping_add(done)).ok_or(not_ram)?;
+                    done = done.wrapping_add(part.size());
+                }
             }
             let computed = crc.of_fed(memory.read(copy).ok_or(unreadable)?, feed);
             trace!(
@@ -287,10 +299,10 @@ impl<'m> Stored<'m> {
     }
 }
 
-/// The room for the final tree, with the additions behind it.
+/// The room for the final tree, with the overlay behind it.
 fn tree_room(manifest: &Manifest) -> Region {
-    let (tree, additions) = (manifest.tree(), manifest.payload(Kind::Additions).place);
-    Region::stated(tree.start(), tree.size().wrapping_add(additions.size()))
+    let (tree, overlay) = (manifest.tree(), manifest.payload(Kind::Overlay).place);
+    Region::stated(tree.start(), tree.size().wrapping_add(overlay.size()))
 }
 
 /// Writes the final tree, with the command line in it. Gives the region of both, and where the report's slot is.
@@ -309,13 +321,13 @@ fn write_tree<A: Abi, M: Memory>(
     let Some((base, bytes)) = memory.pair(base, tree_room(manifest)) else {
         return Err(Error::new(Code::NotRam, Subject::Dtb, room.start()));
     };
-    let (out, additions) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
+    let (out, overlay) = bytes.split_at_mut_checked(room.size()).unwrap_or((&mut [], &mut []));
     if A::RELATIVE {
-        manifest.relocate(additions);
+        manifest.relocate(overlay);
     }
-    let mut merge = Merge::new(base, additions, out);
-    merge.additions.read()?;
-    let own = merge.additions.bootargs().len();
+    let mut merge = Merge::new(base, overlay, out);
+    merge.overlay.read()?;
+    let own = merge.overlay.bootargs().len();
     let mut passed = if report.bootargs.verdict.passes() { line } else { &[] };
     let mut joint: &[u8] = if own == 0 || passed.is_empty() { b"" } else { b" " };
     if own.wrapping_add(joint.len()).wrapping_add(passed.len()) >= A::COMMAND_LINE_SIZE {

@@ -38,6 +38,8 @@ pub enum Refusal {
     TooLong = Name::TooLong as u8,
     /// It has control characters.
     Control = Name::Control as u8,
+    /// It is in RAM that the params do not know.
+    Unreadable = Name::Unreadable as u8,
 }
 
 worded!(Refusal);

@@ -19,7 +19,7 @@ pub enum Subject {
     /// The device tree.
     Dtb = Name::Dtb as u8,
     /// What is added to it.
-    Additions = Name::Additions as u8,
+    Overlay = Name::Overlay as u8,
     /// The params block.
     Params = Name::Params as u8,
     /// The manifest.
@@ -109,7 +109,20 @@ impl Code {
     ];
 
     /// The word behind the subject.
-    pub const fn name(self) -> Name {
+    pub fn name(self) -> Name {
+        // A table: without jump tables a match is a comparison for each code.
+        const NAMES: [Name; Code::ArgvRoom as usize + 1] = {
+            let (mut names, mut at) = ([Name::None; Code::ArgvRoom as usize + 1], 0);
+            while at < Code::ALL.len() {
+                names[Code::ALL[at] as usize] = Code::ALL[at].spelled();
+                at += 1;
+            }
+            names
+        };
+        NAMES.get(self as usize).copied().unwrap_or(Name::None)
+    }
+
+    const fn spelled(self) -> Name {
         match self {
             Code::Params | Code::Shim => Name::Damaged,
             Code::NoManifest | Code::NoKernel | Code::NoTree => Name::Missing,

@@ -7,7 +7,7 @@
 //! | 0 | magic `STPM` |
 //! | 1 | version (16 bits), length in bytes with its CRC (16 bits) |
 //! | 2 | machine, handoff (a byte each, high one first); then 16 bits: |
-//! | 2, 3 | three words of the additions, 16 bits each, at which a 64-bit address counts from the image; 0 for none |
+//! | 2, 3 | three words of the overlay, 16 bits each, at which a 64-bit address counts from the image; 0 for none |
 //! | 4, 6 | region for the final device tree: start, size |
 //! | 8 | the kernel's entry point |
 //! | 10… | payloads, twelve words each, in the order of [`Kind`]; stored size 0: not in this image |
@@ -24,7 +24,7 @@
 //! | 6, 8, 10 | destination: address, decoded size, size in memory (the rest is zeroed) |
 //!
 //! The device tree has no destination of its own: the tree that the kernel gets is written into the region at 4. The
-//! additions' destination begins where that region ends.
+//! overlay's destination begins where that region ends.
 
 use crate::block;
 use crate::bytes::{put, wide};
@@ -175,13 +175,13 @@ pub enum Kind {
     Env = 3,
     /// The device tree that the final one is made from; the bootloader's when there is none.
     Dtb = 4,
-    /// What the final device tree has that this one has not: [`crate::fdt::Additions`].
-    Additions = 5,
+    /// What the final device tree has that this one has not: [`crate::fdt::Overlay`].
+    Overlay = 5,
 }
 
 impl Kind {
     /// In the order of delivery.
-    pub const ALL: [Kind; PAYLOADS] = [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env, Kind::Dtb, Kind::Additions];
+    pub const ALL: [Kind; PAYLOADS] = [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Env, Kind::Dtb, Kind::Overlay];
 
     /// The word for it in errors.
     pub fn subject(self) -> Subject {
@@ -191,7 +191,7 @@ impl Kind {
             Kind::Rootfs => Subject::Rootfs,
             Kind::Env => Subject::Env,
             Kind::Dtb => Subject::Dtb,
-            Kind::Additions => Subject::Additions,
+            Kind::Overlay => Subject::Overlay,
         }
     }
 }
@@ -282,13 +282,13 @@ impl Manifest {
         if self.words[HEAD] & DESTINATION_RELATIVE != 0 { self.image } else { 0 }
     }
 
-    /// Adds the image's address to the addresses in the additions that count from it.
-    pub fn relocate(&self, additions: &mut [u8]) {
+    /// Adds the image's address to the addresses in the overlay that count from it.
+    pub fn relocate(&self, overlay: &mut [u8]) {
         let [_, _, first, others, ..] = self.words;
         for word in [first & 0xffff, others >> 16, others & 0xffff] {
             let at = (word as usize).wrapping_mul(4);
             if at != 0
-                && let Some(field) = additions.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
+                && let Some(field) = overlay.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
             {
                 *field = u64::from_be_bytes(*field).wrapping_add(self.image as u64).to_be_bytes();
             }
@@ -364,7 +364,7 @@ pub struct Listing {
     pub tree: Region,
     /// The kernel's first instruction.
     pub entry_point: usize,
-    /// Where the additions have addresses that count from the image, in words; 0 for none.
+    /// Where the overlay has addresses that count from the image, in words; 0 for none.
     pub relative: [u16; 3],
     /// Room for copies of what would be read twice from flash; empty when there is none.
     pub copies: Region,

@@ -3,7 +3,7 @@
 use crate::abi::{Abi, Entry};
 use crate::bootargs::{EntryKind, LIMIT, Line, Pieces, is_text};
 use crate::bytes::{find, put};
-use crate::cookie::judge;
+use crate::cookie::{Judgement, Refusal, judge};
 use crate::fdt::Tree;
 use crate::manifest::{Kind, Machine, Manifest, argv};
 use crate::memory::Memory;
@@ -16,6 +16,9 @@ const UHI: u32 = 0xffff_fffe;
 const CFE_SEAL: u32 = 0x4346_4531;
 /// More words than this cannot fit a command line.
 const MAX_ARGC: u32 = 2048;
+
+/// Where RAM of these SoCs ends at most before their devices begin; more of it is elsewhere.
+const LOW_RAM: usize = 0x1000_0000;
 
 const KSEG0: u32 = 0x8000_0000;
 const KSEG1: u32 = 0xa000_0000;
@@ -56,10 +59,11 @@ impl<const BIG: bool> Abi for Mips<BIG> {
             trace!("a3 is CFE's seal: a0 to a2 are no arguments");
             return Entry { kind: EntryKind::Cfe, ..Entry::NONE };
         }
-        let (mut kind, mut tree) = (EntryKind::Argv, Region::EMPTY);
+        let mut tree = Region::EMPTY;
+        let kind = if a0 == UHI { EntryKind::Uhi } else { EntryKind::Argv };
         let passed = if a0 == UHI {
             bootloader_tree(a1, memory).map(|(at, bootargs)| {
-                (kind, tree) = (EntryKind::Uhi, at);
+                tree = at;
                 Passed { memory, whole: bootargs, pointers: &[], ends: bootargs.len() <= LIMIT }
             })
         } else {
@@ -67,6 +71,11 @@ impl<const BIG: bool> Abi for Mips<BIG> {
         };
         let Some(passed) = passed else {
             trace!("a0 {=u32:#010x} and a1 {=u32:#010x} lead to no strings and no device tree", a0, a1);
+            // The same board is sold with more RAM, where nobody may look: what is not there may hang the bus.
+            let behind = physical(a1).is_some_and(|at| at >= params.ram().end() && at < LOW_RAM);
+            if behind && (kind == EntryKind::Uhi || a0 != 0 && a0 <= MAX_ARGC) {
+                return Entry { kind, bootargs: Judgement::refused(Refusal::Unreadable), ..Entry::NONE };
+            }
             return Entry::NONE;
         };
         Entry { kind, tree, bootargs: judge::<Passed<BIG, M>>(&passed, params, line) }

@@ -13,7 +13,7 @@ pub enum Name {
     Rootfs,
     Env,
     Dtb,
-    Additions,
+    Overlay,
     Shim,
     Params,
     Manifest,
@@ -47,7 +47,7 @@ pub enum Name {
 }
 
 /// In the order of [`Name`], each ending with NUL.
-const SPELLED: &[u8] = b"kernel\0initrd\0rootfs\0env\0dtb\0additions\0shim\0params\0manifest\0argv\0uhi\0cfe\0none\0\
+const SPELLED: &[u8] = b"kernel\0initrd\0rootfs\0env\0dtb\0overlay\0shim\0params\0manifest\0argv\0uhi\0cfe\0none\0\
 accepted\0ignored\0kept\0refused\0damaged\0missing\0shape\0crc\0foreign\0unreadable\0codec\0stream\0length\0\
 not ram\0overlaps\0header\0structure\0room\0cells\0too long\0control characters\0ram\0smaller\0";
 

@@ -211,16 +211,19 @@ impl<'a> Params<'a> {
         Led { mask: self.words[17], set: self.wide(18), clear: self.wide(20) }
     }
 
-    /// In the order to try them.
+    /// In the order to try them; at most [`MAX_SLOTS`], whatever the block says.
     pub fn slots(&self) -> impl Iterator<Item = SlotAt> + '_ {
-        (0..MAX_SLOTS).map_while(|index| self.slot(index))
+        let slots = self.words[FIXED..WRITES].as_chunks::<SLOT>().0;
+        slots.iter().take(usize::from(self.byte(13, 1))).map(|&[flags, high, low]| SlotAt {
+            name: (flags >> 24) as u8,
+            relative: flags & 1 << 16 != 0,
+            address: wide(high, low),
+        })
     }
 
     /// The slot with that number, if there are so many.
     pub fn slot(&self, index: usize) -> Option<SlotAt> {
-        let [flags, high, low] = *self.words[FIXED..].as_chunks().0.get(index)?;
-        let slot = SlotAt { name: (flags >> 24) as u8, relative: flags & 1 << 16 != 0, address: wide(high, low) };
-        (index < usize::from(self.byte(13, 1))).then_some(slot)
+        self.slots().nth(index)
     }
 
     /// What is done about the watchdog.

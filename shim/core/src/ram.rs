@@ -12,28 +12,43 @@ const STEP: usize = 0x1_0000;
 const AROUND: usize = 0x100;
 
 /// Writes two words half of RAM apart, and more only when these turn out to be one. Never where `loader` is or may appear, nor
-/// over one of `used`.
+/// where `is_used` says that there are bytes that are still needed.
 ///
 /// # Errors
 /// [`Code::RamSize`] (value: how large it really is).
-pub fn check<M: Memory>(memory: &mut M, ram: Region, loader: Region, used: [&[Region]; 2]) -> Result<()> {
-    let half = ram.size().checked_next_power_of_two().unwrap_or(0) >> 1;
-    let around = |at: usize| Region::stated(at, AROUND);
-    let is_free = |at: usize| {
-        ram.contains(&around(at)) && !used.iter().flat_map(|used| used.iter()).any(|used| used.overlaps(&around(at)))
-    };
+pub fn check<M: Memory>(memory: &mut M, ram: Region, loader: Region, is_used: &impl Fn(&Region) -> bool) -> Result<()> {
+    let mut size = ram.size().checked_next_power_of_two().unwrap_or(0);
+    let mut low = ram.start();
+    let end = low.wrapping_add(LEAST);
     // Modulo the least RAM, bytes of the loader are nowhere near.
     let is_apart = |at: usize| {
         let distance = at.wrapping_sub(loader.start()) & (LEAST - 1);
         distance >= loader.size() && distance <= LEAST - AROUND
     };
-    let mut places = (1..LEAST / STEP).map(|step| ram.start().wrapping_add(step.wrapping_mul(STEP)));
-    let Some(low) = places.find(|low| is_apart(*low) && is_free(*low) && is_free(low.wrapping_add(half))) else {
-        return Ok(());
-    };
-    let mut size = half.wrapping_mul(2);
-    while size > LEAST && is_free(low.wrapping_add(size >> 1)) && memory.is_one_word(low, low.wrapping_add(size >> 1)) {
+    loop {
+        low = low.wrapping_add(STEP);
+        if low == end {
+            return Ok(());
+        }
+        if is_apart(low) && is_free(low, &ram, is_used) && is_free(low.wrapping_add(size >> 1), &ram, is_used) {
+            break;
+        }
+    }
+    let mut smaller = false;
+    while size > LEAST {
+        let high = low.wrapping_add(size >> 1);
+        if !is_free(high, &ram, is_used) || !memory.is_one_word(low, high) {
+            break;
+        }
+        smaller = true;
         size >>= 1;
     }
-    if size > half { Ok(()) } else { Err(Error::new(Code::RamSize, Subject::Ram, size)) }
+    if smaller { Err(Error::new(Code::RamSize, Subject::Ram, size)) } else { Ok(()) }
+}
+
+/// Nothing is lost that is there.
+#[inline(never)]
+fn is_free(at: usize, ram: &Region, is_used: &impl Fn(&Region) -> bool) -> bool {
+    let around = Region::stated(at, AROUND);
+    ram.contains(&around) && !is_used(&around)
 }

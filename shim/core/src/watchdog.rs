@@ -34,7 +34,7 @@ pub enum Care {
 pub enum Moment {
     /// Once the params are read.
     Begin = 0,
-    /// For every [`EVERY`] bytes that are checked or come out of LZMA, and before each payload is delivered.
+    /// For every [`EVERY`] bytes that are copied from flash, checked or come out of LZMA, and before each payload is delivered.
     Feed = 1,
     /// Before the bootloader gets the board back.
     Back = 2,
@@ -43,6 +43,6 @@ pub enum Moment {
 /// Most writes of one set of params.
 pub const MAX_WRITES: usize = 6;
 
-/// Bytes between two feedings: that much is checked, or made by LZMA and what its last symbol adds. What LZ4 makes of a payload, or
-/// a move of it, is not interrupted: with the bytes in RAM, 16 MiB take half a second.
+/// Bytes between two feedings: that much is copied from flash, checked, or made by LZMA and what its last symbol adds. What LZ4 makes
+/// of a payload, or a move of it in RAM, is not interrupted: docs/caches.md has how long that takes at most.
 pub const EVERY: usize = 4096;

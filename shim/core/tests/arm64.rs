@@ -10,14 +10,14 @@ use stoop_core::boot::{Board, Buffers, Loader};
 use stoop_core::bootargs::{EntryKind, Line};
 use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{Additions, Merge};
+use stoop_core::fdt::{Merge, Overlay};
 use stoop_core::manifest::{HandoffKind, Kind, Machine, Manifest};
 use stoop_core::params::{CookieRule, Params};
 
-/// A tree with bootargs, as the additions write one.
+/// A tree with bootargs, as the overlay writes one.
 fn tree(line: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; 8192];
-    let what = Additions { cells: [2, 2], line: Some(line), ..Additions::default() };
+    let what = Overlay { cells: [2, 2], line: Some(line), ..Overlay::default() };
     let size = what.encode(&mut bytes).expect("there is room");
     bytes.truncate(size);
     bytes
@@ -104,7 +104,7 @@ fn a_line_longer_than_any_is_refused_if_it_has_the_cookie() {
     }
 }
 
-/// The manifest at 0x9000 of an image at `image`, with the additions' relative words.
+/// The manifest at 0x9000 of an image at `image`, with the overlay's relative words.
 fn manifest(image: usize, relative: [u16; 3]) -> Manifest {
     let crc = Crc32::new();
     let mut listing = NO_PAYLOADS;
@@ -116,28 +116,28 @@ fn manifest(image: usize, relative: [u16; 3]) -> Manifest {
 }
 
 #[test]
-fn addresses_in_the_additions_count_from_the_image() {
-    let what = Additions {
+fn addresses_in_the_overlay_count_from_the_image() {
+    let what = Overlay {
         cells: [2, 2],
         line: Some(b"own=1"),
         initrd: Some(region(0x1_0000, 0x1234)),
         phram: Some((region(0x2_0000, 0x3000), 99)),
         report: Some("9.8.7"),
         relative: true,
-        ..Additions::default()
+        ..Overlay::default()
     };
-    let mut additions = vec![0; 4096];
-    let (size, relative) = what.encode_relative(&mut additions).expect("there is room");
-    additions.truncate(size);
+    let mut overlay = vec![0; 4096];
+    let (size, relative) = what.encode_relative(&mut overlay).expect("there is room");
+    overlay.truncate(size);
     // What no usize of 32 bits holds is left out there.
     for image in [0x4040_0000u64, 0x1_2345_6000].into_iter().filter_map(|image| usize::try_from(image).ok()) {
-        let mut additions = additions.clone();
-        manifest(image, relative).relocate(&mut additions);
+        let mut overlay = overlay.clone();
+        manifest(image, relative).relocate(&mut overlay);
         let mut out = vec![0; 8192];
         let base = tree(b"");
         let size = {
-            let mut merge = Merge::new(&base, &additions, &mut out);
-            merge.additions.read().expect("sound");
+            let mut merge = Merge::new(&base, &overlay, &mut out);
+            merge.overlay.read().expect("sound");
             merge.write(&[b"", b"", b"none", b"uhi", b"-"]).expect("it merges");
             merge.size()
         };
@@ -158,17 +158,17 @@ fn addresses_in_the_additions_count_from_the_image() {
 
 #[test]
 fn without_an_initrd_or_rootfs_nothing_is_moved() {
-    let what = Additions { cells: [2, 2], line: Some(b"own=1"), relative: true, ..Additions::default() };
-    let mut additions = vec![0; 4096];
-    let (size, relative) = what.encode_relative(&mut additions).expect("there is room");
+    let what = Overlay { cells: [2, 2], line: Some(b"own=1"), relative: true, ..Overlay::default() };
+    let mut overlay = vec![0; 4096];
+    let (size, relative) = what.encode_relative(&mut overlay).expect("there is room");
     assert_eq!(relative, [0; 3]);
-    let before = additions[..size].to_vec();
-    manifest(0x4040_0000, relative).relocate(&mut additions[..size]);
-    assert_eq!(additions[..size], before);
+    let before = overlay[..size].to_vec();
+    manifest(0x4040_0000, relative).relocate(&mut overlay[..size]);
+    assert_eq!(overlay[..size], before);
 }
 
 #[test]
-fn words_behind_the_additions_are_left_alone() {
+fn words_behind_the_overlay_are_left_alone() {
     let mut short = vec![0; 16];
     manifest(0x4040_0000, [3, 4, u16::MAX]).relocate(&mut short);
     assert_eq!(short, [0; 16]);

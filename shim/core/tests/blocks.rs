@@ -107,6 +107,25 @@ fn a_writer_is_empty_until_something_is_written() {
 }
 
 #[test]
+fn params_with_a_right_crc_that_state_more_slots_than_there_are_end_at_the_last() {
+    let crc = Crc32::new();
+    let slots = [SLOTS[0]; MAX_SLOTS];
+    let writes = [Write { address: 1, keep: 2, flip: 3 }; 6];
+    let mut settings = settings(CookieRule::Contains, b"liminix", b"");
+    (settings.slots, settings.watchdog) = (&slots, [&writes[..], &[], &[]]);
+    let mut block = params_block(&settings, true);
+    let end = settings.encode(&mut [0; MAX_SIZE], true, &crc).unwrap() - 4;
+    // Word 13 has the number of slots in its second byte.
+    assert_eq!(block[53], MAX_SLOTS as u8);
+    block[53] = 0xff;
+    let sum = crc.of(&block[..end]).to_be_bytes();
+    block[end..end + 4].copy_from_slice(&sum);
+    let params = Params::check(&block, true, &crc).unwrap();
+    assert_eq!(params.slot(MAX_SLOTS), None, "what follows are writes to the watchdog");
+    assert_eq!(params.slots().collect::<Vec<_>>(), slots);
+}
+
+#[test]
 fn what_is_written_to_a_watchdog_comes_back_by_its_moment() {
     let crc = Crc32::new();
     let write = |address| Write { address, keep: !address, flip: address << 4 };
@@ -240,7 +259,7 @@ fn a_manifest_comes_back_for_every_machine() {
         assert_eq!(manifest.payload(Kind::Dtb), dtb);
         assert!(manifest.payload(Kind::Rootfs).source.is_empty());
         assert!(manifest.payload(Kind::Rootfs).place.is_empty());
-        assert_eq!(manifest.payload(Kind::Additions), Payload::NONE);
+        assert_eq!(manifest.payload(Kind::Overlay), Payload::NONE);
     }
 }
 

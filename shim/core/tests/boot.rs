@@ -408,7 +408,7 @@ fn every_flipped_bit_of_every_payload_is_found_before_anything_moves() {
 
 #[test]
 fn payloads_outside_memory_are_unreadable() {
-    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb, Kind::Additions] {
+    for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb, Kind::Overlay] {
         for (start, size) in [(0x3f_0000 - IMAGE, 4), (0x3f_0000 - IMAGE - 4, 8), (0x1e00_0000, 4), (0, 0x8000_0000)] {
             let image = image(&dtb(b"x"), |listing| {
                 let entry = listing.payloads[kind as usize].as_mut().unwrap();
@@ -431,8 +431,8 @@ fn places_outside_ram_are_refused() {
         }
     }
     let tree = |at| image(&dtb(b"x"), |listing| listing.tree = region(at, TREE_ROOM));
-    // The additions wait at the end of the tree's room.
-    assert_eq!(boot(&tree(0x40_0000), None).said(), "E16 additions not ram");
+    // The overlay waits at the end of the tree's room.
+    assert_eq!(boot(&tree(0x40_0000), None).said(), "E16 overlay not ram");
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn place(kind: Kind, at: usize) -> impl Fn(&mut Listing) {
 fn overlaps_name_both_sides_and_the_address_and_the_loader_is_no_ram() {
     let run = 0x3f_0000;
     let table: [(&str, Change); 10] = [
-        ("E16 additions not ram 0x003f3f00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
+        ("E16 overlay not ram 0x003f3f00", Box::new(|l| l.tree = region(0x3e_ff00, TREE_ROOM))),
         ("E16 kernel not ram 0x003eff01", Box::new(place(Kind::Kernel, run - 0xff))),
         ("boots", Box::new(place(Kind::Kernel, run - 0x100))),
         ("E17 kernel overlaps initrd 0x0002ff01", Box::new(place(Kind::Kernel, INITRD_AT - 0xff))),
@@ -603,10 +603,10 @@ fn packed_with(dtb: &[u8], copies: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of room that [`packed`] needs: kernel, device tree and additions.
+/// Bytes of room that [`packed`] needs: kernel, device tree and overlay.
 fn needed() -> usize {
     let size = |bytes: usize| bytes.next_multiple_of(manifest::COPY_ALIGN);
-    size(KERNEL.len() + 2) + size(dtb(b"x").len()) + additions(&dtb(b"x")).len()
+    size(KERNEL.len() + 2) + size(dtb(b"x").len()) + overlay(&dtb(b"x")).len()
 }
 
 #[test]
@@ -635,7 +635,7 @@ fn copies_lie_one_behind_the_other_at_multiples_of_their_alignment() {
     for tree in [&even[0], &odd[0]] {
         let boot = in_flash(packed_with(tree, 0x1_0000), [0; 4], &[]);
         let mut at = COPIES;
-        for bytes in [&packed_kernel(), tree, &additions(tree)] {
+        for bytes in [&packed_kernel(), tree, &overlay(tree)] {
             assert_eq!(boot.memory.at(region(at, bytes.len())), bytes, "0x{at:x}");
             at += bytes.len().next_multiple_of(manifest::COPY_ALIGN);
         }
@@ -699,7 +699,7 @@ fn a_kernel_is_never_delivered_over_the_bootloaders_tree() {
     };
     assert_eq!(uhi(KERNEL_AT + 0x80).said(), "E17 kernel overlaps dtb");
     assert_eq!(uhi(ROOTFS_AT - 0x10).said(), "E17 rootfs overlaps dtb");
-    assert_eq!(uhi(TREE_AT + TREE_ROOM + 0x10).said(), "E17 dtb overlaps", "the additions wait there");
+    assert_eq!(uhi(TREE_AT + TREE_ROOM + 0x10).said(), "E17 dtb overlaps", "the overlay waits there");
     assert_eq!(uhi(TREE_AT - 0x10).said(), "E17 dtb overlaps");
     let boot = uhi(KERNEL_AT + 0x100);
     assert_eq!(boot.line(), b"its own");

@@ -112,6 +112,26 @@ fn what_makes_no_sense_is_no_bootargs() {
 }
 
 #[test]
+fn what_lies_behind_the_ram_that_is_known_is_refused_and_not_looked_at() {
+    let memory = with_argv(&[None, Some(b"a")], false);
+    let end = settings(CookieRule::Off, b"", b"").ram.end() as u32;
+    let refused = |kind| Entry {
+        kind,
+        bootargs: Judgement { verdict: Verdict::Refused, refusal: Some(Refusal::Unreadable) },
+        ..NONE
+    };
+    for at in [KSEG0 | end, 0xa000_0000 | end, 0x8fff_fffc] {
+        assert_eq!(enter([2, at, 0, 0], &memory), (refused(EntryKind::Argv), vec![]), "{at:#x}");
+        assert_eq!(enter([UHI, at, 0, 0], &memory), (refused(EntryKind::Uhi), vec![]), "{at:#x}");
+        for argc in [0, 2049] {
+            assert_eq!(enter([argc, at, 0, 0], &memory), (NONE, vec![]), "{argc} arguments at {at:#x}");
+        }
+    }
+    // Devices are from here on.
+    assert_eq!(enter([2, 0x9000_0000, 0, 0], &memory), (NONE, vec![]));
+}
+
+#[test]
 fn control_characters_are_refused_and_bytes_from_0x80_on_are_text() {
     let control = Judgement { verdict: Verdict::Refused, refusal: Some(Refusal::Control) };
     for garbage in [&b"a\x01"[..], b"a\nb", b"\x7f", b"\x1b[2J"] {
@@ -265,7 +285,8 @@ proptest! {
             assert!(line.len() <= MAX_LINE && (refused || !line.iter().any(|byte| is_control(*byte))));
             assert!(matches!(entry.kind, EntryKind::Argv | EntryKind::Uhi | EntryKind::Cfe | EntryKind::None));
             assert!(entry.kind == EntryKind::Argv || line.is_empty());
-            assert_eq!(entry.bootargs.verdict == Verdict::None, line.is_empty());
+            let unread = entry.bootargs.refusal == Some(Refusal::Unreadable);
+            assert_eq!(entry.bootargs.verdict == Verdict::None || unread, line.is_empty());
             assert_eq!(memory.at(region(0x10_0000, 0x100)), before);
         });
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use fdt_support::{
-    Edits, FIXTURES, REPORT, additions, bootargs_in, dtc, dtc_run, edit_sets, edited, fixture, fixtures_dir, model,
+    Edits, FIXTURES, REPORT, bootargs_in, dtc, dtc_run, edit_sets, edited, fixture, fixtures_dir, model, overlay,
     region, root_cells, written,
 };
 use stoop_core::Code;
@@ -230,7 +230,7 @@ fn numbers_that_need_two_cells_are_refused_where_there_is_one() {
         ("size", Edits { phram: Some((long, 9)), ..Edits::default() }),
         ("memory", Edits { memory: Some(wide), ..Edits::default() }),
     ] {
-        assert_eq!(additions(fixture("minimal"), &edits), None, "{what}");
+        assert_eq!(overlay(fixture("minimal"), &edits), None, "{what}");
         assert!(written(fixture("crowded"), &edits).is_ok(), "{what} fits two cells");
     }
     let initrd = Edits { initrd: Some(end), ..Edits::default() };
@@ -247,17 +247,17 @@ fn cells_that_linux_would_not_take_are_refused_only_when_they_matter() {
     assert_eq!(error.code(), Code::TreeCells);
     assert!(written(fixture("other-cells"), &Edits { report: Some(REPORT), ..Edits::default() }).is_ok());
 
-    // The root's own counts, unlike those that the additions were made for.
+    // The root's own counts, unlike those that the overlay was made for.
     let at = |source: &[u8]| {
         let at =
             source.windows(12).position(|bytes| bytes == [0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0]).expect("a property");
         at + 12
     };
     let merged = |source: &[u8], edits: &Edits| {
-        let additions = additions(fixture("malta"), edits).expect("they fit");
+        let overlay = overlay(fixture("malta"), edits).expect("they fit");
         let mut out = vec![0; source.len() + 4096];
-        let mut merge = Merge::new(source, &additions, &mut out);
-        merge.additions.read().expect("a header");
+        let mut merge = Merge::new(source, &overlay, &mut out);
+        merge.overlay.read().expect("a header");
         merge.write(&[])
     };
     for count in [0_u32, 2, 3, 0x100, u32::MAX] {
@@ -268,7 +268,7 @@ fn cells_that_linux_would_not_take_are_refused_only_when_they_matter() {
         assert_eq!((error.code(), error.value), (Code::TreeCells, count as usize), "{count}");
         assert_eq!(merged(&source, &Edits { bootargs: Some(&[b"x"]), ..Edits::default() }), Ok(()), "{count}");
         if !(1..=2).contains(&count) {
-            assert_eq!(additions(&source, &phram), None, "no address has such a count: {count}");
+            assert_eq!(overlay(&source, &phram), None, "no address has such a count: {count}");
         }
     }
 }
@@ -287,10 +287,10 @@ fn ram_that_the_base_has_is_kept_whatever_its_name_and_only_then() {
 }
 
 #[test]
-fn the_additions_are_a_tree_that_dtc_takes_and_keep_their_rules() {
+fn the_overlay_are_a_tree_that_dtc_takes_and_keep_its_rules() {
     for (name, source) in FIXTURES {
         for (what, edits) in edit_sets() {
-            let Some(blob) = additions(source, &edits) else { continue };
+            let Some(blob) = overlay(source, &edits) else { continue };
             assert_eq!(check(&blob), Ok(blob.len()), "{name}, {what}");
             let (mut words, structure) = (0_u32, &blob[word(&blob, 8)..word(&blob, 12)]);
             let mut at = 0;

@@ -1,7 +1,7 @@
 //! Which of a tree's nodes are meant: by where they are, not by their name alone.
 
 use stoop_core::Region;
-use stoop_core::fdt::{Additions, Merge, Tree};
+use stoop_core::fdt::{Merge, Overlay, Tree};
 
 const BEGIN: usize = 1;
 const END_NODE: usize = 2;
@@ -35,7 +35,7 @@ impl Writer {
 
     fn property(mut self, name: &str, value: &str) -> Writer {
         let at = STRINGS.windows(name.len()).position(|part| part == name.as_bytes()).expect("a name in STRINGS");
-        [PROPERTY, value.len() + 1, at].map(|word| self.word(word));
+        [PROPERTY, value.len() + 1, at].into_iter().for_each(|word| self.word(word));
         self.text(value);
         self
     }
@@ -46,18 +46,18 @@ impl Writer {
         let header =
             [0xd00d_feed, strings + STRINGS.len(), 56, strings, 40, 17, 16, 0, STRINGS.len(), size, 0, 0, 0, 0];
         let mut tree = Writer::default();
-        header.map(|word| tree.word(word));
+        header.into_iter().for_each(|word| tree.word(word));
         [tree.0, self.0, STRINGS.to_vec()].concat()
     }
 }
 
-fn merged(base: &[u8], what: &Additions<'_>) -> Vec<u8> {
-    let mut additions = vec![0; 0x1000];
-    let size = what.encode(&mut additions).expect("there is room");
-    additions.truncate(size);
+fn merged(base: &[u8], what: &Overlay<'_>) -> Vec<u8> {
+    let mut overlay = vec![0; 0x1000];
+    let size = what.encode(&mut overlay).expect("there is room");
+    overlay.truncate(size);
     let mut out = vec![0; 0x2000];
-    let mut merge = Merge::new(base, &additions, &mut out);
-    merge.additions.read().expect("sound");
+    let mut merge = Merge::new(base, &overlay, &mut out);
+    merge.overlay.read().expect("sound");
     merge.write(&[]).expect("it merges");
     let size = merge.size();
     out.truncate(size);
@@ -73,7 +73,7 @@ fn a_node_of_that_name_deeper_inside_is_another_one() {
     let mut tree = Tree::new(&base);
     tree.read().expect("sound");
     assert_eq!(tree.bootargs(), b"the board's");
-    let out = merged(&base, &Additions { line: Some(b"stoop's"), ..Additions::default() });
+    let out = merged(&base, &Overlay { line: Some(b"stoop's"), ..Overlay::default() });
     let read = fdt::Fdt::new(&out).expect("the crate reads it");
     let line = |path: &str| read.find_node(path)?.property("bootargs")?.as_str();
     assert_eq!((line("/soc/chosen"), line("/chosen")), (Some("of the chip"), Some("stoop's")));
@@ -90,7 +90,7 @@ fn only_the_device_type_memory_is_ram() {
         ("compatible", "memory", false),
     ] {
         let base = Writer::default().node("", |root| root.node("it", |it| it.property(name, value))).tree();
-        let out = merged(&base, &Additions { cells: [2, 1], memory: Some(ram), ..Additions::default() });
+        let out = merged(&base, &Overlay { cells: [2, 1], memory: Some(ram), ..Overlay::default() });
         let read = fdt::Fdt::new(&out).expect("the crate reads it");
         assert_eq!(read.find_node("/memory@1000").is_none(), is_ram, "{name} {value}");
     }

@@ -2,10 +2,10 @@
 
 use core::arch::{asm, global_asm};
 
-use super::errno::Errno;
+use super::Errno;
 
 // The kernel enters with the stack pointer, aligned, at argc; nothing above it is needed.
-global_asm!(".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "bl main");
+global_asm!(".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "bl {main}", main = sym crate::main);
 
 pub const EXIT: u32 = 93;
 pub const READ: u32 = 63;

@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-use super::errno::Errno;
+use super::Errno;
 
 // The kernel enters with the stack pointer at argc; nothing above it is needed, so the frame only keeps the ABI's
 // 16 bytes of argument space. `noreorder` because the delay slot is ours.
@@ -12,9 +12,10 @@ global_asm!(
     ".set noreorder",
     "__start:",
     "addiu $sp, $sp, -32",
-    "jal main",
+    "jal {main}",
     "move $ra, $zero",
     ".set pop",
+    main = sym crate::main,
 );
 
 pub const EXIT: u32 = 4001;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
+import urllib.parse
 from typing import Any, Callable
 
 import attr
@@ -25,23 +27,28 @@ class StoopDriver(Driver, LinuxBootProtocol):
     """Start an image with ``stoop netboot``.
 
     It has the serial *port*, not another driver's console: stoop talks to the bootloader itself. Whatever else has the
-    port must be deactivated meanwhile; StoopStrategy does that.
+    port must be deactivated meanwhile; StoopStrategy does that. stoop serves the image itself, unless the place has a
+    TFTPProvider whose folder is on this host.
 
     Args:
         image: a key of the environment's ``images``, or the path of a packed image
         board: the board as stoop knows it; from the image when it is left out
-        until: a regular expression for the console at which the board counts as started; stoop's own when left out
+        until: a regular expression for the console at which the board counts as started; the kernel's first line when
+            left out
         timeout: how long the start may take, in seconds
         options: more options for ``stoop netboot``
 
     """
 
     # labgrid reads it from the class and does not change it.
-    bindings = {"port": {"SerialPort", "NetworkSerialPort"}}  # noqa: RUF012
+    bindings = {  # noqa: RUF012
+        "port": {"SerialPort", "NetworkSerialPort"},
+        "tftp": {"TFTPProvider", "RemoteTFTPProvider", None},
+    }
 
     image = attr.ib(validator=attr.validators.instance_of(str))
     board = attr.ib(default=None, validator=_OPTIONAL_TEXT)
-    until = attr.ib(default=None, validator=_OPTIONAL_TEXT)
+    until = attr.ib(default="Linux version ", validator=attr.validators.instance_of(str))
     timeout = attr.ib(default=300.0, converter=float)
     options = attr.ib(factory=list, validator=attr.validators.instance_of(list))
 
@@ -50,7 +57,7 @@ class StoopDriver(Driver, LinuxBootProtocol):
         super().__attrs_post_init__()
         environment = self.target.env
         self.stoop = environment.config.get_tool("stoop") if environment else "stoop"
-        self.on_listening: Callable[[], None] | None = None
+        self.on_restart: Callable[[], None] | None = None
         self.events: list[netboot.Event] = []
 
     def on_activate(self) -> None:
@@ -64,7 +71,7 @@ class StoopDriver(Driver, LinuxBootProtocol):
     def boot(self, name: str = "") -> None:
         """Start the image; ``name`` is another one than the driver's own.
 
-        ``on_listening`` is called when stoop hears the console and types nothing yet: the time to switch power on.
+        ``on_restart`` is called when stoop hears the console and waits for the board: the time to switch power on.
 
         Raises:
             NetbootError: the board did not start; its message is stoop's
@@ -77,7 +84,7 @@ class StoopDriver(Driver, LinuxBootProtocol):
             board=self.board,
             speed=self.port.speed,
             until=self.until,
-            options=[str(option) for option in self.options],
+            options=self._network() + [str(option) for option in self.options],
         )
         self.logger.info("starting %s", " ".join(words))
         self.events = netboot.run(words, self._on_event, self.timeout)
@@ -93,8 +100,8 @@ class StoopDriver(Driver, LinuxBootProtocol):
 
     def _on_event(self, event: dict[str, Any]) -> None:
         self.logger.info("stoop: %s", event)
-        if event["event"] == "listening" and self.on_listening is not None:
-            self.on_listening()
+        if event["event"] == "restart-it" and self.on_restart is not None:
+            self.on_restart()
 
     def _image(self, name: str) -> str:
         """Return the path of a key of ``images``, or the path that it is."""
@@ -102,6 +109,17 @@ class StoopDriver(Driver, LinuxBootProtocol):
         if environment is not None and name in environment.config.get_images():
             return environment.config.get_image_path(name)
         return os.fspath(pathlib.Path(name).expanduser())
+
+    def _network(self) -> list[str]:
+        """Return the options for the place's TFTP server, if its folder is here and the board sees nothing else."""
+        if self.tftp is None:
+            return []
+        server = urllib.parse.urlsplit(self.tftp.external)
+        host = getattr(self.tftp, "host", "localhost")
+        here = host in ("localhost", "127.0.0.1", socket.gethostname())
+        if not here or server.scheme != "tftp" or server.path.strip("/") or not server.hostname:
+            return []
+        return ["--address", server.hostname, "--tftp-folder", self.tftp.internal, "--board-address", "dhcp"]
 
     def _serial(self) -> str:
         """Return the port as stoop takes it, through labgrid's proxies where there are some."""

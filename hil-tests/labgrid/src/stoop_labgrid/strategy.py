@@ -73,11 +73,11 @@ class StoopStrategy(Strategy):
         self.power.off()
 
     def _start(self) -> None:
-        """Have stoop listen first and switch power on then: no byte of the start is lost."""
+        """Have stoop listen first and switch power on when it waits: no byte of the start is lost."""
         self._switch_off()
         self.status = Status.off
         self.target.activate(self.stoop)
-        self.stoop.on_listening = self.power.on
+        self.stoop.on_restart = self.power.on
         try:
             self.stoop.boot()
         except Exception:
@@ -85,7 +85,7 @@ class StoopStrategy(Strategy):
             self.power.off()
             raise
         finally:
-            self.stoop.on_listening = None
+            self.stoop.on_restart = None
             self.target.deactivate(self.stoop)
         if self.console is not None:
             self.target.activate(self.console)

@@ -15,7 +15,7 @@ use crate::record::trace::{Cpu, Range, Start};
 
 /// How the bootloader leaves the CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Way {
+pub enum EntryPath {
     /// booti and bootm: the image is in memory, MMU and caches are off. What the caches hold of the RAM behind the image's
     /// bytes is rubbish, and dirty (Documentation/arch/arm64/booting.rst asks for no more).
     Cleaned,
@@ -35,7 +35,7 @@ pub struct Setup<'a> {
     /// How far from where it was laid out for it is, in bytes.
     pub moved: usize,
     /// How.
-    pub way: Way,
+    pub way: EntryPath,
     /// At which exception level.
     pub level: Level,
     /// x0 is the address of this tree, at the top of RAM; without one, the registers are those of `go`.
@@ -169,8 +169,8 @@ impl Boot {
         boot.core.system.ram = vec![setup.board.ram];
         boot.core.system.firmware = setup.board.firmware.clone();
         match setup.way {
-            Way::Cleaned => boot.dirty_behind(setup),
-            Way::Running => boot.dirty_image(setup, front).ok_or_else(lost)?,
+            EntryPath::Cleaned => boot.dirty_behind(setup),
+            EntryPath::Running => boot.dirty_image(setup, front).ok_or_else(lost)?,
         }
         boot.old_code(front);
         Ok(boot)

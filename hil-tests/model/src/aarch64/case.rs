@@ -12,7 +12,7 @@ use stoop_image::plan::Plan;
 use stoop_image::simulate::{self, Booted, Entry, Input};
 
 use super::Level;
-use super::boot::{Boot, End, Setup, Way, header_field};
+use super::boot::{Boot, End, EntryPath, Setup, header_field};
 use crate::bootloader::Enter;
 use crate::judge::{report, without_counts};
 use crate::machine::Event;
@@ -32,7 +32,7 @@ pub struct Case<'a> {
     /// The bootloader's tree.
     pub tree: Option<&'a [u8]>,
     /// How the CPU is left.
-    pub way: Way,
+    pub way: EntryPath,
     /// At which exception level.
     pub level: Level,
     /// How far from where the image was laid out for it is.

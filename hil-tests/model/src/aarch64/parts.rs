@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_samples::squashfs;
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ impl Parts {
     }
 
     /// A request for this board, with a packed tree or for the bootloader's.
-    pub fn request(&self, board: &str, format: Format, codec: CodecWish, packed_tree: bool) -> Request {
+    pub fn request(&self, board: &str, format: Format, codec: CodecChoice, packed_tree: bool) -> Request {
         Request {
             board: board.into(),
             kernel: self.path("Image"),

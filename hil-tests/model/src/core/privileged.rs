@@ -78,6 +78,13 @@ impl Core {
         Ok(())
     }
 
+    /// Sets Cause.DC: CP0 Count stands still from now on.
+    pub fn stop_counting(&mut self) {
+        let now = self.count();
+        self.cp0[cp0::CAUSE] |= CAUSE_DC;
+        self.stop_count(now);
+    }
+
     fn stop_count(&mut self, now: u32) {
         self.stopped_count = (self.cp0[cp0::CAUSE] & CAUSE_DC != 0).then_some(now);
     }

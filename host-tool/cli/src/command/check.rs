@@ -15,7 +15,7 @@ use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::machine::described;
-use stoop_image::preflight::{self, Level, PhramWish, Requirement, SETS, Wants};
+use stoop_image::preflight::{self, Level, PhramMode, Requirement, SETS, Wants};
 use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
@@ -135,7 +135,7 @@ fn answer(kernel: &Kernel, needs: &[String]) -> Answer {
     Answer {
         handoff: best.handoff.map(|(kind, reason)| (kind.name(), reason)),
         phram: (phram_root.level() < Level::Unknown).then_some(match mode {
-            PhramWish::CommandLine => "cmdline",
+            PhramMode::CommandLine => "cmdline",
             _ => "dt",
         }),
         requirements,

@@ -23,14 +23,19 @@ pub struct Args {
 /// Usage: there is no such code.
 pub fn run(args: &Args) -> Result<()> {
     let text = match args.code.join(" ").as_str() {
-        "" if args.json => json::result(&explain::all().map(|each| (&each).into()).collect::<Vec<json::Explained>>())?,
-        "" => explain::all().map(|each| format!("{:<4}  {}\n", each.code, each.title)).collect(),
+        "" if args.json => json::result(&all().map(|each| (&each).into()).collect::<Vec<json::Explained>>())?,
+        "" => all().map(|each| format!("{:<4}  {}\n", each.code, each.title)).collect(),
         typed => {
-            let found = explain::find(&explain::all().collect::<Vec<_>>(), typed)?;
+            let found = explain::find(&all().collect::<Vec<_>>(), typed)?;
             if args.json { json::result(&json::Explained::from(&found))? } else { page(&found) }
         }
     };
     put(&text)
+}
+
+/// The shim's, the host tool's and the lab's.
+fn all() -> impl Iterator<Item = Explanation> {
+    explain::all().chain(stoop_lab::explain::all())
 }
 
 fn page(each: &Explanation) -> String {
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn pages_have_all_words_in_lines_of_80_characters() {
-        for each in explain::all() {
+        for each in all() {
             let page = page(&each);
             assert!(page.lines().all(|line| line.len() <= 80), "{page}");
             let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

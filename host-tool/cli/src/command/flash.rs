@@ -10,7 +10,7 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result, shell};
 use stoop_lab::bootloader::Patience;
-use stoop_lab::flash::{self, Job, Way};
+use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
 use stoop_lab::qemu::{Console, Log};
@@ -34,6 +34,9 @@ pub struct Args {
     board: Option<String>,
     #[command(flatten)]
     place: PlaceArgs,
+    /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader
+    #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup"])]
+    ssh: Option<String>,
     /// Read this partition through the console, and write nothing
     #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
     read: Option<String>,
@@ -81,13 +84,25 @@ pub fn run(args: &Args) -> Result<()> {
     let job = job.map_err(stoop_lab::Error::from)?;
     let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);
     if let (true, Some(job)) = (args.dry_run, &job) {
-        let lines = job.lines(&board, &name).map_err(stoop_lab::Error::from)?;
+        let lines = match args.ssh {
+            Some(_) => flash::ssh::lines(job),
+            None => job.lines(&board, &name).map_err(stoop_lab::Error::from)?,
+        };
         return ui::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
-    let place = args.place.place()?;
     if let Some(job) = &job {
         ask(args, &board, job)?;
     }
+    if let (Some(host), Some(job)) = (&args.ssh, &job) {
+        let show = Show::new(args.json);
+        return super::netboot::finish(
+            false,
+            &mut None,
+            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(Failure::from),
+            &show,
+        );
+    }
+    let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
     let outputs = [&args.log, &args.output, &args.backup];
     for output in outputs.into_iter().flatten() {
@@ -116,7 +131,7 @@ fn on_board(
 ) -> Result<()> {
     let mut console = place.console(None, log).map_err(stoop_lab::Error::from)?;
     stop.reach(&console);
-    let way = Way {
+    let way = Reach {
         board,
         place,
         patience: Patience { attention: Duration::from_secs(args.prompt_timeout), ..Patience::default() },
@@ -153,7 +168,7 @@ fn areas(job: &Job) -> impl Iterator<Item = &stoop_image::image::flash::Area> {
 fn save(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     areas: &[(usize, usize)],
     to: &Path,
     tell: &flash::Tell,

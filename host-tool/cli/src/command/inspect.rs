@@ -19,7 +19,7 @@ use stoop_image::format::codec::most_decoded;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
-use stoop_image::layout::What;
+use stoop_image::layout::RegionKind;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
@@ -132,7 +132,11 @@ fn board_regions(opened: &Opened<'_>, file: usize) -> Vec<(&'static str, Region)
     let bootloader = Region::between(board.free_ram().end(), board.ram.end());
     let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
     let download = download.filter(|_| opened.flash.is_none());
-    let all = [(What::Bootloader, bootloader), (What::Staging, board.bootloader.staging), (What::Download, download)];
+    let all = [
+        (RegionKind::Bootloader, bootloader),
+        (RegionKind::Staging, board.bootloader.staging),
+        (RegionKind::Download, download),
+    ];
     all.into_iter()
         .filter_map(|(what, region)| Some((what.name(), region?)))
         .filter(|(_, region)| !region.is_empty())
@@ -172,7 +176,7 @@ fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
 
 /// What the shim adds to the device tree, apart from what it learns on the board.
 fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
-    device_tree::listed(opened.bytes(manifest.payload(Kind::Additions).source)?)
+    device_tree::listed(opened.bytes(manifest.payload(Kind::Overlay).source)?)
 }
 
 fn keep(params: &Params<'_>) -> Vec<String> {

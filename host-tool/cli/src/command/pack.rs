@@ -15,16 +15,16 @@ use stoop_image::cache::Cache;
 use stoop_image::commands;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
-use stoop_image::layout::{Named, What};
+use stoop_image::layout::{NamedRegion, RegionKind};
 use stoop_image::output::Output;
 use stoop_image::plan::{
-    ALIAS, CodecWish, CookieMatch, Format, HandoffWish, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
+    ALIAS, CodecChoice, CookieMatch, Format, HandoffChoice, Origin, Phram, PhramChoice, Plan, Request, RootfsIn,
 };
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
 use stoop_image::{ErrorCode, Failure, Result, on_board, plan, ramoops, shell, watchdog};
-use stoop_kernel::modules::initrd::{Included, Wish, plan_with};
+use stoop_kernel::modules::initrd::{Included, ModuleSelection, plan_with};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -95,7 +95,7 @@ pub struct Args {
     keep: Vec<String>,
     /// How the kernel is stored
     #[arg(long, value_enum, default_value_t)]
-    codec: CodecWish,
+    codec: CodecChoice,
     /// Compress the kernel again: by default it is taken from ~/.cache/stoop/kernels when it was compressed before
     #[arg(long)]
     no_cache: bool,
@@ -113,7 +113,7 @@ pub struct Args {
     slot: Option<char>,
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
-    handoff: HandoffWish,
+    handoff: HandoffChoice,
     /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
     #[arg(long)]
     trace: bool,
@@ -123,7 +123,7 @@ pub struct Args {
     /// What the shim does about a watchdog: feed it while it works, stop it, start it so that a kernel that hangs is reset, or
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
-    watchdog: Option<watchdog::Wish>,
+    watchdog: Option<watchdog::WatchdogChoice>,
     /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
     #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
     ramoops: Option<usize>,
@@ -144,7 +144,7 @@ pub struct Args {
 /// Whatever [`Plan::resolve`] and [`image::build`] find, and an image that would not boot; no file is left behind.
 pub fn run(args: &Args) -> Result<()> {
     let (request, modules) = (request(args), modules(args)?);
-    let inputs = || request.inputs().chain(modules.iter().flat_map(Wish::inputs));
+    let inputs = || request.inputs().chain(modules.iter().flat_map(ModuleSelection::inputs));
     if inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(
             Failure::usage(ErrorCode::Options, "stdin can be only one of its inputs").next("give the others as files")
@@ -200,7 +200,7 @@ impl Args {
 
 /// # Errors
 /// Modules without a name.
-fn modules(args: &Args) -> Result<Option<Wish>> {
+fn modules(args: &Args) -> Result<Option<ModuleSelection>> {
     if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
         return Err(Failure::usage(
             ErrorCode::Options,
@@ -208,7 +208,7 @@ fn modules(args: &Args) -> Result<Option<Wish>> {
         )
         .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
     }
-    Ok(args.modules.as_ref().map(|directory| Wish {
+    Ok(args.modules.as_ref().map(|directory| ModuleSelection {
         directory: directory.clone(),
         names: args.require.clone(),
         requirements: args.requirement.clone(),
@@ -498,10 +498,10 @@ fn watchdog_line(plan: &Plan) -> String {
     }
 }
 
-fn map_line(named: &Named) -> String {
-    let Named { what, region, when } = named;
+fn map_line(named: &NamedRegion) -> String {
+    let NamedRegion { what, region, when } = named;
     let when: Vec<_> = when.names().collect();
-    let note = if *what == What::Relocation { ", may move itself here" } else { "" };
+    let note = if *what == RegionKind::Relocation { ", may move itself here" } else { "" };
     format!(
         "0x{:08x}  0x{:08x}  {:<12}{what} ({}{note})\n",
         region.start(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stoop_image::Result;
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::Address;
 use stoop_lab::place::{BoardAddress, Place};
 use stoop_lab::power::{self, Power, Supply};
@@ -42,7 +42,7 @@ impl SwitchArgs {
 pub(super) struct PlaceArgs {
     /// The board's console: a device, tcp://HOST:PORT, rfc2217://HOST:PORT or exec:COMMAND
     #[arg(long, value_name = "CONSOLE")]
-    pub(super) serial: String,
+    pub(super) serial: Option<String>,
     /// The console's bits a second
     #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
     pub(super) speed: u32,
@@ -64,7 +64,11 @@ pub(super) struct PlaceArgs {
 
 impl PlaceArgs {
     pub(super) fn place(&self) -> Result<Place> {
-        let serial: Address = self.serial.parse().map_err(stoop_lab::Error::from)?;
+        let serial = self.serial.as_deref().ok_or_else(|| {
+            Failure::usage(ErrorCode::Options, "no console is named")
+                .next("name it with --serial, or in [place] of stoop.toml")
+        })?;
+        let serial: Address = serial.parse().map_err(stoop_lab::Error::from)?;
         Ok(Place {
             speed: self.speed,
             power: self.switch.supply()?,

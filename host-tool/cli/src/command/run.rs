@@ -17,7 +17,7 @@ use stoop_image::image::flash::Map;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
-use stoop_lab::qemu::uboot::{Boot, How};
+use stoop_lab::qemu::uboot::{Boot, StartCommand};
 use stoop_lab::qemu::{Emulator, Log, Options, Target};
 
 use super::stop::Stop;
@@ -114,7 +114,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
             let command = board.bootloader.flash_command.clone();
             let how = match (&command, stretches.is_empty()) {
                 (_, true) => how(&image, bytes.len(), &target)?,
-                (Some(line), false) => How::Command { line, at: target.uboot.tftp_address },
+                (Some(line), false) => StartCommand::Command { line, at: target.uboot.tftp_address },
                 (None, false) => {
                     return Err(Failure::usage(
                         ErrorCode::BoardLacks,
@@ -184,13 +184,13 @@ fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: 
 }
 
 /// The command that starts such an image, and where it is fetched to.
-fn how(image: &Image, size: usize, target: &Target) -> Result<How<'static>> {
+fn how(image: &Image, size: usize, target: &Target) -> Result<StartCommand<'static>> {
     let at = target.uboot.image_address(image, size)?;
     Ok(match image {
-        Image::Uimage { .. } | Image::Fit { .. } => How::Bootm { at, tree: None },
-        Image::Elf { .. } => How::Bootelf { at },
-        Image::Arm64 { .. } => How::Booti { at, tree: None },
-        Image::Raw => How::Go { at },
+        Image::Uimage { .. } | Image::Fit { .. } => StartCommand::Bootm { at, tree: None },
+        Image::Elf { .. } => StartCommand::Bootelf { at },
+        Image::Arm64 { .. } => StartCommand::Booti { at, tree: None },
+        Image::Raw => StartCommand::Go { at },
     })
 }
 

@@ -6,7 +6,7 @@ use stoop_core::{Code, Region};
 use stoop_image::board;
 use stoop_image::image::flash::Map;
 use stoop_image::image::{Built, open};
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::simulate::{Input, Outcome, run_from_flash};
 
 use crate::bench::{Bench, Kernel, packed, squashfs, tree};
@@ -21,7 +21,7 @@ struct Slots {
 }
 
 impl Slots {
-    fn new(codec: CodecWish) -> Slots {
+    fn new(codec: CodecChoice) -> Slots {
         let bench = Bench::new();
         let base = Request {
             // Small, so that every bit can be tried.
@@ -108,13 +108,13 @@ fn payload(kind: Kind) -> usize {
 
 #[test]
 fn every_flipped_bit_of_manifest_tree_and_additions_is_found_before_the_kernel_runs() {
-    let mut slots = Slots::new(CodecWish::Store);
+    let mut slots = Slots::new(CodecChoice::Store);
     assert_eq!(slots.start().result.unwrap().slot, 'a');
     let any = [Code::NoManifest, Code::ManifestShape, Code::ManifestCrc, Code::Foreign];
     for bit in 0..manifest::SIZE * 8 {
         slots.flip(slots.at + bit / 8, bit as u32 % 8, &any);
     }
-    for kind in [Kind::Dtb, Kind::Additions] {
+    for kind in [Kind::Dtb, Kind::Overlay] {
         let part = slots.part(kind);
         for bit in 0..part.size() * 8 {
             slots.flip(part.start() + bit / 8, bit as u32 % 8, &[Code::Crc]);
@@ -124,7 +124,7 @@ fn every_flipped_bit_of_manifest_tree_and_additions_is_found_before_the_kernel_r
 
 #[test]
 fn a_thousand_flipped_bits_of_the_other_payloads_are_found() {
-    for codec in [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma] {
+    for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
         let mut slots = Slots::new(codec);
         let mut state = 0x5700_0b5eu32;
         for sample in 0..1000 {
@@ -138,7 +138,7 @@ fn a_thousand_flipped_bits_of_the_other_payloads_are_found() {
 
 #[test]
 fn streams_that_are_cut_or_lie_have_a_code_and_the_next_slot_boots() {
-    for (codec, cut) in [(CodecWish::Lzma, "E14 kernel stream"), (CodecWish::Lz4, "E14 kernel stream")] {
+    for (codec, cut) in [(CodecChoice::Lzma, "E14 kernel stream"), (CodecChoice::Lz4, "E14 kernel stream")] {
         for lost in [1, 2, 100, 300] {
             let mut slots = Slots::new(codec);
             let at = slots.part(Kind::Kernel);
@@ -153,7 +153,7 @@ fn streams_that_are_cut_or_lie_have_a_code_and_the_next_slot_boots() {
     let size = Kernel { filler: 0x3000, ..Kernel::new(false) }.bytes().len() as u64;
     let sizes = [0, size - 1, size + 1, 1 << 32 | size, 1 << 63].map(|size| (5, size.to_le_bytes().to_vec()));
     for (offset, lie) in sizes.into_iter().chain([(0, vec![225]), (0, vec![0xff])]) {
-        let mut slots = Slots::new(CodecWish::Lzma);
+        let mut slots = Slots::new(CodecChoice::Lzma);
         let at = slots.part(Kind::Kernel);
         let mut bytes = slots.flash[at.start()..at.end()].to_vec();
         bytes[offset..][..lie.len()].copy_from_slice(&lie);
@@ -166,7 +166,7 @@ fn streams_that_are_cut_or_lie_have_a_code_and_the_next_slot_boots() {
 #[test]
 fn a_dictionary_larger_than_ram_needs_none_and_an_absurd_one_is_refused() {
     let with = |dictionary: u32| {
-        let mut slots = Slots::new(CodecWish::Lzma);
+        let mut slots = Slots::new(CodecChoice::Lzma);
         let at = slots.part(Kind::Kernel);
         let mut bytes = slots.flash[at.start()..at.end()].to_vec();
         bytes[1..5].copy_from_slice(&dictionary.to_le_bytes());
@@ -200,7 +200,7 @@ fn sizes_places_and_codecs_that_lie_have_a_code_and_the_next_slot_boots() {
         (5, 0x1000_0000, "E1"),
         (payload(Kind::Rootfs) + 7, 0x0fdf_0000, "E16 rootfs not ram"),
     ] {
-        let mut slots = Slots::new(CodecWish::Store);
+        let mut slots = Slots::new(CodecChoice::Store);
         slots.set(word, value);
         let said = slots.why();
         assert!(said.starts_with(why), "word {word} = {value:#x}: {said}, not {why}");
@@ -210,7 +210,7 @@ fn sizes_places_and_codecs_that_lie_have_a_code_and_the_next_slot_boots() {
 #[test]
 fn manifests_of_other_machines_versions_and_lengths_are_named() {
     let with = |change: &dyn Fn(&mut [u8])| {
-        let mut slots = Slots::new(CodecWish::Store);
+        let mut slots = Slots::new(CodecChoice::Store);
         let at = slots.at;
         change(&mut slots.flash[at..]);
         slots.why()
@@ -218,10 +218,10 @@ fn manifests_of_other_machines_versions_and_lengths_are_named() {
     assert!(with(&|bytes| bytes[..4].reverse()).starts_with("E05 manifest foreign"));
     assert!(with(&|bytes| bytes[..4].fill(0xff)).starts_with("E02 manifest missing"));
     assert!(with(&|bytes| bytes[..0x1000].fill(0)).starts_with("E02 manifest missing"));
-    let mut slots = Slots::new(CodecWish::Store);
+    let mut slots = Slots::new(CodecChoice::Store);
     slots.set(2, 1 << 24);
     assert!(slots.why().starts_with("E05 manifest foreign"), "big endian by its machine only");
-    let mut slots = Slots::new(CodecWish::Store);
+    let mut slots = Slots::new(CodecChoice::Store);
     slots.set(1, 99 << 16 | manifest::SIZE as u32);
     assert!(slots.why().starts_with("E03 manifest shape"));
     assert!(with(&|bytes| bytes[4] ^= 4).starts_with("E0"));

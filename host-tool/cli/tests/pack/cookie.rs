@@ -124,7 +124,7 @@ fn request(bench: &Bench, case: &Case) -> Request {
         board: "qemu-malta-be".into(),
         kernel: bench.put("vmlinux", &Kernel { filler: 64, ..Kernel::new(true) }.elf()),
         dtb: Some(bench.put("board.dtb", &tree(case.own.as_ref().map(String::as_bytes)))),
-        codec: stoop_image::plan::CodecWish::Store,
+        codec: stoop_image::plan::CodecChoice::Store,
         cookie: (case.rule != Rule::Off).then(|| case.cookie.clone()),
         cookie_match: if case.rule == Rule::Word { CookieMatch::Word } else { CookieMatch::Contains },
         no_cookie: case.rule == Rule::Off,

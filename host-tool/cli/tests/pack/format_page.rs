@@ -8,7 +8,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::image::{Opened, open};
-use stoop_image::plan::{CodecWish, Format, Request, RootfsIn};
+use stoop_image::plan::{CodecChoice, Format, Request, RootfsIn};
 
 use crate::bench::{Bench, Kernel, packed};
 
@@ -19,7 +19,7 @@ const PAYLOADS: [(&str, Kind); 6] = [
     ("rootfs", Kind::Rootfs),
     ("env", Kind::Env),
     ("dtb", Kind::Dtb),
-    ("overlay", Kind::Additions),
+    ("overlay", Kind::Overlay),
 ];
 
 /// A row of a table.
@@ -167,8 +167,8 @@ fn assert_shim<'a>(image: &'a [u8], opened: &Opened) -> Block<'a> {
     let (arm64, big_endian) = (opened.machine == Machine::Arm64, opened.machine == Machine::MipsBe);
     let header = Block::new(if arm64 { "STPS on arm64" } else { "STPS on MIPS" }, image, big_endian);
     magic(&header, b"STPS");
-    let summed = if arm64 { "code" } else { "run-address" };
-    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x18 });
+    let summed = if arm64 { "code" } else { "stored" };
+    assert_complete(&header.fields, 0..if arm64 { 0x44 } else { 0x1c });
     let (from, stored) = (header.field(summed).offset, header.size("stored"));
     assert_eq!(sum(&header, from..stored), 0, "the sum");
     let mut before = sum(&header, from..stored - 4);
@@ -256,7 +256,7 @@ fn assert_manifest(bytes: &[u8], opened: &Opened) {
 /// What counts from the image in the overlay: 64-bit big-endian numbers, below the image's own size in RAM.
 fn assert_fixups(block: &Block, opened: &Opened) {
     let manifest = opened.manifest(&Crc32::new()).unwrap();
-    let overlay = opened.bytes(manifest.payload(Kind::Additions).source).unwrap();
+    let overlay = opened.bytes(manifest.payload(Kind::Overlay).source).unwrap();
     let fixups = ["fixup0", "fixup1", "fixup2"].map(|name| block.size(name));
     let rootfs = manifest.payload(Kind::Rootfs).place.start();
     let numbers = fixups
@@ -317,7 +317,7 @@ fn an_image_of_either_byte_order_in_every_container_is_what_the_page_says() {
         Request { board: "qemu-malta-be".into(), kernel: bench.put("big", &Kernel::new(true).elf()), ..bench.full() };
     for request in [bench.full(), big] {
         for format in [Format::Uimage, Format::Fit, Format::Raw, Format::Elf] {
-            for codec in [CodecWish::Store, CodecWish::Lzma] {
+            for codec in [CodecChoice::Store, CodecChoice::Lzma] {
                 assert_page(&Request { format: Some(format), codec, ..request.clone() });
             }
         }

@@ -3,7 +3,7 @@
 use stoop_core::Region;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
-use stoop_image::plan::{Cookie, HandoffWish, Origin, Phram, PhramChoice, Request};
+use stoop_image::plan::{Cookie, HandoffChoice, Origin, Phram, PhramChoice, Request};
 use stoop_image::simulate::Entry;
 
 use crate::bench::{Bench, FROM_BOOTLOADER, Kernel, booted, packed, plan, tree};
@@ -25,18 +25,18 @@ fn the_flag_beats_the_board_and_the_kernel_beats_a_board_that_cannot_know() {
         (plan.handoff.value, plan.handoff.origin)
     };
     assert_eq!(handoff(&bench.full()), (HandoffKind::Uhi, Origin::Board));
-    let flag = Request { handoff: HandoffWish::Uhi, ..bench.full() };
+    let flag = Request { handoff: HandoffChoice::Uhi, ..bench.full() };
     assert_eq!(handoff(&flag), (HandoffKind::Uhi, Origin::Flag));
     let mut bootloader = Request { phram: PhramChoice::Cmdline, ..with_config(&bench, MALTA) };
     assert_eq!(handoff(&bootloader), (HandoffKind::Argv, Origin::Kernel));
-    bootloader.handoff = HandoffWish::Argv;
+    bootloader.handoff = HandoffChoice::Argv;
     assert_eq!(handoff(&bootloader), (HandoffKind::Argv, Origin::Flag));
 }
 
 #[test]
 fn a_kernel_that_takes_its_line_from_argv_gets_it_there() {
     let bench = Bench::new();
-    let request = Request { handoff: HandoffWish::Argv, phram: PhramChoice::Cmdline, ..with_config(&bench, MALTA) };
+    let request = Request { handoff: HandoffChoice::Argv, phram: PhramChoice::Cmdline, ..with_config(&bench, MALTA) };
     let (_, built) = packed(&request);
     let booted = booted(&built.file, Entry::Argv(b"liminix x=1".to_vec()));
     assert_eq!(booted.handoff.kind.name(), "argv");
@@ -136,7 +136,7 @@ fn nokaslr_frees_the_memory_that_a_kernel_could_move_to() {
     let config = "CONFIG_RELOCATABLE=y\nCONFIG_RANDOMIZE_BASE=y\nCONFIG_RANDOMIZE_BASE_MAX_OFFSET=0x01000000\n";
     let request = with_config(&bench, config);
     let moves = |request: &Request| {
-        packed(request).1.places.regions.iter().any(|named| named.what == stoop_image::layout::What::Relocation)
+        packed(request).1.places.regions.iter().any(|named| named.what == stoop_image::layout::RegionKind::Relocation)
     };
     assert!(moves(&request));
     assert!(!moves(&Request { append: Some("nokaslr".into()), ..request.clone() }));

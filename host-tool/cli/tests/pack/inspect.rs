@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed, squashfs, tool, tree};
 
@@ -23,7 +23,7 @@ fn every_format_gives_its_payloads_back_and_names_its_board() {
     let base = Request { dtb: Some(bench.put("board.dtb", &dtb)), ..bench.full() };
     let kernel = Kernel::new(false).bytes();
     for format in [Format::Uimage, Format::Fit, Format::Raw, Format::Elf, Format::Nor] {
-        for codec in [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma] {
+        for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
             let name = format!("{}-{codec:?}", format.name());
             bench.put(&name, &packed(&Request { format: Some(format), codec, ..base.clone() }).1.file);
             let out = format!("{name}.d");

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use stoop_image::kexec::{Elf, Image, Loadable, What};
+use stoop_image::kexec::{Elf, Image, KexecImage, Loadable};
 use stoop_image::layout::BEHIND_SHIM;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed};
 
@@ -31,13 +31,13 @@ fn every_elf_image_keeps_kexecs_rules() {
         // kexec-tools wants whole pages, of up to 64 KiB, and this kernel is linked 4 KiB above one.
         Request { kernel: low.clone(), ..bench.full() },
         Request { kernel: low, ..bare(&bench) },
-        Request { codec: CodecWish::Lzma, ..bench.full() },
-        Request { codec: CodecWish::Lzma, ..bare(&bench) },
+        Request { codec: CodecChoice::Lzma, ..bench.full() },
+        Request { codec: CodecChoice::Lzma, ..bare(&bench) },
     ];
     for request in requests {
         let said = format!("{request:?}");
         let loadable = Loadable::of(&elf(request)).unwrap_or_else(|failure| panic!("{failure}: {said}"));
-        let What::Elf(Elf { segments, big_endian, .. }) = &loadable.what else { panic!("{said}") };
+        let KexecImage::Elf(Elf { segments, big_endian, .. }) = &loadable.what else { panic!("{said}") };
         assert!(!big_endian && segments.iter().all(|at| at.start() % 0x1_0000 == 0), "{said}");
         let size: usize = segments.iter().map(|at| at.size()).sum();
         assert!(size >= BEHIND_SHIM && loadable.loaded_kib() * 1024 > size, "{said}");
@@ -56,14 +56,14 @@ fn every_arm64_image_keeps_kexecs_rules() {
     let requests = [
         bench.arm64(),
         Request { rootfs: None, initrd: None, ..bench.arm64() },
-        Request { codec: CodecWish::Lzma, ..bench.arm64() },
+        Request { codec: CodecChoice::Lzma, ..bench.arm64() },
         Request { dtb: Some(tree), ..bench.arm64() },
     ];
     for request in requests {
         let said = format!("{request:?}");
         let (plan, built) = packed(&request);
         let loadable = Loadable::of(&built.file).unwrap_or_else(|failure| panic!("{failure}: {said}"));
-        let What::Image(Image { offset, memory, ram }) = loadable.what else { panic!("{said}") };
+        let KexecImage::Image(Image { offset, memory, ram }) = loadable.what else { panic!("{said}") };
         assert_eq!((offset, ram), (built.places.head.start() % 0x20_0000, plan.board.ram), "{said}");
         assert!(memory > built.file.len() && loadable.loaded_kib() * 1024 > memory, "{said}");
     }

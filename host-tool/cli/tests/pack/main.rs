@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod cookie;
 mod damage;
+mod documents;
 mod format_page;
 mod forms;
 mod hostile;

@@ -5,7 +5,7 @@ use stoop_core::{Code, Region};
 use stoop_image::board::{self, Board};
 use stoop_image::image::flash::{Area, Map};
 use stoop_image::image::{Built, open};
-use stoop_image::plan::{CodecWish, Format, Request, RootfsIn};
+use stoop_image::plan::{CodecChoice, Format, Request, RootfsIn};
 use stoop_image::simulate::{Entry, Input, Outcome, run, run_from_flash};
 
 use crate::bench::{Bench, Kernel, booted, packed, squashfs, tree};
@@ -19,7 +19,7 @@ fn request(bench: &Bench, slot: char, line: &str) -> Request {
         format: Some(Format::Nor),
         slot: Some(slot),
         append: Some(line.into()),
-        codec: CodecWish::Store,
+        codec: CodecChoice::Store,
         ..bench.full()
     }
 }

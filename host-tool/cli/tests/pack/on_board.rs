@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use stoop_image::board::{self, Board};
 use stoop_image::format::checksum::checksum;
 use stoop_image::on_board::{Finding, examine};
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::preflight::Level;
 
 use crate::bench::{Bench, Kernel, packed, squashfs, tree};
@@ -217,7 +217,7 @@ fn a_partition_that_is_too_small_is_said() {
 #[test]
 fn a_flash_image_must_fit_the_boards_map() {
     let bench = Bench::new();
-    let request = Request { format: Some(Format::Nor), codec: CodecWish::Store, initrd: None, ..bench.full() };
+    let request = Request { format: Some(Format::Nor), codec: CodecChoice::Store, initrd: None, ..bench.full() };
     let image = packed(&request).1.file;
     let good = board("qemu-malta-le");
     assert_eq!(wrong(&image, &good), [""; 0]);

@@ -2,7 +2,7 @@
 
 use stoop_core::fdt::Ramoops;
 use stoop_image::format::device_tree::tree::Tree;
-use stoop_image::layout::What;
+use stoop_image::layout::RegionKind;
 use stoop_image::plan::{CodecWish, Format, Request};
 use stoop_image::simulate::Entry;
 
@@ -15,9 +15,9 @@ const SIZE: usize = 0x2_0000;
 fn place(request: &Request) -> Ramoops {
     let (plan, built) = packed(request);
     let ramoops = plan.ramoops.unwrap();
-    let region = built.places.regions.iter().find(|named| named.what == What::Ramoops).unwrap().region;
+    let region = built.places.regions.iter().find(|named| named.what == RegionKind::Ramoops).unwrap().region;
     assert_eq!(region, ramoops.region);
-    let others = built.places.regions.iter().filter(|named| named.what != What::Ramoops);
+    let others = built.places.regions.iter().filter(|named| named.what != RegionKind::Ramoops);
     others.for_each(|named| assert!(!named.region.overlaps(&region), "{named}"));
     let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(tree_arm64("quiet", 16)) };
     let tree = Tree::parse(&booted(&built.file, entry).tree).unwrap();

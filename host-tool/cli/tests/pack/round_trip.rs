@@ -5,7 +5,7 @@ use stoop_core::manifest::Kind;
 use stoop_image::board;
 use stoop_image::format::device_tree::Facts;
 use stoop_image::machine::Machine;
-use stoop_image::plan::{CodecWish, Format, PhramChoice, Request};
+use stoop_image::plan::{CodecChoice, Format, PhramChoice, Request};
 use stoop_image::simulate::Entry;
 use stoop_image::{image, layout};
 
@@ -36,7 +36,7 @@ fn every_mips_board_gets_an_image_that_boots_and_some_get_every_format() {
                 rootfs: Some(bench.put("root.squashfs", &squashfs(0x1_2345))),
                 initrd: Some(bench.put("initrd", b"070701")),
                 format: Some(format),
-                codec: CodecWish::Store,
+                codec: CodecChoice::Store,
                 ..Request::default()
             };
             let (plan, built) = packed(&request);
@@ -69,7 +69,7 @@ fn every_codec_delivers_the_same_kernel() {
     let bench = Bench::new();
     let mut sizes = Vec::new();
     for format in FORMATS {
-        for codec in [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma] {
+        for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
             let (_, built) = packed(&Request { codec, format: Some(format), ..bench.full() });
             assert_eq!(booted(&built.file, Entry::None).verdict.text(), "none");
             assert_eq!(built.payloads[0].decoded, Kernel::new(false).bytes().len());
@@ -114,12 +114,12 @@ fn auto_takes_the_fastest_that_fits_to_the_byte_and_says_why() {
     let kernel = Request { initrd: None, rootfs: None, dtb, format: Some(Format::Uimage), ..bench.full() };
     let request = |board, codec| Request { board, codec, ..kernel.clone() };
     let chosen = |figures: &[&str; 2], size: usize| {
-        let kernel = packed(&request(board_with(&bench, figures, size), CodecWish::Auto)).1.payloads[0].clone();
+        let kernel = packed(&request(board_with(&bench, figures, size), CodecChoice::Auto)).1.payloads[0].clone();
         (kernel.codec.name(), kernel.why)
     };
     let unknown = ["", ""];
     let length = |codec| packed(&request(board_with(&bench, &unknown, 0x18_0000), codec)).1.file.len();
-    let [store, lz4, lzma] = [CodecWish::Store, CodecWish::Lz4, CodecWish::Lzma].map(length);
+    let [store, lz4, lzma] = [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma].map(length);
     assert!(lzma < lz4 && lz4 < store, "{lzma} {lz4} {store}");
     // A CPU on which LZMA takes longer than reading, which LZ4 does not, and a flash for which only bytes count.
     let slow_cpu = ["cpu-clock = 1_000_000", "read-speed = 1_000_000"];
@@ -185,7 +185,7 @@ fn auto_in_flash_counts_one_read_and_takes_what_the_slot_has_room_for() {
 fn payloads_that_stay_in_place_are_where_the_manifest_says_byte_for_byte() {
     let bench = Bench::new();
     for format in FORMATS {
-        let (plan, built) = packed(&Request { format: Some(format), codec: CodecWish::Store, ..bench.full() });
+        let (plan, built) = packed(&Request { format: Some(format), codec: CodecChoice::Store, ..bench.full() });
         let opened = image::open(&built.file).unwrap();
         let manifest = opened.manifest(&Crc32::new()).unwrap();
         let at = |kind: Kind| opened.bytes(manifest.payload(kind).destination).map(<[u8]>::to_vec);

@@ -203,7 +203,7 @@ fn memory_that_the_kernel_reserves_by_size_keeps_its_room() {
     let within = [page, 0x2_0000];
     let (_, built) = packed(&request(&bench, &dynamic(0x2_0000, Some(within))));
     assert!(built.places.rootfs.end() as u32 <= page || built.places.rootfs.start() as u32 >= page + 0x2_0000);
-    assert!(built.places.regions.iter().any(|named| named.what == stoop_image::layout::What::Reserved
+    assert!(built.places.regions.iter().any(|named| named.what == stoop_image::layout::RegionKind::Reserved
         && named.region.start() as u32 == page
         && named.region.size() == 0x2_0000));
 }

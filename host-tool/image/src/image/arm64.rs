@@ -72,7 +72,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         dtb.map(|dtb| Part::new(Kind::Dtb, codec::stored(Cow::Borrowed(dtb)), load + dtb_at, Region::EMPTY, 0)),
     );
     let stored = codec::stored(Cow::Owned(additions));
-    parts.push(Part::new(Kind::Additions, stored, load + additions_at, additions_place, size));
+    parts.push(Part::new(Kind::Overlay, stored, load + additions_at, additions_place, size));
     let entry_point = kernel_place.start();
     let mut listing = blocks::listing(plan, from_image(tree), &parts, load + manifest_at);
     listing.entry_point = entry_point - load;

@@ -7,7 +7,7 @@ use stoop_core::codec::Codec;
 
 use crate::board::Board;
 
-/// Instructions for each stored byte, whose CRC-32 is checked: docs/bench.md.
+/// Instructions for each stored byte, which is copied from flash and whose CRC-32 is checked: docs/bench.md.
 const CHECKING: u64 = 7;
 
 /// Assumed of a CPU whose loads wait for RAM now and then; nobody has measured it on a board.
@@ -45,7 +45,7 @@ impl Speed {
 
 /// A way to store the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Way {
+pub(super) struct Candidate {
     pub(super) codec: Codec,
     /// Bytes in the image.
     pub(super) stored: usize,
@@ -53,7 +53,7 @@ pub(super) struct Way {
     pub(super) decoded: usize,
 }
 
-impl Way {
+impl Candidate {
     /// Microseconds for reading, and for checking and decoding.
     fn times(&self, speed: &Speed) -> (u64, u64) {
         let (stored, decoded) = (self.stored as u64, self.decoded as u64);
@@ -75,7 +75,7 @@ impl Way {
 }
 
 /// Why the first of `wanted` that fits `partition` is taken, which is number `taken`; all are in the order of their ranks.
-pub(super) fn why(wanted: &[Way], taken: usize, speed: Option<&Speed>, partition: &str) -> String {
+pub(super) fn why(wanted: &[Candidate], taken: usize, speed: Option<&Speed>, partition: &str) -> String {
     let Some(speed) = speed else {
         return format!(
             "the smallest, and it fits the flash partition {partition}; the board's data do not say both \
@@ -120,17 +120,17 @@ mod tests {
     const MIB: usize = 0x10_0000;
 
     /// A kernel as the one in docs/bench.md.
-    fn ways(store: usize, lz4: usize, lzma: usize) -> Vec<Way> {
-        let way = |codec, stored| Way { codec, stored, decoded: store };
+    fn ways(store: usize, lz4: usize, lzma: usize) -> Vec<Candidate> {
+        let way = |codec, stored| Candidate { codec, stored, decoded: store };
         vec![way(Codec::Store, store), way(Codec::Lz4, lz4), way(Codec::Lzma, lzma)]
     }
 
-    fn sorted(mut ways: Vec<Way>, speed: Option<&Speed>) -> Vec<Way> {
+    fn sorted(mut ways: Vec<Candidate>, speed: Option<&Speed>) -> Vec<Candidate> {
         ways.sort_by_key(|way| way.rank(speed));
         ways
     }
 
-    fn order(ways: Vec<Way>, speed: Option<&Speed>) -> Vec<&'static str> {
+    fn order(ways: Vec<Candidate>, speed: Option<&Speed>) -> Vec<&'static str> {
         sorted(ways, speed).iter().map(|way| way.codec.name()).collect()
     }
 
@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn the_time_is_bytes_by_speed_and_instructions_by_clock() {
         let speed = Speed { read: 2_000_000, clock: 100_000_000, times: 2 };
-        let way = Way { codec: Codec::Lzma, stored: 1_000_000, decoded: 4_000_000 };
+        let way = Candidate { codec: Codec::Lzma, stored: 1_000_000, decoded: 4_000_000 };
         // 1 MB twice at 2 MB/s; 7 and 4 times 74 million instructions of two cycles at 100 MHz.
         assert_eq!(way.times(&speed), (1_000_000, (7 + 4 * 74) * 20_000));
-        let way = Way { codec: Codec::Store, stored: 1_000_000, ..way };
+        let way = Candidate { codec: Codec::Store, stored: 1_000_000, ..way };
         assert_eq!(way.times(&Speed { times: 1, ..speed }), (500_000, (7 + 4) * 20_000));
     }
 
@@ -215,12 +215,14 @@ mod tests {
                 line.split('|').skip(2).take(2).map(|cell| cell.trim().trim_matches('*').parse::<f64>().expect(line));
             figures.fold(0.0, f64::max)
         };
-        for (row, used) in [
-            ("| CRC-32, per stored byte", CHECKING),
-            ("| LZ4, per byte", delivering(Codec::Lz4)),
-            ("| LZMA, per byte", delivering(Codec::Lzma)),
+        // shim/src/arch/mips/mem.S: memcpy takes 11 instructions for 16 bytes.
+        let copying = 11.0 / 16.0;
+        for (row, more, used) in [
+            ("| CRC-32, per stored byte", copying, CHECKING),
+            ("| LZ4, per byte", 0.0, delivering(Codec::Lz4)),
+            ("| LZMA, per byte", 0.0, delivering(Codec::Lzma)),
         ] {
-            let counted = counted(row);
+            let counted = counted(row) + more;
             assert!((counted / used as f64 - 1.0).abs() < 0.1, "{row}: {used}, counted {counted}");
         }
     }

@@ -140,7 +140,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), load + tables_at, place, place.size())
     }));
     let stored = codec::stored(Cow::Owned(additions));
-    parts.push(Part::new(Kind::Additions, stored, load + additions_at, additions_place, size));
+    parts.push(Part::new(Kind::Overlay, stored, load + additions_at, additions_place, size));
 
     let params = blocks::params(plan, &slots(manifest_at), &crc)?;
     let header = Header::Mips { run_address: stoop_core::mips::kseg0(places.run.start()) };

@@ -22,12 +22,12 @@ mod tree;
 use stoop_core::codec::Codec;
 
 use self::assemble::assemble;
-use self::auto::{Speed, Way};
+use self::auto::{Candidate, Speed};
 use self::flash::Map;
 use crate::Result;
 use crate::input::Form;
 use crate::machine::Machine;
-use crate::plan::{CodecWish, Format, Plan};
+use crate::plan::{CodecChoice, Format, Plan};
 use crate::progress::Progress;
 
 pub use built::Built;
@@ -43,10 +43,10 @@ pub use tree::{LONGEST_LINE, longest_line};
 pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
     let asked = |codec| (codec, "asked for".to_owned());
     let (codec, why) = match plan.codec {
-        CodecWish::Store => asked(Codec::Store),
-        CodecWish::Lz4 => asked(Codec::Lz4),
-        CodecWish::Lzma => asked(Codec::Lzma),
-        CodecWish::Auto => match Budget::of(plan)? {
+        CodecChoice::Store => asked(Codec::Store),
+        CodecChoice::Lz4 => asked(Codec::Lz4),
+        CodecChoice::Lzma => asked(Codec::Lzma),
+        CodecChoice::Auto => match Budget::of(plan)? {
             Err(why) => (Codec::Store, why.into()),
             Ok(budget) => match build_best(plan, &budget, progress)? {
                 Some(built) => return Ok(built),
@@ -67,10 +67,10 @@ pub fn seconds(plan: &Plan, built: &Built) -> Option<f64> {
     let board = &plan.board;
     // What is not in a slot the bootloader has copied to RAM.
     let speed = match &built.flash {
-        Some(_) => Speed::of(board, 2)?,
+        Some(_) => Speed::of(board, if built.reads_twice { 2 } else { 1 })?,
         None => Speed { read: u64::MAX, clock: board.cpu_clock.filter(|_| board.arch.is_mips())? as u64, times: 0 },
     };
-    let way = |packed: &Packed| Way { codec: packed.codec, stored: packed.stored, decoded: packed.decoded };
+    let way = |packed: &Packed| Candidate { codec: packed.codec, stored: packed.stored, decoded: packed.decoded };
     let micros: u64 = built.payloads.iter().map(|packed| way(packed).time(&speed)).sum();
     Some(micros as f64 / 1e6)
 }
@@ -91,11 +91,14 @@ fn best(plan: &Plan, budget: &Budget, times: u64) -> Result<Option<Built>> {
     let all = [Codec::Store, Codec::Lz4, Codec::Lzma]
         .map(|codec| codec::encode(codec, kernel, String::new(), plan.cache.as_ref()));
     let mut all = all.into_iter().collect::<Result<Vec<_>>>()?;
-    let way =
-        |stored: &codec::Stored<'_>| Way { codec: stored.codec, stored: stored.bytes.len(), decoded: kernel.len() };
+    let way = |stored: &codec::Stored<'_>| Candidate {
+        codec: stored.codec,
+        stored: stored.bytes.len(),
+        decoded: kernel.len(),
+    };
     let speed = Speed::of(&plan.board, times);
     all.sort_by_key(|stored| way(stored).rank(speed.as_ref()));
-    let ways: Vec<Way> = all.iter().map(way).collect();
+    let ways: Vec<Candidate> = all.iter().map(way).collect();
     let mut smallest = (usize::MAX, None);
     for (number, mut stored) in all.into_iter().enumerate() {
         stored.why = auto::why(&ways, number, speed.as_ref(), &budget.partition);

@@ -109,7 +109,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         parts.push(Part::new(Kind::Dtb, codec::stored(base), source, Region::EMPTY, 0));
     }
     let (size, source) = (overlay.len(), next(overlay.len()));
-    parts.push(Part::new(Kind::Additions, codec::stored(Cow::Owned(overlay)), source, overlay_place, size));
+    parts.push(Part::new(Kind::Overlay, codec::stored(Cow::Owned(overlay)), source, overlay_place, size));
     if let Some((bytes, place)) = argv::tables(plan, &places, places.tree.start())? {
         let source = next(bytes.len());
         parts.push(Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), source, place, place.size()));

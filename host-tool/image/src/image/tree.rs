@@ -6,7 +6,7 @@ use stoop_core::Region;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot;
-use stoop_core::fdt::Additions;
+use stoop_core::fdt::Overlay;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::mips::Mips;
 
@@ -125,7 +125,7 @@ pub(super) fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: 
     let (initrd, rootfs) = (places.initrd, places.rootfs);
     let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(boot::PAGE)).unwrap_or(rootfs);
     let initrd = Region::new(initrd.start(), plan.initrd.as_ref().map_or(0, Vec::len)).unwrap_or(initrd);
-    let what = Additions {
+    let what = Overlay {
         cells: plan.facts.cells,
         line: Some(line),
         initrd: plan.initrd.is_some().then_some(initrd),

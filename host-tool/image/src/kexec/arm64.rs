@@ -58,7 +58,7 @@ impl Image {
         }
         // Device tree and purgatory lie directly behind it.
         let end = opened.load + memory;
-        let room = manifest.tree().start() + manifest.tree().size() + manifest.payload(Kind::Additions).place.size();
+        let room = manifest.tree().start() + manifest.tree().size() + manifest.payload(Kind::Overlay).place.size();
         let ends = booted.regions.iter().map(|(name, region)| (*name, region.end())).chain([("dtb", room)]);
         if let Some((name, used)) = ends.filter(|(_, used)| *used > end).max_by_key(|(_, used)| *used) {
             return refused(format!(

@@ -26,12 +26,12 @@ pub struct Loadable {
     /// Bytes of the file.
     pub size: usize,
     /// By machine.
-    pub what: What,
+    pub what: KexecImage,
 }
 
 /// What is loaded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum KexecImage {
     /// On MIPS.
     Elf(Elf),
     /// On arm64.
@@ -69,8 +69,8 @@ impl Loadable {
             Failure::new(ErrorCode::Kexec, fact).next("pack it with a device tree: --dtb FILE")
         })?;
         let what = match is_arm64 {
-            true => What::Image(Image::of(file, &opened, &booted)?),
-            false => What::Elf(Elf::of(file, &opened, &booted)?),
+            true => KexecImage::Image(Image::of(file, &opened, &booted)?),
+            false => KexecImage::Elf(Elf::of(file, &opened, &booted)?),
         };
         Ok(Loadable { size: file.len(), what })
     }
@@ -78,8 +78,8 @@ impl Loadable {
     /// What the kernel has to keep until it starts the image, in KiB.
     pub fn loaded_kib(&self) -> usize {
         let image = match &self.what {
-            What::Elf(elf) => elf.segments.iter().map(Region::size).sum(),
-            What::Image(image) => image.memory,
+            KexecImage::Elf(elf) => elf.segments.iter().map(Region::size).sum(),
+            KexecImage::Image(image) => image.memory,
         };
         (image + TREE_ROOM).div_ceil(1024)
     }
@@ -87,8 +87,8 @@ impl Loadable {
     /// What is loaded, for people.
     pub fn summary(&self) -> String {
         match &self.what {
-            What::Elf(elf) => format!("{} segments", elf.segments.len()),
-            What::Image(image) => {
+            KexecImage::Elf(elf) => format!("{} segments", elf.segments.len()),
+            KexecImage::Image(image) => {
                 format!("0x{:x} bytes of RAM from a multiple of 2 MiB + 0x{:x} on", image.memory, image.offset)
             }
         }
@@ -99,8 +99,8 @@ impl Loadable {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
         let (functions, own) = match &self.what {
-            What::Elf(elf) => (include_str!("mips.sh"), elf.values()),
-            What::Image(image) => (include_str!("arm64.sh"), image.values()),
+            KexecImage::Elf(elf) => (include_str!("mips.sh"), elf.values()),
+            KexecImage::Image(image) => (include_str!("arm64.sh"), image.values()),
         };
         let mut values = vec![
             ("@FUNCTIONS@\n", functions.to_owned()),

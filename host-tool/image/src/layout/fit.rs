@@ -2,7 +2,7 @@
 
 use stoop_core::Region;
 
-use super::region::{Named, PAGE, What, When};
+use super::region::{NamedRegion, PAGE, Phases, RegionKind};
 use crate::{ErrorCode, Failure, Result};
 
 /// Memory for which the kernel looks for a place itself.
@@ -22,18 +22,18 @@ pub struct Room {
 #[derive(Clone, Debug)]
 pub(super) struct Fit {
     pub(super) ram: Region,
-    pub(super) taken: Vec<Named>,
+    pub(super) taken: Vec<NamedRegion>,
 }
 
 impl Fit {
     /// Whether nothing is in the way there.
-    pub(super) fn free(&self, region: Region, when: When) -> bool {
-        let named = Named::new(What::Image, region, when);
+    pub(super) fn free(&self, region: Region, when: Phases) -> bool {
+        let named = NamedRegion::new(RegionKind::Image, region, when);
         self.ram.contains(&region) && !self.taken.iter().any(|taken| taken.collides(&named))
     }
 
     /// The lowest address at or above `floor`, a multiple of `align`, where `size` bytes are free during `when`.
-    pub(super) fn lowest(&self, size: usize, align: usize, when: When, floor: usize) -> Option<usize> {
+    pub(super) fn lowest(&self, size: usize, align: usize, when: Phases, floor: usize) -> Option<usize> {
         let ends = self.taken.iter().filter(|taken| taken.when.meets(when)).map(|taken| taken.region.end());
         let mut candidates: Vec<usize> =
             ends.chain([self.ram.start()]).map(|end| end.max(floor).next_multiple_of(align)).collect();
@@ -42,7 +42,7 @@ impl Fit {
     }
 
     /// The highest such address.
-    pub(super) fn highest(&self, size: usize, align: usize, when: When) -> Option<usize> {
+    pub(super) fn highest(&self, size: usize, align: usize, when: Phases) -> Option<usize> {
         let starts = self.taken.iter().filter(|taken| taken.when.meets(when)).map(|taken| taken.region.start());
         let mut candidates: Vec<usize> =
             starts.chain([self.ram.end()]).filter_map(|end| Some(end.checked_sub(size)? / align * align)).collect();
@@ -51,9 +51,9 @@ impl Fit {
     }
 
     /// Takes a region.
-    pub(super) fn take(&mut self, what: What, region: Region, when: When) {
+    pub(super) fn take(&mut self, what: RegionKind, region: Region, when: Phases) {
         if !region.is_empty() {
-            self.taken.push(Named::new(what, region, when));
+            self.taken.push(NamedRegion::new(what, region, when));
         }
     }
 
@@ -77,7 +77,7 @@ impl Fit {
             let align = room.align.max(PAGE);
             let found = places.iter().find_map(|ram| {
                 let inside = Fit { ram: *ram, taken: self.taken.clone() };
-                inside.highest(room.size, align, When::KERNEL)
+                inside.highest(room.size, align, Phases::KERNEL)
             });
             let start = found.ok_or_else(|| {
                 let places: Vec<_> =
@@ -90,17 +90,17 @@ impl Fit {
                 ))
                 .next("make its size smaller or its alloc-ranges larger in the device tree, or delete the node")
             })?;
-            self.take(What::Reserved, Region::new(start, room.size).unwrap_or(Region::EMPTY), When::KERNEL);
+            self.take(RegionKind::Reserved, Region::new(start, room.size).unwrap_or(Region::EMPTY), Phases::KERNEL);
         }
         Ok(())
     }
 
     /// That no place is left, with the largest thing in the way.
-    pub(super) fn full(&self, what: What, size: usize, when: When) -> Failure {
+    pub(super) fn full(&self, what: RegionKind, size: usize, when: Phases) -> Failure {
         let in_the_way = self.taken.iter().filter(|taken| taken.when.meets(when));
         let largest = in_the_way.max_by_key(|taken| taken.region.size());
         let beside = largest.map_or(String::new(), |largest| format!(" beside the {largest}"));
-        let relocation = largest.is_some_and(|largest| largest.what == What::Relocation);
+        let relocation = largest.is_some_and(|largest| largest.what == RegionKind::Relocation);
         Failure::new(
             ErrorCode::NoRoom,
             format!(
@@ -116,7 +116,14 @@ impl Fit {
     }
 
     /// [`Fit::lowest`], taken.
-    pub(super) fn place(&mut self, what: What, size: usize, align: usize, when: When, floor: usize) -> Result<Region> {
+    pub(super) fn place(
+        &mut self,
+        what: RegionKind,
+        size: usize,
+        align: usize,
+        when: Phases,
+        floor: usize,
+    ) -> Result<Region> {
         let start = self.lowest(size, align, when, floor).ok_or_else(|| self.full(what, size, when))?;
         let region = Region::new(start, size).unwrap_or(Region::EMPTY);
         self.take(what, region, when);

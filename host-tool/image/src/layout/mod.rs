@@ -12,5 +12,5 @@ mod tests;
 pub use fit::Room;
 pub use place::{KernelNeed, Need, Places, Shape, place};
 pub use proof::prove;
-pub use region::{ARGV_SIZE, BEHIND_SHIM, GRAIN, LOW, Named, PAGE, What, When};
+pub use region::{ARGV_SIZE, BEHIND_SHIM, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
 pub use relative::{Placed, Relative, place_relative};

@@ -6,7 +6,7 @@ use stoop_core::region::align_up;
 
 use super::fit::{Fit, Room};
 use super::proof::prove;
-use super::region::{ARGV_SIZE, GRAIN, LOW, Named, PAGE, What, When};
+use super::region::{ARGV_SIZE, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
 use crate::{ErrorCode, Failure, Result};
 
 /// The kernel's ranges, physical.
@@ -98,12 +98,12 @@ pub struct Places {
     /// Empty when no room is left for them: then flash is read twice.
     pub copies: Region,
     /// Every region, by address.
-    pub regions: Vec<Named>,
+    pub regions: Vec<NamedRegion>,
 }
 
-pub(super) const ALL: When = When::DOWNLOAD.and(KEPT);
-pub(super) const KEPT: When = When::SHIM.and(When::HANDOFF).and(When::KERNEL);
-pub(super) const LOADED: When = When::DOWNLOAD.and(When::SHIM);
+pub(super) const ALL: Phases = Phases::DOWNLOAD.and(KEPT);
+pub(super) const KEPT: Phases = Phases::SHIM.and(Phases::HANDOFF).and(Phases::KERNEL);
+pub(super) const LOADED: Phases = Phases::DOWNLOAD.and(Phases::SHIM);
 
 /// Finds a place for everything, and proves it.
 ///
@@ -137,11 +137,11 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     // What comes from flash is there only since the shim runs.
     let when = if flash.is_some() { KEPT } else { ALL };
     if flash.is_none() {
-        group.push(What::Image, need.head, PAGE, LOADED);
+        group.push(RegionKind::Image, need.head, PAGE, LOADED);
     }
-    group.push(What::Initrd, initrd, PAGE, when);
+    group.push(RegionKind::Initrd, initrd, PAGE, when);
     if !segments {
-        group.push(What::Rootfs, rootfs, GRAIN, when);
+        group.push(RegionKind::Rootfs, rootfs, GRAIN, when);
     }
     let file = match need.shape {
         Shape::Copied { header } => Some(group.size() + header),
@@ -153,14 +153,14 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     let fetched = |fit: &mut Fit, at: Option<usize>| -> Result<usize> {
         let Some(size) = file else { return Ok(0) };
         match at.and_then(|at| Region::new(at, size)) {
-            Some(region) if fit.free(region, When::DOWNLOAD) => {
-                fit.take(What::Download, region, When::DOWNLOAD);
+            Some(region) if fit.free(region, Phases::DOWNLOAD) => {
+                fit.take(RegionKind::Download, region, Phases::DOWNLOAD);
                 Ok(region.start())
             }
             Some(region) => {
                 Err(Failure::new(ErrorCode::NoRoom, format!("no room for the file at 0x{:x}", region.start())))
             }
-            None => Ok(fit.place(What::Download, size, GRAIN, When::DOWNLOAD, floor)?.start()),
+            None => Ok(fit.place(RegionKind::Download, size, GRAIN, Phases::DOWNLOAD, floor)?.start()),
         }
     };
     let mut at = 0;
@@ -169,26 +169,26 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     }
     let run = match flash {
         Some((_, run)) => run,
-        None => fit.place(What::Shim, need.run, GRAIN, When::SHIM, floor)?,
+        None => fit.place(RegionKind::Shim, need.run, GRAIN, Phases::SHIM, floor)?,
     };
     let tree = match need.tree {
         0 => Region::EMPTY,
-        size => fit.place(What::Tree, size, GRAIN, KEPT, floor)?,
+        size => fit.place(RegionKind::Tree, size, GRAIN, KEPT, floor)?,
     };
     let argv = match need.argv {
-        true => high(&mut fit, What::Argv, ARGV_SIZE)?,
+        true => high(&mut fit, RegionKind::Argv, ARGV_SIZE)?,
         false => Region::EMPTY,
     };
     let wish = if need.shape == Shape::Direct { download } else { None };
     let placed = group.place(&mut fit, wish, floor)?;
-    let part = |what: What| {
+    let part = |what: RegionKind| {
         let found = placed.iter().find(|named| named.what == what);
         found.map_or(Region::EMPTY, |named| named.region)
     };
-    let head = flash.map_or_else(|| part(What::Image), |(load, _)| load);
+    let head = flash.map_or_else(|| part(RegionKind::Image), |(load, _)| load);
     let rootfs = match segments && rootfs != 0 {
-        true => fit.place(What::Rootfs, rootfs, GRAIN, ALL, floor)?,
-        false => part(What::Rootfs),
+        true => fit.place(RegionKind::Rootfs, rootfs, GRAIN, ALL, floor)?,
+        false => part(RegionKind::Rootfs),
     };
     if download.is_none() {
         at = fetched(&mut fit, None)?;
@@ -197,9 +197,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     // The last: it is a matter of time, not of need.
     let mut copies = Region::EMPTY;
     if need.copies != 0 {
-        copies = fit.place(What::Copies, need.copies, GRAIN, When::SHIM, floor).unwrap_or(copies);
+        copies = fit.place(RegionKind::Copies, need.copies, GRAIN, Phases::SHIM, floor).unwrap_or(copies);
     }
-    Ok(Places { download, run, head, tree, argv, initrd: part(What::Initrd), rootfs, copies, regions: fit.taken })
+    Ok(Places { download, run, head, tree, argv, initrd: part(RegionKind::Initrd), rootfs, copies, regions: fit.taken })
 }
 
 /// RAM that KSEG0 reaches.
@@ -216,29 +216,29 @@ fn given(need: &Need) -> Result<Fit> {
     let mut fit = Fit { ram: fit_ram, taken: Vec::new() };
     let kernel = need.kernel;
     let segments = need.shape == Shape::Segments;
-    let mut when = When::SHIM.and(When::HANDOFF);
+    let mut when = Phases::SHIM.and(Phases::HANDOFF);
     if segments {
-        when = when.and(When::DOWNLOAD);
+        when = when.and(Phases::DOWNLOAD);
     }
     if kernel.decompressed.is_none() {
-        when = when.and(When::KERNEL);
+        when = when.and(Phases::KERNEL);
     }
-    fit.take(What::Kernel, kernel.place, when);
+    fit.take(RegionKind::Kernel, kernel.place, when);
     // Its bss may begin inside the vmlinuz, which is done by then; its bytes do not, or it would not have been linked so.
-    fit.take(What::Decompressed, kernel.decompressed.unwrap_or_default(), When::KERNEL);
-    fit.take(What::Relocation, kernel.relocation.unwrap_or_default(), When::KERNEL);
-    fit.take(What::Staging, need.staging.unwrap_or_default(), When::DOWNLOAD);
+    fit.take(RegionKind::Decompressed, kernel.decompressed.unwrap_or_default(), Phases::KERNEL);
+    fit.take(RegionKind::Relocation, kernel.relocation.unwrap_or_default(), Phases::KERNEL);
+    fit.take(RegionKind::Staging, need.staging.unwrap_or_default(), Phases::DOWNLOAD);
     if let Shape::Flash { load, run } = need.shape {
-        fit.take(What::Image, load, LOADED);
-        fit.take(What::Shim, run, When::SHIM);
+        fit.take(RegionKind::Image, load, LOADED);
+        fit.take(RegionKind::Shim, run, Phases::SHIM);
     }
     for region in &need.reserved {
-        fit.take(What::Reserved, *region, KEPT);
+        fit.take(RegionKind::Reserved, *region, KEPT);
     }
-    fit.take(What::Ramoops, need.ramoops, ALL);
+    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
     fit.keep_room(&need.dynamic)?;
     let top = ram.size().min(need.bootloader);
-    fit.take(What::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
+    fit.take(RegionKind::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
     // Before anything is placed: what contradicts itself already.
     prove(&fit.taken, ram)?;
     Ok(fit)
@@ -250,7 +250,7 @@ fn floor(need: &Need) -> usize {
     need.kernel.place.end().max(decompressed)
 }
 
-fn high(fit: &mut Fit, what: What, size: usize) -> Result<Region> {
+fn high(fit: &mut Fit, what: RegionKind, size: usize) -> Result<Region> {
     // Away from the bootloader also after its end: it may be asked to go on.
     let start = fit.highest(size, PAGE, KEPT).ok_or_else(|| fit.full(what, size, KEPT))?;
     let region = Region::new(start, size).unwrap_or(Region::EMPTY);
@@ -261,11 +261,11 @@ fn high(fit: &mut Fit, what: What, size: usize) -> Result<Region> {
 /// Regions one behind the other at fixed distances.
 #[derive(Default)]
 struct Group {
-    parts: Vec<(What, usize, usize, When)>,
+    parts: Vec<(RegionKind, usize, usize, Phases)>,
 }
 
 impl Group {
-    fn push(&mut self, what: What, size: usize, align: usize, when: When) {
+    fn push(&mut self, what: RegionKind, size: usize, align: usize, when: Phases) {
         if size != 0 {
             self.parts.push((what, self.size().next_multiple_of(align), size, when));
         }
@@ -275,21 +275,21 @@ impl Group {
         self.parts.last().map_or(0, |(_, offset, size, _)| offset + size)
     }
 
-    fn at(&self, start: usize) -> Option<Vec<Named>> {
-        let part = |(what, offset, size, when): &(What, usize, usize, When)| {
-            Some(Named::new(*what, Region::new(start.checked_add(*offset)?, *size)?, *when))
+    fn at(&self, start: usize) -> Option<Vec<NamedRegion>> {
+        let part = |(what, offset, size, when): &(RegionKind, usize, usize, Phases)| {
+            Some(NamedRegion::new(*what, Region::new(start.checked_add(*offset)?, *size)?, *when))
         };
         self.parts.iter().map(part).collect()
     }
 
     /// At `wish` if that is free, else at the lowest address where all parts are.
-    fn place(&self, fit: &mut Fit, wish: Option<usize>, floor: usize) -> Result<Vec<Named>> {
+    fn place(&self, fit: &mut Fit, wish: Option<usize>, floor: usize) -> Result<Vec<NamedRegion>> {
         let free = |start: &usize| {
             let parts = self.at(*start);
             start.is_multiple_of(GRAIN)
                 && parts.is_some_and(|parts| parts.iter().all(|part| fit.free(part.region, part.when)))
         };
-        let behind = |taken: &Named| {
+        let behind = |taken: &NamedRegion| {
             let parts = self.parts.iter();
             parts.map(move |(_, offset, ..)| taken.region.end().saturating_sub(*offset)).collect::<Vec<_>>()
         };
@@ -303,7 +303,7 @@ impl Group {
         let found = wish.into_iter().chain(candidates).find(free);
         let largest = self.parts.iter().max_by_key(|part| part.2);
         let start = found.ok_or_else(|| {
-            fit.full(largest.map_or(What::Image, |part| part.0), self.size(), largest.map_or(ALL, |part| part.3))
+            fit.full(largest.map_or(RegionKind::Image, |part| part.0), self.size(), largest.map_or(ALL, |part| part.3))
         })?;
         let parts = self.at(start).unwrap_or_default();
         parts.iter().for_each(|part| fit.take(part.what, part.region, part.when));

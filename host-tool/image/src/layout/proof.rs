@@ -1,6 +1,6 @@
 //! The proof: every region inside RAM, and no two alive at the same time share a byte.
 
-use super::region::{Named, What};
+use super::region::{NamedRegion, RegionKind};
 use stoop_core::Region;
 
 use crate::{ErrorCode, Failure, Result};
@@ -11,10 +11,10 @@ const STAY: &str = "keep the kernel in place with `--append nokaslr`, or give on
 ///
 /// # Errors
 /// The first region outside RAM, or the first two that overlap, with all numbers.
-pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
+pub fn prove(regions: &[NamedRegion], ram: Region) -> Result<()> {
     for named in regions {
         // A device tree may reserve what is no RAM.
-        if named.what == What::Reserved || named.region.is_empty() {
+        if named.what == RegionKind::Reserved || named.region.is_empty() {
             continue;
         }
         if !ram.contains(&named.region) {
@@ -23,8 +23,8 @@ pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
                 format!("{named} is not in RAM [0x{:08x}, 0x{:08x})", ram.start(), ram.end()),
             )
             .next(match named.what {
-                What::Relocation => STAY,
-                What::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
+                RegionKind::Relocation => STAY,
+                RegionKind::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
                 _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
             }));
         }
@@ -37,16 +37,18 @@ pub fn prove(regions: &[Named], ram: Region) -> Result<()> {
     Ok(())
 }
 
-fn overlap(first: &Named, second: &Named) -> Failure {
+fn overlap(first: &NamedRegion, second: &NamedRegion) -> Failure {
     let is = |what| first.what == what || second.what == what;
-    let next = if is(What::Relocation) {
+    let next = if is(RegionKind::Relocation) {
         STAY
-    } else if (is(What::Shim) || is(What::Image)) && (is(What::Kernel) || is(What::Decompressed)) {
+    } else if (is(RegionKind::Shim) || is(RegionKind::Image))
+        && (is(RegionKind::Kernel) || is(RegionKind::Decompressed))
+    {
         // Only where a container in flash fixes them.
         "give a smaller kernel: the shim's place at the top of RAM is fixed"
-    } else if is(What::Ramoops) {
+    } else if is(RegionKind::Ramoops) {
         "give a smaller kernel, or a smaller --ramoops: its place depends on the board alone, so that the next boot finds it"
-    } else if is(What::Staging) || is(What::Bootloader) {
+    } else if is(RegionKind::Staging) || is(RegionKind::Bootloader) {
         "give a smaller kernel or root filesystem: the bootloader leaves no more room"
     } else {
         "report this: the layout should have found another place"

@@ -18,38 +18,42 @@ pub const ARGV_SIZE: usize = 0x1000;
 
 /// The stretches of a boot during which a region's bytes matter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct When(u8);
+pub struct Phases(u8);
 
-impl When {
+impl Phases {
     /// The bootloader fetches the file or copies it from flash, and unpacks it.
-    pub const DOWNLOAD: When = When(1);
+    pub const DOWNLOAD: Phases = Phases(1);
     /// The shim runs: from its first instruction to the jump.
-    pub const SHIM: When = When(2);
+    pub const SHIM: Phases = Phases(2);
     /// The kernel has been called; a vmlinuz decompresses.
-    pub const HANDOFF: When = When(4);
+    pub const HANDOFF: Phases = Phases(4);
     /// The kernel proper runs, and may move itself.
-    pub const KERNEL: When = When(8);
+    pub const KERNEL: Phases = Phases(8);
 
     /// Both.
-    pub const fn and(self, other: When) -> When {
-        When(self.0 | other.0)
+    pub const fn and(self, other: Phases) -> Phases {
+        Phases(self.0 | other.0)
     }
 
-    pub(super) fn meets(self, other: When) -> bool {
+    pub(super) fn meets(self, other: Phases) -> bool {
         self.0 & other.0 != 0
     }
 
     /// The stretches by name, in their order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all =
-            [(When::DOWNLOAD, "download"), (When::SHIM, "shim"), (When::HANDOFF, "handoff"), (When::KERNEL, "kernel")];
+        let all = [
+            (Phases::DOWNLOAD, "download"),
+            (Phases::SHIM, "shim"),
+            (Phases::HANDOFF, "handoff"),
+            (Phases::KERNEL, "kernel"),
+        ];
         all.into_iter().filter(move |(when, _)| self.meets(*when)).map(|(_, name)| name)
     }
 }
 
 /// What a region is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum RegionKind {
     /// The file as the bootloader fetched it.
     Download,
     /// Where the bootloader copies a flash image to first.
@@ -82,38 +86,38 @@ pub enum What {
     Reserved,
 }
 
-impl What {
+impl RegionKind {
     /// As in messages, tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
-            What::Download => "download",
-            What::Staging => "staging",
-            What::Bootloader => "bootloader",
-            What::Image => "image",
-            What::Shim => "shim",
-            What::Kernel => "kernel",
-            What::Decompressed => "decompressed kernel",
-            What::Relocation => "kernel relocation",
-            What::Tree => "dtb",
-            What::Argv => "argv",
-            What::Initrd => "initrd",
-            What::Rootfs => "rootfs",
-            What::Copies => "copies of flash",
-            What::Ramoops => "ramoops",
-            What::Reserved => "reserved by the device tree",
+            RegionKind::Download => "download",
+            RegionKind::Staging => "staging",
+            RegionKind::Bootloader => "bootloader",
+            RegionKind::Image => "image",
+            RegionKind::Shim => "shim",
+            RegionKind::Kernel => "kernel",
+            RegionKind::Decompressed => "decompressed kernel",
+            RegionKind::Relocation => "kernel relocation",
+            RegionKind::Tree => "dtb",
+            RegionKind::Argv => "argv",
+            RegionKind::Initrd => "initrd",
+            RegionKind::Rootfs => "rootfs",
+            RegionKind::Copies => "copies of flash",
+            RegionKind::Ramoops => "ramoops",
+            RegionKind::Reserved => "reserved by the device tree",
         }
     }
 }
 
-impl What {
+impl RegionKind {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use What::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
+        use RegionKind::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
         matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies | Ramoops)
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for RegionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -121,32 +125,33 @@ impl fmt::Display for What {
 
 /// A named range of physical addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Named {
+pub struct NamedRegion {
     /// Its purpose.
-    pub what: What,
+    pub what: RegionKind,
     /// Where.
     pub region: Region,
     /// While its bytes matter.
-    pub when: When,
+    pub when: Phases,
 }
 
-impl Named {
+impl NamedRegion {
     /// A region with a purpose.
-    pub fn new(what: What, region: Region, when: When) -> Self {
-        Named { what, region, when }
+    pub fn new(what: RegionKind, region: Region, when: Phases) -> Self {
+        NamedRegion { what, region, when }
     }
 
-    pub(super) fn collides(&self, other: &Named) -> bool {
+    pub(super) fn collides(&self, other: &NamedRegion) -> bool {
         // A device tree may reserve what others chose: the page a kernel is linked to, the bootloader's own.
-        let tolerated = |one: &Named, other: &Named| one.what == What::Reserved && !other.what.is_placed();
+        let tolerated =
+            |one: &NamedRegion, other: &NamedRegion| one.what == RegionKind::Reserved && !other.what.is_placed();
         let tolerated = tolerated(self, other) || tolerated(other, self);
         !tolerated && self.when.meets(other.when) && self.region.overlaps(&other.region)
     }
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for NamedRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Named { what, region, .. } = self;
+        let NamedRegion { what, region, .. } = self;
         write!(f, "{what} [0x{:08x}, 0x{:08x}), 0x{:x} bytes", region.start(), region.end(), region.size())
     }
 }

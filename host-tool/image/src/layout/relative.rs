@@ -15,7 +15,7 @@ use super::fit::Fit;
 use super::fit::Room;
 use super::place::{ALL, KEPT, LOADED, Places};
 use super::proof::prove;
-use super::region::{Named, PAGE, What, When};
+use super::region::{NamedRegion, PAGE, Phases, RegionKind};
 use crate::Result;
 use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 
@@ -91,12 +91,12 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
 
     let mut fit = Fit { ram: need.ram, taken: Vec::new() };
     for region in &need.reserved {
-        fit.take(What::Reserved, *region, KEPT);
+        fit.take(RegionKind::Reserved, *region, KEPT);
     }
-    fit.take(What::Ramoops, need.ramoops, ALL);
+    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
     fit.keep_room(&need.dynamic)?;
     let top = need.ram.size().min(need.bootloader);
-    fit.take(What::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
+    fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
 
     // The lowest place from where the bootloader likes its downloads on: what it fetches there, it need not move.
     let mut at = need.download.unwrap_or(need.ram.start()).max(need.ram.start());
@@ -104,37 +104,37 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     let load = loop {
         let region = Region::new(at, image_size)
             .filter(|region| need.ram.contains(region))
-            .ok_or_else(|| fit.full(What::Image, image_size, ALL))?;
+            .ok_or_else(|| fit.full(RegionKind::Image, image_size, ALL))?;
         match fit.taken.iter().find(|taken| taken.region.overlaps(&region)) {
             None => break at,
             Some(taken) => at = align(taken.region.end().saturating_sub(text_offset), ALIGNMENT) + text_offset,
         }
     };
-    let mut take = |what: What, start: usize, size: usize, when: When| {
+    let mut take = |what: RegionKind, start: usize, size: usize, when: Phases| {
         let region = Region::new(load + start, size).filter(|_| size != 0).unwrap_or(Region::EMPTY);
         fit.take(what, region, when);
         region
     };
-    let run = take(What::Shim, 0, need.run, LOADED);
-    let head = take(What::Image, lists, need.lists, LOADED);
-    let initrd = take(What::Initrd, initrd, align(need.initrd, PAGE), ALL);
-    let rootfs = take(What::Rootfs, rootfs, align(need.rootfs, PAGE), ALL);
-    let packed = take(What::Image, packed, need.packed, LOADED);
-    let in_file = if need.stored == 0 { When::SHIM } else { LOADED };
-    let kernel = take(What::Kernel, kernel, need.kernel, in_file.and(KEPT));
-    let tree = take(What::Tree, tree, need.tree, KEPT);
+    let run = take(RegionKind::Shim, 0, need.run, LOADED);
+    let head = take(RegionKind::Image, lists, need.lists, LOADED);
+    let initrd = take(RegionKind::Initrd, initrd, align(need.initrd, PAGE), ALL);
+    let rootfs = take(RegionKind::Rootfs, rootfs, align(need.rootfs, PAGE), ALL);
+    let packed = take(RegionKind::Image, packed, need.packed, LOADED);
+    let in_file = if need.stored == 0 { Phases::SHIM } else { LOADED };
+    let kernel = take(RegionKind::Kernel, kernel, need.kernel, in_file.and(KEPT));
+    let tree = take(RegionKind::Tree, tree, need.tree, KEPT);
     let mut download = load;
     if let Some(header) = need.header {
         let from = need.download.unwrap_or(need.ram.start());
         let whole = Region::new(load, image_size).unwrap_or(Region::EMPTY);
         let free =
-            Region::new(from, file + header).is_some_and(|at| !at.overlaps(&whole) && fit.free(at, When::DOWNLOAD));
+            Region::new(from, file + header).is_some_and(|at| !at.overlaps(&whole) && fit.free(at, Phases::DOWNLOAD));
         let floor = if free { from } else { whole.end() };
-        download = fit.place(What::Download, file + header, PAGE, When::DOWNLOAD, floor)?.start();
+        download = fit.place(RegionKind::Download, file + header, PAGE, Phases::DOWNLOAD, floor)?.start();
     }
     let mut regions = fit.taken;
     prove(&regions, need.ram)?;
-    regions.sort_by_key(|named: &Named| (named.region.start(), named.region.end()));
+    regions.sort_by_key(|named: &NamedRegion| (named.region.start(), named.region.end()));
     let whole = Region::between(run.start(), head.end()).unwrap_or(Region::EMPTY);
     let places = Places { download, run, head: whole, tree, initrd, rootfs, regions, ..Places::default() };
     Ok(Placed { places, kernel, packed, text_offset, image_size })

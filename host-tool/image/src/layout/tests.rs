@@ -32,20 +32,20 @@ fn small() -> Need {
     }
 }
 
-fn of(places: &Places, what: What) -> Region {
+fn of(places: &Places, what: RegionKind) -> Region {
     places.regions.iter().find(|named| named.what == what).unwrap_or_else(|| panic!("no {what}")).region
 }
 
 /// An independent look at what was placed, byte range by byte range.
 fn sound(need: &Need, places: &Places) -> std::result::Result<(), TestCaseError> {
     for named in &places.regions {
-        if named.what != What::Reserved {
+        if named.what != RegionKind::Reserved {
             prop_assert!(named.region.end() <= 0x2000_0000 && need.ram.contains(&named.region), "{named}");
         }
     }
-    for when in [When::DOWNLOAD, When::SHIM, When::HANDOFF, When::KERNEL] {
-        let mut alive: Vec<&Named> = places.regions.iter().filter(|named| named.when.meets(when)).collect();
-        alive.retain(|named| named.what != What::Reserved);
+    for when in [Phases::DOWNLOAD, Phases::SHIM, Phases::HANDOFF, Phases::KERNEL] {
+        let mut alive: Vec<&NamedRegion> = places.regions.iter().filter(|named| named.when.meets(when)).collect();
+        alive.retain(|named| named.what != RegionKind::Reserved);
         alive.sort_by_key(|named| named.region.start());
         for pair in alive.windows(2) {
             prop_assert!(pair[0].region.end() <= pair[1].region.start(), "{} and {}", pair[0], pair[1]);
@@ -151,7 +151,7 @@ fn the_bootloaders_favourite_address_is_taken_when_it_is_free() {
     assert_eq!((direct.download, direct.head.start()), (0xa0_0000, 0xa0_0000));
     let in_the_way = Need { staging: Some(region(0xb0_0000, 0x1000)), ..small() };
     let places = place(&in_the_way).unwrap();
-    assert!(places.download > 0xb0_0000 && !of(&places, What::Download).overlaps(&in_the_way.staging.unwrap()));
+    assert!(places.download > 0xb0_0000 && !of(&places, RegionKind::Download).overlaps(&in_the_way.staging.unwrap()));
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn what_only_matters_at_different_times_may_share_memory() {
     let need = Need { download: Some(0x10_0000), ..small() };
     let places = place(&need).unwrap();
     assert_eq!(places.download, 0x10_0000);
-    assert!(of(&places, What::Download).overlaps(&of(&places, What::Kernel)));
+    assert!(of(&places, RegionKind::Download).overlaps(&of(&places, RegionKind::Kernel)));
     // Not so when the bootloader itself puts the kernel there.
     let segments = place(&Need { shape: Shape::Segments, ..need }).unwrap();
-    assert!(!of(&segments, What::Download).overlaps(&of(&segments, What::Kernel)));
+    assert!(!of(&segments, RegionKind::Download).overlaps(&of(&segments, RegionKind::Kernel)));
 }
 
 #[test]

@@ -22,14 +22,14 @@ use crate::input::{Kernel, Overrides, Rootfs};
 use crate::kconfig::Kconfig;
 use crate::platform;
 use crate::platform::TreeFrom;
-use crate::preflight::{self, PhramWish, Wants};
+use crate::preflight::{self, PhramMode, Wants};
 use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
 use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
 
 pub use line::{add_words, has_word};
 pub use request::{
-    ALIAS, COOKIE, Chosen, CodecWish, Cookie, CookieMatch, Format, HandoffWish, MakeRamdisk, Origin, Phram,
+    ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
     PhramChoice, Request, RootfsIn,
 };
 
@@ -55,7 +55,7 @@ pub struct Plan {
     /// The cookie.
     pub cookie: Cookie,
     /// How payloads are stored.
-    pub codec: CodecWish,
+    pub codec: CodecChoice,
     /// Where compressed kernels are kept.
     pub cache: Option<Cache>,
     /// The container.
@@ -310,7 +310,7 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
 /// What one architecture has and the other has not.
 fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
     let arm64 = kernel.arch == Machine::Arm64;
-    if arm64 && request.handoff != HandoffWish::Auto {
+    if arm64 && request.handoff != HandoffChoice::Auto {
         return Err(Failure::usage(
             ErrorCode::Options,
             "an arm64 kernel is called one way only: with its device tree in x0",
@@ -375,15 +375,15 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
     warnings
 }
 
-fn phram_wish(request: &Request, board: &Board) -> PhramWish {
+fn phram_wish(request: &Request, board: &Board) -> PhramMode {
     if request.rootfs_in == RootfsIn::Flash {
-        return PhramWish::Off;
+        return PhramMode::Off;
     }
     match (request.phram, board.defaults.phram) {
-        (PhramChoice::Dt, _) | (PhramChoice::Auto, board::Phram::Dt) => PhramWish::Tree,
-        (PhramChoice::Cmdline, _) | (PhramChoice::Auto, board::Phram::Cmdline) => PhramWish::CommandLine,
-        (PhramChoice::Off, _) | (PhramChoice::Auto, board::Phram::Off) => PhramWish::Off,
-        (PhramChoice::Auto, board::Phram::Auto) => PhramWish::Auto,
+        (PhramChoice::Dt, _) | (PhramChoice::Auto, board::Phram::Dt) => PhramMode::Tree,
+        (PhramChoice::Cmdline, _) | (PhramChoice::Auto, board::Phram::Cmdline) => PhramMode::CommandLine,
+        (PhramChoice::Off, _) | (PhramChoice::Auto, board::Phram::Off) => PhramMode::Off,
+        (PhramChoice::Auto, board::Phram::Auto) => PhramMode::Auto,
     }
 }
 
@@ -394,13 +394,13 @@ fn handoff(
     kernel: &Kernel,
     wants: Wants,
     warnings: &mut Vec<String>,
-) -> Result<(Chosen<HandoffKind>, String, PhramWish)> {
+) -> Result<(Chosen<HandoffKind>, String, PhramMode)> {
     let asked = match request.handoff {
-        HandoffWish::Auto if kernel.arch == Machine::Arm64 => Some(HandoffKind::Arm64),
-        HandoffWish::Auto => None,
-        HandoffWish::Uhi => Some(HandoffKind::Uhi),
-        HandoffWish::Argv => Some(HandoffKind::Argv),
-        HandoffWish::Appended => Some(HandoffKind::Appended),
+        HandoffChoice::Auto if kernel.arch == Machine::Arm64 => Some(HandoffKind::Arm64),
+        HandoffChoice::Auto => None,
+        HandoffChoice::Uhi => Some(HandoffKind::Uhi),
+        HandoffChoice::Argv => Some(HandoffKind::Argv),
+        HandoffChoice::Appended => Some(HandoffKind::Appended),
     };
     let default = match board.defaults.handoff {
         board::Handoff::Auto | board::Handoff::Arm64 => None,
@@ -440,12 +440,12 @@ fn handoff(
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
 
-fn phram_choice(request: &Request, wish: PhramWish, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
+fn phram_choice(request: &Request, wish: PhramMode, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
     let value = match wish {
         _ if !rootfs => Phram::Off,
-        PhramWish::Off => Phram::Off,
-        PhramWish::CommandLine => Phram::CommandLine,
-        PhramWish::Tree | PhramWish::Auto => Phram::Tree,
+        PhramMode::Off => Phram::Off,
+        PhramMode::CommandLine => Phram::CommandLine,
+        PhramMode::Tree | PhramMode::Auto => Phram::Tree,
     };
     let alias = format!("mtd{ALIAS}");
     if value == Phram::Tree

@@ -65,7 +65,7 @@ impl Format {
 /// How the kernel is stored; a ramdisk or root filesystem is used where it lies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum CodecWish {
+pub enum CodecChoice {
     /// Of what fits the flash the fastest by the board's read speed and CPU clock; the smallest if its data lack them
     #[default]
     Auto,
@@ -91,7 +91,7 @@ pub enum CookieMatch {
 /// How to call the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-pub enum HandoffWish {
+pub enum HandoffChoice {
     /// By what the kernel is
     #[default]
     Auto,
@@ -165,7 +165,7 @@ pub struct Request {
     /// Keys that pass without the cookie.
     pub keep: Vec<String>,
     /// How payloads are stored.
-    pub codec: CodecWish,
+    pub codec: CodecChoice,
     /// `None`: the first of the board's that stoop writes.
     pub format: Option<Format>,
     /// How the kernel learns of the root filesystem.
@@ -177,13 +177,13 @@ pub struct Request {
     /// Where compressed kernels are kept.
     pub cache: Option<Cache>,
     /// How to call the kernel.
-    pub handoff: HandoffWish,
+    pub handoff: HandoffChoice,
     /// The shim says what it decides and why.
     pub trace: bool,
     /// The shim is stored as it runs, for debuggers.
     pub plain_shim: bool,
     /// What is done about the watchdog; `None`: fed if the board's data say how.
-    pub watchdog: Option<watchdog::Wish>,
+    pub watchdog: Option<watchdog::WatchdogChoice>,
     /// Bytes of RAM in which the kernel keeps its log over a reset ([`crate::ramoops::size`]).
     pub ramoops: Option<usize>,
 }

@@ -87,7 +87,7 @@ impl Requirement {
 
 /// How the root filesystem in RAM is to be named.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum PhramWish {
+pub enum PhramMode {
     /// By the device tree if the kernel can, else by the command line.
     #[default]
     Auto,
@@ -105,7 +105,7 @@ pub struct Wants {
     /// `None`: choose.
     pub handoff: Option<HandoffKind>,
     /// Only looked at with a root filesystem.
-    pub phram: PhramWish,
+    pub phram: PhramMode,
     /// The root filesystem for phram.
     pub rootfs: Option<SquashfsInfo>,
     /// There is an initial ramdisk.

@@ -11,7 +11,7 @@ use crate::machine::{Machine, described};
 use crate::{ErrorCode, Failure};
 use finding::Context;
 
-pub use finding::{Finding, Level, PhramWish, Requirement, Wants};
+pub use finding::{Finding, Level, PhramMode, Requirement, Wants};
 pub use rules::{SETS, Set, set};
 
 /// What preflight says.
@@ -19,8 +19,8 @@ pub use rules::{SETS, Set, set};
 pub struct Assessment {
     /// The handoff, wished or chosen, and why. `None`: no handoff would work, or nothing is known to choose by.
     pub handoff: Option<(HandoffKind, String)>,
-    /// [`PhramWish::Tree`], [`PhramWish::CommandLine`] or [`PhramWish::Off`].
-    pub phram: PhramWish,
+    /// [`PhramMode::Tree`], [`PhramMode::CommandLine`] or [`PhramMode::Off`].
+    pub phram: PhramMode,
     /// What was looked at.
     pub requirements: Vec<Requirement>,
 }
@@ -88,13 +88,13 @@ pub fn apply(set: &'static Set, kernel: &Kernel, wants: &Wants, needed: bool) ->
 const HANDOFFS: [HandoffKind; 3] = [HandoffKind::Uhi, HandoffKind::Appended, HandoffKind::Argv];
 
 /// The requirement for a root filesystem in RAM, by the device tree if that works, else by the command line.
-pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramWish, Requirement) {
+pub fn phram_root(kernel: &Kernel, wants: &Wants) -> (PhramMode, Requirement) {
     let (tree, line) =
         (apply(&rules::PHRAM_DT, kernel, wants, true), apply(&rules::PHRAM_CMDLINE, kernel, wants, true));
     match wants.phram {
-        PhramWish::CommandLine => (PhramWish::CommandLine, line),
-        PhramWish::Auto if tree.level() == Level::No && line.level() < Level::No => (PhramWish::CommandLine, line),
-        _ => (PhramWish::Tree, tree),
+        PhramMode::CommandLine => (PhramMode::CommandLine, line),
+        PhramMode::Auto if tree.level() == Level::No && line.level() < Level::No => (PhramMode::CommandLine, line),
+        _ => (PhramMode::Tree, tree),
     }
 }
 
@@ -119,8 +119,8 @@ pub fn assess(kernel: &Kernel, wants: &Wants) -> Assessment {
         }
     };
 
-    let mut phram = PhramWish::Off;
-    if wants.rootfs.is_some() && wants.phram != PhramWish::Off {
+    let mut phram = PhramMode::Off;
+    if wants.rootfs.is_some() && wants.phram != PhramMode::Off {
         let (mode, requirement) = phram_root(kernel, wants);
         phram = mode;
         requirements.push(requirement);

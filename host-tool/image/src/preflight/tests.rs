@@ -61,7 +61,7 @@ fn level(kernel: &Kernel, name: &str, initrd: bool) -> Level {
 fn a_good_kernel_gets_uhi_and_phram_by_the_tree_without_a_warning() {
     let assessment = assess(&kernel(""), &wants(true));
     assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Uhi);
-    assert_eq!(assessment.phram, PhramWish::Tree);
+    assert_eq!(assessment.phram, PhramMode::Tree);
     assert!(assessment.refusal().is_none());
     assert_eq!(assessment.warnings().count(), 0);
 }
@@ -131,10 +131,10 @@ fn malta_takes_argv_and_phram_by_the_command_line() {
     );
     let assessment = assess(&malta, &wants(false));
     assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Argv);
-    assert_eq!(assessment.phram, PhramWish::CommandLine);
+    assert_eq!(assessment.phram, PhramMode::CommandLine);
     assert!(assessment.refusal().is_none());
     assert!(assessment.warnings().any(|finding| finding.says.contains("reserved")));
-    let by_tree = assess(&malta, &Wants { phram: PhramWish::Tree, ..wants(false) });
+    let by_tree = assess(&malta, &Wants { phram: PhramMode::Tree, ..wants(false) });
     assert!(by_tree.refusal().unwrap().next_step().unwrap().contains("--phram cmdline"));
 }
 
@@ -142,9 +142,9 @@ fn malta_takes_argv_and_phram_by_the_command_line() {
 fn a_kernel_older_than_phram_in_the_tree_gets_the_command_line() {
     let mut old = kernel("");
     old.version = Some("5.15.167".into());
-    assert_eq!(assess(&old, &wants(false)).phram, PhramWish::CommandLine);
+    assert_eq!(assess(&old, &wants(false)).phram, PhramMode::CommandLine);
     old.version = Some("5.19".into());
-    assert_eq!(assess(&old, &wants(false)).phram, PhramWish::Tree);
+    assert_eq!(assess(&old, &wants(false)).phram, PhramMode::Tree);
     old.version = None;
     assert_eq!(level(&old, "phram-dt", false), Level::Unknown);
 }
@@ -246,7 +246,7 @@ fn without_a_configuration_the_kernels_own_words_rule_out_what_its_platform_cann
     let (malta, generic) = (&b"x\0MIPS Malta\0y"[..], &b"Failed to apply FDT fixup \"%s\"\n\0"[..]);
     let assessment = assess(&with(malta), &wants(false));
     assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Argv);
-    assert_eq!(assessment.phram, PhramWish::CommandLine);
+    assert_eq!(assessment.phram, PhramMode::CommandLine);
     assert!(assessment.handoff.unwrap().1.contains("MIPS Malta"));
     assert!(assess(&with(generic), &wants(false)).handoff.is_none(), "its configuration is needed for the line");
     assert!(assess(&with(&[malta, generic].concat()), &wants(false)).handoff.is_none(), "two platforms tell nothing");

@@ -9,7 +9,7 @@ use stoop_core::bytes::{put, words};
 
 use super::strings;
 use super::sum::{WORD, broken, closing};
-use crate::{Result, zx0};
+use crate::{Result, halves};
 
 /// The section of a prebuilt shim that has its rest in squeezed form.
 const SQUEEZED: &str = ".squeezed";
@@ -72,11 +72,11 @@ impl Linked {
 ///
 /// # Errors
 /// It is no shim, or would not run wherever it is put.
-pub fn squeezed(shim: &[u8], squeeze: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Vec<u8>> {
+pub fn squeezed(shim: &[u8], squeeze: impl FnOnce(&[u8], bool) -> Vec<u8>) -> Result<Vec<u8>> {
     let failed = |error: object::build::Error| broken(error.to_string());
-    let (shim, rest) = finished(shim).map_err(broken)?;
-    let stream = squeeze(&rest);
-    if zx0::unpack(&stream, rest.len()).as_ref() != Some(&rest) {
+    let (shim, rest, big_endian) = finished(shim).map_err(broken)?;
+    let stream = squeeze(&rest, big_endian);
+    if halves::unpack(&stream, rest.len(), big_endian).as_ref() != Some(&rest) {
         return Err(broken("what was squeezed does not come back"));
     }
     let mut file = build::elf::Builder::read(&*shim).map_err(failed)?;
@@ -93,8 +93,8 @@ pub fn squeezed(shim: &[u8], squeeze: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<V
     Ok(bytes)
 }
 
-/// The shim before it is squeezed, and its rest.
-fn finished(shim: &[u8]) -> Fact<(Vec<u8>, Vec<u8>)> {
+/// The shim before it is squeezed, its rest, and whether it is big-endian.
+fn finished(shim: &[u8]) -> Fact<(Vec<u8>, Vec<u8>, bool)> {
     let file = File::parse(shim).map_err(|error| error.to_string())?;
     let mut bytes = shim.to_vec();
     if file.architecture() == Architecture::Mips {
@@ -109,8 +109,8 @@ fn finished(shim: &[u8]) -> Fact<(Vec<u8>, Vec<u8>)> {
     let last = symbol(&file, "__params")? - WORD;
     bytes[place(&file, last, WORD)?].copy_from_slice(&closing(content, linked.big_endian));
     holds_no_address(&bytes)?;
-    let rest = Linked::of(&bytes)?.rest;
-    Ok((bytes, rest))
+    let linked = Linked::of(&bytes)?;
+    Ok((bytes, linked.rest, linked.big_endian))
 }
 
 fn word(bytes: &[u8], big_endian: bool) -> u32 {
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn a_shim_whose_squeezed_rest_is_another_one_s_is_refused() {
         for (_, _, shim) in all() {
-            for wrong in [Vec::new(), zx0::tests::pack(b"another rest")] {
-                let failure = squeezed(shim, |_| wrong).unwrap_err();
+            for wrong in [Vec::new(), halves::plain(b"another rest", true)] {
+                let failure = squeezed(shim, |_, _| wrong).unwrap_err();
                 assert!(failure.fact().contains("does not come back"), "{failure}");
             }
         }

@@ -22,7 +22,7 @@ const LARGEST: u64 = 512 << 20;
 
 /// Which modules an image shall carry.
 #[derive(Clone, Default, Debug)]
-pub struct Wish {
+pub struct ModuleSelection {
     /// The kernel's `lib/modules/VERSION`.
     pub directory: PathBuf,
     /// Requirements, with or without `@`, and modules; a requirement's name counts before a module's.
@@ -33,7 +33,7 @@ pub struct Wish {
     pub symvers: Option<PathBuf>,
 }
 
-impl Wish {
+impl ModuleSelection {
     /// Every file that is read, but for the modules.
     pub fn inputs(&self) -> impl Iterator<Item = &Path> {
         self.requirements.iter().chain(&self.symvers).map(PathBuf::as_path)
@@ -67,7 +67,7 @@ pub struct Included {
 ///
 /// # Errors
 /// As for [`Plan::resolve`] and [`with_modules`].
-pub fn plan_with(wish: &Wish, request: &Request, progress: &mut dyn Progress) -> Result<(Plan, Included)> {
+pub fn plan_with(wish: &ModuleSelection, request: &Request, progress: &mut dyn Progress) -> Result<(Plan, Included)> {
     let mut included = None;
     let mut ramdisk = |kernel: &Kernel, own: Option<Initrd>, progress: &mut dyn Progress| {
         progress.step("checking the modules", None);
@@ -88,7 +88,7 @@ pub fn plan_with(wish: &Wish, request: &Request, progress: &mut dyn Progress) ->
 /// What [`requirement::plan`] and [`Bundle::checked`] find, a kernel whose exports cannot be read, and an initrd in front of which no
 /// archive can be put or which would overwrite a file of the bundle.
 pub fn with_modules(
-    wish: &Wish,
+    wish: &ModuleSelection,
     kernel_file: &Path,
     kernel: &Kernel,
     own: Option<(&Path, Initrd)>,

@@ -61,12 +61,20 @@ pub struct Patience {
     pub command: Duration,
     /// The echo of a character or a short line.
     pub echo: Duration,
+    /// Bytes of flash that are surely erased, written or read in a second; more than this takes is too long.
+    pub flash_rate: usize,
 }
 
 impl Default for Patience {
-    /// A minute to the prompt, ten seconds for a command, two for an echo.
+    /// A minute to the prompt, ten seconds for a command, two for an echo; 16 KiB of flash a second, a quarter of what slow SPI flash
+    /// erases.
     fn default() -> Self {
-        Patience { attention: Duration::from_secs(60), command: Duration::from_secs(10), echo: Duration::from_secs(2) }
+        Patience {
+            attention: Duration::from_secs(60),
+            command: Duration::from_secs(10),
+            echo: Duration::from_secs(2),
+            flash_rate: 0x4000,
+        }
     }
 }
 
@@ -89,6 +97,11 @@ impl<'a> Bootloader<'a> {
     /// The console, for waits of the caller's own.
     pub fn console(&mut self) -> &mut Console {
         self.console
+    }
+
+    /// How long steps may take.
+    pub fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// What is known of it.

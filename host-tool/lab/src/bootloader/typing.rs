@@ -1,6 +1,6 @@
 //! Lines that arrive as they were typed, and what they print.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attention::CTRL_C;
 use super::{Bootloader, Error};
@@ -41,13 +41,18 @@ impl Bootloader<'_> {
     /// # Errors
     /// [`Error::Garbled`], [`Error::Lost`].
     pub fn enter(&mut self, line: &str) -> Result<(), Error> {
-        let typed = format!("{line} ");
+        let (typed, heard, began) = (format!("{line} "), self.console.received(), Instant::now());
         for _ in 0..TRIES {
             if self.echoed(&typed)? {
                 return self.send(b"\n");
             }
             self.is_slow = true;
             self.discard()?;
+        }
+        // Not a single character: it is not the line that is bad.
+        if self.console.received() == heard {
+            let tail = self.console.tail();
+            return Err(Error::Stuck { line: line.to_owned(), seconds: began.elapsed().as_secs(), tail });
         }
         Err(Error::Garbled { line: line.to_owned(), tries: TRIES, tail: self.console.tail() })
     }

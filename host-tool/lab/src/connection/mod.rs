@@ -21,7 +21,7 @@ pub use address::{Address, Endpoint};
 pub use error::Error;
 pub use lock::Lock;
 pub use steady::{Connection, Event, Options, Sender};
-pub use streams::Receiver;
+pub use streams::{Receiver, StreamSender};
 
 /// How long [`Port::receive`] waits, so that its thread notices when nobody wants more.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,9 @@ struct Shared {
     /// `None` while the port is gone.
     port: Mutex<Option<Arc<dyn Port>>>,
     stop: AtomicBool,
+    /// The reading thread has ended, and with it the port is closed.
+    is_closed: Mutex<bool>,
+    closed: Condvar,
 }
 
 impl Connection {
@@ -71,10 +74,18 @@ impl Connection {
             speed: Mutex::new(options.speed),
             port: Mutex::new(Some(port.clone())),
             stop: AtomicBool::new(false),
+            is_closed: Mutex::new(false),
+            closed: Condvar::new(),
         });
         let (sender, events) = mpsc::channel();
         let reader = Reader { shared: shared.clone(), reopen: options.reopen, events: sender };
-        let reader = Some(thread::spawn(move || reader.run(port)));
+        let ending = shared.clone();
+        let reader = Some(thread::spawn(move || {
+            reader.run(port);
+            *held(&ending.port) = None;
+            *held(&ending.is_closed) = true;
+            ending.closed.notify_all();
+        }));
         Ok(Connection { shared, events, reader })
     }
 
@@ -104,7 +115,6 @@ impl Drop for Connection {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-        *held(&self.shared.port) = None;
     }
 }
 
@@ -146,6 +156,14 @@ impl Sender {
         Ok(())
     }
 
+    /// Ends the connection from this side, and waits until the port is closed, so that it can be opened again.
+    pub(super) fn close(&self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+        let waited = self.0.closed.wait_timeout_while(held(&self.0.is_closed), CLOSE, |is_closed| !*is_closed);
+        // A port that does not close in this time is left to its thread.
+        drop(waited);
+    }
+
     fn with(&self, action: &'static str, act: impl FnOnce(&dyn Port) -> io::Result<()>) -> Result<(), Error> {
         let address = || self.0.address.clone();
         let port = held(&self.0.port).clone();
@@ -158,6 +176,9 @@ impl Sender {
         })
     }
 }
+
+/// How long a port may take to close: much longer than its thread's patience.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// What the reading thread has.
 struct Reader {

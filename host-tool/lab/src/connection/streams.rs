@@ -18,9 +18,14 @@ pub struct Receiver<N> {
 
 impl Connection {
     /// Both halves as streams. What happens besides bytes is told to `note`, in the thread that reads.
-    pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, Sender) {
-        let sender = self.sender();
+    pub fn into_streams<N: FnMut(&Event)>(self, note: N) -> (Receiver<N>, StreamSender) {
+        let sender = self.stream_sender();
         (Receiver { connection: self, note, left: Vec::new() }, sender)
+    }
+
+    /// The sending half alone, for those who read the events themselves.
+    pub fn stream_sender(&self) -> StreamSender {
+        StreamSender(self.sender())
     }
 }
 
@@ -44,9 +49,18 @@ impl<N: FnMut(&Event)> Read for Receiver<N> {
     }
 }
 
-impl Write for Sender {
+/// The sending half. Dropping it ends the connection: the port is closed then, and the receiving half ends.
+pub struct StreamSender(Sender);
+
+impl Drop for StreamSender {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Write for StreamSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send(bytes).map_err(io::Error::other)?;
+        self.0.send(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 

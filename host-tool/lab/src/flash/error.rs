@@ -90,6 +90,16 @@ pub enum Error {
         /// How many.
         size: usize,
     },
+    /// A command on the board failed.
+    #[error("on {}: `{}`: {}", shown(host), shown(command), shown(said))]
+    Ssh {
+        /// As ssh takes it.
+        host: String,
+        /// What was run there.
+        command: String,
+        /// What it, or ssh, said.
+        said: String,
+    },
 }
 
 fn first(at: Option<usize>) -> String {
@@ -110,6 +120,7 @@ impl Explained for Error {
             Error::Sum { .. } => "L088",
             Error::Compare { .. } => "L089",
             Error::ReadBack { .. } => "L090",
+            Error::Ssh { .. } => "L091",
         }
     }
 
@@ -131,6 +142,9 @@ impl Explained for Error {
             }
             Error::Sum { .. } => "the board's RAM changed the file: check its supply, and try again".into(),
             Error::Compare { .. } => "see `help cmp` at the bootloader's prompt".into(),
+            Error::Ssh { host, .. } => {
+                format!("try `ssh {}` by hand; the board needs flashcp, flash_erase, mtd_debug or mtd", shown(host))
+            }
             Error::ReadBack { .. } => {
                 "shorten the wires, check ground, and see that nobody else reads this console".into()
             }
@@ -147,7 +161,8 @@ impl Explained for Error {
             | Error::Write { .. }
             | Error::Differs { .. }
             | Error::Sum { .. }
-            | Error::ReadBack { .. } => NO_ANSWER,
+            | Error::ReadBack { .. }
+            | Error::Ssh { .. } => NO_ANSWER,
         }
     }
 }

@@ -4,6 +4,7 @@
 mod error;
 mod job;
 mod read;
+pub mod ssh;
 mod write;
 
 use std::time::Duration;
@@ -64,7 +65,7 @@ pub enum Step {
 pub type Tell = std::sync::Arc<dyn Fn(Step) + Send + Sync>;
 
 /// How the board is reached.
-pub struct Way<'a> {
+pub struct Reach<'a> {
     /// The board that should be there.
     pub board: &'a Board,
     /// Where it is.
@@ -86,7 +87,7 @@ pub struct Way<'a> {
 pub fn write(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     job: &Job,
     name: &str,
     tell: &Tell,
@@ -126,7 +127,7 @@ pub fn write(
 pub fn read(
     console: &mut Console,
     power: Option<&mut dyn Power>,
-    way: &Way<'_>,
+    way: &Reach<'_>,
     areas: &[(usize, usize)],
     tell: &Tell,
 ) -> Result<Vec<Vec<u8>>> {

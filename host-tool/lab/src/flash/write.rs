@@ -148,13 +148,11 @@ fn compared(bootloader: &mut Bootloader<'_>, range: &Range, tell: &Tell) -> Resu
     }
 }
 
-/// Bytes that even a slow chip erases, writes or reads in a second.
-const SLOWEST: usize = 0x1000;
-
 fn command(bootloader: &mut Bootloader<'_>, line: &str, size: usize, tell: &Tell) -> Result<String> {
     tell(Step::Typed(line.to_owned()));
     bootloader.enter(line)?;
-    let patience = Duration::from_secs(10 + (size / SLOWEST) as u64);
+    let patience = bootloader.patience();
+    let patience = patience.command + Duration::from_secs((size / patience.flash_rate.max(1)) as u64);
     Ok(bootloader.finish(line, patience)?)
 }
 

@@ -79,7 +79,7 @@ const KSEG0: u32 = 0x8000_0000;
 
 /// How the image is entered. Addresses are virtual, as typed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum How<'a> {
+pub enum StartCommand<'a> {
     /// `bootm`, the image fetched to `at`: entered with argc, argv, env; or with a device tree (UHI: -2, tree).
     Bootm {
         /// Where the uImage is fetched to.
@@ -208,7 +208,7 @@ pub struct Boot<'a> {
     /// Other files to fetch, and where to: an initrd that a device tree names.
     pub files: &'a [(u32, &'a [u8])],
     /// How the image is entered.
-    pub how: How<'a>,
+    pub how: StartCommand<'a>,
 }
 
 /// A [`Boot`] whose files the TFTP server has.
@@ -241,7 +241,8 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let words = argv(bootargs).len();
     let own_tree = facts.own_tree.as_deref();
     let named = commands::configuration(boot.image, own_tree);
-    let as_words = facts.kseg0 && matches!(boot.how, How::Bootm { tree: None, .. } | How::Command { .. });
+    let as_words =
+        facts.kseg0 && matches!(boot.how, StartCommand::Bootm { tree: None, .. } | StartCommand::Command { .. });
     if as_words && words > BOOTM_WORDS {
         return Err(Failure::usage(
             ErrorCode::Bootloader,
@@ -258,17 +259,19 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let typed = if words == 0 { "" } else { " ${bootargs}" };
     let image = Some(boot.image);
     let (at, image, tree, commands) = match boot.how {
-        How::Bootm { at, tree: None } => (at, image, None, Start::Bootm.lines(at.into(), &named, own_tree, "")),
-        How::Booti { at, tree: None } => (at, image, None, Start::Booti.lines(at.into(), "", own_tree, "")),
-        How::Bootm { at, tree: Some((tree_at, tree)) } => {
+        StartCommand::Bootm { at, tree: None } => {
+            (at, image, None, Start::Bootm.lines(at.into(), &named, own_tree, ""))
+        }
+        StartCommand::Booti { at, tree: None } => (at, image, None, Start::Booti.lines(at.into(), "", own_tree, "")),
+        StartCommand::Bootm { at, tree: Some((tree_at, tree)) } => {
             (at, image, Some((tree_at, tree)), Start::Bootm.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
-        How::Booti { at, tree: Some((tree_at, tree)) } => {
+        StartCommand::Booti { at, tree: Some((tree_at, tree)) } => {
             (at, image, Some((tree_at, tree)), Start::Booti.lines(at.into(), "", Some(&format!("{tree_at:#x}")), ""))
         }
-        How::Go { at } => (at, image, None, Start::Go.lines(at.into(), "", None, typed)),
-        How::Bootelf { at } => (at, image, None, Start::Bootelf.lines(at.into(), "", None, typed)),
-        How::Command { line, at } => (at, None, None, vec![line.to_owned()]),
+        StartCommand::Go { at } => (at, image, None, Start::Go.lines(at.into(), "", None, typed)),
+        StartCommand::Bootelf { at } => (at, image, None, Start::Bootelf.lines(at.into(), "", None, typed)),
+        StartCommand::Command { line, at } => (at, None, None, vec![line.to_owned()]),
     };
     let bootargs = boot.bootargs.map(|value| file("bootargs.txt", &env_text("bootargs", value), at)).transpose()?;
     let mut files = Vec::new();

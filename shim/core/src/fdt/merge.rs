@@ -1,16 +1,16 @@
-//! One pass over the base tree: checks it and copies it, with the additions in it.
+//! One pass over the base tree: checks it and copies it, with the overlay in it.
 
 use super::output::Output;
 use super::tree::{STRINGS, STRINGS_SIZE, STRUCTURE, STRUCTURE_SIZE, TOTAL, initials};
 use super::{BEGIN_NODE, END, END_NODE, NOP, PROPERTY, SPOKEN, Tree};
 use crate::{Code, Error, Result, Subject};
 
-/// As many nodes of the additions inside one another, with one that is none.
+/// As many nodes of the overlay inside one another, with one that is none.
 const LEVELS: usize = 8;
-/// In [`Tree::seen`]: the node of the additions for RAM, which begins at the word of that number.
+/// In [`Tree::seen`]: the node of the overlay for RAM, which begins at the word of that number.
 pub(super) const MEMORY: u32 = 1;
 
-/// Where `count-entry` and `count-handoff` have their values, from the value of `slot` on: the additions have these three
+/// Where `count-entry` and `count-handoff` have their values, from the value of `slot` on: the overlay has these three
 /// one behind the other.
 pub const COUNT_ENTRY: usize = 16;
 /// See [`COUNT_ENTRY`].
@@ -21,29 +21,29 @@ pub struct Merge<'a, 'o> {
     /// Where most of it comes from.
     pub base: Tree<'a>,
     /// What is added.
-    pub additions: Tree<'o>,
+    pub overlay: Tree<'o>,
     out: Output<'o>,
     /// Where in the base what is still to be copied begins.
     copied: usize,
     room: usize,
     texts: &'o [&'o [u8]],
-    /// Nodes of the additions that are open, the innermost at `level`: where their content begins.
+    /// Nodes of the overlay that are open, the innermost at `level`: where their content begins.
     open: [usize; LEVELS],
     level: usize,
-    /// Where in the final tree the value of `bootargs` is, from its first byte; 0 if the additions have none.
+    /// Where in the final tree the value of `bootargs` is, from its first byte; 0 if the overlay has none.
     pub line: usize,
-    /// Where the value of the last of the report's texts is, the slot; 0 if the additions have no report.
+    /// Where the value of the last of the report's texts is, the slot; 0 if the overlay has no report.
     pub slot: usize,
 }
 
 impl<'a, 'o> Merge<'a, 'o> {
-    /// Of `base` and `additions`, to the front of `out`.
-    pub fn new(base: &'a [u8], additions: &'o [u8], out: &'o mut [u8]) -> Self {
-        let (base, additions) = (Tree::new(base), Tree::new(additions));
+    /// Of `base` and `overlay`, to the front of `out`.
+    pub fn new(base: &'a [u8], overlay: &'o [u8], out: &'o mut [u8]) -> Self {
+        let (base, overlay) = (Tree::new(base), Tree::new(overlay));
         let room = out.len();
         Merge {
             base,
-            additions,
+            overlay,
             out: Output::new(out),
             copied: 0,
             room,
@@ -62,20 +62,20 @@ impl<'a, 'o> Merge<'a, 'o> {
 
     /// Writes the final tree. After an error its bytes mean nothing.
     ///
-    /// A node that both have has the properties of both, and where they have the same one, the additions'. What only the
-    /// additions have is added. `texts` are, in this order: what is put behind the bootargs of the additions (two pieces),
-    /// verdict, entry and slot, each without NUL; they are used only as far as the additions have such a property.
+    /// A node that both have has the properties of both, and where they have the same one, the overlay's. What only the
+    /// overlay has is added. `texts` are, in this order: what is put behind the bootargs of the overlay (two pieces),
+    /// verdict, entry and slot, each without NUL; they are used only as far as the overlay has such a property.
     ///
     /// # Errors
     /// [`Code::TreeHeader`]: see [`Tree::read`];
     /// [`Code::TreeStructure`] (value: offset in the structure block) for an unknown tag, a name without end, a property
     /// beyond the block, behind a child node or without a name, nodes that do not pair up, and a missing end;
-    /// [`Code::TreeCells`] (value: the count found) where `base` has other #address-cells or #size-cells than the additions;
+    /// [`Code::TreeCells`] (value: the count found) where `base` has other #address-cells or #size-cells than the overlay;
     /// [`Code::TreeRoom`] (value: bytes of `out`).
     #[inline(always)] // One caller, and so 30 bytes smaller.
     pub fn write(&mut self, texts: &'o [&'o [u8]]) -> Result<()> {
         self.texts = texts;
-        self.open[0] = self.additions.header[STRUCTURE];
+        self.open[0] = self.overlay.header[STRUCTURE];
         self.base.read()?;
         let (code, value) = match self.walk() {
             Ok(()) if self.out.len <= self.room => return Ok(()),
@@ -86,9 +86,9 @@ impl<'a, 'o> Merge<'a, 'o> {
         Err(Error::new(code, Subject::Dtb, value))
     }
 
-    /// Copies the base with the additions in it; says what is the matter at the tag that was read last.
+    /// Copies the base with the overlay in it; says what is the matter at the tag that was read last.
     fn walk(&mut self) -> core::result::Result<(), Code> {
-        let names = self.additions.names();
+        let names = self.overlay.names();
         let (mut depth, mut properties) = (0usize, false);
         loop {
             let tag = self.base.next();
@@ -98,10 +98,10 @@ impl<'a, 'o> Merge<'a, 'o> {
                 let name = if depth == 0 { &[] } else { self.base.name() };
                 if both
                     && (depth == 0 || names & initials(name) != 0)
-                    && self.additions.find(self.content(), BEGIN_NODE, name)
+                    && self.overlay.find(self.content(), BEGIN_NODE, name)
                 {
                     let content = self.base.at;
-                    let ram = self.additions.bit() == MEMORY
+                    let ram = self.overlay.bit() == MEMORY
                         && self.base.find(content, PROPERTY, b"device_type\0")
                         && self.base.says_ram();
                     self.base.at = content;
@@ -122,12 +122,12 @@ impl<'a, 'o> Merge<'a, 'o> {
                     return Err(Code::TreeStructure);
                 }
                 if depth == 2 && self.base.says_ram() {
-                    self.additions.seen |= MEMORY;
+                    self.overlay.seen |= MEMORY;
                 }
                 if both {
                     let name = self.base.name();
-                    if self.additions.find(self.content(), PROPERTY, name) {
-                        if name.first() == Some(&b'#') && self.base.count() != self.additions.count() {
+                    if self.overlay.find(self.content(), PROPERTY, name) {
+                        if name.first() == Some(&b'#') && self.base.count() != self.overlay.count() {
                             return Err(Code::TreeCells);
                         }
                         self.copy(self.base.start);
@@ -155,7 +155,7 @@ impl<'a, 'o> Merge<'a, 'o> {
         self.out.be32(END);
         let strings = self.out.len;
         self.out.bytes(self.base.strings());
-        self.out.bytes(self.additions.strings());
+        self.out.bytes(self.overlay.strings());
         self.out.patch(STRINGS_SIZE * 4, self.out.len.wrapping_sub(strings));
         self.out.align(8);
         self.out.patch(TOTAL * 4, self.out.len);
@@ -175,27 +175,27 @@ impl<'a, 'o> Merge<'a, 'o> {
         self.open[self.level & (LEVELS - 1)]
     }
 
-    /// Opens the node that was found in the additions, and writes its properties.
+    /// Opens the node that was found in the overlay, and writes its properties.
     fn begin(&mut self) {
-        self.additions.seen |= self.additions.bit();
+        self.overlay.seen |= self.overlay.bit();
         self.level = self.level.wrapping_add(1);
-        self.open[self.level & (LEVELS - 1)] = self.additions.at;
+        self.open[self.level & (LEVELS - 1)] = self.overlay.at;
         self.properties();
     }
 
-    /// Writes the properties of the node of the additions that was read last. What comes next is the tag behind them.
+    /// Writes the properties of the node of the overlay that was read last. What comes next is the tag behind them.
     #[inline(never)]
     fn properties(&mut self) {
-        while self.additions.next() == PROPERTY {
-            let name = self.additions.name_at;
+        while self.overlay.next() == PROPERTY {
+            let name = self.overlay.name_at;
             let start = self.out.len;
             let value = start.wrapping_add(12);
-            self.out.bytes(self.additions.raw());
-            // The additions' strings come behind the base's.
+            self.out.bytes(self.overlay.raw());
+            // The overlay's strings come behind the base's.
             self.out.patch(start.wrapping_add(8), self.base.header[STRINGS_SIZE].wrapping_add(name));
             if name < SPOKEN.len() {
                 // The end of a text comes behind what is added to it.
-                self.out.len = value.wrapping_add(self.additions.length).wrapping_sub(1);
+                self.out.len = value.wrapping_add(self.overlay.length).wrapping_sub(1);
                 self.slot = value;
                 if name == 0 {
                     self.line = value;
@@ -207,7 +207,7 @@ impl<'a, 'o> Merge<'a, 'o> {
                 self.out.align(4);
             }
         }
-        self.additions.at = self.additions.start;
+        self.overlay.at = self.overlay.start;
     }
 
     /// Writes the next text.
@@ -219,19 +219,19 @@ impl<'a, 'o> Merge<'a, 'o> {
         }
     }
 
-    /// Writes the open node's children that only the additions have, with all that is in them, and closes it.
+    /// Writes the open node's children that only the overlay has, with all that is in them, and closes it.
     fn end(&mut self) {
-        self.additions.at = self.content();
+        self.overlay.at = self.content();
         // Nodes that are open in there: written, and left out since the base had them.
         let (mut written, mut left_out) = (0usize, 0usize);
         loop {
-            match self.additions.next() {
-                BEGIN_NODE if left_out != 0 || written == 0 && self.additions.seen & self.additions.bit() != 0 => {
+            match self.overlay.next() {
+                BEGIN_NODE if left_out != 0 || written == 0 && self.overlay.seen & self.overlay.bit() != 0 => {
                     left_out = left_out.wrapping_add(1);
                 }
                 BEGIN_NODE => {
                     written = written.wrapping_add(1);
-                    self.out.bytes(self.additions.raw());
+                    self.out.bytes(self.overlay.raw());
                     self.properties();
                 }
                 PROPERTY | NOP => {}

@@ -1,22 +1,22 @@
-//! Flattened device trees, version 17 (Devicetree Specification v0.4, chapter 5): the base tree and the additions become
+//! Flattened device trees, version 17 (Devicetree Specification v0.4, chapter 5): the base tree and the overlay become
 //! one.
 //!
 //! ```text
 //! base tree (packed, or the bootloader's) --tree--+
 //!                                                 +--merge--> final tree --output--> RAM
-//! additions (made by the host tool) --------tree--+
+//! overlay (made by the host tool) --------tree--+
 //! ```
 //!
-//! Everything that is known when an image is packed is in the [`Additions`], a small tree of its own: the board has no
+//! Everything that is known when an image is packed is in the [`Overlay`], a small tree of its own: the board has no
 //! names, no paths and no cell counts to write, it merges two trees.
 
-mod additions;
 mod merge;
 mod output;
+mod overlay;
 mod tree;
 
-pub use additions::{Additions, Ramoops};
 pub use merge::{COUNT_ENTRY, COUNT_HANDOFF, Merge, check};
+pub use overlay::{Overlay, Ramoops};
 pub use tree::{Tree, bootargs};
 
 /// No kernel maps a larger tree (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
@@ -43,6 +43,6 @@ const NOP: usize = 4;
 /// The structure block ends.
 const END: usize = 9;
 
-/// How the additions' strings block begins: names of properties whose texts are known on the board only, `bootargs`
+/// How the overlay's strings block begins: names of properties whose texts are known on the board only, `bootargs`
 /// first.
 const SPOKEN: &[u8] = b"bootargs\0verdict\0entry\0slot\0";

@@ -4,7 +4,7 @@
 use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{Additions, Tree};
+use stoop_core::fdt::{Overlay, Tree};
 use stoop_core::manifest::{Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::params::{CookieRule, Led, Policy, Settings, SlotAt, Uart, UartKind};
@@ -169,9 +169,9 @@ pub const TABLE_AT: usize = 0x5_0000;
 pub const STORED: [usize; 6] = [0x400, 0x600, 0x800, 0xa00, 0xc00, 0x6000];
 
 /// What is added to `dtb`: its own line, initrd, rootfs as mtd7, RAM and the report of version 9.8.7.
-pub fn additions(dtb: &[u8]) -> Vec<u8> {
+pub fn overlay(dtb: &[u8]) -> Vec<u8> {
     let mut tree = Tree::new(dtb);
-    let what = Additions {
+    let what = Overlay {
         cells: [1, 1],
         line: Some(tree.read().map_or(b"", |()| tree.bootargs())),
         initrd: Some(region(INITRD_AT, INITRD.len())),
@@ -187,7 +187,7 @@ pub fn additions(dtb: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An image with kernel, initrd, rootfs, tree and additions (behind the final tree's room), its manifest first; `edit` changes the listing.
+/// An image with kernel, initrd, rootfs, tree and overlay (behind the final tree's room), its manifest first; `edit` changes the listing.
 pub fn image(dtb: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
     image_with(dtb, b"", edit)
 }
@@ -195,16 +195,16 @@ pub fn image(dtb: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
 /// As [`image`], with tables for the kernel's argv and environment.
 pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<u8> {
     let mut listing = NO_PAYLOADS.clone();
-    let additions = additions(dtb);
+    let overlay = overlay(dtb);
     listing.tree = region(TREE_AT, TREE_ROOM);
-    let contents: [&[u8]; 6] = [KERNEL, INITRD, ROOTFS, table, dtb, &additions];
+    let contents: [&[u8]; 6] = [KERNEL, INITRD, ROOTFS, table, dtb, &overlay];
     let places = [
         Some((KERNEL_AT, 0x100)),
         Some((INITRD_AT, INITRD.len())),
         Some((ROOTFS_AT, 0x1000)),
         Some((TABLE_AT, table.len())),
         None,
-        Some((0, additions.len())),
+        Some((0, overlay.len())),
     ];
     for kind in Kind::ALL {
         let index = kind as usize;
@@ -216,10 +216,10 @@ pub fn image_with(dtb: &[u8], table: &[u8], edit: impl Fn(&mut Listing)) -> Vec<
         }
     }
     edit(&mut listing);
-    if let Some(entry) = &mut listing.payloads[Kind::Additions as usize] {
-        entry.destination = region(listing.tree.end(), additions.len());
+    if let Some(entry) = &mut listing.payloads[Kind::Overlay as usize] {
+        entry.destination = region(listing.tree.end(), overlay.len());
     }
-    let mut image = vec![0; STORED[5] + additions.len()];
+    let mut image = vec![0; STORED[5] + overlay.len()];
     let manifest = listing.encode(&Crc32::new());
     image[..manifest.len()].copy_from_slice(&manifest);
     for (at, bytes) in STORED.into_iter().zip(contents) {

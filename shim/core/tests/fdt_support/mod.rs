@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use stoop_core::fdt::{Additions, COUNT_ENTRY, COUNT_HANDOFF, Merge, Ramoops, Tree, check};
+use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge, Overlay, Ramoops, Tree, check};
 use stoop_core::{Code, Error, Region, Result, Subject};
 
 pub const FIXTURES: [(&str, &[u8]); 7] = [
@@ -80,10 +80,10 @@ pub fn root_cells(blob: &[u8]) -> [usize; 2] {
     }
 }
 
-/// The additions as the host tool makes them for `source`; `None` when it would refuse.
-pub fn additions(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
+/// The overlay as the host tool makes them for `source`; `None` when it would refuse.
+pub fn overlay(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
     let line = edits.bootargs.map(|pieces| pieces.first().copied().unwrap_or_default());
-    let what = Additions {
+    let what = Overlay {
         cells: root_cells(source),
         line,
         initrd: edits.initrd,
@@ -101,7 +101,7 @@ pub fn additions(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
 
 /// Merges as the board does; the new tree's size, and where the value of `count-handoff` is (0 without a report).
 pub fn write(source: &[u8], edits: &Edits, out: &mut [u8]) -> Result<(usize, usize)> {
-    let additions = additions(source, edits).ok_or(Error::new(Code::TreeCells, Subject::Dtb, 0))?;
+    let overlay = overlay(source, edits).ok_or(Error::new(Code::TreeCells, Subject::Dtb, 0))?;
     let mut pieces = edits.bootargs.unwrap_or_default().iter().copied().skip(1);
     let mut texts: Vec<&[u8]> = Vec::new();
     if edits.bootargs.is_some() {
@@ -112,8 +112,8 @@ pub fn write(source: &[u8], edits: &Edits, out: &mut [u8]) -> Result<(usize, usi
         texts.extend([report.verdict, report.entry, slot]);
     }
     let (size, slot) = {
-        let mut merge = Merge::new(source, &additions, out);
-        merge.additions.read().expect("the additions have a header");
+        let mut merge = Merge::new(source, &overlay, out);
+        merge.overlay.read().expect("the overlay has a header");
         merge.write(&texts)?;
         (merge.size(), merge.slot)
     };

@@ -1,17 +1,38 @@
-// What is stored becomes the shim: the rest by ZX0, version 2 (host-tool/image/src/zx0.rs has the format), to where it was linked, and
-// the params behind it as they are. A damaged stream neither writes outside the room for the rest nor reads outside of what is
-// stored or unpacked already.
+// What is stored becomes the shim: the rest, as host-tool/image/src/halves.rs has it, to where it was linked, and the params behind
+// it as they are. A damaged stream neither writes outside the room for the rest nor copies from outside of it.
 
     .section .text.start, "ax"
 
-// w12: the sum of the words from x10 up to x11, 0 for what is whole: its last word makes it so (host-tool/image/src/shim_image.rs:
-// sum). Uses w13.
+// Carry: the next bit. Where it is wanted for nothing but a branch, that follows.
+    .macro next_bit
+    adds  x12, x12, x12
+    b.ne  9f
+    bl    more
+9:
+    .endm
+
+// x14: a number, from 1 on. The commonest, 1, is one bit.
+    .macro number
+    mov   x14, #1
+    next_bit
+    b.cs  8f
+    bl    digits
+8:
+    .endm
+
+// w12: the sum of the words from x10 up to x11, four at a time and at least four, 0 for what is whole: its last word makes it so
+// (host-tool/image/src/shim_image.rs: sum). Uses w13 and w14.
 sum:
     mov   w12, wzr
-1:  ldr   w13, [x10], #4
+1:  .rept 2
+    ldp   w13, w14, [x10], #8
     ror   w12, w12, #13
     add   w12, w12, w12, lsl #2
     add   w12, w12, w13
+    ror   w12, w12, #13
+    add   w12, w12, w12, lsl #2
+    add   w12, w12, w14
+    .endr
     cmp   x10, x11
     b.lo  1b
     ret
@@ -20,26 +41,32 @@ sum:
 unpack:
     mov   x8, x30
     adr   x10, stored
-    ldrh  w6, [x10]
+    ldrh  w5, [x10, #2]
     adr   x10, _start
-    add   x6, x6, x10             // x6: behind what is stored
+    add   x5, x5, x10             // x5: the params, as they are stored
     adr   x7, __params            // x7: behind the rest
-    // x10 source, x11 destination, w12 the bits to come with a 1 behind the last one, x13 minus the distance, x14 a number.
+    // x10 the next byte, x6 behind the next word of bits, x11 destination, x12 the bits to come with a 1 behind the last one, x13
+    // minus the distance, x14 a number.
+    mov   x6, x5
     adr   x10, __stub_end
     adr   x11, __rest
     mov   x4, x11
-    mov   w12, #1 << 31
-    mov   x13, #-1
+    mov   x12, #1 << 63
+    mov   x13, #-4
 literals:
-    bl    one_and_gamma
+    number
     bl    room
-1:  ldrb  w15, [x10], #1
-    strb  w15, [x11], #1
+1:  next_bit
+    ldrb  w15, [x10], #1
+    b.cc  2f                      // its high byte is 0
+    ldrb  w16, [x10], #1
+    orr   w15, w15, w16, lsl #8
+2:  strh  w15, [x11], #2
     subs  x14, x14, #1
     b.ne  1b
-    bl    bit
+    next_bit
     b.cs  match
-    bl    one_and_gamma
+    number
 copy:
     bl    room
     add   x15, x11, x13           // from nowhere but what is there already
@@ -47,59 +74,50 @@ copy:
     sub   x16, x11, x4
     cmp   x15, x16
     b.hs  overrun
-2:  ldrb  w15, [x11, x13]
-    strb  w15, [x11], #1
+3:  ldrh  w15, [x11, x13]
+    strh  w15, [x11], #2
     subs  x14, x14, #1
-    b.ne  2b
-    bl    bit
+    b.ne  3b
+    next_bit
     b.cc  literals
 match:
-    mov   x14, #-2                // stored inverted, so that this counts down
-    bl    gamma
-    cmn   x14, #257
-    b.eq  params
-    add   x14, x14, #1
+    number
+    cmp   x14, #256               // the end
+    b.hs  params
     ldrb  w15, [x10], #1
-    lsr   x16, x15, #1
-    add   x13, x16, x14, lsl #7
+    and   x13, x15, #0x7f
+    sub   x13, x13, x14, lsl #7   // in words
+    lsl   x13, x13, #2
     mov   x14, #1
-    tbnz  w15, #0, 3f             // the length's first bit
-    bl    digit
-3:  add   x14, x14, #1
+    tbnz  w15, #7, copy           // the count's first bit
+    bl    digits
     b     copy
 
-// x14: a number in interlaced Elias gamma code, from 1 on; from what is in it; and behind its first bit.
-one_and_gamma:
-    mov   x14, #1
-gamma:
+// x14: a number in interlaced Elias gamma code, from what is in it, behind its first bit, which was a 0.
+digits:
     mov   x17, x30
-1:  bl    bit
-    b.cs  2f
-3:  bl    bit
+1:  next_bit
     adc   x14, x14, x14
-    b     1b
-2:  ret   x17
-digit:
-    mov   x17, x30
-    b     3b
+    next_bit
+    b.cc  1b
+    ret   x17
 
-// Carry: the next bit.
-bit:
-    adds  w12, w12, w12
-    b.ne  1f
-    cmp   x10, x6
-    b.eq  overrun
-    ldrb  w12, [x10], #1
-    lsl   w12, w12, #24
-    orr   w12, w12, #1 << 23
-    adds  w12, w12, w12
-1:  ret
+// 32 bits, one of them for who wants it now.
+more:
+    sub   x6, x6, #4
+    cmp   x6, x10
+    b.lo  overrun
+    ldr   w12, [x6]
+    lsl   x12, x12, #32
+    orr   x12, x12, #1 << 31
+    adds  x12, x12, x12
+    ret
 
-// Whether there is room for x14 bytes.
+// Whether there is room for x14 halves.
 room:
     sub   x15, x7, x11
     sub   x16, x14, #1
-    cmp   x16, x15
+    cmp   x16, x15, lsr #1
     b.hs  overrun
     ret
 overrun:
@@ -107,10 +125,8 @@ overrun:
     ret   x8
 
 params:
-    add   x10, x10, #3
-    and   x10, x10, #~3
     add   x11, x7, #{PARAMS}
-1:  ldr   w12, [x10], #4
+1:  ldr   w12, [x5], #4
     str   w12, [x7], #4
     cmp   x7, x11
     b.ne  1b

@@ -15,9 +15,10 @@ _start:
     b     1f
     mfc0  $t8, $9                 # CP0 Count, for the report
     .word 0x53545053              # "STPS": how tools know a shim
-    .2byte 0, 0                   # from pack: bytes that are stored; where in them the params are
+    .word 0                       # free
     .word 0                       # Malta puts its revision here when this is the reset vector
-    .word 0                       # from pack: the run address, in KSEG0; what is checked begins here
+    .2byte 0, 0                   # from pack, and the first that is checked: bytes that are stored; where in them the params are
+    .word 0                       # from pack: the run address, in KSEG0
 1:
     mfc0  $t9, $12                # CP0 Status, for a return to the bootloader
     lui   $t0, 0xffff
@@ -38,7 +39,7 @@ _start:
     move  $t8, $t6                # Config as it was, for the way back
 
     # Nothing is written before what is stored was found whole.
-    lhu   $t1, 12($t7)            # bytes that are stored
+    lhu   $t1, 20($t7)            # bytes that are stored
     addiu $t0, $t7, 20            # what is checked
     bal   sum
     addu  $t1, $t1, $t7
@@ -47,7 +48,7 @@ _start:
 
     # The frame, at the run address: what `main` sees as `Frame`, and behind it what the bootloader wants back. s0..s7 and fp
     # are safe: nothing here uses them, and `main` gives them back.
-    lw    $t6, 20($t7)            # run address
+    lw    $t6, 24($t7)            # run address
     ori   $t0, $zero, %lo(__stack_top)
     addu  $t0, $t0, $t6
     sw    $a0, -48($t0)
@@ -90,8 +91,10 @@ unpacked:
     addiu $gp, $t6, %lo(_gp)
     addiu $t0, $gp, %gp_rel(__bss_start)
     addiu $t1, $gp, %gp_rel(__bss_end)
-1:  addiu $t0, $t0, 8
-    sw    $zero, -8($t0)
+1:  addiu $t0, $t0, 32
+    .irp at, -32, -28, -24, -20, -16, -12, -8
+    sw    $zero, \at($t0)
+    .endr
     bne   $t0, $t1, 1b
     sw    $zero, -4($t0)
 

@@ -6,6 +6,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use super::{command, done, has_payloads, recipes};
 use crate::bench::{Bench, Kernel, squashfs};
+use crate::documents::words;
 
 fn read(name: &str) -> Yaml {
     let text = std::fs::read_to_string(recipes().join("ci").join(name)).unwrap();
@@ -35,13 +36,8 @@ fn every_stoop_line_of_the_ci_recipes_is_a_right_command_line() {
         let stoop: Vec<&String> = lines.iter().filter(|line| line.starts_with("stoop ")).collect();
         assert_eq!(stoop.len(), 4, "{name}: {lines:?}");
         for line in stoop {
-            // No word of them has a blank, but for quoted arguments: quotes hold words together.
-            let line = line.split(" > ").next().unwrap().replace("$BOARD", "qemu-malta-le");
-            let words = line.split('"').enumerate().flat_map(|(at, part)| match at % 2 {
-                1 => vec![part],
-                _ => part.split_whitespace().collect(),
-            });
-            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+            let line = line.replace("$BOARD", "qemu-malta-le");
+            Cli::try_parse_from(words(&line)).unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
         }
     }
 }

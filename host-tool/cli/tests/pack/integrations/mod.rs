@@ -19,7 +19,7 @@ fn recipes() -> PathBuf {
 }
 
 /// A command that finds this `stoop` first.
-fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, folder: &Path) -> Command {
     let own = Path::new(env!("CARGO_BIN_EXE_stoop")).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([own].into_iter().chain(std::env::split_paths(&path))).unwrap();

@@ -51,7 +51,7 @@ fn willing(line: &str) -> String {
 }
 
 /// Stages and starts 5 bytes of image with the bootargs `a=b`; returns what was typed.
-fn typed(bootargs: Option<&[u8]>, how: How<'_>) -> Vec<String> {
+fn typed(bootargs: Option<&[u8]>, how: StartCommand<'_>) -> Vec<String> {
     let boot = Boot { image: b"image", bootargs, files: &[], how };
     let mut staged = Vec::new();
     let plan = stage(&facts(), &boot, &mut |name, bytes| {
@@ -68,7 +68,7 @@ fn typed(bootargs: Option<&[u8]>, how: How<'_>) -> Vec<String> {
 #[test]
 fn bootm_gets_bootargs_by_import_and_the_image() {
     assert_eq!(
-        typed(Some(b"a=b"), How::Bootm { at: 0x8100_0000, tree: None }),
+        typed(Some(b"a=b"), StartCommand::Bootm { at: 0x8100_0000, tree: None }),
         [
             "setenv autoload no",
             "dhcp",
@@ -82,7 +82,7 @@ fn bootm_gets_bootargs_by_import_and_the_image() {
 
 #[test]
 fn bootm_with_a_tree_fetches_it_and_names_it() {
-    let how = How::Bootm { at: 0x8100_0000, tree: Some((0x8200_0000, b"dtb")) };
+    let how = StartCommand::Bootm { at: 0x8100_0000, tree: Some((0x8200_0000, b"dtb")) };
     assert_eq!(
         typed(None, how)[2..],
         [
@@ -96,7 +96,7 @@ fn bootm_with_a_tree_fetches_it_and_names_it() {
 
 #[test]
 fn other_files_are_fetched_before_the_image() {
-    let how = How::Bootm { at: 0x8100_0000, tree: None };
+    let how = StartCommand::Bootm { at: 0x8100_0000, tree: None };
     let boot = Boot { image: b"image", bootargs: None, files: &[(0x8400_0000, b"x"), (0x8500_0000, b"yz")], how };
     let plan = stage(&facts(), &boot, &mut |name, _| Ok(name.to_owned())).unwrap();
     let files: Vec<_> = plan.files.iter().map(|file| (file.name.as_str(), file.size, file.at)).collect();
@@ -108,11 +108,15 @@ fn go_bootelf_and_a_command_end_in_their_line() {
     let last = |how| typed(Some(b"a=b"), how).split_off(4);
     let fetch = "tftpboot 0x81000000 10.0.2.2:image";
     let first = "cp.l 0x81000000 0xa1000000 0x100";
-    assert_eq!(last(How::Go { at: 0x8100_0000 }), [fetch, first, "go 0xa1000000 ${bootargs}"]);
+    assert_eq!(last(StartCommand::Go { at: 0x8100_0000 }), [fetch, first, "go 0xa1000000 ${bootargs}"]);
     let bootelf = [fetch, "setenv autostart yes", "bootelf -p 0x81000000 ${bootargs}"];
-    assert_eq!(last(How::Bootelf { at: 0x8100_0000 }), bootelf);
-    assert_eq!(last(How::Command { line: "bootm 0xbe080000", at: 0x8100_0000 }), ["bootm 0xbe080000"]);
-    assert_eq!(typed(None, How::Go { at: 0x8100_0000 }).pop().unwrap(), "go 0xa1000000", "no words, no variable");
+    assert_eq!(last(StartCommand::Bootelf { at: 0x8100_0000 }), bootelf);
+    assert_eq!(last(StartCommand::Command { line: "bootm 0xbe080000", at: 0x8100_0000 }), ["bootm 0xbe080000"]);
+    assert_eq!(
+        typed(None, StartCommand::Go { at: 0x8100_0000 }).pop().unwrap(),
+        "go 0xa1000000",
+        "no words, no variable"
+    );
 }
 
 #[test]
@@ -152,13 +156,13 @@ fn what_a_command_printed_is_returned_without_its_echo() {
 #[test]
 fn bootargs_that_u_boot_cannot_deliver_are_refused() {
     let mut put = |name: &str, _: &[u8]| Ok(name.to_owned());
-    let how = How::Bootm { at: 0, tree: None };
+    let how = StartCommand::Bootm { at: 0, tree: None };
     let nul = stage(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put).unwrap_err();
     assert_eq!((nul.fact(), nul.exit_code()), ("bootargs hold a NUL", 2));
     let words = vec!["a"; BOOTM_WORDS + 1].join(" ");
     let many = Boot { image: b"i", bootargs: Some(words.as_bytes()), files: &[], how };
     assert_eq!(stage(&facts(), &many, &mut put).unwrap_err().exit_code(), 2);
-    let tree = How::Bootm { at: 0, tree: Some((0, b"dtb")) };
+    let tree = StartCommand::Bootm { at: 0, tree: Some((0, b"dtb")) };
     stage(&facts(), &Boot { how: tree, ..many }, &mut put).expect("a tree takes any number");
 }
 

@@ -45,7 +45,7 @@ pub struct Ramoops {
 ///    word which it has met. The node for RAM has the number 0, so that it is met when the base tree has RAM.
 /// 3. `count-entry` and `count-handoff` follow `slot`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Additions<'a> {
+pub struct Overlay<'a> {
     /// #address-cells and #size-cells of the base tree's root, 1 or 2 each. They matter for `phram` and `memory`.
     pub cells: [usize; 2],
     /// The command line in front of bootargs, without NUL; `None` keeps what the base tree has.
@@ -65,14 +65,14 @@ pub struct Additions<'a> {
     pub relative: bool,
 }
 
-impl Additions<'_> {
+impl Overlay<'_> {
     /// Writes the tree to the front of `out`, and gives its size in bytes, a multiple of 8. `None` when `out` is too small,
     /// cells are not 1 or 2, or an address needs two cells and has one.
     pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
         self.encode_relative(out).map(|(size, _)| size)
     }
 
-    /// As [`Additions::encode`], and the numbers of the words at which addresses count from the image, 0 for none.
+    /// As [`Overlay::encode`], and the numbers of the words at which addresses count from the image, 0 for none.
     pub fn encode_relative(&self, out: &mut [u8]) -> Option<(usize, [u16; 3])> {
         let room = out.len();
         let alias = NAMES.len() + if self.ramoops.is_some() { RAMOOPS_NAMES.len() } else { 0 };
@@ -106,7 +106,7 @@ fn bit(at: usize) -> u32 {
 }
 
 impl Encoder<'_> {
-    fn blob(&mut self, what: &Additions<'_>) {
+    fn blob(&mut self, what: &Overlay<'_>) {
         // The header is written last; the reservations are only their end.
         self.out.bytes(&[0; HEADER + 16]);
         let structure = self.out.len;
@@ -159,7 +159,7 @@ impl Encoder<'_> {
         }
     }
 
-    fn reserved(&mut self, what: &Additions<'_>) {
+    fn reserved(&mut self, what: &Overlay<'_>) {
         self.begin(format_args!("reserved-memory"));
         self.counts(what.cells);
         self.property(b"ranges\0", |_| {});
@@ -186,7 +186,7 @@ impl Encoder<'_> {
         self.end();
     }
 
-    fn chosen(&mut self, what: &Additions<'_>) {
+    fn chosen(&mut self, what: &Overlay<'_>) {
         self.begin(format_args!("chosen"));
         if let Some(line) = what.line {
             self.property(b"bootargs\0", |encoder| {

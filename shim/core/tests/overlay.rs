@@ -1,15 +1,15 @@
 //! The tree that pack makes of what is to be added.
 
 use stoop_core::Region;
-use stoop_core::fdt::Additions;
+use stoop_core::fdt::Overlay;
 
 fn region(start: usize, size: usize) -> Region {
     Region::new(start, size).expect("a region")
 }
 
 /// Everything that can be added, with that line.
-fn everything(line: &[u8], relative: bool) -> Additions<'_> {
-    Additions {
+fn everything(line: &[u8], relative: bool) -> Overlay<'_> {
+    Overlay {
         cells: [2, 2],
         line: Some(line),
         initrd: Some(region(0x1_0000, 0x1234)),

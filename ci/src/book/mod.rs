@@ -1,0 +1,81 @@
+//! The book: pages and pictures that are made from code and data, then mdBook, then every link.
+
+mod errors;
+mod links;
+mod pictures;
+mod svg;
+
+use std::path::{Path, PathBuf};
+
+use stoop_image::{ErrorCode, Failure, Result};
+
+use crate::{cache, repository, run};
+
+/// Known to build these pages; another version may write other HTML, which the check of links reads.
+const MDBOOK: &str = "0.5.4";
+
+/// What is done beside building and checking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// Pages and pictures that are out of date are written.
+    Written,
+    /// They are an error.
+    Compared,
+    /// Pictures of a boot are drawn anew as well, from the lab's kernel and root filesystem.
+    Drawn,
+}
+
+/// Makes what is made, builds the book into `target/book`, and checks its links and those of all Markdown files.
+///
+/// # Errors
+/// A made page is out of date when it is only compared; mdBook is not there and cannot be installed, or fails; links lead nowhere.
+pub fn build(made: Made) -> Result<()> {
+    let docs = repository().join("docs");
+    for (name, text) in [("errors.md", errors::page()), ("pictures/crates.svg", pictures::crates()?)] {
+        put(&docs.join(name), &text, made)?;
+    }
+    if made == Made::Drawn {
+        for (name, text) in pictures::of_a_boot()? {
+            cache::write(&docs.join("pictures").join(name), text.as_bytes())?;
+        }
+    }
+    let book = repository().join("target/book");
+    let mut mdbook = run::command(mdbook()?);
+    mdbook.arg("build").arg("--dest-dir").arg(&book).arg(&docs);
+    run::logged(&mut mdbook, &repository().join("target/book.log"))?;
+    let broken = [links::of_markdown(&repository())?, links::of_html(&book)?].concat();
+    if broken.is_empty() {
+        eprintln!("book: {}", book.join("index.html").display());
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::Repository, format!("links lead nowhere:\n  {}", broken.join("\n  ")))
+        .next("correct them"))
+}
+
+fn put(path: &Path, text: &str, made: Made) -> Result<()> {
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    if stored == text {
+        return Ok(());
+    }
+    if made == Made::Compared {
+        return Err(Failure::new(ErrorCode::Repository, format!("{} is not what the code makes", path.display()))
+            .next("run `cargo ci book`"));
+    }
+    cache::write(path, text.as_bytes())
+}
+
+/// The program, built once into the cache: Debian has none.
+fn mdbook() -> Result<PathBuf> {
+    let place = cache::root()?.join(format!("tools/mdbook-{MDBOOK}"));
+    let program = place.join("bin/mdbook");
+    let _lock = cache::Lock::take(&place, || eprintln!("book: waiting for another build of mdBook"))?;
+    if !program.exists() {
+        let mut cargo = run::command("nice");
+        cargo.args(["-n", "10", "cargo", "install", "mdbook", "--version", MDBOOK, "--locked"]);
+        cargo.args(["--no-default-features", "--features", "search", "--root"]).arg(&place);
+        run::step("book: building mdBook (4 minutes on two cores)", || {
+            run::logged(&mut cargo, &place.join("build.log"))
+        })?;
+    }
+    Ok(program)
+}
