@@ -10,7 +10,7 @@ use stoop_hil_tests::desk::{Desk, collected, no_tftp};
 use stoop_hil_tests::stand::Emulated;
 use stoop_hil_tests::stand::played::{Played, Script};
 use stoop_hil_tests::{program, skip};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_image::{Failure, Result};
 use stoop_lab::Explained;
 
 const BOARD: &str = "qemu-malta-le";

@@ -34,7 +34,7 @@ impl Graph {
 
     /// The edges between these modules, as text.
     pub fn within(&self, modules: &[String]) -> Vec<String> {
-        let shown: Vec<String> = self.names.iter().map(|name| shown(name)).collect();
+        let shown: Vec<String> = self.names.iter().map(shown).collect();
         let mut lines = Vec::new();
         for (from, edges) in self.edges.iter().enumerate().filter(|(from, _)| modules.contains(&shown[*from])) {
             for (to, path) in edges.iter().filter(|(to, _)| modules.contains(&shown[**to])) {

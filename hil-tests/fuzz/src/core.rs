@@ -23,7 +23,7 @@ use stoop_core::{Region, codec};
 static CRC: LazyLock<Crc32> = LazyLock::new(Crc32::new);
 
 /// By name: those over the shim's core.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, crate::Target)] = &[
     ("core-params", params),
     ("core-manifest", manifest),
     ("core-tree", tree),

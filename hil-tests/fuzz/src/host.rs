@@ -21,7 +21,7 @@ use stoop_kernel::modules::tree::{Source, Tree};
 use stoop_lab::monitor::Monitor;
 
 /// By name: those over the host tool.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, crate::Target)] = &[
     ("kernel", kernel),
     ("deb", deb),
     ("device-tree", device_tree),

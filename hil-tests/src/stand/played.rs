@@ -7,6 +7,9 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use super::machine::{Machine, Streams};
 
+/// What is said to a line that was typed; `None`: nothing.
+pub type Answer = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What a board says when power comes on, and to each line that is typed.
 #[derive(Clone)]
 pub struct Script {
@@ -15,7 +18,7 @@ pub struct Script {
     /// Its prompt without the blank; without one it never listens.
     pub prompt: Option<&'static str>,
     /// To a line; `None` means that it says nothing any more.
-    pub answer: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub answer: Answer,
     /// What becomes of a byte that is typed, before it is echoed and taken: its number and the byte.
     pub line: fn(usize, u8) -> Vec<u8>,
 }

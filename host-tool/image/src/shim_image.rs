@@ -347,7 +347,8 @@ mod tests {
                 };
                 assert!(changed.iter().all(may), "{arch}: {changed:?}");
                 let (rest, params) = unpacked(&image, &linked).unwrap();
-                assert!(rest == linked.rest && params == [0x5a; 160], "{arch}");
+                let zeros = params.strip_prefix(&[0x5a; 160]).is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0));
+                assert!(rest == linked.rest && zeros, "{arch}");
             }
             let code = linked.rest.windows(64).next().unwrap();
             let shows = |form| packed(arch, shim, form).windows(64).step_by(4).any(|bytes| bytes == code);

@@ -204,11 +204,7 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
         image::open(bytes).ok().and_then(|opened| Some((opened.machine, opened.params(&Crc32::new()).ok()?.uart())));
     let fits = |board: &Board| {
         let big_endian = board.arch.is_big_endian();
-        let machine = match board.arch {
-            Machine::MipsBe => Machine::MipsBe,
-            Machine::MipsLe => Machine::MipsLe,
-            Machine::Arm64 => Machine::Arm64,
-        };
+        let machine = board.arch;
         match (packed, image) {
             (Some(packed), _) => packed == (machine, board.uart),
             (None, Image::Elf { little_endian, .. }) => *little_endian != big_endian && board.arch.is_mips(),

@@ -172,7 +172,10 @@ impl Rootfs {
     /// The file cannot be read any more, or has another size or other bytes than before.
     pub fn read_into(&self, place: &mut [u8]) -> Result<()> {
         let path = match &self.source {
-            Source::Bytes(bytes) => return Ok(place.copy_from_slice(bytes)),
+            Source::Bytes(bytes) => {
+                place.copy_from_slice(bytes);
+                return Ok(());
+            }
             Source::File(path) => path,
         };
         let mut file = open_file(path)?;
