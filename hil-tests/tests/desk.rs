@@ -11,7 +11,9 @@ use stoop_image::commands;
 use stoop_image::image::flash::Area;
 use stoop_image::plan::{Format, Request};
 use stoop_image::{Failure, Result};
+use stoop_lab::Explained;
 use stoop_lab::flash::{self, Job, Step};
+use stoop_lab::netboot::Step as Boot;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -52,6 +54,23 @@ fn a_big_endian_board_on_a_pty_boots_by_the_commands_that_pack_prints() -> Resul
 fn an_arm64_board_on_a_pty_boots_by_the_commands_that_pack_prints() -> Result<()> {
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     netboots(&Packed::of(&arm64_request(&lab))?, ARM64_BOARD)
+}
+
+#[test]
+fn a_server_that_is_there_already_delivers_the_image_from_its_folder_which_is_as_before_then() -> Result<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let packed = Packed::of(&Request { format: Some(Format::Uimage), ..lab_request(&lab, Endian::Little) })?;
+    let mut desk = Desk::emulated(board(Endian::Little), Wiring::Pty, false)?;
+    let folder = desk.served_by_qemu()?;
+    let mut console = desk.console()?;
+    let (tell, steps) = collected();
+    desk.netboot(&mut console, &packed.built.file, &tell)?;
+    console.expect("Linux version", PATIENCE)?;
+    let steps: Vec<_> = steps.try_iter().collect();
+    assert!(!steps.iter().any(|step| matches!(step, Boot::Listening(_) | Boot::Acknowledged { .. })), "{steps:?}");
+    assert!(steps.iter().any(|step| matches!(step, Boot::Fetched { .. })), "{steps:?}");
+    assert!(!folder.join("image.bin").exists(), "it is left behind");
+    Ok(())
 }
 
 /// Bytes that differ from block to block: what the bootloader would start, for all that flash knows.
@@ -107,7 +126,7 @@ fn flashes(board: &str) -> Result<()> {
         }
     });
     let lost = desk.flash(&job, &cut).expect_err("the power is gone");
-    assert_eq!(Failure::from(lost).exit_code(), 3);
+    assert_eq!((lost.code(), lost.exit_code()), ("L046", 3), "{lost}");
     assert_eq!(done(&lines), [Step::Writing { what, bytes: size - 0x1_0000, size }]);
     let front = desk.read(&[(at.0, 0x1000)])?;
     assert!(front[0].iter().all(|byte| *byte == 0xff), "nothing takes it for whole");

@@ -189,14 +189,16 @@ pub(crate) fn attention(
 ) -> Result<()> {
     match power {
         Some(power) => {
+            let heard = bootloader.console().received();
             power.cycle(off_time)?;
             tell(Step::PowerCycled);
-            bootloader.catch()?;
+            bootloader.catch(heard)?;
         }
         None => {
             if !bootloader.is_ready()? {
                 tell(Step::RestartIt);
-                bootloader.catch()?;
+                let heard = bootloader.console().received();
+                bootloader.catch(heard)?;
             }
         }
     }
