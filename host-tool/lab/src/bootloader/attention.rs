@@ -15,8 +15,7 @@ const STRANGE_PERCENT: usize = 30;
 
 impl Bootloader<'_> {
     /// Waits for the prompt of a board that was just switched on, and stops it from booting where it would. What it said is kept:
-    /// [`super::Identity`]. `heard` is [`Console::received`](crate::qemu::Console::received) from before it was switched on: some words
-    /// are there sooner than the switch has answered.
+    /// [`super::Identity`]. `heard` is [`Console::received`](crate::qemu::Console::received) before power came on: what came since decides which error it is.
     ///
     /// # Errors
     /// [`Error::Silent`], [`Error::Garbage`], [`Error::NoPrompt`]: each has another thing to look at. [`Error::WrongBoard`]: another

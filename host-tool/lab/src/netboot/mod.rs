@@ -187,9 +187,10 @@ pub(crate) fn attention(
     off_time: Duration,
     tell: &Tell,
 ) -> Result<()> {
+    // Before power comes on: what the board says at once is there before anybody waits for it.
+    let heard = bootloader.console().received();
     match power {
         Some(power) => {
-            let heard = bootloader.console().received();
             power.cycle(off_time)?;
             tell(Step::PowerCycled);
             bootloader.catch(heard)?;
@@ -197,7 +198,6 @@ pub(crate) fn attention(
         None => {
             if !bootloader.is_ready()? {
                 tell(Step::RestartIt);
-                let heard = bootloader.console().received();
                 bootloader.catch(heard)?;
             }
         }
