@@ -3,7 +3,7 @@
 use stoop_core::fdt::Ramoops;
 use stoop_image::format::device_tree::tree::Tree;
 use stoop_image::layout::RegionKind;
-use stoop_image::plan::{CodecWish, Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::simulate::Entry;
 
 use crate::bench::{Bench, Kernel, booted, packed, tree_arm64};
@@ -45,7 +45,7 @@ fn its_place_does_not_depend_on_what_is_packed() {
         Request { rootfs: None, ..full.clone() },
         Request { rootfs: None, initrd: None, ..full.clone() },
         Request { format: Some(Format::Elf), ..full.clone() },
-        Request { format: Some(Format::Raw), codec: CodecWish::Lzma, ..full.clone() },
+        Request { format: Some(Format::Raw), codec: CodecChoice::Lzma, ..full.clone() },
         Request { append: Some("x".repeat(2000)), trace: true, ..full.clone() },
     ] {
         assert_eq!(place(&other), wanted);
