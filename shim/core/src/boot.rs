@@ -33,7 +33,7 @@ pub struct Buffers {
     pub crc: Crc32,
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
-    /// The decoders' memory.
+    /// The decoders' memory, in which arguments are joined before anything is decoded.
     pub tables: Tables,
 }
 
@@ -110,8 +110,8 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
 
     /// How the bootloader called us, and what becomes of its line.
     fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> Entry {
-        let line = &mut self.buffers.line;
-        let entry = A::enter(registers, &self.memory, params, line);
+        let Buffers { line, tables, .. } = &mut *self.buffers;
+        let entry = A::enter(registers, &self.memory, params, tables.joined(), line);
         trace!("entry {}: device tree {}", entry.kind, entry.tree);
         trace!(
             "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
