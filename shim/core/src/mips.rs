@@ -66,8 +66,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
             return Entry { kind: EntryKind::Cfe, ..Entry::NONE };
         }
         let kind = if a0 == UHI { EntryKind::Uhi } else { EntryKind::Argv };
-        let passed =
-            if a0 == UHI { bootloader_tree(a1, memory) } else { arguments::<BIG, M>(a0, a1, memory, joined) };
+        let passed = if a0 == UHI { bootloader_tree(a1, memory) } else { arguments::<BIG, M>(a0, a1, memory, joined) };
         let Some(Passed { tree, line: passed, ends }) = passed else {
             trace!("a0 {=u32:#010x} and a1 {=u32:#010x} lead to no strings and no device tree", a0, a1);
             // The same board is sold with more RAM, where nobody may look: what is not there may hang the bus.
@@ -181,6 +180,7 @@ fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
 
 /// Whether `list` points to pointers to strings up to a NULL, as the kernel's fw_getenv (arch/mips/fw/lib/cmdline.c) will
 /// follow them; it checks none. Looked at after delivery: what lies there now is what the kernel reads.
+#[inline(never)] // 60 bytes smaller.
 fn environment<const BIG: bool, M: Memory>(list: u32, memory: &M) -> Option<()> {
     let mut pointers = memory.from(physical(list)?).filter(|_| list & 3 == 0)?;
     let mut size = 0usize;

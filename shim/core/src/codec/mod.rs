@@ -12,9 +12,9 @@ pub mod lzma;
 #[cfg(feature = "lzma")]
 mod range;
 
+use crate::bootargs::Joined;
 #[cfg(not(feature = "lzma"))]
 use crate::bootargs::LIMIT;
-use crate::bootargs::Joined;
 
 /// How a payload is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
