@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
-use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
+use stoop_core::bootargs::{LIMIT, Line, MAX_LINE, is_text, word};
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
@@ -64,7 +64,7 @@ pub fn params(bytes: &[u8]) {
         assert!(params.cookie().len() <= params::MAX_SIZE && params.keep().len() <= params::MAX_SIZE);
         assert!(params.slots().count() <= params::MAX_SLOTS);
         let _ = (params.ram(), params.flash(), params.uart(), params.policy(), params.reset(), params.led());
-        let _ = judge(&&bytes[..bytes.len().min(64)], &params, &mut Line::new());
+        let _ = judge(&bytes[..bytes.len().min(64)], true, &params, &mut Line::new());
     }
 }
 
@@ -179,12 +179,11 @@ pub fn bootargs(bytes: &[u8]) {
     let params = Params::check(&block, false, &CRC).expect("what was encoded can be read");
     assert_eq!((params.cookie(), params.keep()), (cookie, keep));
     let mut judged = Line::new();
-    let verdict = judge(&line, &params, &mut judged).verdict;
-    let mut bytes = Bytes::of(&line);
-    let words: Vec<Vec<u8>> =
-        std::iter::from_fn(|| bytes.word()).map(|(word, length)| word.take(length).collect()).collect();
+    let verdict = judge(line, true, &params, &mut judged).verdict;
+    let mut rest = line;
+    let words: Vec<&[u8]> = std::iter::from_fn(|| word(&mut rest)).collect();
     let counts = match rule {
-        CookieRule::Word => words.iter().any(|word| word == cookie),
+        CookieRule::Word => words.contains(&cookie),
         _ => line.windows(cookie.len()).any(|window| window == cookie),
     };
     if line.is_empty() {
