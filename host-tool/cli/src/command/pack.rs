@@ -23,7 +23,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{ErrorCode, Failure, Result, on_board, plan, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, on_board, plan, ramoops, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, ModuleSelection, plan_with};
 
 /// What the user typed.
@@ -124,6 +124,9 @@ pub struct Args {
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     watchdog: Option<watchdog::WatchdogChoice>,
+    /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
+    #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
+    ramoops: Option<usize>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
@@ -241,6 +244,7 @@ fn request(args: &Args) -> Request {
         trace: args.trace,
         plain_shim: args.plain_shim,
         watchdog: args.watchdog,
+        ramoops: args.ramoops,
     }
 }
 

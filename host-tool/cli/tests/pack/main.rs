@@ -20,6 +20,7 @@ mod nor;
 mod on_board;
 mod output;
 mod project;
+mod ramoops;
 mod refusals;
 mod round_trip;
 mod terminal;
