@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod board;
+pub mod board_check;
 pub mod bootloader;
 pub mod cache;
 pub mod commands;
@@ -19,7 +20,6 @@ pub mod kconfig;
 pub mod kexec;
 pub mod layout;
 pub mod machine;
-pub mod on_board;
 pub mod output;
 pub mod plan;
 pub mod platform;

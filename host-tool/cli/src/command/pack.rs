@@ -23,7 +23,7 @@ use stoop_image::plan::{
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{ErrorCode, Failure, Result, on_board, plan, shell, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, board_check, plan, shell, watchdog};
 use stoop_kernel::modules::initrd::{Included, ModuleSelection, plan_with};
 
 /// What the user typed.
@@ -283,7 +283,7 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     if built.reads_twice {
         warnings.push("RAM has no room for a copy of what is stored in flash: the shim reads it twice".into());
     }
-    for finding in on_board::examine(&built.file, &plan.board)? {
+    for finding in board_check::examine(&built.file, &plan.board)? {
         let next = finding.fix.unwrap_or_default();
         match finding.level {
             // Whether the bootloader knows the format the plan has said already; that the layout found a place for the
