@@ -21,6 +21,7 @@ use stoop_lab::qemu::uboot::{Boot, StartCommand};
 use stoop_lab::qemu::{Emulator, Log, Options, Target};
 
 use super::stop::Stop;
+use crate::json;
 
 /// How the image is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -61,6 +62,9 @@ pub struct Args {
     /// Also write the console to this file, each line with its time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Print each line of the console as JSON
+    #[arg(long)]
+    json: bool,
     /// More options for QEMU
     #[arg(last = true, value_name = "QEMU-OPTION")]
     qemu: Vec<String>,
@@ -108,7 +112,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
         target.machine.uboot = None;
     }
     let log = args.log.as_deref().map(Log::create).transpose()?;
-    let options = Options { echo: Some(stdout), log, extra: args.qemu.clone() };
+    let options = Options { echo: Some(if args.json { json_lines } else { stdout }), log, extra: args.qemu.clone() };
     match args.via {
         Via::Uboot => {
             let command = board.bootloader.flash_command.clone();
@@ -252,4 +256,8 @@ fn with_uboot(target: Target) -> Result<Target> {
 
 fn stdout() -> Box<dyn Write + Send> {
     Box::new(std::io::stdout())
+}
+
+fn json_lines() -> Box<dyn Write + Send> {
+    Box::new(json::ConsoleLines::default())
 }
