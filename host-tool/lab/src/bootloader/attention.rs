@@ -15,13 +15,12 @@ const STRANGE_PERCENT: usize = 30;
 
 impl Bootloader<'_> {
     /// Waits for the prompt of a board that was just switched on, and stops it from booting where it would. What it said is kept:
-    /// [`super::Identity`].
+    /// [`super::Identity`]. `heard` is [`Console::received`](crate::qemu::Console::received) before power came on: what came since decides which error it is.
     ///
     /// # Errors
     /// [`Error::Silent`], [`Error::Garbage`], [`Error::NoPrompt`]: each has another thing to look at. [`Error::WrongBoard`]: another
     /// board's prompt came.
-    pub fn catch(&mut self) -> Result<(), Error> {
-        let heard = self.console.received();
+    pub fn catch(&mut self, heard: usize) -> Result<(), Error> {
         let deadline = Instant::now() + self.patience.attention;
         let on = self.facts.interrupt.as_ref().and_then(|interrupt| interrupt.on.clone()).map(|on| regex::escape(&on));
         // Without an invitation the first line is one: keys that come before the bootloader listens are lost.

@@ -187,16 +187,18 @@ pub(crate) fn attention(
     off_time: Duration,
     tell: &Tell,
 ) -> Result<()> {
+    // Before power comes on: what the board says at once is there before anybody waits for it.
+    let heard = bootloader.console().received();
     match power {
         Some(power) => {
             power.cycle(off_time)?;
             tell(Step::PowerCycled);
-            bootloader.catch()?;
+            bootloader.catch(heard)?;
         }
         None => {
             if !bootloader.is_ready()? {
                 tell(Step::RestartIt);
-                bootloader.catch()?;
+                bootloader.catch(heard)?;
             }
         }
     }

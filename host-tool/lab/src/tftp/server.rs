@@ -275,8 +275,9 @@ impl Work {
     fn refuse(&mut self, client: SocketAddr, name: String, reason: Refusal) {
         let (code, text) = reason.answer();
         packet::error(code, text, &mut self.packet);
-        let _ = self.socket.send_to(&self.packet, client);
+        // Told first: once the client has its answer, the bootloader prints it, and whoever reads that asks what was seen here.
         (self.tell)(Event::Refused { client, name, reason });
+        let _ = self.socket.send_to(&self.packet, client);
     }
 
     fn begin(&mut self, peer: SocketAddr, asked: &Asked) {
