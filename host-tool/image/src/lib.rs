@@ -24,7 +24,7 @@
 //! let entry = simulate::Entry::Argv(b"root=31:03".to_vec());
 //! let outcome = simulate::run(&packed.file, &simulate::Input { entry, load: None })?;
 //! let booted = outcome.result.expect("the shim boots it");
-//! assert_eq!(booted.verdict.name(), "ignored");
+//! assert_eq!(booted.verdict.text(), "ignored");
 //! assert_eq!(booted.handoff.entry_point, packed.entry_point);
 //! # Ok(())
 //! # }
