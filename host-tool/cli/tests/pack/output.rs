@@ -82,8 +82,8 @@ fn stdin_is_every_inputs_dash() {
     piped(&["check", "--kernel", "-"], &kernel);
     let boards = concat!(env!("CARGO_MANIFEST_DIR"), "/../../boards/qemu-malta-le.toml");
     let board = std::fs::read(boards).unwrap();
-    let pack = ["pack", "--board", "-", "--kernel", "vmlinux", "--json", "-o", "by-stdin"];
-    let value: serde_json::Value = serde_json::from_slice(&piped(&pack, &board).stdout).unwrap();
+    let words = ["pack", "--board", "-", "--kernel", "vmlinux", "--json", "-o", "by-stdin"];
+    let value: serde_json::Value = serde_json::from_slice(&piped(&words, &board).stdout).unwrap();
     assert_eq!(value["board"], "stdin");
     let own = b"description = \"mine\"\nmodules = [\"a\"]\n";
     let said = piped(&["modules", "requirements", "--requirement", "-"], own);

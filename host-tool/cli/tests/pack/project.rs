@@ -1,7 +1,7 @@
 //! The project file: with it `stoop pack` alone does the job.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::bench::{Bench, text};
 

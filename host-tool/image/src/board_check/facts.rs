@@ -142,7 +142,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
                 Some(codec) => (format!("a uImage, {}", codec.name()), None),
             };
             if let Some(magic) = uimage::vendor_magic(file) {
-                facts.form += &format!(" with the magic 0x{magic:08x} of a vendor");
+                facts.form += &format!(", with the magic 0x{magic:08x} of a vendor");
                 facts.container = None;
             }
             (codec, data)

@@ -109,6 +109,8 @@ impl Entries {
     pub(super) fn end(&self) -> End {
         match self.header.is_empty() {
             _ if self.foreign => End::Foreign(self.whole),
+            // Not even one header: that it is an archive cannot be told.
+            false if self.header.len() < HEADER && self.whole == 0 => End::Foreign(0),
             true if self.marked => End::Marked,
             true => End::Unmarked,
             false if self.header.len() == HEADER && self.left <= self.padding => {
@@ -158,6 +160,7 @@ mod tests {
                 cut if cut == second || cut == second - 2 || cut == second - 1 => End::Unmarked,
                 cut if cut == trailer || cut == trailer - 1 => End::Unmarked,
                 cut if cut >= trailer + HEADER + TRAILER.len() => End::Marked,
+                cut if cut < HEADER => End::Foreign(0),
                 _ => End::Cut,
             };
             assert_eq!(Entries::of(&whole[..cut]), expected, "{cut}");

@@ -436,13 +436,14 @@ mod tests {
     fn an_archive_that_is_cut_off_is_refused_and_one_without_its_mark_warned_of() {
         let whole = newc();
         let trailer = whole.windows(10).position(|bytes| bytes == b"TRAILER!!!").unwrap() - 110;
-        for cut in [60, 112, 200] {
+        for cut in [112, 200] {
             assert!(refusal(&whole[..cut]).contains("the cpio archive is cut off"), "{cut}");
             assert!(refusal(&gzip(&whole[..cut])).contains("in the gzip data is cut off"), "{cut}");
         }
         for bytes in [whole[..trailer].to_vec(), gzip(&whole[..trailer])] {
             assert!(examine(&bytes, "i").unwrap().1.unwrap().contains("TRAILER!!!"));
         }
+        assert!(examine(&whole[..60], "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
         let mut damaged = whole.clone();
         damaged[20] = b'x';
         assert!(examine(&damaged, "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
