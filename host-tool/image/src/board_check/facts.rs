@@ -1,5 +1,7 @@
 //! An image, read as a bootloader reads it.
 
+use std::borrow::Cow;
+
 use stoop_core::Region;
 
 use crate::Result;
@@ -26,7 +28,7 @@ pub(super) struct Facts<'a> {
     /// What the bootloader's decoder gets; `None` when it decodes nothing.
     pub(super) compressed: Option<(Codec, &'a [u8])>,
     /// Decoded or as it is; empty when it does not decode.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Cow<'a, [u8]>,
     /// Where the bootloader puts it; empty when that is where it was fetched to.
     pub(super) load: Region,
     /// Physical.
@@ -111,7 +113,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         container: None,
         wrong: Vec::new(),
         compressed: None,
-        bytes: Vec::new(),
+        bytes: Cow::Borrowed(&[]),
         load: Region::EMPTY,
         entry: None,
         big_endian: None,
@@ -186,11 +188,14 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
     };
     facts.compressed = codec.map(|codec| (codec, data));
     facts.bytes = match codec {
-        None => data.to_vec(),
-        Some(codec) => codec.decode(data, KSEG_SIZE as u64).unwrap_or_else(|failure| {
-            facts.wrong.push(failure.fact().to_owned());
-            Vec::new()
-        }),
+        None => Cow::Borrowed(data),
+        Some(codec) => match codec.decode(data, KSEG_SIZE as u64) {
+            Ok(decoded) => Cow::Owned(decoded),
+            Err(failure) => {
+                facts.wrong.push(failure.fact().to_owned());
+                Cow::Borrowed(&[])
+            }
+        },
     };
     if !matches!(facts.container, Some(Container::Elf | Container::Raw | Container::Image)) {
         facts.load = region(Some(facts.load.start()), facts.bytes.len()).unwrap_or(Region::EMPTY);

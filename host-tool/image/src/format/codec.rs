@@ -31,6 +31,8 @@ pub enum Codec {
     Lzo,
 }
 
+/// As many members of one file are decoded: each of them costs a decoder, and one that is empty takes a few bytes.
+pub(crate) const MOST_MEMBERS: usize = 0x4000;
 const LZ4_LEGACY: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 /// Bytes that a decoder of LZMA may take: since Linux 6.12 kernels have dictionaries of 128 MiB (scripts/xz_wrap.sh).
 const DECODER_MEMORY: u64 = 160 << 20;
@@ -122,7 +124,7 @@ impl Codec {
 
     /// Every member, one behind the other, to at most one byte more than `limit`.
     fn members(self, mut bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<usize> {
-        loop {
+        for _ in 0..MOST_MEMBERS {
             let room = (limit + 1).saturating_sub(out.len() as u64);
             (_, bytes) = self.member(bytes, room, out)?;
             if self == Codec::Xz {
@@ -134,6 +136,7 @@ impl Codec {
                 return Ok(out.len());
             }
         }
+        Err(std::io::Error::other(format!("more than {MOST_MEMBERS} members")))
     }
 
     /// Decodes the first member to `out`, at most `limit` bytes of it; gives how many came out, and what follows the member. LZ4 has
@@ -305,6 +308,16 @@ mod tests {
             assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample, "{codec:?}");
             let failure = codec.decode(&packed, 100_000).unwrap_err();
             assert!(failure.fact().contains("more than 0x186a0"), "{codec:?}: {failure}");
+        }
+    }
+
+    #[test]
+    fn members_without_end_are_given_up() {
+        for codec in [Codec::Gzip, Codec::Zstd] {
+            let member = encode(codec, b"");
+            assert_eq!(codec.decode(&member.repeat(MOST_MEMBERS), 1000).unwrap(), b"");
+            let failure = codec.decode(&member.repeat(MOST_MEMBERS + 1), 1000).unwrap_err();
+            assert!(failure.fact().contains("more than 16384 members"), "{failure}");
         }
     }
 

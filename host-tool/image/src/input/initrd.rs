@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::archive::{End, Entries};
 use super::{looks_like, read_file, xz};
-use crate::format::codec::Codec;
-use crate::format::codec::most_decoded;
+use crate::format::codec::{Codec, MOST_MEMBERS, most_decoded};
 use crate::{ErrorCode, Failure, Result, shell};
 
 /// An initial ramdisk.
@@ -60,7 +59,11 @@ fn detect(bytes: &[u8]) -> Option<Codec> {
 fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
     let (mut needs, mut warnings, mut rest) = (Needs::default(), Vec::new(), bytes);
     let budget = Cell::new(most_decoded(bytes.len()));
-    loop {
+    for pieces in 0.. {
+        if pieces == MOST_MEMBERS {
+            let fact = format!("it has more than {MOST_MEMBERS} archives or compressed streams, one behind the other");
+            return Err(Failure::new(ErrorCode::Initrd, fact).next("check that this is the file you meant"));
+        }
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
         let front = &rest[zeros..];
         if is_newc(front) {
@@ -430,6 +433,12 @@ mod tests {
         );
         let text = refusal(&[gzip(&whole), gzip(&tar())].concat());
         assert!(text.contains("a tar archive"), "the second stream is looked at too: {text}");
+    }
+
+    #[test]
+    fn streams_without_end_are_given_up() {
+        let whole = gzip(&[0; 4]);
+        assert!(refusal(&[gzip(&newc()), whole.repeat(MOST_MEMBERS)].concat()).contains("more than 16384 archives"));
     }
 
     #[test]
