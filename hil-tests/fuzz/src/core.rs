@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
-use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
+use stoop_core::bootargs::{LIMIT, Line, MAX_LINE, is_text, word};
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{self, Merge, Overlay, Tree};
+use stoop_core::fdt::{self, Merge, Overlay, Ramoops, Tree};
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
@@ -64,7 +64,7 @@ pub fn params(bytes: &[u8]) {
         assert!(params.cookie().len() <= params::MAX_SIZE && params.keep().len() <= params::MAX_SIZE);
         assert!(params.slots().count() <= params::MAX_SLOTS);
         let _ = (params.ram(), params.flash(), params.uart(), params.policy(), params.reset(), params.led());
-        let _ = judge(&&bytes[..bytes.len().min(64)], &params, &mut Line::new());
+        let _ = judge(&bytes[..bytes.len().min(64)], true, &params, &mut Line::new());
     }
 }
 
@@ -109,6 +109,12 @@ pub fn merge(bytes: &[u8]) {
         initrd: (with & 2 != 0).then(|| pages(0x10_0000)),
         phram: (with & 4 != 0).then(|| (pages(0x20_0000), 99)),
         memory: (with & 8 != 0).then(|| pages(0)),
+        ramoops: (with & 32 != 0).then(|| Ramoops {
+            region: pages(0x30_0000),
+            record: 0x800,
+            console: 0x1000,
+            ecc: 16,
+        }),
         report: (with & 16 != 0).then_some("0.1.0"),
         relative: false,
     };
@@ -173,12 +179,11 @@ pub fn bootargs(bytes: &[u8]) {
     let params = Params::check(&block, false, &CRC).expect("what was encoded can be read");
     assert_eq!((params.cookie(), params.keep()), (cookie, keep));
     let mut judged = Line::new();
-    let verdict = judge(&line, &params, &mut judged).verdict;
-    let mut bytes = Bytes::of(&line);
-    let words: Vec<Vec<u8>> =
-        std::iter::from_fn(|| bytes.word()).map(|(word, length)| word.take(length).collect()).collect();
+    let verdict = judge(line, true, &params, &mut judged).verdict;
+    let mut rest = line;
+    let words: Vec<&[u8]> = std::iter::from_fn(|| word(&mut rest)).collect();
     let counts = match rule {
-        CookieRule::Word => words.iter().any(|word| word == cookie),
+        CookieRule::Word => words.contains(&cookie),
         _ => line.windows(cookie.len()).any(|window| window == cookie),
     };
     if line.is_empty() {

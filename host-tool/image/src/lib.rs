@@ -51,6 +51,7 @@ pub mod plan;
 pub mod platform;
 pub mod preflight;
 pub mod progress;
+pub mod ramoops;
 pub mod shell;
 pub mod shim_image;
 pub mod simulate;

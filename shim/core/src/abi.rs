@@ -1,6 +1,6 @@
 //! What an architecture's bootloaders and kernels put into registers. Pure: the host runs every one of them.
 
-use crate::bootargs::{EntryKind, Line};
+use crate::bootargs::{EntryKind, Joined, Line};
 use crate::cookie::Judgement;
 use crate::manifest::{Machine, Manifest};
 use crate::memory::Memory;
@@ -35,8 +35,14 @@ pub trait Abi {
     const RELATIVE: bool;
 
     /// Classifies the entry and judges the bootloader's line; what passes of it goes to `line`. Never fails: what makes no
-    /// sense is no bootargs.
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry;
+    /// sense is no bootargs. Arguments are put together in `joined`.
+    fn enter<M: Memory>(
+        registers: [usize; 4],
+        memory: &M,
+        params: &Params,
+        joined: &mut Joined,
+        line: &mut Line,
+    ) -> Entry;
 
     /// Builds what the handoff needs in memory and gives the kernel's first four argument registers.
     ///

@@ -6,7 +6,7 @@
 //! `root=` would come back by the very tree that was to be kept.
 
 use crate::abi::{Abi, Entry};
-use crate::bootargs::{EntryKind, Line};
+use crate::bootargs::{EntryKind, Joined, Line};
 use crate::cookie::judge;
 use crate::fdt::Tree;
 use crate::manifest::{Machine, Manifest};
@@ -23,14 +23,20 @@ impl Abi for Arm64 {
     const COMMAND_LINE_SIZE: usize = 2048;
     const RELATIVE: bool = true;
 
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry {
+    fn enter<M: Memory>(
+        registers: [usize; 4],
+        memory: &M,
+        params: &Params,
+        _joined: &mut Joined,
+        line: &mut Line,
+    ) -> Entry {
         // x0 may be anything: 0, or argc from U-Boot's `go`. Its alignment does not matter here: the final tree is a new one.
         let [at, ..] = registers;
         let mut tree = Tree::new(memory.from(at).unwrap_or(&[]));
         if tree.read().is_err() {
             return Entry::NONE;
         }
-        let bootargs = judge(&tree.bootargs(), params, line);
+        let bootargs = judge(tree.bootargs(), true, params, line);
         Entry { kind: EntryKind::Uhi, tree: Region::stated(at, tree.size()), bootargs }
     }
 

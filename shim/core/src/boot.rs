@@ -8,7 +8,7 @@ use crate::cookie::{Judgement, Refusal};
 use crate::crc32::Crc32;
 use crate::deliver::deliver;
 use crate::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge};
-use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload, SIZE};
+use crate::manifest::{COPY_ALIGN, Kind, Manifest, PAYLOADS, Payload};
 use crate::memory::Memory;
 use crate::params::{Params, SlotAt};
 use crate::ram;
@@ -33,7 +33,7 @@ pub struct Buffers {
     pub crc: Crc32,
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
-    /// The decoders' memory.
+    /// The decoders' memory, in which arguments are joined before anything is decoded.
     pub tables: Tables,
 }
 
@@ -110,8 +110,8 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
 
     /// How the bootloader called us, and what becomes of its line.
     fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> Entry {
-        let line = &mut self.buffers.line;
-        let entry = A::enter(registers, &self.memory, params, line);
+        let Buffers { line, tables, .. } = &mut *self.buffers;
+        let entry = A::enter(registers, &self.memory, params, tables.joined(), line);
         trace!("entry {}: device tree {}", entry.kind, entry.tree);
         trace!(
             "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
@@ -138,14 +138,11 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
         let mut manifest = Manifest::BLANK;
         manifest.read(memory.from(at).unwrap_or(&[]), at, loader.image, A::MACHINE, &buffers.crc)?;
         let stored = Stored::of(&manifest, params.flash(), entry.tree);
-        // The image's first bytes are the shim's own, which a bootloader may want to start again.
-        let others = [Region::stated(loader.image, PAGE), Region::stated(at, SIZE), entry.tree];
-        let is_used = |at: &Region| stored.used.iter().chain(&others).any(|used| used.overlaps(at));
-        ram::check(memory, params.ram(), loader.run, &is_used)?;
-        stored.overlaps()?;
+        ram::check(memory, params.ram(), loader.run)?;
+        stored.overlaps(tree_room(&manifest))?;
         stored.check(memory, &buffers.crc, feed)?;
         stored.deliver(memory, &mut buffers.tables, feed)?;
-        let base = stored.at(Kind::Dtb);
+        let base = stored.tree();
         let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, base, &buffers.line, report)?;
         let registers = A::leave(&manifest, tree, line, &registers, memory)?;
         let handoff = Handoff { entry_point: manifest.entry_point(), registers, slot_at, tree };
@@ -167,28 +164,33 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
     }
 }
 
+/// A payload, and where it is read once it is checked.
+#[derive(Clone, Copy)]
+struct Item {
+    kind: Kind,
+    payload: Payload,
+    used: Region,
+}
+
 /// The payloads as they are stored, and where they are read once they are checked.
 ///
 /// Flash is slow and may change, so that its bytes cross the bus once: what is stored as it is goes straight to its place, and
 /// what has to be decoded or merged into the room for copies. What was checked is what is used.
-struct Stored<'m> {
-    manifest: &'m Manifest,
-    used: [Region; PAYLOADS],
-}
+struct Stored([Item; PAYLOADS]);
 
-impl<'m> Stored<'m> {
+impl Stored {
     /// `tree` is the bootloader's device tree: the base of the final one when none is packed.
     #[inline(never)]
-    fn of(manifest: &'m Manifest, flash: Region, tree: Region) -> Self {
-        let mut stored = Stored { manifest, used: [Region::EMPTY; PAYLOADS] };
+    fn of(manifest: &Manifest, flash: Region, tree: Region) -> Self {
+        let mut stored = Stored([Item { kind: Kind::Kernel, payload: Payload::NONE, used: Region::EMPTY }; PAYLOADS]);
         // Whether the bootloader's tree is in the way is seen only here: then flash is read twice.
         let mut room = if tree.overlaps(&manifest.copies()) { Region::EMPTY } else { manifest.copies() };
-        for (kind, used) in Kind::ALL.into_iter().zip(&mut stored.used) {
+        for (kind, item) in Kind::ALL.into_iter().zip(&mut stored.0) {
             let payload = manifest.payload(kind);
-            *used = payload.source;
+            *item = Item { kind, payload, used: payload.source };
             if payload.source.is_empty() {
                 if kind == Kind::Dtb {
-                    *used = tree;
+                    item.used = tree;
                 }
                 continue;
             }
@@ -199,25 +201,21 @@ impl<'m> Stored<'m> {
             let size = payload.source.size();
             // The overlay may lie where the kernel is decoded to, and then come after it.
             if payload.codec == Codec::Store && size == payload.destination.size() && kind != Kind::Overlay {
-                *used = payload.destination;
+                item.used = payload.destination;
                 continue;
             }
             let whole = size.wrapping_add(COPY_ALIGN - 1) & !(COPY_ALIGN - 1);
             if let Some(left) = room.size().checked_sub(whole) {
-                *used = Region::stated(room.start(), size);
+                item.used = Region::stated(room.start(), size);
                 room = Region::stated(room.start().wrapping_add(whole), left);
             }
         }
         stored
     }
 
-    /// Where the payload is read, once it is checked.
-    fn at(&self, kind: Kind) -> Region {
-        self.used.get(kind as usize).copied().unwrap_or(Region::EMPTY)
-    }
-
-    fn payload(&self, kind: Kind) -> Payload {
-        self.manifest.payload(kind)
+    /// Where the device tree is read that the final one is made from; empty when there is none.
+    fn tree(&self) -> Region {
+        self.0[Kind::Dtb as usize].used
     }
 
     /// Nothing is written over another payload's place, nor over bytes that are still to be read, nor over the bootloader's
@@ -226,23 +224,23 @@ impl<'m> Stored<'m> {
     /// Pack has proven it for the place it chose; the bootloader may have put the image, or its tree, elsewhere. What cannot move
     /// with them is proven by pack alone: the rooms for the final tree and for copies, and the loader's own memory, which
     /// nobody writes to.
-    fn overlaps(&self) -> Result<()> {
-        let room = tree_room(self.manifest);
-        let mut found = self.at(Kind::Dtb).overlaps(&room).then_some((Kind::Dtb, Kind::Dtb, room));
-        for kind in Kind::ALL {
-            let payload = self.payload(kind);
-            for later in Kind::ALL.into_iter().skip(kind as usize) {
-                let same = later == kind;
+    fn overlaps(&self, room: Region) -> Result<()> {
+        let mut found = self.tree().overlaps(&room).then_some((Kind::Dtb, Kind::Dtb, room));
+        let mut rest = &self.0[..];
+        while let [Item { kind, payload, .. }, others @ ..] = rest {
+            for later in rest {
+                let same = later.kind == *kind;
                 // A payload may move over its own source, but not be decoded there.
                 let moves = same && payload.codec == Codec::Store;
                 // An appended tree and the overlay behind it are inside the kernel.
-                let inside = same || later == Kind::Overlay;
-                if !inside && payload.place.overlaps(&self.payload(later).place)
-                    || !moves && payload.place.overlaps(&self.at(later))
+                let inside = same || later.kind == Kind::Overlay;
+                if !inside && payload.place.overlaps(&later.payload.place)
+                    || !moves && payload.place.overlaps(&later.used)
                 {
-                    found = found.or(Some((kind, later, payload.place)));
+                    found = found.or(Some((*kind, later.kind, payload.place)));
                 }
             }
+            rest = others;
         }
         match found {
             None => Ok(()),
@@ -252,9 +250,8 @@ impl<'m> Stored<'m> {
 
     /// Every stored byte is there, has been copied if it is to be, and has the CRC-32 of the manifest, and there is a kernel.
     fn check<M: Memory>(&self, memory: &mut M, crc: &Crc32, feed: &impl Fn()) -> Result<()> {
-        for kind in Kind::ALL {
-            let (payload, copy) = (self.payload(kind), self.at(kind));
-            let (subject, source) = (kind.subject(), payload.source);
+        for Item { kind, payload, used: copy } in &self.0 {
+            let (subject, source, copy) = (kind.subject(), payload.source, *copy);
             if source.is_empty() {
                 if subject == Subject::Kernel {
                     return Err(Error::new(Code::NoKernel, subject, 0));
@@ -289,10 +286,9 @@ impl<'m> Stored<'m> {
 
     /// Puts every payload in its place.
     fn deliver<M: Memory>(&self, memory: &mut M, tables: &mut Tables, feed: &impl Fn()) -> Result<()> {
-        for kind in Kind::ALL {
-            let payload = Payload { source: self.at(kind), ..self.payload(kind) };
+        for Item { kind, payload, used } in &self.0 {
             if !payload.place.is_empty() {
-                deliver(kind.subject(), &payload, memory, tables, feed)?;
+                deliver(kind.subject(), payload, *used, memory, tables, feed)?;
             }
         }
         Ok(())

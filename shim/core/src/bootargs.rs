@@ -1,12 +1,15 @@
-//! The bootloader's line: bytes nobody vouches for, where the bootloader has left them.
+//! The bootloader's line: bytes nobody vouches for.
 
 use crate::names::Name;
 
 /// Most bytes of a command line on any architecture, without the NUL (arch/mips/include/uapi/asm/setup.h: 4096 with it).
 pub const MAX_LINE: usize = 4095;
 
-/// What has more bytes than this is garbage behind a stray pointer; nobody looks at the rest.
-pub const LIMIT: usize = 0x1_0000;
+/// What has more bytes than this is garbage behind a stray pointer; nobody looks at the rest. No bootloader has a line of a quarter of it.
+pub const LIMIT: usize = 0x4000;
+
+/// Room to join a bootloader's arguments in: one byte more than [`LIMIT`], so that a longer line is seen, and the blank behind the last.
+pub type Joined = [u8; LIMIT + 2];
 
 /// One line of bootargs, without NUL.
 pub type Line = heapless::Vec<u8, MAX_LINE>;
@@ -27,85 +30,25 @@ pub enum EntryKind {
 
 worded!(EntryKind);
 
-/// A line as it lies in memory: pieces, joined by one blank each. It need not fit any buffer.
-pub trait Pieces {
-    /// The piece with that number; `None` behind the last one.
-    fn piece(&self, number: usize) -> Option<&[u8]>;
-
-    /// Every piece ends, and all of them together have no more than [`LIMIT`] bytes.
-    fn ends(&self) -> bool;
-}
-
-/// A line in one piece.
-impl Pieces for &[u8] {
-    fn piece(&self, number: usize) -> Option<&[u8]> {
-        (number == 0).then_some(*self)
-    }
-
-    fn ends(&self) -> bool {
-        self.len() <= LIMIT
-    }
-}
-
-/// The bytes of a line from some place on. Generic, since the table behind a `dyn` holds addresses, which the arm64 shim must not.
-pub struct Bytes<'p, P> {
-    pieces: &'p P,
-    number: usize,
-    left: &'p [u8],
-}
-
-impl<P> Clone for Bytes<'_, P> {
-    fn clone(&self) -> Self {
-        Bytes { ..*self }
-    }
-}
-
-impl<'p, P: Pieces> Bytes<'p, P> {
-    /// All of them.
-    pub fn of(pieces: &'p P) -> Self {
-        Bytes { pieces, number: 0, left: pieces.piece(0).unwrap_or(&[]) }
-    }
-
-    /// They begin with `text`.
-    pub fn start_with(&self, text: &[u8]) -> bool {
-        let mut bytes = self.clone();
-        text.iter().all(|byte| bytes.next() == Some(*byte))
-    }
-
-    /// Takes the next word: its first byte and all behind it, and how many bytes the word has.
-    ///
-    /// Words are separated by blanks as the kernel separates them (lib/cmdline.c: next_arg): not inside double quotes.
-    pub fn word(&mut self) -> Option<(Bytes<'p, P>, usize)> {
-        let (mut start, mut length, mut quoted) = (self.clone(), 0usize, false);
-        while let Some(byte) = self.next() {
-            let blank = matches!(byte, b' ' | b'\t') && !quoted;
-            if !blank {
-                quoted ^= byte == b'"';
-                length = length.wrapping_add(1);
-            } else if length == 0 {
-                start = self.clone();
-            } else {
-                break;
-            }
+/// Takes the next word off the front of `line`; `None` when only blanks are left.
+///
+/// Words are separated by blanks as the kernel separates them (lib/cmdline.c: next_arg): not inside double quotes.
+#[inline(never)]
+pub fn word<'l>(line: &mut &'l [u8]) -> Option<&'l [u8]> {
+    let (all, mut start, mut end, mut quoted) = (*line, 0usize, 0usize, false);
+    for byte in all {
+        let blank = matches!(byte, b' ' | b'\t') && !quoted;
+        if blank && start != end {
+            break;
         }
-        (length != 0).then_some((start, length))
-    }
-}
-
-impl<P: Pieces> Iterator for Bytes<'_, P> {
-    type Item = u8;
-
-    #[inline(never)]
-    fn next(&mut self) -> Option<u8> {
-        if let Some((byte, rest)) = self.left.split_first() {
-            self.left = rest;
-            return Some(*byte);
+        end = end.wrapping_add(1);
+        if blank {
+            start = end;
         }
-        let next = self.number.wrapping_add(1);
-        self.left = self.pieces.piece(next)?;
-        self.number = next;
-        Some(b' ')
+        quoted ^= *byte == b'"';
     }
+    *line = all.get(end..)?;
+    all.get(start..end).filter(|word| !word.is_empty())
 }
 
 /// What no line of a person or a script has. A tab is a blank, and bytes from 0x80 on are text.

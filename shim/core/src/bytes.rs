@@ -41,6 +41,20 @@ pub fn find(bytes: &[u8], byte: u8) -> usize {
     at
 }
 
+/// What is behind `front` in `bytes`; `None` when they do not begin with it.
+#[inline(never)]
+pub fn behind<'b>(bytes: &'b [u8], front: &[u8]) -> Option<&'b [u8]> {
+    let mut rest = bytes;
+    for byte in front {
+        let (first, behind) = rest.split_first()?;
+        if first != byte {
+            return None;
+        }
+        rest = behind;
+    }
+    Some(rest)
+}
+
 /// The address or size in two 32-bit fields, high one first. On a 32-bit machine the high one is 0: formats are
 /// written for one machine, and checked by CRC and machine byte before this.
 pub fn wide(high: u32, low: u32) -> usize {

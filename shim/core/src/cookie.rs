@@ -1,7 +1,7 @@
 //! Which of the bootloader's words count: the cookie rule and the kept keys.
 
-use crate::bootargs::{Bytes, LIMIT, Line, MAX_LINE, Pieces, is_control};
-use crate::bytes::find;
+use crate::bootargs::{LIMIT, Line, MAX_LINE, is_control, word};
+use crate::bytes::{behind, find};
 use crate::names::Name;
 use crate::params::{CookieRule, Params};
 
@@ -69,57 +69,54 @@ impl From<Verdict> for Judgement {
     }
 }
 
-/// Judges the bootloader's line where it lies. `line` becomes what passes; when nothing does, as much of the front as it can hold,
-/// to be shown.
+/// Judges the bootloader's line, `passed`, all of it if it `ends`. `line` becomes what passes; when nothing does, as much of the front
+/// as it can hold, to be shown.
 ///
 /// What counts may still turn out too long behind the kernel's own line.
-pub fn judge<P: Pieces>(pieces: &P, params: &Params, line: &mut Line) -> Judgement {
-    let bytes = Bytes::of(pieces);
+pub fn judge(passed: &[u8], ends: bool, params: &Params, line: &mut Line) -> Judgement {
     line.clear();
-    let (mut size, mut control) = (0usize, false);
-    for byte in bytes.clone().take(LIMIT) {
-        size = size.wrapping_add(1);
-        control |= is_control(byte);
-        let _ = line.push(byte);
+    let mut control = false;
+    for byte in passed.iter().take(LIMIT) {
+        control |= is_control(*byte);
+        let _ = line.push(*byte);
     }
-    if size == 0 {
+    if passed.is_empty() {
         Judgement::NONE
     } else if control {
         Judgement::refused(Refusal::Control)
-    } else if !pieces.ends() {
+    } else if !ends || passed.len() > LIMIT {
         Judgement::refused(Refusal::TooLong)
-    } else if !counts(bytes.clone(), params.cookie_rule(), params.cookie()) {
-        keep(bytes, params.keep(), line)
-    } else if size > MAX_LINE {
+    } else if !counts(passed, params.cookie_rule(), params.cookie()) {
+        keep(passed, params.keep(), line)
+    } else if passed.len() > MAX_LINE {
         Judgement::refused(Refusal::TooLong)
     } else {
         Verdict::Accepted.into()
     }
 }
 
-fn counts<P: Pieces>(mut bytes: Bytes<'_, P>, rule: CookieRule, cookie: &[u8]) -> bool {
+fn counts(mut line: &[u8], rule: CookieRule, cookie: &[u8]) -> bool {
     if rule == CookieRule::Word {
-        while let Some((word, length)) = bytes.word() {
-            if length == cookie.len() && word.start_with(cookie) {
+        while let Some(word) = word(&mut line) {
+            if behind(word, cookie) == Some(&[]) {
                 return true;
             }
         }
         return false;
     }
     // As strstr() looks: at every byte. Without a rule the cookie is empty, and anything contains that.
-    while !bytes.start_with(cookie) {
-        if bytes.next().is_none() {
-            return false;
-        }
+    while behind(line, cookie).is_none() {
+        let Some((_, rest)) = line.split_first() else { return false };
+        line = rest;
     }
     true
 }
 
 /// Makes `line` of the kept words, one blank between them and a blank for every tab; without any it stays as it is.
-fn keep<P: Pieces>(mut bytes: Bytes<'_, P>, keys: &[u8], line: &mut Line) -> Judgement {
+fn keep(mut passed: &[u8], keys: &[u8], line: &mut Line) -> Judgement {
     let (mut verdict, mut fits) = (Verdict::Ignored, true);
-    while let Some((word, length)) = bytes.word() {
-        if !is_kept(&word, length, keys) {
+    while let Some(word) = word(&mut passed) {
+        if !is_kept(word, keys) {
             continue;
         }
         if verdict == Verdict::Kept {
@@ -128,23 +125,22 @@ fn keep<P: Pieces>(mut bytes: Bytes<'_, P>, keys: &[u8], line: &mut Line) -> Jud
             verdict = Verdict::Kept;
             line.clear();
         }
-        for byte in word.take(length) {
-            fits &= line.push(if byte == b'\t' { b' ' } else { byte }).is_ok();
+        for byte in word {
+            fits &= line.push(if *byte == b'\t' { b' ' } else { *byte }).is_ok();
         }
     }
     if fits { verdict.into() } else { Judgement::refused(Refusal::TooLong) }
 }
 
 /// The word is `key` or `key=value` for one of the keys, each ending with NUL.
-fn is_kept<P: Pieces>(word: &Bytes<'_, P>, length: usize, keys: &[u8]) -> bool {
-    let mut rest = keys;
-    loop {
-        let (key, behind) = rest.split_at_checked(find(rest, 0)).unwrap_or((&[], &[]));
-        let Some((_, next)) = behind.split_first() else { return false };
-        let same = key.len() <= length && word.start_with(key);
-        if same && (key.len() == length || word.clone().nth(key.len()) == Some(b'=')) {
+fn is_kept(word: &[u8], mut keys: &[u8]) -> bool {
+    while let Some((key, rest)) = keys.split_at_checked(find(keys, 0))
+        && let Some((_, next)) = rest.split_first()
+    {
+        if let Some([] | [b'=', ..]) = behind(word, key) {
             return true;
         }
-        rest = next;
+        keys = next;
     }
+    false
 }

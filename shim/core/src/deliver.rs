@@ -5,19 +5,20 @@ use crate::manifest::Payload;
 use crate::memory::Memory;
 use crate::{Code, Error, Region, Result, Subject};
 
-/// Delivers one payload that has a place. `feed` is called at the beginning, and by the decoder.
+/// Delivers one payload that has a place, from where it is read. `feed` is called at the beginning, and by the decoder.
 ///
 /// # Errors
 /// [`Code::Codec`] when this build cannot decode it, [`Code::Decode`], [`Code::Length`], or [`Code::NotRam`] when the place is not RAM or the loader's own.
 pub fn deliver<M: Memory>(
     subject: Subject,
     payload: &Payload,
+    from: Region,
     memory: &mut M,
     tables: &mut Tables,
     feed: &impl Fn(),
 ) -> Result<()> {
     feed();
-    let (from, to) = (payload.source, payload.destination);
+    let to = payload.destination;
     let not_ram = Error::new(Code::NotRam, subject, to.start());
     let mut length = from.size();
     if payload.codec != Codec::Store {

@@ -1,7 +1,7 @@
 //! MIPS32: KSEG pointers, argc and argv, the Unified Hosting Interface.
 
 use crate::abi::{Abi, Entry};
-use crate::bootargs::{EntryKind, LIMIT, Line, Pieces, is_text};
+use crate::bootargs::{EntryKind, Joined, LIMIT, Line, is_text};
 use crate::bytes::{find, put};
 use crate::cookie::{Judgement, Refusal, judge};
 use crate::fdt::Tree;
@@ -53,23 +53,21 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     const COMMAND_LINE_SIZE: usize = 4096;
     const RELATIVE: bool = false;
 
-    fn enter<M: Memory>(registers: [usize; 4], memory: &M, params: &Params, line: &mut Line) -> Entry {
+    fn enter<M: Memory>(
+        registers: [usize; 4],
+        memory: &M,
+        params: &Params,
+        joined: &mut Joined,
+        line: &mut Line,
+    ) -> Entry {
         let (a0, a1, a3) = (registers[0] as u32, registers[1] as u32, registers[3] as u32);
         if a3 == CFE_SEAL {
             trace!("a3 is CFE's seal: a0 to a2 are no arguments");
             return Entry { kind: EntryKind::Cfe, ..Entry::NONE };
         }
-        let mut tree = Region::EMPTY;
         let kind = if a0 == UHI { EntryKind::Uhi } else { EntryKind::Argv };
-        let passed = if a0 == UHI {
-            bootloader_tree(a1, memory).map(|(at, bootargs)| {
-                tree = at;
-                Passed { memory, whole: bootargs, pointers: &[], ends: bootargs.len() <= LIMIT }
-            })
-        } else {
-            Passed::argv(a0, a1, memory)
-        };
-        let Some(passed) = passed else {
+        let passed = if a0 == UHI { bootloader_tree(a1, memory) } else { arguments::<BIG, M>(a0, a1, memory, joined) };
+        let Some(Passed { tree, line: passed, ends }) = passed else {
             trace!("a0 {=u32:#010x} and a1 {=u32:#010x} lead to no strings and no device tree", a0, a1);
             // The same board is sold with more RAM, where nobody may look: what is not there may hang the bus.
             let behind = physical(a1).is_some_and(|at| at >= params.ram().end() && at < LOW_RAM);
@@ -78,7 +76,7 @@ impl<const BIG: bool> Abi for Mips<BIG> {
             }
             return Entry::NONE;
         };
-        Entry { kind, tree, bootargs: judge::<Passed<BIG, M>>(&passed, params, line) }
+        Entry { kind, tree, bootargs: judge(passed, ends, params, line) }
     }
 
     fn leave<M: Memory>(
@@ -108,78 +106,60 @@ impl<const BIG: bool> Abi for Mips<BIG> {
     }
 }
 
-/// The bootloader's device tree at a pointer: where it is, and its bootargs.
-fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<(Region, &[u8])> {
-    let at = physical(pointer)?;
-    let mut tree = Tree::new(memory.from(at)?);
-    tree.read().ok()?;
-    Some((Region::new(at, tree.size())?, tree.bootargs()))
-}
-
-/// A device tree's bootargs, or argv[1..], joined as the kernel joins them (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments.
-///
-/// argv[0] counts only when it holds a `=`: U-Boot passes nothing useful there, but ralink's and lantiq's bootloaders
-/// do, and their kernels read it (arch/mips/ralink/prom.c: prom_init_cmdline).
-struct Passed<'m, const BIG: bool, M> {
-    memory: &'m M,
-    /// The tree's, when there are no pointers.
-    whole: &'m [u8],
-    /// argc pointers.
-    pointers: &'m [u8],
+/// What the bootloader passed.
+struct Passed<'p> {
+    /// Empty when there is none.
+    tree: Region,
+    line: &'p [u8],
+    /// It has an end, as far as was looked.
     ends: bool,
 }
 
-impl<'m, const BIG: bool, M: Memory> Passed<'m, BIG, M> {
-    /// `None` when argc or a pointer makes no sense.
-    fn argv(argc: u32, argv: u32, memory: &'m M) -> Option<Self> {
-        if argc == 0 || argc > MAX_ARGC || argv & 3 != 0 {
-            return None;
-        }
-        let pointers = memory.from(physical(argv)?)?.get(..(argc as usize).wrapping_mul(4))?;
-        let mut argv = Passed { memory, whole: &[], pointers, ends: true };
-        let (mut left, mut size) = (pointers, 0usize);
-        while let Some(pointer) = next::<BIG>(&mut left) {
-            if pointer != 0 {
-                let (text, ends) = string(pointer, memory)?;
-                size = size.wrapping_add(text.len()).wrapping_add(1);
-                argv.ends = ends && size <= LIMIT;
-            }
-            if !argv.ends {
-                break;
-            }
-        }
-        Some(argv)
-    }
+/// The bootloader's device tree at a pointer: where it is, and its bootargs.
+fn bootloader_tree<M: Memory>(pointer: u32, memory: &M) -> Option<Passed<'_>> {
+    let at = physical(pointer)?;
+    let mut tree = Tree::new(memory.from(at)?);
+    tree.read().ok()?;
+    Some(Passed { tree: Region::stated(at, tree.size()), line: tree.bootargs(), ends: true })
 }
 
-impl<const BIG: bool, M: Memory> Pieces for Passed<'_, BIG, M> {
-    fn piece(&self, mut number: usize) -> Option<&[u8]> {
-        if self.pointers.is_empty() {
-            return (number == 0).then_some(self.whole);
-        }
-        let mut left = self.pointers;
-        while let Some(pointer) = next::<BIG>(&mut left) {
-            if pointer == 0 {
-                continue;
-            }
-            let is_first = left.len().wrapping_add(4) == self.pointers.len();
-            if number == 0 || is_first {
-                let (text, _) = string(pointer, self.memory)?;
-                if is_first && find(text, b'=') == text.len() {
-                    continue;
-                }
-                if number == 0 {
-                    return Some(text);
-                }
-            }
-            number = number.wrapping_sub(1);
-        }
-        None
+/// argv[1..], joined as the kernel joins them (arch/mips/fw/lib/cmdline.c: fw_init_cmdline), one blank between arguments. `None` when
+/// argc or a pointer makes no sense.
+///
+/// argv[0] counts only when it holds a `=`: U-Boot passes nothing useful there, but ralink's and lantiq's bootloaders
+/// do, and their kernels read it (arch/mips/ralink/prom.c: prom_init_cmdline).
+fn arguments<'p, const BIG: bool, M: Memory>(
+    argc: u32,
+    argv: u32,
+    memory: &M,
+    joined: &'p mut Joined,
+) -> Option<Passed<'p>> {
+    if argc == 0 || argc > MAX_ARGC || argv & 3 != 0 {
+        return None;
     }
-
-    fn ends(&self) -> bool {
-        self.ends
+    let pointers = memory.from(physical(argv)?)?.get(..(argc as usize).wrapping_mul(4))?;
+    let (mut left, mut size, mut ends) = (pointers, 0usize, true);
+    // The last byte stays free for a blank that nobody sees.
+    while let Some(pointer) = next::<BIG>(&mut left)
+        && ends
+        && size <= LIMIT
+    {
+        if pointer == 0 {
+            continue;
+        }
+        let text;
+        (text, ends) = string(pointer, memory)?;
+        if left.len().wrapping_add(4) == pointers.len() && find(text, b'=') == text.len() {
+            continue;
+        }
+        for byte in text.iter().chain(b" ") {
+            if let Some(to) = joined.get_mut(size) {
+                *to = *byte;
+                size = size.wrapping_add(1);
+            }
+        }
     }
+    Some(Passed { tree: Region::EMPTY, line: joined.get(..size.saturating_sub(1))?, ends })
 }
 
 /// Takes the next pointer of a list.
@@ -200,6 +180,7 @@ fn string<M: Memory>(pointer: u32, memory: &M) -> Option<(&[u8], bool)> {
 
 /// Whether `list` points to pointers to strings up to a NULL, as the kernel's fw_getenv (arch/mips/fw/lib/cmdline.c) will
 /// follow them; it checks none. Looked at after delivery: what lies there now is what the kernel reads.
+#[inline(never)] // 60 bytes smaller.
 fn environment<const BIG: bool, M: Memory>(list: u32, memory: &M) -> Option<()> {
     let mut pointers = memory.from(physical(list)?).filter(|_| list & 3 == 0)?;
     let mut size = 0usize;

@@ -7,7 +7,7 @@ use stoop_core::Code;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
-use stoop_core::bootargs::{EntryKind, Line};
+use stoop_core::bootargs::{EntryKind, LIMIT, Line};
 use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{Merge, Overlay};
@@ -27,7 +27,7 @@ fn enter(board: &Machinery, x0: usize) -> (EntryKind, usize, String, Verdict) {
     let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
     let params = Params::check(&block, false, &Crc32::new()).expect("sound params");
     let mut line = Line::new();
-    let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &params, &mut line);
+    let entry = Arm64::enter([x0, 7, usize::MAX, 0], board, &params, &mut [0; LIMIT + 2], &mut line);
     (entry.kind, entry.tree.start(), String::from_utf8_lossy(&line).into_owned(), entry.bootargs.verdict)
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{params_block, settings};
 use proptest::prelude::*;
-use stoop_core::bootargs::{Bytes, LIMIT, Line, MAX_LINE, is_text};
+use stoop_core::bootargs::{LIMIT, Line, MAX_LINE, is_text, word};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
 use stoop_core::params::{CookieRule, Params};
@@ -14,7 +14,7 @@ fn judged(line: &[u8], rule: CookieRule, cookie: &[u8], keep: &[u8]) -> (Verdict
     let block = params_block(&settings(rule, cookie, keep), false);
     let params = Params::check(&block, false, &Crc32::new()).unwrap();
     let mut left = Line::new();
-    let judged = judge(&line, &params, &mut left);
+    let judged = judge(line, true, &params, &mut left);
     (judged.verdict, left.to_vec())
 }
 
@@ -115,9 +115,9 @@ fn a_key_matches_its_name_and_its_assignment() {
 #[test]
 fn words_end_at_blanks_outside_quotes() {
     let words = |line: &[u8]| {
-        let mut bytes = Bytes::of(&line);
-        let words = std::iter::from_fn(|| bytes.word());
-        words.map(|(word, length)| String::from_utf8(word.take(length).collect()).unwrap()).collect::<Vec<_>>()
+        let mut rest = line;
+        let words = std::iter::from_fn(|| word(&mut rest));
+        words.map(|word| String::from_utf8(word.to_vec()).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(words(b"  a \"b c\"d\te\""), ["a", "\"b c\"d", "e\""]);
     assert_eq!(words(b"ab   "), ["ab"]);

@@ -31,7 +31,8 @@ fn enter_by<const BIG: bool>(rule: CookieRule, registers: [u32; 4], memory: &Mac
     let block = params_block(&settings(rule, b"liminix", b"keep\0"), false);
     let params = Params::check(&block, false, &Crc32::new()).unwrap();
     let mut line = Line::new();
-    let entry = Mips::<BIG>::enter(registers.map(|register| register as usize), memory, &params, &mut line);
+    let (mut joined, registers) = ([0; LIMIT + 2], registers.map(|register| register as usize));
+    let entry = Mips::<BIG>::enter(registers, memory, &params, &mut joined, &mut line);
     (entry, line.to_vec())
 }
 

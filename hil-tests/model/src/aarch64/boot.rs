@@ -163,9 +163,7 @@ impl Boot {
         let patches = setup.patches.iter().map(|(at, word)| (run.start() as u64 + at, *word));
         boot.core.patches = patches.collect();
         boot.core.memory.fence = Some([setup.board.ram, own]);
-        let top = setup.board.free_ram().end();
-        boot.core.memory.kept = vec![Region::between(top, setup.board.ram.end()).unwrap_or(Region::EMPTY)];
-        boot.core.memory.kept.extend(setup.board.firmware.iter().copied());
+        boot.core.memory.kept = setup.board.firmware.clone();
         boot.core.system.ram = vec![setup.board.ram];
         boot.core.system.firmware = setup.board.firmware.clone();
         match setup.way {

@@ -16,9 +16,9 @@ pub struct Memory {
     pub accesses: Option<Vec<Access>>,
     /// RAM, and what of it the program may write.
     pub fence: Option<[Region; 2]>,
-    /// What of RAM is the bootloader's.
+    /// What of RAM is the firmware's: no store at all.
     pub kept: Vec<Region>,
-    /// Lines of nobody's RAM that were written to, and what they held before.
+    /// Lines of RAM outside the image's, the bootloader's among them, that were written to, and what they held before: they must get it back.
     pub borrowed: Vec<(u64, [u8; LINE])>,
     /// Lines to be written back, and whether they are to be dropped, by the next DSB.
     pub(super) under_way: Vec<(u64, bool)>,
@@ -26,7 +26,7 @@ pub struct Memory {
     pub(super) current: (u64, [u8; LINE]),
 }
 
-/// Lines of nobody's RAM that may be tried.
+/// Lines of RAM outside the image's that may be tried.
 const BORROWED: usize = 40;
 
 /// Lines that the data cache fills by itself before it is turned off.

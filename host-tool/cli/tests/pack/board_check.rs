@@ -110,6 +110,9 @@ fn a_container_that_the_bootloader_does_not_start_is_named() {
     assert_eq!(with(&findings, Level::Warn), ["containers"], "a uImage in another compression may start");
     let xz = uimage(0x8006_0000, 6, b"");
     assert!(wrong(&xz, &board("gl-ar750")).iter().any(|wrong| wrong.starts_with("containers: ")));
+    // A number that nobody has given a meaning is no compression of another name.
+    let unknown = only(&uimage(0x8006_0000, 9, &code(0x1000, true)), &board("gl-ar750"));
+    assert!(unknown.starts_with("containers: ") && unknown.contains("unknown compression 9"), "{unknown}");
 }
 
 #[test]

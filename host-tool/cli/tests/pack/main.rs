@@ -20,6 +20,7 @@ mod kexec;
 mod nor;
 mod output;
 mod project;
+mod ramoops;
 mod refusals;
 mod round_trip;
 mod terminal;

@@ -136,18 +136,19 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
             facts.machine = MadeFor::of_uimage(file[29]);
             facts.entry = low(entry.into());
             facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
-            let codec = uimage::codec(compression).unwrap_or(Some(Codec::Zstd));
+            let codec = uimage::codec(compression);
             (facts.form, facts.container) = match codec {
-                None => ("a uImage, not compressed".into(), Some(Container::UimageNone)),
-                Some(Codec::Gzip) => ("a uImage, gzip".into(), Some(Container::UimageGzip)),
-                Some(Codec::Lzma) => ("a uImage, lzma".into(), Some(Container::UimageLzma)),
-                Some(codec) => (format!("a uImage, {}", codec.name()), None),
+                Some(None) => ("a uImage, not compressed".into(), Some(Container::UimageNone)),
+                Some(Some(Codec::Gzip)) => ("a uImage, gzip".into(), Some(Container::UimageGzip)),
+                Some(Some(Codec::Lzma)) => ("a uImage, lzma".into(), Some(Container::UimageLzma)),
+                Some(Some(codec)) => (format!("a uImage, {}", codec.name()), None),
+                None => (format!("a uImage with the unknown compression {compression}"), None),
             };
             if let Some(magic) = uimage::vendor_magic(file) {
                 facts.form += &format!(", with the magic 0x{magic:08x} of a vendor");
                 facts.container = None;
             }
-            (codec, data)
+            (codec.flatten(), data)
         }
         Image::Fit { load, .. } => {
             let kernel = fit::read(file)?.kernel;

@@ -105,7 +105,7 @@ pub(super) fn texts(code: Code) -> [&'static str; 4] {
         ],
         Code::RamSize => [
             "the board has less RAM than its file says",
-            "What is written behind the end of RAM appears at its start: two words half of the stated RAM apart are one. The \
+            "What is written behind the end of RAM appears at its start: a word and the one so many bytes behind it are the same. The \
              numbers are the size found and the one that the params state. Nothing was delivered.",
             "The board is sold with less RAM, or the board file is for another one.",
             "Correct `ram` in the board file: the bootloader's `bdinfo` or its first lines say how much there is. Pack again.",

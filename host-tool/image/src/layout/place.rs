@@ -54,6 +54,8 @@ pub struct Need {
     pub download: Option<usize>,
     /// What the device tree reserves.
     pub reserved: Vec<Region>,
+    /// Where the kernel keeps its log over a reset; empty for none. Nothing else may lie there at any time.
+    pub ramoops: Region,
     /// What the kernel reserves by the device tree wherever it finds room.
     pub dynamic: Vec<Room>,
     /// The kernel.
@@ -233,6 +235,7 @@ fn given(need: &Need) -> Result<Fit> {
     for region in &need.reserved {
         fit.take(RegionKind::Reserved, *region, KEPT);
     }
+    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
     fit.keep_room(&need.dynamic)?;
     let top = ram.size().min(need.bootloader);
     fit.take(RegionKind::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);

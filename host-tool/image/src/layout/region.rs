@@ -80,6 +80,8 @@ pub enum RegionKind {
     Rootfs,
     /// Room for copies of what the shim would else read twice from flash.
     Copies,
+    /// Where the kernel keeps its log over a reset.
+    Ramoops,
     /// What the device tree reserves.
     Reserved,
 }
@@ -101,6 +103,7 @@ impl RegionKind {
             RegionKind::Initrd => "initrd",
             RegionKind::Rootfs => "rootfs",
             RegionKind::Copies => "copies of flash",
+            RegionKind::Ramoops => "ramoops",
             RegionKind::Reserved => "reserved by the device tree",
         }
     }
@@ -109,8 +112,8 @@ impl RegionKind {
 impl RegionKind {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use RegionKind::{Argv, Copies, Image, Initrd, Rootfs, Shim, Tree};
-        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies)
+        use RegionKind::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies | Ramoops)
     }
 }
 

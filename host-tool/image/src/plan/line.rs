@@ -1,6 +1,6 @@
 //! The command line as words: what is the kernel's and what is init's, and which of several counts.
 
-use stoop_core::bootargs::Bytes;
+use stoop_core::bootargs::word;
 
 /// Where the words begin that are init's: at the first word `--` (kernel/params.c: parse_args). The line's end if there is
 /// none.
@@ -10,9 +10,12 @@ pub fn kernels_part(line: &[u8]) -> usize {
 
 /// Where the words begin and end, separated as the kernel and the shim separate them.
 fn words(line: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let mut bytes = Bytes::of(&line);
-    let words = std::iter::from_fn(|| bytes.word()).map(|(rest, length)| (line.len() - rest.count(), length));
-    words.map(|(start, length)| (start, start + length)).collect::<Vec<_>>().into_iter()
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let length = word(&mut rest)?.len();
+        let end = line.len() - rest.len();
+        Some((end - length, end))
+    })
 }
 
 /// A word of the kernel's part of `line` for which `is` holds.

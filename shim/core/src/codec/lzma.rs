@@ -54,6 +54,15 @@ impl Probs {
     pub const fn new() -> Self {
         Probs([0; LITERALS + CODER * CODERS])
     }
+
+    /// Their first bytes, for whoever needs memory while nothing is decoded.
+    pub(super) fn bytes<const N: usize>(&mut self) -> &mut [u8; N] {
+        const { assert!(N <= size_of::<Self>()) };
+        match bytemuck::must_cast_slice_mut(&mut self.0).first_chunk_mut() {
+            Some(bytes) => bytes,
+            None => unreachable!(),
+        }
+    }
 }
 
 /// The 13 bytes in front of the stream.

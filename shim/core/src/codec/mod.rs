@@ -12,6 +12,10 @@ pub mod lzma;
 #[cfg(feature = "lzma")]
 mod range;
 
+use crate::bootargs::Joined;
+#[cfg(not(feature = "lzma"))]
+use crate::bootargs::LIMIT;
+
 /// How a payload is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -40,6 +44,8 @@ impl Codec {
 pub struct Tables {
     #[cfg(feature = "lzma")]
     probs: lzma::Probs,
+    #[cfg(not(feature = "lzma"))]
+    joined: Joined,
 }
 
 impl Tables {
@@ -52,7 +58,17 @@ impl Tables {
         Tables {
             #[cfg(feature = "lzma")]
             probs: lzma::Probs::new(),
+            #[cfg(not(feature = "lzma"))]
+            joined: [0; LIMIT + 2],
         }
+    }
+
+    /// The same memory for a bootloader's arguments.
+    pub fn joined(&mut self) -> &mut Joined {
+        #[cfg(feature = "lzma")]
+        return self.probs.bytes();
+        #[cfg(not(feature = "lzma"))]
+        return &mut self.joined;
     }
 
     /// Decodes `stored` to the front of `out` and gives the number of bytes it made. `None` when this build has

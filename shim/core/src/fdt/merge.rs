@@ -220,6 +220,7 @@ impl<'a, 'o> Merge<'a, 'o> {
     }
 
     /// Writes the open node's children that only the overlay has, with all that is in them, and closes it.
+    #[inline(never)]
     fn end(&mut self) {
         self.overlay.at = self.content();
         // Nodes that are open in there: written, and left out since the base had them.

@@ -42,24 +42,31 @@ pub fn page() -> *mut u64 {
 pub fn fill(ram: Region, tree: Region) -> *const u64 {
     // SAFETY: called once, by `map`, which is called once; the MMU reads them only afterwards.
     let tables = unsafe { (&raw mut TABLES).as_mut_unchecked() };
+    describe(&mut tables.first, 0, GIGABYTE, ram, tree);
     let mut edges = tables.edges.iter_mut();
     for (number, entry) in tables.first.iter_mut().enumerate() {
-        let (block, partly) = descriptor(ram, tree, number, GIGABYTE);
-        *entry = block;
+        let block = Region::new(number << GIGABYTE, 1 << GIGABYTE).unwrap_or(Region::EMPTY);
+        let partly = (ram.overlaps(&block) || tree.overlaps(&block)) && !ram.contains(&block);
         if let (true, Some(edge)) = (partly, edges.next()) {
+            describe(edge, number << (GIGABYTE - TWO_MEGABYTES), TWO_MEGABYTES, ram, tree);
             *entry = edge.as_ptr() as u64 | TABLE;
-            for (part, entry) in edge.iter_mut().enumerate() {
-                *entry = descriptor(ram, tree, number << (GIGABYTE - TWO_MEGABYTES) | part, TWO_MEGABYTES).0;
-            }
         }
     }
     tables.first.as_ptr()
 }
 
-/// The block with that number, and whether only a part of it is memory.
-fn descriptor(ram: Region, tree: Region, number: usize, shift: usize) -> (u64, bool) {
-    let block = Region::new(number << shift, 1 << shift).unwrap_or(Region::EMPTY);
-    let partly = ram.overlaps(&block) || tree.overlaps(&block);
-    let attributes = if partly { NORMAL } else { DEVICE };
-    (block.start() as u64 | attributes, partly && !ram.contains(&block))
+/// Makes the entries of a table blocks of `1 << shift` bytes, from block `first` on: those that have a byte of RAM or of the tree are memory.
+#[inline(never)]
+fn describe(entries: &mut [u64], first: usize, shift: usize, ram: Region, tree: Region) {
+    // The first one, and how many.
+    let blocks = |region: Region| {
+        let (start, behind) = (region.start() >> shift, region.end().wrapping_add((1 << shift) - 1) >> shift);
+        (start, behind.wrapping_sub(start))
+    };
+    let (ram, tree) = (blocks(ram), blocks(tree));
+    for (number, entry) in (first..).zip(entries) {
+        let is_in = |(start, count): (usize, usize)| number.wrapping_sub(start) < count;
+        let attributes = if is_in(ram) || is_in(tree) { NORMAL } else { DEVICE };
+        *entry = (number << shift) as u64 | attributes;
+    }
 }

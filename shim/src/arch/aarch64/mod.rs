@@ -78,12 +78,12 @@ pub fn mmio(physical: usize) -> *mut u8 {
     physical as *mut u8
 }
 
-/// The pointer to a word of RAM, which goes past the caches with [`settle`] behind every write.
+/// The pointer to a word of RAM, which goes past the caches with [`settle`] behind every access.
 pub fn uncached(physical: usize) -> *mut u32 {
     physical as *mut u32
 }
 
-/// Writes the cache's line of that word back to RAM, and drops it.
+/// Writes the cache's line of that word back to RAM if it was changed, and drops it.
 pub fn settle(word: *mut u32) {
     // SAFETY: what memory holds stays the same.
     unsafe { asm!("dc civac, {}", "dsb sy", in(reg) word, options(nostack, preserves_flags)) };

@@ -58,7 +58,7 @@ halt:
 unpacked:
     adr   x10, __bss_start
     adr   x11, __bss_end
-2:  str   xzr, [x10], #8
+2:  stp   xzr, xzr, [x10], #16
     cmp   x10, x11
     b.ne  2b
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_image::cache::Cache;
 use stoop_image::plan::{CodecChoice, CookieMatch, Format, HandoffChoice, PhramChoice, Request, RootfsIn};
-use stoop_image::{ErrorCode, Failure, Result, watchdog};
+use stoop_image::{ErrorCode, Failure, Result, ramoops, watchdog};
 use stoop_kernel::modules::initrd::ModuleSelection;
 
 /// What the user typed.
@@ -105,6 +105,9 @@ pub struct Args {
     /// leave it [default: feed, where the board's data say how]
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     pub(super) watchdog: Option<watchdog::WatchdogChoice>,
+    /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
+    #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
+    pub(super) ramoops: Option<usize>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     pub(super) output: Option<PathBuf>,
@@ -172,6 +175,7 @@ pub(super) fn request(args: &Args) -> Request {
         trace: args.trace,
         plain_shim: args.plain_shim,
         watchdog: args.watchdog,
+        ramoops: args.ramoops,
     }
 }
 
