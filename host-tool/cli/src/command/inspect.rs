@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use stoop_image::machine::Machine;
 
-use stoop_core::codec::{Codec, Tables};
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
@@ -18,7 +18,6 @@ use super::picture;
 use super::units::amount;
 use crate::json;
 use crate::ui::{self, put};
-use stoop_image::format::codec::most_decoded;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
@@ -115,30 +114,11 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
 
 /// Every payload as the board gets it.
 fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
-    let damaged = |name: &str| {
-        Failure::new(ErrorCode::ImageDamaged, format!("its {name} is damaged")).next("pack or download it again")
-    };
-    let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
-    let mut tables = Box::new(Tables::new());
-    let mut parts = Vec::new();
-    for (name, payload) in payloads(&manifest) {
-        let stored = opened.bytes(payload.source).ok_or_else(|| damaged(name))?;
-        let bytes = if payload.codec == Codec::Store {
-            Cow::Borrowed(stored)
-        } else {
-            let size = payload.destination.size();
-            if size as u64 > most_decoded(stored.len()) {
-                return Err(damaged(name));
-            }
-            let mut bytes = vec![0; size];
-            match tables.decode(payload.codec, stored, &mut bytes, &|| ()) {
-                Some(Ok(made)) if made == size => Cow::Owned(bytes),
-                _ => return Err(damaged(name)),
-            }
-        };
-        parts.push((name.to_owned(), bytes));
-    }
-    Ok(parts)
+    let manifest = opened.manifest(&Crc32::new()).map_err(|_| {
+        Failure::new(ErrorCode::ImageDamaged, "its manifest is damaged").next("pack or download it again")
+    })?;
+    let there = Kind::ALL.into_iter().filter(|kind| !manifest.payload(*kind).source.is_empty());
+    there.map(|kind| Ok((kind.subject().text().to_owned(), opened.payload(&manifest, kind)?))).collect()
 }
 
 /// The modules in the initrd that pack put there, in load order.

@@ -11,8 +11,8 @@
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::Fit;
-use super::fit::Room;
+use super::first_fit::Fit;
+use super::first_fit::Room;
 use super::place::Places;
 use super::proof::prove;
 use super::region::{NamedRegion, PAGE, Phases, RegionKind};
@@ -93,7 +93,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     for region in &need.reserved {
         fit.take(RegionKind::Reserved, *region, Phases::KEPT);
     }
-    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
+    fit.take(RegionKind::Ramoops, need.ramoops, Phases::ALL);
     fit.keep_room(&need.dynamic)?;
     let top = need.ram.size().min(need.bootloader);
     fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), Phases::LOADED);
