@@ -58,6 +58,16 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
     Ok(seen.before + matched)
 }
 
+/// As [`boot()`], on a board that has reset itself: its power stays on, so that what is in RAM stays too.
+///
+/// # Errors
+/// As for [`boot()`].
+pub fn boot_again(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) -> Result<String> {
+    by_uboot(rig, boot).map_err(|failure| rig.explain(failure))?;
+    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure))?;
+    Ok(seen.before + seen.groups.first().map_or("", String::as_str))
+}
+
 /// Boots an image whose root has the lab's init, and returns what this saw. Leaves the board on.
 ///
 /// # Errors

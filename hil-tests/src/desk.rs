@@ -1,18 +1,19 @@
 //! A board on a desk, as `stoop netboot` and `stoop flash` find one: a console, a relay, a network. QEMU plays the board.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stoop_image::board::{self, Board};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::netboot::{self, Netboot, Step};
 use stoop_lab::place::{BoardAddress, Place};
 use stoop_lab::power;
-use stoop_lab::qemu::Console;
+use stoop_lab::qemu::{self, Console};
 use tempfile::TempDir;
 
 use crate::stand::{self, Emulated, Machine, Wiring};
@@ -26,7 +27,7 @@ pub struct Desk {
     /// How long its steps may take: emulated boards are fast, machines that run tests are busy.
     pub patience: Patience,
     stand: stand::Board,
-    _work: TempDir,
+    work: TempDir,
 }
 
 /// Each desk has an address of this machine's own, so that several TFTP servers can listen on port 69.
@@ -77,7 +78,19 @@ impl Desk {
             echo: Duration::from_secs(10),
             ..Patience::default()
         };
-        Ok(Desk { board: board::load(name)?, place, patience, stand, _work: work })
+        Ok(Desk { board: board::load(name)?, place, patience, stand, work })
+    }
+
+    /// Takes the images from a TFTP server that is there already: QEMU's own, which is another program than the tool and serves its
+    /// emulated boards only. Gives the server's folder.
+    ///
+    /// # Errors
+    /// Its address is none.
+    pub fn served_by_qemu(&mut self) -> Result<PathBuf> {
+        let address = qemu::TFTP_SERVER.parse();
+        self.place.server = Some(address.map_err(|_| Failure::new(ErrorCode::Repository, "QEMU's TFTP server"))?);
+        self.place.tftp_folder = Some(self.work.path().to_owned());
+        Ok(self.work.path().to_owned())
     }
 
     /// Opens its console.
@@ -85,7 +98,7 @@ impl Desk {
     /// # Errors
     /// As for [`Place::console`].
     pub fn console(&self) -> stoop_lab::Result<Console> {
-        Ok(self.place.console(None, None)?)
+        Ok(self.stand.attach(|| self.place.console(None, None))?)
     }
 
     /// Boots an image as `stoop netboot` does; the console is the image's then.

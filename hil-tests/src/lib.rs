@@ -15,7 +15,7 @@ pub mod router;
 pub mod seen;
 pub mod stand;
 
-pub use boot::{Boot, Via, boot, see};
+pub use boot::{Boot, Via, boot, boot_again, see};
 pub use packed::Packed;
 pub use rig::{Cap, Rig};
 

@@ -1,5 +1,5 @@
 //! Faults on purpose: each ends with its code, its exit code, and the board's power off where it was to be switched off. The table
-//! of `docs/lab.md` has the same lines.
+//! of `docs/desk.md` has the same lines.
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
@@ -12,6 +12,7 @@ use stoop_hil_tests::stand::played::{Played, Script};
 use stoop_hil_tests::{program, skip};
 use stoop_image::{Failure, Result};
 use stoop_lab::Explained;
+use stoop_lab::flash::Job;
 
 const BOARD: &str = "qemu-malta-le";
 const PROMPT: &str = "maltael #";
@@ -189,5 +190,71 @@ fn an_image_that_the_bootloader_does_not_start() -> Result<()> {
     image[last] ^= 1;
     let error = desk.netboot(&mut console, &image, &collected().0).expect_err("a bad sum");
     assert_eq!((error.code(), error.exit_code()), ("L073", 3), "{error}");
+    Ok(())
+}
+
+/// What a played board says to a command that flashing needs; flash is never as the file at first.
+fn flash_answer(line: &str, size: usize) -> String {
+    let command = line.split(' ').next().unwrap_or_default();
+    match command {
+        "tftpboot" => format!("Bytes transferred = {size} ({size:x} hex)\r\n"),
+        "crc32" => "CRC32 for be090000 ... be09ffff ==> 00000000\r\n".into(),
+        "erase" => "\r\n. done\r\nErased 1 sectors\r\n".into(),
+        "cp.b" => "Copy to Flash... done\r\n".into(),
+        "cmp.b" => {
+            "byte at 0x81000800 (0x5a) != byte at 0xbe090800 (0xff)\r\nTotal of 2048 byte(s) were the same\r\n".into()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Writes one block on a board that says `said` to `command`; the error.
+fn flash_fault(command: &'static str, said: &'static str) -> Result<stoop_lab::Error> {
+    let bytes = [0x5a; 0x1000];
+    let job = Job::of(&stoop_image::board::load(BOARD)?, &bytes, false).map_err(stoop_lab::Error::from);
+    let job = job.map_err(Failure::from)?;
+    let size = job.file.len();
+    let mut desk = played(script(move |line| {
+        let is_asked = line.split(' ').next() == Some(command);
+        Some(if is_asked { said.to_owned() } else { flash_answer(line, size) })
+    }))?;
+    // Nothing is fetched: the board only says so.
+    desk.served_by_qemu()?;
+    match desk.flash(&job, &collected().0) {
+        Ok(()) => Err(Failure::new(stoop_image::ErrorCode::Repository, "nothing went wrong")),
+        Err(error) => Ok(error),
+    }
+}
+
+#[test]
+fn flash_whose_driver_gives_up_in_the_middle() -> Result<()> {
+    let error = flash_fault("cp.b", "Copy to Flash... Timeout writing to Flash\r\n")?;
+    assert_eq!((error.code(), error.exit_code()), ("L086", 3), "{error}");
+    assert!(error.to_string().ends_with("Timeout writing to Flash; it differs first at 0xbe090800"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn flash_whose_driver_says_done_and_wrote_only_a_part() -> Result<()> {
+    let error = flash_fault("protect", "")?;
+    assert_eq!((error.code(), error.exit_code()), ("L087", 3), "{error}");
+    assert!(error.to_string().contains("0xbe090800: 0xff, not 0x5a"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn flash_that_its_chip_protects() -> Result<()> {
+    let error = flash_fault("erase", "- Warning: 1 protected sectors will not be erased!\r\n done\r\n")?;
+    assert_eq!((error.code(), error.exit_code()), ("L085", 3), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_server_elsewhere_that_does_not_have_the_image() -> Result<()> {
+    let said = "TFTP error: 'File not found' (1)\r\nNot retrying...\r\n";
+    let mut desk =
+        played(script(move |line| Some(if line.starts_with("tftpboot") { said.to_owned() } else { String::new() })))?;
+    desk.served_by_qemu()?;
+    assert_eq!(fault(&desk)?, ("L074", 3));
     Ok(())
 }

@@ -60,6 +60,7 @@ fn merged(base: &[u8], case: Case) -> Result<Vec<u8>, stoop_core::Error> {
         initrd: Some(region(INITRD)),
         phram: Some((region(PHRAM), 99)),
         memory: Some(region(MEMORY)),
+        ramoops: None,
         report: Some(VERSION),
         relative: false,
     };

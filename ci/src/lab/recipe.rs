@@ -19,11 +19,13 @@ pub enum Flavour {
     Slot,
     /// As [`Flavour::Lab`], with squashfs, phram and mtdblock as modules.
     Modular,
+    /// As [`Flavour::Lab`], with pstore, SysRq and debug information.
+    Crash,
 }
 
 impl Flavour {
     /// All, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 4] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular];
+    pub const ALL: [Flavour; 5] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular, Flavour::Crash];
 
     /// As in file names.
     pub fn tag(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Flavour {
             Flavour::Oracle => "oracle",
             Flavour::Slot => "slot",
             Flavour::Modular => "modular",
+            Flavour::Crash => "crash",
         }
     }
 
@@ -42,6 +45,7 @@ impl Flavour {
             Flavour::Oracle => &["kernel.config", "oracle.config"],
             Flavour::Slot => &["kernel.config", "slot.config"],
             Flavour::Modular => &["kernel.config", "modular.config"],
+            Flavour::Crash => &["kernel.config", "crash.config"],
         }
     }
 }

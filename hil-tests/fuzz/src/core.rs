@@ -13,7 +13,7 @@ use stoop_core::bootargs::{LIMIT, Line, MAX_LINE, is_text, word};
 use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Verdict, judge};
 use stoop_core::crc32::Crc32;
-use stoop_core::fdt::{self, Merge, Overlay, Tree};
+use stoop_core::fdt::{self, Merge, Overlay, Ramoops, Tree};
 use stoop_core::manifest::{self, Entry, HandoffKind, Kind, Listing, Machine, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::Mips;
@@ -109,6 +109,12 @@ pub fn merge(bytes: &[u8]) {
         initrd: (with & 2 != 0).then(|| pages(0x10_0000)),
         phram: (with & 4 != 0).then(|| (pages(0x20_0000), 99)),
         memory: (with & 8 != 0).then(|| pages(0)),
+        ramoops: (with & 32 != 0).then(|| Ramoops {
+            region: pages(0x30_0000),
+            record: 0x800,
+            console: 0x1000,
+            ecc: 16,
+        }),
         report: (with & 16 != 0).then_some("0.1.0"),
         relative: false,
     };

@@ -27,6 +27,7 @@ pub struct Board {
     pub console: String,
     /// The relay.
     pub relay: SocketAddr,
+    ends: Console,
     power: Arc<Power>,
 }
 
@@ -53,11 +54,25 @@ impl Board {
             Wiring::Tcp => format!("tcp://{}", console.on_tcp()?),
             Wiring::Pty => console.on_pty()?,
         };
+        let ends = console.clone();
         let (orders, taken) = channel();
         std::thread::spawn(move || switch(machine, &console, &taken));
         let power = Arc::new(Power { on: Mutex::new(false), switched: Condvar::new(), orders: Mutex::new(orders) });
         let relay = relay::serve(Arc::clone(&power) as Arc<dyn Switch>)?;
-        Ok(Board { console: path, relay, power })
+        Ok(Board { console: path, relay, ends, power })
+    }
+
+    /// Opens the console by `open`, and returns when the board's words reach it.
+    ///
+    /// # Errors
+    /// As for `open`.
+    pub fn attach<T, E>(&self, open: impl FnOnce() -> std::result::Result<T, E>) -> std::result::Result<T, E> {
+        let others = self.ends.attached();
+        let opened = open()?;
+        if self.console.starts_with("tcp://") {
+            self.ends.wait_until_attached(others + 1, Duration::from_secs(30));
+        }
+        Ok(opened)
     }
 
     /// The relay's URL.

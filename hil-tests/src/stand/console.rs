@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serialport::{SerialPort, TTYPort};
@@ -13,11 +13,19 @@ use super::machine::Streams;
 
 /// Who listens, and where what they type goes.
 #[derive(Clone, Default)]
-pub struct Console(Arc<Mutex<Ends>>);
+pub struct Console(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    ends: Mutex<Ends>,
+    attached: Condvar,
+}
 
 #[derive(Default)]
 struct Ends {
     listeners: Vec<Box<dyn Write + Send>>,
+    /// How many have attached by TCP so far, those that left included.
+    attached: usize,
     /// The machine that is on.
     machine: Option<Box<dyn Write + Send>>,
 }
@@ -57,7 +65,19 @@ impl Console {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Ends> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.ends.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// How many have attached by TCP so far.
+    pub fn attached(&self) -> usize {
+        self.lock().attached
+    }
+
+    /// Waits until so many have attached by TCP: a connection that the system has accepted is not served yet, and what the machine
+    /// says before is lost to it. `false` when they were fewer within `timeout`.
+    pub fn wait_until_attached(&self, count: usize, timeout: Duration) -> bool {
+        let waited = self.0.attached.wait_timeout_while(self.lock(), timeout, |ends| ends.attached < count);
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0.attached >= count
     }
 
     /// Listens on a free port of 127.0.0.1 as long as the process lives.
@@ -82,7 +102,11 @@ impl Console {
     fn attach(&self, mut stream: TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(SLOW))?;
-        self.lock().listeners.push(Box::new(stream.try_clone()?));
+        let mut ends = self.lock();
+        ends.listeners.push(Box::new(stream.try_clone()?));
+        ends.attached += 1;
+        drop(ends);
+        self.0.attached.notify_all();
         let console = self.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 1024];

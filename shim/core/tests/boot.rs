@@ -135,6 +135,7 @@ fn the_tree_has_report_phram_initrd_and_memory() {
         phram: Some((region(ROOTFS_AT, 0x1000), 7)),
         initrd: Some(region(INITRD_AT, INITRD.len())),
         memory: Some(region(0, 0x40_0000)),
+        ramoops: None,
         report: Some(fdt_support::Report {
             version: "9.8.7",
             verdict: b"accepted",

@@ -111,6 +111,11 @@ fn fdtget_reads_what_was_written() {
         ("/reserved-memory/phram@4000000", "compatible", "s", "phram"),
         ("/reserved-memory/phram@4000000", "label", "s", "rootfs"),
         ("/reserved-memory/phram@4000000", "reg", "x", "0 4000000 0 200000"),
+        ("/reserved-memory/ramoops@9000000", "compatible", "s", "ramoops"),
+        ("/reserved-memory/ramoops@9000000", "reg", "x", "0 9000000 0 20000"),
+        ("/reserved-memory/ramoops@9000000", "record-size", "x", "4000"),
+        ("/reserved-memory/ramoops@9000000", "console-size", "x", "8000"),
+        ("/reserved-memory/ramoops@9000000", "ecc-size", "x", "10"),
         ("/reserved-memory/keep@6000000", "reg", "x", "0 6000000 0 1000"),
     ];
     let (blob, _) = written(fixture("crowded"), &edits).expect("it is written");
@@ -129,7 +134,7 @@ fn fdtget_reads_what_was_written() {
     };
     assert_eq!(names(&["/chosen"]), ["bootargs", "stoop", "framebuffer@0"]);
     assert_eq!(names(&["/chosen/stoop"]), ["deeper"], "what only the base has stays");
-    assert_eq!(names(&["/reserved-memory"]), ["keep@6000000", "phram@4000000", "stoop"]);
+    assert_eq!(names(&["/reserved-memory"]), ["keep@6000000", "phram@4000000", "stoop", "ramoops@9000000"]);
     assert_eq!(names(&["/"]), ["aliases", "chosen", "memory@0", "reserved-memory", "soc"]);
 }
 

@@ -15,6 +15,7 @@ fn everything(line: &[u8], relative: bool) -> Overlay<'_> {
         initrd: Some(region(0x1_0000, 0x1234)),
         phram: Some((region(0x2_0000, 0x3000), 99)),
         memory: Some(region(0x10_0000, 0x40_0000)),
+        ramoops: None,
         report: Some("9.8.7"),
         relative,
     }

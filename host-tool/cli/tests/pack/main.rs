@@ -4,6 +4,7 @@
 mod arm64;
 mod bad;
 mod bench;
+mod board_check;
 mod check;
 mod cookie;
 mod damage;
@@ -17,9 +18,9 @@ mod json;
 mod kernels;
 mod kexec;
 mod nor;
-mod on_board;
 mod output;
 mod project;
+mod ramoops;
 mod refusals;
 mod round_trip;
 mod terminal;

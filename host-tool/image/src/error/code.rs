@@ -55,6 +55,8 @@ codes! {
     NoSuchSlot = "H014",
     /// The watchdog cannot be used as asked.
     Watchdog = "H015",
+    /// The memory for the kernel's log over a reset cannot be had as asked.
+    Ramoops = "H016",
     /// The file is no kernel that stoop reads.
     KernelForm = "H020",
     /// The kernel is for another machine.

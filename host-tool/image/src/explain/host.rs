@@ -98,6 +98,12 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "A watchdog that only starts with the CPU's reset, or a period beyond its counter.",
             "Take a shorter period, or `--watchdog leave`.",
         ],
+        ErrorCode::Ramoops => [
+            "the memory for the kernel's log cannot be had as asked",
+            "`--ramoops` has a size that is none, there is no room for it on this board, or the device tree has such memory already.",
+            "A size that is no multiple of 64 KiB, little RAM, or a device tree from a kernel that keeps its log already.",
+            "Give a size such as 128K, or leave `--ramoops` away where the device tree has its own.",
+        ],
         ErrorCode::KernelForm => [
             "the file is no kernel that stoop reads",
             "The file is something else than a kernel, or a kernel in a form or compression that is not supported.",

@@ -98,6 +98,7 @@ fn need(plan: &Plan, kernel: &Stored<'_>, run: usize, lists: usize, tree: usize)
         bootloader: board.bootloader.reserved_top,
         download: board.bootloader.tftp_address,
         reserved: reserved.collect(),
+        ramoops: plan.ramoops.map_or(Region::EMPTY, |ramoops| ramoops.region),
         dynamic: dynamic(plan),
         run,
         lists,

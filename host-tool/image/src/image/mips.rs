@@ -49,6 +49,7 @@ pub(super) fn need(plan: &Plan, shape: Shape, head: usize, run: usize, additions
         staging: bootloader.staging,
         download: bootloader.tftp_address.map(|address| plan.board.physical(address)),
         reserved: reserved.collect(),
+        ramoops: plan.ramoops.map_or(Region::EMPTY, |ramoops| ramoops.region),
         dynamic: dynamic(plan),
         kernel: KernelNeed {
             place,

@@ -132,6 +132,7 @@ pub(super) fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: 
         phram: (plan.phram.value == Phram::Tree).then_some((pages, ALIAS)),
         // Whether the bootloader's tree has RAM is seen on the board.
         memory: (!packed || plan.facts.memory.is_empty()).then_some(plan.board.ram),
+        ramoops: plan.ramoops,
         report: Some(env!("CARGO_PKG_VERSION")),
         relative,
     };

@@ -24,6 +24,7 @@ pub fn prove(regions: &[NamedRegion], ram: Region) -> Result<()> {
             )
             .next(match named.what {
                 RegionKind::Relocation => STAY,
+                RegionKind::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
                 _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
             }));
         }
@@ -45,6 +46,8 @@ fn overlap(first: &NamedRegion, second: &NamedRegion) -> Failure {
     {
         // Only where a container in flash fixes them.
         "give a smaller kernel: the shim's place at the top of RAM is fixed"
+    } else if is(RegionKind::Ramoops) {
+        "give a smaller kernel, or a smaller --ramoops: its place depends on the board alone, so that the next boot finds it"
     } else if is(RegionKind::Staging) || is(RegionKind::Bootloader) {
         "give a smaller kernel or root filesystem: the bootloader leaves no more room"
     } else {

@@ -16,7 +16,7 @@ pub const BEHIND_SHIM: usize = 0x2_0000;
 /// For the tables of argv and env.
 pub const ARGV_SIZE: usize = 0x1000;
 
-/// The stretches of a boot during which a region's bytes matter.
+/// The phases of a boot during which a region's bytes matter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Phases(u8);
 
@@ -39,7 +39,7 @@ impl Phases {
         self.0 & other.0 != 0
     }
 
-    /// The stretches by name, in their order.
+    /// The phases by name, in their order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = [
             (Phases::DOWNLOAD, "download"),
@@ -80,6 +80,8 @@ pub enum RegionKind {
     Rootfs,
     /// Room for copies of what the shim would else read twice from flash.
     Copies,
+    /// Where the kernel keeps its log over a reset.
+    Ramoops,
     /// What the device tree reserves.
     Reserved,
 }
@@ -101,6 +103,7 @@ impl RegionKind {
             RegionKind::Initrd => "initrd",
             RegionKind::Rootfs => "rootfs",
             RegionKind::Copies => "copies of flash",
+            RegionKind::Ramoops => "ramoops",
             RegionKind::Reserved => "reserved by the device tree",
         }
     }
@@ -109,8 +112,8 @@ impl RegionKind {
 impl RegionKind {
     /// Pack chooses where it lies.
     fn is_placed(self) -> bool {
-        use RegionKind::{Argv, Copies, Image, Initrd, Rootfs, Shim, Tree};
-        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies)
+        use RegionKind::{Argv, Copies, Image, Initrd, Ramoops, Rootfs, Shim, Tree};
+        matches!(self, Image | Shim | Tree | Argv | Initrd | Rootfs | Copies | Ramoops)
     }
 }
 

@@ -19,6 +19,7 @@ fn small() -> Need {
         download: Some(0xa0_0000),
         reserved: Vec::new(),
         dynamic: Vec::new(),
+        ramoops: Region::EMPTY,
         kernel: KernelNeed { place: region(0x6_0000, 0x40_0000), decompressed: None, relocation: None },
         run: 0x8000,
         tree: 0x4000,
@@ -101,6 +102,7 @@ prop_compose! {
         initrd in prop_oneof![Just(0usize), 1usize..0x100_0000],
         rootfs in prop_oneof![Just(0usize), 1usize..0x400_0000],
         copies in prop_oneof![Just(0usize), 1usize..0x80_0000],
+        ramoops in proptest::option::of((0usize..0x800, 1usize..0x10)),
         shape in shape(),
     ) -> Need {
         Need {
@@ -109,6 +111,7 @@ prop_compose! {
             staging: staging.map(|(start, size)| region(start * GRAIN, size * GRAIN)),
             download: download.map(|at| at * GRAIN),
             dynamic: Vec::new(),
+            ramoops: ramoops.map_or(Region::EMPTY, |(start, size)| region(start * GRAIN, size * GRAIN)),
             reserved: reserved.into_iter().map(|(start, size)| region(start * 0x1000, size * 0x1000)).collect(),
             kernel, run: 0x8000, tree, argv, head, initrd, rootfs, copies, shape,
         }

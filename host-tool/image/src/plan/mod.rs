@@ -11,6 +11,7 @@ use std::path::Path;
 
 use stoop_core::bootargs::is_text;
 use stoop_core::codec::Codec;
+use stoop_core::fdt::Ramoops;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
 
@@ -24,7 +25,7 @@ use crate::platform::TreeFrom;
 use crate::preflight::{self, PhramMode, Wants};
 use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
-use crate::{ErrorCode, Failure, Result, watchdog};
+use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
 
 pub use line::{add_words, has_word};
 pub use request::{
@@ -75,6 +76,8 @@ pub struct Plan {
     pub plain_shim: bool,
     /// What it does about the watchdog.
     pub watchdog: watchdog::Plan,
+    /// Where the kernel keeps its log over a reset.
+    pub ramoops: Option<Ramoops>,
     /// What the user should know, whole sentences without a full stop.
     pub warnings: Vec<String>,
 }
@@ -122,7 +125,7 @@ impl Plan {
 
         let wants = Wants {
             handoff: None,
-            phram: phram_wish(request, &board),
+            phram: phram_mode(request, &board),
             rootfs: rootfs.as_ref().map(|rootfs| rootfs.info),
             initrd: initrd.is_some(),
             initrd_needs: initrd.as_ref().map_or(Needs::default(), |initrd| initrd.needs),
@@ -136,13 +139,17 @@ impl Plan {
             None => Facts::default(),
         };
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
+        let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
+        if ramoops.is_some() {
+            warnings.extend(ramoops::warnings(kernel.config.as_ref()));
+        }
         let has_line = dtb.is_some() || kernel.arch == Machine::Arm64;
         let (line, line_takes_root) = line(request, has_line, &facts)?;
         if kernel.arch == Machine::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
             return Err(no_phram_parameter());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
-        Ok(Plan {
+        let plan = Plan {
             board,
             kernel,
             dtb,
@@ -163,8 +170,17 @@ impl Plan {
             trace: request.trace,
             plain_shim: request.plain_shim,
             watchdog,
+            ramoops,
             warnings,
-        })
+        };
+        if plan.ramoops.is_some() && !plan.tree_is_seen() {
+            return Err(Failure::usage(
+                ErrorCode::Ramoops,
+                "--ramoops is said in the device tree, and this kernel does not read it",
+            )
+            .next("give a kernel that takes its device tree by UHI or in a slot of its own"));
+        }
+        Ok(plan)
     }
 
     /// What the kernel is for.
@@ -359,7 +375,7 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
     warnings
 }
 
-fn phram_wish(request: &Request, board: &Board) -> PhramMode {
+fn phram_mode(request: &Request, board: &Board) -> PhramMode {
     if request.rootfs_in == RootfsIn::Flash {
         return PhramMode::Off;
     }
@@ -424,8 +440,8 @@ fn handoff(
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
 
-fn phram_choice(request: &Request, wish: PhramMode, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
-    let value = match wish {
+fn phram_choice(request: &Request, mode: PhramMode, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
+    let value = match mode {
         _ if !rootfs => Phram::Off,
         PhramMode::Off => Phram::Off,
         PhramMode::CommandLine => Phram::CommandLine,

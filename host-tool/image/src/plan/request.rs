@@ -184,6 +184,8 @@ pub struct Request {
     pub plain_shim: bool,
     /// What is done about the watchdog; `None`: fed if the board's data say how.
     pub watchdog: Option<watchdog::WatchdogChoice>,
+    /// Bytes of RAM in which the kernel keeps its log over a reset ([`crate::ramoops::size`]).
+    pub ramoops: Option<usize>,
 }
 
 impl Request {

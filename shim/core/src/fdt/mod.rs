@@ -16,7 +16,7 @@ mod overlay;
 mod tree;
 
 pub use merge::{COUNT_ENTRY, COUNT_HANDOFF, Merge, check};
-pub use overlay::Overlay;
+pub use overlay::{Overlay, Ramoops};
 pub use tree::{Tree, bootargs};
 
 /// No kernel maps a larger tree (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).

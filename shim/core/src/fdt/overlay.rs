@@ -18,6 +18,23 @@ const _: () = {
     }
 };
 
+/// The names of what only [`Ramoops`] has; in the tree only if that is.
+const RAMOOPS_NAMES: &[u8] = b"record-size\0console-size\0ecc-size\0";
+
+/// Memory in which Linux keeps its last log over a reset, in bytes
+/// (Documentation/devicetree/bindings/reserved-memory/ramoops.yaml of Linux).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ramoops {
+    /// All of it, physical.
+    pub region: Region,
+    /// For one oops or panic.
+    pub record: u32,
+    /// For the console; 0 for none.
+    pub console: u32,
+    /// Of Reed-Solomon code for each block of memory, against bits that a reset changes; 0 for none.
+    pub ecc: u32,
+}
+
 /// Everything the final tree has that the base tree has not.
 ///
 /// Encoded it is a device tree that dtc reads, with three rules of its own that keep the board's part small:
@@ -39,6 +56,8 @@ pub struct Overlay<'a> {
     pub phram: Option<(Region, u8)>,
     /// RAM, written only when the base tree has no memory node.
     pub memory: Option<Region>,
+    /// Where the kernel keeps its log. Its address never counts from the image.
+    pub ramoops: Option<Ramoops>,
     /// The node /chosen/stoop, with this version.
     pub report: Option<&'a str>,
     /// The addresses of `initrd` and `phram` count from the image, whose place the board knows: they take two cells, and
@@ -56,7 +75,8 @@ impl Overlay<'_> {
     /// As [`Overlay::encode`], and the numbers of the words at which addresses count from the image, 0 for none.
     pub fn encode_relative(&self, out: &mut [u8]) -> Option<(usize, [u16; 3])> {
         let room = out.len();
-        let mut encoder = Encoder { out: Output::new(out), taken: MEMORY, fits: true, relative: [0; 3] };
+        let alias = NAMES.len() + if self.ramoops.is_some() { RAMOOPS_NAMES.len() } else { 0 };
+        let mut encoder = Encoder { out: Output::new(out), taken: MEMORY, fits: true, relative: [0; 3], alias };
         encoder.fits = !self.relative || self.phram.is_none() || self.cells[0] == 2;
         encoder.blob(self);
         (encoder.fits && encoder.out.len <= room).then_some((encoder.out.len, encoder.relative))
@@ -69,6 +89,8 @@ struct Encoder<'o> {
     taken: u32,
     fits: bool,
     relative: [u16; 3],
+    /// Where the alias's name is in the strings.
+    alias: usize,
 }
 
 impl Write for Encoder<'_> {
@@ -90,7 +112,7 @@ impl Encoder<'_> {
         let structure = self.out.len;
         let cells = what.cells;
         self.begin(format_args!(""));
-        if what.phram.is_some() || what.memory.is_some() {
+        if what.phram.is_some() || what.memory.is_some() || what.ramoops.is_some() {
             self.counts(cells);
         }
         if what.line.is_some() || what.initrd.is_some() || what.report.is_some() {
@@ -103,19 +125,9 @@ impl Encoder<'_> {
                 false => encoder.print(format_args!("/reserved-memory/phram@{:x}\0", phram.start())),
             });
             self.end();
-            self.begin(format_args!("reserved-memory"));
-            self.counts(cells);
-            self.property(b"ranges\0", |_| {});
-            match what.relative {
-                true => self.begin(format_args!("phram")),
-                false => self.begin(format_args!("phram@{:x}", phram.start())),
-            }
-            self.property(b"compatible\0", |encoder| encoder.out.bytes(b"phram\0"));
-            self.property(b"label\0", |encoder| encoder.out.bytes(b"rootfs\0"));
-            self.counts_from_image(what.relative);
-            self.region(phram, cells);
-            self.end();
-            self.end();
+        }
+        if what.phram.is_some() || what.ramoops.is_some() {
+            self.reserved(what);
         }
         if let Some(memory) = what.memory {
             while bit(self.out.len) != MEMORY {
@@ -131,6 +143,9 @@ impl Encoder<'_> {
         self.out.be32(END);
         let strings = self.out.len;
         self.out.bytes(NAMES);
+        if what.ramoops.is_some() {
+            self.out.bytes(RAMOOPS_NAMES);
+        }
         if let Some((_, alias)) = what.phram {
             self.print(format_args!("mtd{alias}\0"));
         }
@@ -142,6 +157,33 @@ impl Encoder<'_> {
         for (word, value) in header.into_iter().enumerate() {
             self.out.patch(word * 4, value);
         }
+    }
+
+    fn reserved(&mut self, what: &Overlay<'_>) {
+        self.begin(format_args!("reserved-memory"));
+        self.counts(what.cells);
+        self.property(b"ranges\0", |_| {});
+        if let Some((phram, _)) = what.phram {
+            match what.relative {
+                true => self.begin(format_args!("phram")),
+                false => self.begin(format_args!("phram@{:x}", phram.start())),
+            }
+            self.property(b"compatible\0", |encoder| encoder.out.bytes(b"phram\0"));
+            self.property(b"label\0", |encoder| encoder.out.bytes(b"rootfs\0"));
+            self.counts_from_image(what.relative);
+            self.region(phram, what.cells);
+            self.end();
+        }
+        if let Some(Ramoops { region, record, console, ecc }) = what.ramoops {
+            self.begin(format_args!("ramoops@{:x}", region.start()));
+            self.property(b"compatible\0", |encoder| encoder.out.bytes(b"ramoops\0"));
+            self.region(region, what.cells);
+            self.property(b"record-size\0", |encoder| encoder.out.be32(record as usize));
+            self.property(b"console-size\0", |encoder| encoder.out.be32(console as usize));
+            self.property(b"ecc-size\0", |encoder| encoder.out.be32(ecc as usize));
+            self.end();
+        }
+        self.end();
     }
 
     fn chosen(&mut self, what: &Overlay<'_>) {
@@ -220,13 +262,14 @@ impl Encoder<'_> {
         self.out.be32(END_NODE);
     }
 
-    /// A property by its name in [`NAMES`]; the empty name is the one behind them.
+    /// A property by its name; the empty name is the alias's, behind all others.
     fn property(&mut self, name: &[u8], value: impl FnOnce(&mut Self)) {
-        let known = NAMES.windows(name.len().max(1)).position(|part| part == name);
+        let place = |names: &[u8]| names.windows(name.len().max(1)).position(|part| part == name);
+        let own = || place(RAMOOPS_NAMES).map(|at| NAMES.len() + at);
         self.out.be32(PROPERTY);
         let start = self.out.len;
         self.out.be32(0);
-        self.out.be32(known.unwrap_or(NAMES.len()));
+        self.out.be32(place(NAMES).or_else(own).unwrap_or(self.alias));
         value(self);
         self.out.patch(start, self.out.len.wrapping_sub(start).wrapping_sub(8));
         self.out.align(4);
@@ -244,9 +287,13 @@ mod tests {
 
     #[test]
     fn every_name_is_found_as_a_whole() {
-        for name in NAMES.split_inclusive(|byte| *byte == 0) {
-            let at = NAMES.windows(name.len()).position(|part| part == name).expect("a name");
-            assert!(at == 0 || NAMES[at - 1] == 0, "{name:?} is the end of another name");
+        for names in [NAMES, RAMOOPS_NAMES] {
+            for name in names.split_inclusive(|byte| *byte == 0) {
+                let at = names.windows(name.len()).position(|part| part == name).expect("a name");
+                assert!(at == 0 || names[at - 1] == 0, "{name:?} is the end of another name");
+            }
         }
+        let all = NAMES.split_inclusive(|byte| *byte == 0);
+        assert!(all.into_iter().all(|name| !RAMOOPS_NAMES.windows(name.len()).any(|part| part == name)));
     }
 }

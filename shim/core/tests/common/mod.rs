@@ -180,6 +180,7 @@ pub fn overlay(dtb: &[u8]) -> Vec<u8> {
         initrd: Some(region(INITRD_AT, INITRD.len())),
         phram: Some((region(ROOTFS_AT, 0x1000), 7)),
         memory: Some(region(0, 0x40_0000)),
+        ramoops: None,
         report: Some("9.8.7"),
         relative: false,
     };

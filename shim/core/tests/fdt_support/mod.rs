@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge, Overlay, Tree, check};
+use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF, Merge, Overlay, Ramoops, Tree, check};
 use stoop_core::{Code, Error, Region, Result, Subject};
 
 pub const FIXTURES: [(&str, &[u8]); 7] = [
@@ -49,6 +49,7 @@ pub struct Edits<'a> {
     pub phram: Option<(Region, u8)>,
     pub initrd: Option<Region>,
     pub memory: Option<Region>,
+    pub ramoops: Option<Ramoops>,
     pub report: Option<Report<'a>>,
 }
 
@@ -88,6 +89,7 @@ pub fn overlay(source: &[u8], edits: &Edits) -> Option<Vec<u8>> {
         initrd: edits.initrd,
         phram: edits.phram,
         memory: edits.memory,
+        ramoops: edits.ramoops,
         relative: false,
         report: edits.report.map(|report| report.version),
     };
@@ -134,6 +136,7 @@ pub fn edit_sets() -> Vec<(&'static str, Edits<'static>)> {
         phram: Some((region(0x400_0000, 0x20_0000), 9)),
         initrd: Some(region(0x500_0000, 0x1234)),
         memory: Some(region(0x200_0000, 0x800_0000)),
+        ramoops: Some(Ramoops { region: region(0x900_0000, 0x2_0000), record: 0x4000, console: 0x8000, ecc: 16 }),
         report: Some(REPORT),
     };
     let none = Edits::default();
@@ -145,6 +148,7 @@ pub fn edit_sets() -> Vec<(&'static str, Edits<'static>)> {
         ("phram as mtd255 at 0", Edits { phram: Some((region(0, 0x1000), 255)), ..none }),
         ("initrd", Edits { initrd: all.initrd, ..none }),
         ("memory", Edits { memory: all.memory, ..none }),
+        ("ramoops", Edits { ramoops: all.ramoops, ..none }),
         ("report", Edits { report: all.report, ..none }),
         ("everything", all),
     ]
@@ -241,8 +245,7 @@ pub fn edited(mut nodes: Model, edits: &Edits) -> Option<BTreeMap<String, BTreeM
             set(&mut nodes, &path, name, value);
         }
     }
-    if let Some((phram, alias)) = edits.phram {
-        let path = format!("/reserved-memory/phram@{:x}", phram.start());
+    if edits.phram.is_some() || edits.ramoops.is_some() {
         for (name, cells) in [("#address-cells", cells[0]), ("#size-cells", cells[1])] {
             let old = nodes.iter().find(|(known, _)| known == "/reserved-memory").and_then(|node| count(&node.1, name));
             if old.is_some_and(|old| old as usize != cells) {
@@ -251,13 +254,26 @@ pub fn edited(mut nodes: Model, edits: &Edits) -> Option<BTreeMap<String, BTreeM
             set(&mut nodes, "/reserved-memory", name, (cells as u32).to_be_bytes().to_vec());
         }
         set(&mut nodes, "/reserved-memory", "ranges", vec![]);
+    }
+    if let Some((phram, alias)) = edits.phram {
+        let path = format!("/reserved-memory/phram@{:x}", phram.start());
         set(&mut nodes, &path, "compatible", text(b"phram"));
         set(&mut nodes, &path, "label", text(b"rootfs"));
         set(&mut nodes, &path, "reg", reg(phram)?);
         set(&mut nodes, "/aliases", &format!("mtd{alias}"), text(path.as_bytes()));
     }
+    if let Some(ramoops) = edits.ramoops {
+        let path = format!("/reserved-memory/ramoops@{:x}", ramoops.region.start());
+        set(&mut nodes, &path, "compatible", text(b"ramoops"));
+        set(&mut nodes, &path, "reg", reg(ramoops.region)?);
+        for (name, bytes) in
+            [("record-size", ramoops.record), ("console-size", ramoops.console), ("ecc-size", ramoops.ecc)]
+        {
+            set(&mut nodes, &path, name, bytes.to_be_bytes().to_vec());
+        }
+    }
     // Where addresses are written, the cells they were made for are written too.
-    if edits.phram.is_some() || edits.memory.is_some() {
+    if edits.phram.is_some() || edits.memory.is_some() || edits.ramoops.is_some() {
         for (name, cells) in [("#address-cells", cells[0]), ("#size-cells", cells[1])] {
             set(&mut nodes, "/", name, (cells as u32).to_be_bytes().to_vec());
         }

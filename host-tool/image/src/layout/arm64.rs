@@ -11,8 +11,8 @@
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::Fit;
-use super::fit::Room;
+use super::first_fit::Fit;
+use super::first_fit::Room;
 use super::place::{ALL, KEPT, LOADED, Places};
 use super::proof::prove;
 use super::region::{NamedRegion, PAGE, Phases, RegionKind};
@@ -30,6 +30,8 @@ pub struct Relative {
     pub download: Option<usize>,
     /// What the packed device tree reserves.
     pub reserved: Vec<Region>,
+    /// Where the kernel keeps its log over a reset; empty for none.
+    pub ramoops: Region,
     /// What the kernel reserves by it wherever it finds room.
     pub dynamic: Vec<Room>,
     /// The running shim, from the image's first byte.
@@ -91,6 +93,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     for region in &need.reserved {
         fit.take(RegionKind::Reserved, *region, KEPT);
     }
+    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
     fit.keep_room(&need.dynamic)?;
     let top = need.ram.size().min(need.bootloader);
     fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
@@ -149,6 +152,7 @@ mod tests {
             bootloader: 2 * MIB,
             download: Some(0x4040_0000),
             reserved: Vec::new(),
+            ramoops: Region::EMPTY,
             dynamic: Vec::new(),
             run: 0x1_1000,
             lists: 0x3456,

@@ -1,0 +1,81 @@
+//! From power on to the kernel's first line: by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server) and by `stoop run`
+//! (QEMU's own TFTP server), the same image on the same U-Boot in QEMU, interleaved.
+//!
+//! `cargo bench -p stoop-hil-tests --bench netboot [ROUNDS]`, as root or with `sysctl net.ipv4.ip_unprivileged_port_start=69`. It prints
+//! medians and their ratio and asks for nothing, since times on a shared machine differ by a factor of two. Both sides are the library calls
+//! that the verbs make; starting the process and reading the file is in neither.
+
+use std::time::{Duration, Instant};
+
+use stoop_ci::lab::Endian;
+use stoop_hil_tests::desk::{Desk, collected, no_tftp};
+use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
+use stoop_hil_tests::rig::{self, BootRequest};
+use stoop_hil_tests::stand::Wiring;
+use stoop_hil_tests::{Boot, Cap, Packed, Via, boot};
+use stoop_image::Result;
+use stoop_image::plan::{Format, Request};
+
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The kernel's first line, with or without a time in front.
+const FIRST_LINE: &str = "Linux version";
+
+/// Seconds from power on to the first line by `stoop run`; `None` where QEMU is missing.
+fn by_run(packed: &Packed, board: &str, via: Via) -> Result<Option<f64>> {
+    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board, &wish)? else { return Ok(None) };
+    let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
+    let began = Instant::now();
+    boot(rig.as_mut(), &what, FIRST_LINE, PATIENCE)?;
+    let took = began.elapsed();
+    rig.power_off()?;
+    Ok(Some(took.as_secs_f64()))
+}
+
+/// The same by `stoop netboot`.
+fn by_netboot(packed: &Packed, board: &str) -> Result<f64> {
+    let desk = Desk::emulated(board, Wiring::Pty, false)?;
+    let mut console = desk.console()?;
+    let began = Instant::now();
+    desk.netboot(&mut console, &packed.built.file, &collected().0)?;
+    console.expect(FIRST_LINE, PATIENCE)?;
+    Ok(began.elapsed().as_secs_f64())
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn row(packed: &Packed, board: &str, via: Via, rounds: usize) -> Result<()> {
+    let (mut run, mut netboot) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let Some(time) = by_run(packed, board, via)? else { return Ok(()) };
+        run.push(time);
+        netboot.push(by_netboot(packed, board)?);
+    }
+    let (run, netboot) = (median(run), median(netboot));
+    println!("| {board} | {} | {run:.2} | {netboot:.2} | {:.2} |", packed.built.file.len(), netboot / run);
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    if let Some(reason) = no_tftp() {
+        println!("SKIP: {reason}");
+        return Ok(());
+    }
+    let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
+    println!("from power on to the kernel's first line, {rounds} interleaved rounds, seconds (median)\n");
+    println!("| board | bytes of image | run | netboot | netboot/run |\n|---|---|---|---|---|");
+    if let Some(lab) = lab()? {
+        for endian in Endian::ALL {
+            let packed = Packed::of(&Request { format: Some(Format::Uimage), ..lab_request(&lab, endian) })?;
+            row(&packed, board(endian), Via::Bootm, rounds)?;
+        }
+    }
+    if let Some(lab) = arm64_lab()? {
+        row(&Packed::of(&arm64_request(&lab))?, ARM64_BOARD, Via::Booti, rounds)?;
+    }
+    Ok(())
+}
