@@ -28,7 +28,13 @@ pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<Named
         all.push(named("copies of flash", manifest.copies(), Phases::SHIM));
         for (name, payload) in payloads(manifest) {
             let stays = is_used_where_it_lies(&payload);
-            all.push(named(name, payload.place, if stays { Phases::ALL } else { Phases::KEPT }));
+            let when = match stays {
+                true => Phases::ALL,
+                // The final tree has what it adds.
+                _ if name == Kind::Overlay.subject().text() => Phases::SHIM,
+                false => Phases::KEPT,
+            };
+            all.push(named(name, payload.place, when));
             // What is used where it lies is no part of the image's own region.
             if stays && payload.source.start() > opened.load {
                 head = head.min(payload.source.start() - opened.load);
