@@ -137,7 +137,8 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
     // Fewer copies would make the decoder of LZMA slower.
     let decodes = build == Build::Shim(Variant::Full);
     for package in ["stoop-shim", "stoop-core"] {
-        let mut flags = vec![NO_HOISTING, SOURCE_ORDER, NO_REDUCTION];
+        let mut flags = vec![NO_HOISTING, SOURCE_ORDER];
+        flags.extend((build == Build::Shim(Variant::Store)).then_some(NO_REDUCTION));
         flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
         flags.extend(if machine == Machine::Arm64 { &[][..] } else { &MIPS_FLAGS });
         let flags: Vec<_> = flags.iter().map(|flag| format!("'{flag}'")).collect();
@@ -167,7 +168,8 @@ const NO_HOISTING: &str = "-Cllvm-args=-disable-machine-licm";
 const FEWER_COPIES: &str = "-Zmir-opt-level=3";
 /// Blocks in the order of the source.
 const SOURCE_ORDER: &str = "-Cllvm-args=-disable-block-placement";
-/// No pointers and counters of their own in place of indices: they are more registers, and so more stores in front of a loop.
+/// No pointers and counters of their own in place of indices: they are more registers, and so more stores in front of a loop. LZMA
+/// would be slower by it.
 const NO_REDUCTION: &str = "-Cllvm-args=-disable-lsr";
 const MIPS_FLAGS: [&str; 5] = [
     // An instruction of the next block in a branch's delay slot, in place of a nop.

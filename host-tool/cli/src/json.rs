@@ -5,6 +5,7 @@ mod check;
 mod event;
 mod image;
 mod kernel;
+mod lines;
 mod modules;
 mod pack;
 mod simulate;
@@ -24,6 +25,7 @@ pub use image::{
     Params, Slot, UartParams, WatchdogParams,
 };
 pub use kernel::{Built, Patches};
+pub use lines::ConsoleLines;
 pub use modules::{Bundled, Dependencies, ModuleCheck, ModuleFinding, NamedRequirement, Resolved, Service};
 pub use pack::{Cookie, Flash, FlashWrite, Handoff, Included, Kernel, Packed, UBoot, Used, Watchdog};
 pub use simulate::{Booted, FailedSlot, Phram, Registers, ShimError, Simulated};
@@ -246,7 +248,7 @@ pub fn schema() -> serde_json::Value {
         "stoop modules bundle": Bundled,
         "stoop modules requirements": Vec<NamedRequirement>,
         "stoop kernel build": Built,
-        "stoop netboot and stoop flash, a line": Event,
+        "stoop netboot, flash, run and monitor, a line": Event,
         "any verb that fails": Failed,
     }
     serde_json::json!({

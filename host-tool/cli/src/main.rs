@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use stoop::command::Cli;
 
 fn main() -> ExitCode {
+    stoop::ui::fail_where_files_may_not_grow();
     let done = Cli::read(std::env::args_os().collect()).and_then(|all| all.into_iter().try_for_each(Cli::run));
     match done {
         Ok(()) => ExitCode::SUCCESS,

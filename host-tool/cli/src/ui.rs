@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+#[cfg(unix)]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use comfy_table::{ContentArrangement, Table};
@@ -28,6 +30,14 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A file that may not grow any further (RLIMIT_FSIZE) shall be a failure to write like that of a full disk, not the end of the
+/// process: temporary files are removed then.
+pub fn fail_where_files_may_not_grow() {
+    // Where it cannot be caught, the process ends as the system has it.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// A result on stdout; a reader that has gone away is no failure.

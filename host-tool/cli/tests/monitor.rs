@@ -148,6 +148,18 @@ fn a_file_and_stdin_are_read_to_their_end() {
     assert_eq!(monitor(&[], b"").status.code(), Some(2), "neither a file nor a port");
 }
 
+#[test]
+fn each_line_is_an_object_with_json_and_so_is_the_failure() {
+    let output = monitor(&["-", "--json", "--until", "never"], b"U-Boot 2024.01\r\n\r\n\x1b[1mno end\xff");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let console: Vec<&str> = lines.iter().filter_map(|line| line["line"].as_str()).collect();
+    assert_eq!(console[..2], ["U-Boot 2024.01", ""], "{said}");
+    assert!(console[2].contains("no end") && lines[..3].iter().all(|line| line["event"] == "console"), "{said}");
+    assert!(lines[3]["error"]["code"].is_string() && lines.len() == 4, "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_serial_port_is_read_while_it_is_open() {

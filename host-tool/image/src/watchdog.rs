@@ -73,13 +73,13 @@ impl Plan {
     ///
     /// # Errors
     /// The board's data cannot do it.
-    pub fn resolve(wish: Option<WatchdogChoice>, board: &Board) -> Result<Plan> {
+    pub fn resolve(choice: Option<WatchdogChoice>, board: &Board) -> Result<Plan> {
         let Some(dog) = &board.watchdog else {
-            return match wish {
+            return match choice {
                 None | Some(WatchdogChoice::Leave) => Ok(Plan::default()),
-                Some(wish) => Err(Failure::usage(
+                Some(choice) => Err(Failure::usage(
                     ErrorCode::Watchdog,
-                    format!("--watchdog {wish}: the data of {} name no watchdog", board.name),
+                    format!("--watchdog {choice}: the data of {} name no watchdog", board.name),
                 )
                 .next("add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`")),
             };
@@ -96,7 +96,7 @@ impl Plan {
         };
         let longest = dog.longest.unwrap_or(0);
         let fed = |seconds| writes(&dog.feed, seconds);
-        match wish {
+        match choice {
             None if dog.feed.is_empty() => Ok(Plan::default()),
             Some(WatchdogChoice::Leave) => Ok(Plan::default()),
             Some(WatchdogChoice::Feed) if dog.feed.is_empty() => cannot("feed", "cannot be fed by what is known of it"),
@@ -205,13 +205,13 @@ mod tests {
     use super::*;
     use crate::board;
 
-    fn refused(wish: &str, board: &Board) -> String {
-        let failure = Plan::resolve(Some(wish.parse().unwrap()), board).expect_err(wish);
+    fn refused(choice: &str, board: &Board) -> String {
+        let failure = Plan::resolve(Some(choice.parse().unwrap()), board).expect_err(choice);
         format!("{} | {}", failure.fact(), failure.next_step().unwrap_or_default())
     }
 
     #[test]
-    fn a_wish_is_a_word_or_start_and_seconds() {
+    fn a_choice_is_a_word_or_start_and_seconds() {
         for word in ["feed", "stop", "leave", "start:1", "start:30"] {
             assert_eq!(word.parse::<WatchdogChoice>().unwrap().to_string(), word);
         }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_what_can_be_fed_is_fed_with_the_longest_time() {
+    fn without_a_choice_what_can_be_fed_is_fed_with_the_longest_time() {
         let plan = Plan::resolve(None, &board::load("gl-ar750").unwrap()).unwrap();
         assert_eq!((plan.care, plan.begin.len(), plan.back.len()), (Care::Feed, 0, 0));
         assert_eq!(plan.feed, [Write { address: 0x1806_000c, keep: 0, flip: 21 * 200_000_000 }]);
@@ -267,11 +267,11 @@ mod tests {
     fn what_the_boards_data_cannot_do_is_refused_with_what_to_do() {
         let (malta, router) = (board::load("qemu-malta-be").unwrap(), board::load("librerouter-v1").unwrap());
         let ath79 = board::load("gl-ar750").unwrap();
-        for wish in ["feed", "stop", "start:10"] {
+        for choice in ["feed", "stop", "start:10"] {
             assert_eq!(
-                refused(wish, &malta),
+                refused(choice, &malta),
                 format!(
-                    "--watchdog {wish}: the data of qemu-malta-be name no watchdog | add `watchdog` to a board file of \
+                    "--watchdog {choice}: the data of qemu-malta-be name no watchdog | add `watchdog` to a board file of \
                      your own (boards/README.md), or give `--watchdog leave`"
                 )
             );
@@ -285,8 +285,8 @@ mod tests {
     #[test]
     fn a_running_watchdog_that_nobody_feeds_is_warned_of_by_its_time() {
         let board = board::load("librerouter-v1").unwrap();
-        let said = |wish, work| {
-            let plan = Plan::resolve(Some(wish), &board).unwrap();
+        let said = |choice, work| {
+            let plan = Plan::resolve(Some(choice), &board).unwrap();
             plan.warnings(&board, None, work).join("\n")
         };
         assert!(

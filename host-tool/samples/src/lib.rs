@@ -1,4 +1,10 @@
 //! Small kernels, root file systems and device trees for tests.
+//!
+//! ```
+//! let rootfs = stoop_samples::squashfs(0x2000);
+//! assert_eq!(rootfs.len(), 0x2000);
+//! stoop_image::input::rootfs::SquashfsInfo::of(&rootfs).expect("Linux would mount it");
+//! ```
 #![forbid(unsafe_code)]
 
 use std::io::Write;

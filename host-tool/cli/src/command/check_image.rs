@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::json;
 use crate::ui::put;
 use stoop_image::board;
+use stoop_image::board_check::{Finding, examine};
 use stoop_image::image::{Opened, open};
 use stoop_image::input::read_file;
-use stoop_image::on_board::{Finding, examine};
 use stoop_image::preflight::Level;
 use stoop_image::{ErrorCode, Failure, Result};
 

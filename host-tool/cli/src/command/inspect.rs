@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stoop_image::machine::Machine;
 
 use stoop_core::Region;
-use stoop_core::codec::{Codec, Tables};
+use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
@@ -15,7 +15,6 @@ use stoop_core::params::Params;
 use super::units::amount;
 use crate::json;
 use crate::ui::put;
-use stoop_image::format::codec::most_decoded;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
@@ -100,30 +99,11 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
 
 /// Every payload as the board gets it.
 fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
-    let damaged = |name: &str| {
-        Failure::new(ErrorCode::ImageDamaged, format!("its {name} is damaged")).next("pack or download it again")
-    };
-    let manifest = opened.manifest(&Crc32::new()).map_err(|_| damaged("manifest"))?;
-    let mut tables = Box::new(Tables::new());
-    let mut parts = Vec::new();
-    for (name, payload) in payloads(&manifest) {
-        let stored = opened.bytes(payload.source).ok_or_else(|| damaged(name))?;
-        let bytes = if payload.codec == Codec::Store {
-            Cow::Borrowed(stored)
-        } else {
-            let size = payload.destination.size();
-            if size as u64 > most_decoded(stored.len()) {
-                return Err(damaged(name));
-            }
-            let mut bytes = vec![0; size];
-            match tables.decode(payload.codec, stored, &mut bytes, &|| ()) {
-                Some(Ok(made)) if made == size => Cow::Owned(bytes),
-                _ => return Err(damaged(name)),
-            }
-        };
-        parts.push((name.to_owned(), bytes));
-    }
-    Ok(parts)
+    let manifest = opened.manifest(&Crc32::new()).map_err(|_| {
+        Failure::new(ErrorCode::ImageDamaged, "its manifest is damaged").next("pack or download it again")
+    })?;
+    let there = Kind::ALL.into_iter().filter(|kind| !manifest.payload(*kind).source.is_empty());
+    there.map(|kind| Ok((kind.subject().text().to_owned(), opened.payload(&manifest, kind)?))).collect()
 }
 
 /// What of the board's RAM others than the image use, as pack's map has it.
@@ -163,6 +143,7 @@ fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static st
             }
         }
     }
+    regions.extend(opened.claims().into_iter().map(|(what, region)| (what.name(), region)));
     regions.extend(Region::new(opened.load, head).map(|region| ("image", region)));
     regions.retain(|(_, region)| !region.is_empty());
     regions.sort_by_key(|(_, region)| region.start());

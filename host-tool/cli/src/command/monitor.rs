@@ -4,7 +4,7 @@
 mod keyboard;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use stoop_lab::oops::Decoder;
 use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
-use crate::ui;
+use crate::{json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -61,6 +61,9 @@ pub struct Args {
     /// End after so many seconds; fail if --until has not matched
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Print each line as JSON
+    #[arg(long, conflicts_with = "record")]
+    json: bool,
 }
 
 /// How long a reading thread may take to notice that nobody wants more.
@@ -84,8 +87,9 @@ pub fn run(args: &Args) -> Result<()> {
     let recording = args.record.as_deref().map(|path| Recording::begin(path, size, &name)).transpose()?;
     let raw = if source.sender.is_some() { greet(&name, args.speed, sender)? } else { None };
 
-    let mut out = io::stdout().lock();
-    let mut session = Session::new(screen, watch, &mut board, &mut out);
+    let mut out: Box<dyn Write> =
+        if args.json { Box::new(json::ConsoleLines::default()) } else { Box::new(io::stdout().lock()) };
+    let mut session = Session::new(screen, watch, &mut board, &mut *out);
     if let Some(log) = log {
         session = session.with_log(log);
     }
@@ -93,6 +97,8 @@ pub fn run(args: &Args) -> Result<()> {
         session = session.with_recording(recording);
     }
     let ended = session.run(&happenings);
+    // A line without an end is shown too.
+    drop(out);
     // The terminal is the shell's again before anything is said on it.
     drop(raw);
     source.close();
@@ -100,7 +106,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn screen(args: &Args) -> Result<Screen> {
-    let mut screen = Screen::new(Style { times: args.times, colours: ui::is_styled(&io::stdout()) });
+    let mut screen = Screen::new(Style { times: args.times, colours: !args.json && ui::is_styled(&io::stdout()) });
     let codes: Vec<_> = explain::all().collect();
     screen.annotate(Codes::new(move |code: &str| match explain::find(&codes, code) {
         Ok(found) => vec![format!("{code}: {}", found.title), found.causes.to_owned(), found.advice.to_owned()],

@@ -21,6 +21,7 @@ use stoop_lab::qemu::uboot::{Boot, StartCommand};
 use stoop_lab::qemu::{Emulator, Log, Options, Target};
 
 use super::stop::Stop;
+use crate::json;
 
 /// How the image is started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -61,6 +62,9 @@ pub struct Args {
     /// Also write the console to this file, each line with its time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Print each line of the console as JSON
+    #[arg(long)]
+    json: bool,
     /// More options for QEMU
     #[arg(last = true, value_name = "QEMU-OPTION")]
     qemu: Vec<String>,
@@ -96,7 +100,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
         None => board_of(&image, &bytes).map_err(|failure| failure.within(args.image.display()))?,
     };
     check_byte_order(&image, &board).map_err(|failure| failure.within(args.image.display()))?;
-    let stretches = stretches(&bytes, &board)?;
+    let extents = extents(&bytes, &board)?;
     let mut target = Target::of(&board, Duration::from_secs(args.timeout))?;
     if let Some(memory) = args.memory {
         target.set_memory(memory);
@@ -108,11 +112,11 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
         target.machine.uboot = None;
     }
     let log = args.log.as_deref().map(Log::create).transpose()?;
-    let options = Options { echo: Some(stdout), log, extra: args.qemu.clone() };
+    let options = Options { echo: Some(if args.json { json_lines } else { stdout }), log, extra: args.qemu.clone() };
     match args.via {
         Via::Uboot => {
             let command = board.bootloader.flash_command.clone();
-            let how = match (&command, stretches.is_empty()) {
+            let how = match (&command, extents.is_empty()) {
                 (_, true) => how(&image, bytes.len(), &target)?,
                 (Some(line), false) => StartCommand::Command { line, at: target.uboot.tftp_address },
                 (None, false) => {
@@ -124,7 +128,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 }
             };
             let mut board = Emulator::new(with_uboot(target)?, options)?;
-            for (offset, bytes) in stretches {
+            for (offset, bytes) in extents {
                 board.flash_mut()?.put(offset, bytes)?;
             }
             board.power_on()?;
@@ -153,13 +157,13 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
 }
 
 /// What of an image for flash goes where, by offset; nothing of others.
-fn stretches<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])>> {
+fn extents<'a>(bytes: &'a [u8], board: &Board) -> Result<Vec<(usize, &'a [u8])>> {
     let Some(opened) = image::open(bytes).ok().filter(|opened| opened.flash.is_some()) else { return Ok(Vec::new()) };
     let (map, window) = (Map::of(board)?, board.flash_window());
-    let mut stretches = vec![(map.boot.offset(), bytes.get(..opened.note.manifest).unwrap_or(bytes))];
+    let mut extents = vec![(map.boot.offset(), bytes.get(..opened.note.manifest).unwrap_or(bytes))];
     let stays = opened.pieces.iter().filter(|(at, _)| *at != opened.load);
-    stretches.extend(stays.map(|(at, bytes)| (at.wrapping_sub(window.start()), *bytes)));
-    Ok(stretches)
+    extents.extend(stays.map(|(at, bytes)| (at.wrapping_sub(window.start()), *bytes)));
+    Ok(extents)
 }
 
 /// Lets the image run until the pattern or the end.
@@ -252,4 +256,8 @@ fn with_uboot(target: Target) -> Result<Target> {
 
 fn stdout() -> Box<dyn Write + Send> {
     Box::new(std::io::stdout())
+}
+
+fn json_lines() -> Box<dyn Write + Send> {
+    Box::new(json::ConsoleLines::default())
 }

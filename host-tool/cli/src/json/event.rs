@@ -5,7 +5,7 @@ use serde::Serialize;
 use stoop_lab::flash;
 use stoop_lab::netboot::Step;
 
-/// A step of `stoop netboot` or `stoop flash`. A failure is the last line, as of every verb.
+/// A step of `stoop netboot` or `stoop flash`, or a line of a console. A failure is the last line, as of every verb.
 #[derive(Serialize, JsonSchema, Debug)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -73,6 +73,11 @@ pub enum Event {
     },
     /// The slots that come before this one do not boot any more.
     Switched,
+    /// A line of the console: all of `stoop run` and `stoop monitor`.
+    Console {
+        /// Without its end; bytes that are no UTF-8 are replaced by U+FFFD.
+        line: String,
+    },
     /// Bytes of flash were read.
     Read {
         /// So many.

@@ -17,7 +17,10 @@ mod vmlinux;
 
 /// The `stoop` command.
 fn stoop(arguments: &[&str]) -> std::process::Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_stoop")).args(arguments).output().expect("stoop runs")
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stoop"));
+    // Not the user's own cache of compressed kernels.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.args(arguments).output().expect("stoop runs")
 }
 
 /// Its standard output, when it succeeds.

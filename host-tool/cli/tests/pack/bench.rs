@@ -86,6 +86,7 @@ pub fn tree_arm64(bootargs: &str, filler: usize) -> Vec<u8> {
 /// A folder that goes away.
 pub struct Bench {
     folder: tempfile::TempDir,
+    cache: tempfile::TempDir,
 }
 
 /// What a command said, on stdout and then on stderr.
@@ -95,7 +96,7 @@ pub fn text(output: &Output) -> String {
 
 impl Bench {
     pub fn new() -> Bench {
-        Bench { folder: tempfile::tempdir().unwrap() }
+        Bench { folder: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -131,17 +132,23 @@ impl Bench {
         Request { board: "qemu-virt-arm64".into(), kernel: self.put("Image", &kernel.image()), ..self.full() }
     }
 
+    /// A program that runs in this folder and keeps compressed kernels beside it, not in the user's cache.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env("XDG_CACHE_HOME", self.cache.path());
+        command
+    }
+
     /// `stoop` with these words, in this folder.
     pub fn stoop(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stoop"));
-        command.current_dir(self.folder.path()).args(words).output().unwrap()
+        self.command(env!("CARGO_BIN_EXE_stoop")).args(words).output().unwrap()
     }
 
     /// The same with 512 MiB of memory and 5 s of the CPU: what any file under 16 MiB may take.
     pub fn limited(&self, words: &[&str]) -> Output {
-        let mut command = Command::new("prlimit");
+        let mut command = self.command("prlimit");
         command.args(["--as=536870912", "--cpu=5", env!("CARGO_BIN_EXE_stoop")]);
-        let output = command.current_dir(self.folder.path()).args(words).output().expect("prlimit of util-linux");
+        let output = command.args(words).output().expect("prlimit of util-linux");
         assert!(output.status.code().is_some_and(|code| code < 3), "{words:?}: {output:?}");
         output
     }

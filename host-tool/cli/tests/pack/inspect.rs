@@ -143,3 +143,29 @@ fn what_a_fit_calls_its_images_is_no_path() {
     assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
     assert!(bench.files().iter().all(|name| before.contains(name) || name == "out"));
 }
+
+#[test]
+fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
+    let bench = Bench::new();
+    bench.full();
+    let its = "/dts-v1/; /memreserve/ 0x2000000 0x10000; / { #address-cells = <1>; #size-cells = <1>; chosen { };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; log@3000000 { reg = <0x3000000 0x20000>; }; }; };";
+    bench.put("t.dts", its.as_bytes());
+    if tool("dtc", &["-q", "-I", "dts", "-O", "dtb", "-o", bench.path("t.dtb").to_str().unwrap()], &bench.path("t.dts"))
+        .is_none()
+    {
+        return;
+    }
+    let pack = ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb", "-o", "image", "--json"];
+    let reserved = |words: &[&str]| {
+        let value: serde_json::Value = serde_json::from_slice(&bench.good(words).stdout).unwrap();
+        let regions = value["regions"].as_array().unwrap().iter();
+        let ours = regions.filter(|region| region["name"] == "reserved by the device tree");
+        let mut found: Vec<_> = ours.map(|region| (region["start"].as_u64(), region["size"].as_u64())).collect();
+        found.sort();
+        found
+    };
+    let packed = reserved(&pack);
+    assert_eq!(packed, [(Some(0x200_0000), Some(0x1_0000)), (Some(0x300_0000), Some(0x2_0000))]);
+    assert_eq!(reserved(&["inspect", "image", "--json"]), packed);
+}

@@ -6,7 +6,7 @@ use stoop_core::crc32::Crc32;
 use stoop_image::input::{Kernel as Input, Overrides};
 use stoop_image::progress::Quiet;
 
-use crate::bench::{Bench, CONFIG, Kernel, packed, tool};
+use crate::bench::{Bench, CONFIG, Kernel, packed, text, tool};
 use crate::refusals::{has, refused};
 
 fn read(bench: &Bench, name: &str, bytes: &[u8]) -> Input {
@@ -53,6 +53,12 @@ fn a_header_with_a_vendors_magic_is_a_uimage_when_its_crc_holds() {
         let kernel = read(&bench, "u", &uimage(magic, 2, 0x8010_0000, 0x8010_0000, &elf));
         assert!(kernel.notes.iter().any(|note| note.contains(&format!("0x{magic:08x}"))), "{:?}", kernel.notes);
     }
+    bench.put("u", &uimage(0x3337_3033, 2, 0x8010_0000, 0x8010_0000, &elf));
+    let checked = text(&bench.good(&["check", "u", "--board", "gl-ar750"]));
+    assert!(checked.contains("with the magic 0x33373033 of a vendor"), "{checked}");
+    assert!(checked.contains("every one holds: CRC-32 of the uImage's header and data"), "{checked}");
+    let shown = text(&bench.good(&["inspect", "u"]));
+    assert!(shown.contains("magic        0x33373033, a vendor's own"), "{shown}");
     let mut damaged = uimage(0x3337_3033, 2, 0x8010_0000, 0x8010_0000, &elf);
     damaged[40] ^= 1;
     bench.put("u", &damaged);

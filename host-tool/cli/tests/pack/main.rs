@@ -4,6 +4,7 @@
 mod arm64;
 mod bad;
 mod bench;
+mod board_check;
 mod check;
 mod cookie;
 mod damage;
@@ -17,7 +18,6 @@ mod json;
 mod kernels;
 mod kexec;
 mod nor;
-mod on_board;
 mod output;
 mod project;
 mod ramoops;

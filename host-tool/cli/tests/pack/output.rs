@@ -11,9 +11,7 @@ use crate::bench::Bench;
 const PACK: [&str; 5] = ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux"];
 
 fn stoop(bench: &Bench) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stoop"));
-    command.current_dir(bench.path("."));
-    command
+    bench.command(env!("CARGO_BIN_EXE_stoop"))
 }
 
 fn good(output: Output) -> Output {
@@ -82,6 +80,16 @@ fn stdin_is_every_inputs_dash() {
         assert!(!piped(words, &image).stdout.is_empty(), "{words:?}");
     }
     piped(&["check", "--kernel", "-"], &kernel);
+    let boards = concat!(env!("CARGO_MANIFEST_DIR"), "/../../boards/qemu-malta-le.toml");
+    let board = std::fs::read(boards).unwrap();
+    let words = ["pack", "--board", "-", "--kernel", "vmlinux", "--json", "-o", "by-stdin"];
+    let value: serde_json::Value = serde_json::from_slice(&piped(&words, &board).stdout).unwrap();
+    assert_eq!(value["board"], "stdin");
+    let own = b"description = \"mine\"\nmodules = [\"a\"]\n";
+    let said = piped(&["modules", "requirements", "--requirement", "-"], own);
+    assert!(text(&said.stdout).contains("@stdin: mine"), "{said:?}");
+    let refused = bench.stoop(&["pack", "--board", "-", "--kernel", "-", "-o", "twice"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     let twice = bench.stoop(&[&pack[..], &["--rootfs", "-", "-o", "twice"]].concat());
     assert_eq!(twice.status.code(), Some(2), "{twice:?}");
     assert!(text(&twice.stderr).contains("one of its inputs"), "{twice:?}");
@@ -140,7 +148,7 @@ fn printed_commands_hold_no_word_that_a_shell_or_bootloader_takes_apart() {
         assert!(!uboot.contains(['$', ';', '\'', '(']) && uboot.contains("a_reset___touch_PWNED___b_.img"), "{uboot}");
         assert!(text(&output.stderr).contains("serve it by that name"), "{output:?}");
         if let Some(lines) = value["flash"]["linux"].as_array() {
-            // What copies a stretch of the file reads exactly that file.
+            // What copies an extent of the file reads exactly that file.
             let line = lines.iter().filter_map(|line| line.as_str()).find(|line| line.starts_with("tail")).unwrap();
             let script = line.split(" | ").next().unwrap();
             good(Command::new("sh").args(["-c", script]).current_dir(bench.path(".")).output().unwrap());
@@ -173,4 +181,20 @@ fn an_elf_images_sections_load_what_its_segments_load() {
     let segments: Vec<_> =
         elf.segments().map(|segment| (segment.address(), segment.size(), segment.data().unwrap().to_vec())).collect();
     assert!(segments.len() > 1 && sections == segments);
+}
+
+#[test]
+fn a_file_that_may_not_grow_leaves_the_old_one_and_nothing_else() {
+    let (bench, _) = bench();
+    bench.put("old", b"kept");
+    let before = bench.files();
+    for name in ["old", "new"] {
+        let mut command = bench.command("prlimit");
+        command.args(["--fsize=4096", env!("CARGO_BIN_EXE_stoop")]).args(PACK).args(["-o", name]);
+        let output = command.output().expect("prlimit of util-linux");
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("next: make room for 0x"), "{output:?}");
+    }
+    assert_eq!(std::fs::read(bench.path("old")).unwrap(), b"kept");
+    assert_eq!(bench.files(), before);
 }

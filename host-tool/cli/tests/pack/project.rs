@@ -1,7 +1,7 @@
 //! The project file: with it `stoop pack` alone does the job.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::bench::{Bench, text};
 
@@ -71,13 +71,8 @@ fn init_writes_what_it_sees_and_asks_for_the_rest() {
     bench.put("other.squashfs", &crate::bench::squashfs(0x2000));
     bench.put("notes.txt", b"hello");
     let init = |words: &[&str], answers: &str| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stoop"));
-        child
-            .args(words)
-            .current_dir(bench.path("."))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut child = bench.command(env!("CARGO_BIN_EXE_stoop"));
+        child.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().unwrap();
         child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
         child.wait_with_output().unwrap()

@@ -38,9 +38,9 @@ fn a_pattern_that_is_none_is_refused_before_anything_starts() {
 /// The words' output on a terminal that reports no size.
 fn on_a_terminal(bench: &Bench, words: &str) -> String {
     let line = format!("{} {words}", env!("CARGO_BIN_EXE_stoop"));
-    let mut script = Command::new("script");
+    let mut script = bench.command("script");
     script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
-    let output = script.current_dir(bench.path(".")).stdin(Stdio::null()).output().expect("script of bsdutils");
+    let output = script.stdin(Stdio::null()).output().expect("script of bsdutils");
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
 }
 
@@ -74,8 +74,8 @@ fn no_color_leaves_no_escape() {
         line.clone(),
         format!("env NO_COLOR=1 {} {}", env!("CARGO_BIN_EXE_stoop"), [&PACK[..], &["-o", "i"]].concat().join(" ")),
     ] {
-        let mut script = Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").current_dir(bench.path("."));
+        let mut script = bench.command("script");
+        script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
         let output = script.stdin(Stdio::null()).output().unwrap();
         assert!(!output.stdout.is_empty() && !output.stdout.contains(&0x1b), "{}", text(&output));
     }

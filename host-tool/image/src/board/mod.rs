@@ -20,7 +20,7 @@ pub use types::*;
 use crate::{ErrorCode, Failure, Result};
 
 /// The board called `name_or_path`: a name or an alias of the embedded ones, or the path of a board file (it has a
-/// `/` or ends in `.toml`).
+/// `/` or ends in `.toml`, or is `-` for stdin).
 ///
 /// # Errors
 /// An unknown name (with the nearest known one), an unreadable file, or the first problem in it.

@@ -1,12 +1,14 @@
 //! Where board files come from: the embedded table, or a path the user gave.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::{ErrorCode, Failure, Result};
 
 use super::suggest::nearest;
+use crate::input::read_text;
 
 include!(concat!(env!("OUT_DIR"), "/boards.rs"));
 
@@ -61,7 +63,7 @@ pub(super) fn board_names() -> impl Iterator<Item = &'static str> {
 
 /// The text of `name_or_path`.
 pub(super) fn find(name_or_path: &str) -> Result<Origin> {
-    if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
+    if name_or_path == "-" || name_or_path.contains('/') || name_or_path.ends_with(".toml") {
         return open(Path::new(name_or_path));
     }
     if let Some(origin) = embedded(BOARDS, "boards", name_or_path) {
@@ -83,12 +85,12 @@ pub(super) fn find(name_or_path: &str) -> Result<Origin> {
     )))
 }
 
-/// A board file of the user's own.
+/// A board file of the user's own; `-` is stdin, and the folder of files it names the current one.
 pub(super) fn open(path: &Path) -> Result<Origin> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::io(path, &error).next("give the path of a board file, or a name from `stoop boards list`")
-    })?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let next = "give the path of a board file, or a name from `stoop boards list`";
+    let text = read_text(path).map_err(|failure| failure.next(next))?;
+    let stem = if path.as_os_str() == "-" { OsStr::new("stdin") } else { path.file_stem().unwrap_or_default() };
+    let name = stem.to_string_lossy().into_owned();
     let folder = path.parent().map(Path::to_owned);
     Ok(Origin { name, file: path.display().to_string(), folder, text: text.into() })
 }

@@ -52,7 +52,7 @@ impl Image {
         if bytes.is_empty() {
             return Err(Failure::new(ErrorCode::ImageDamaged, "the image is empty").next("pack it again"));
         }
-        if word(bytes, 0) == Some(uimage::MAGIC) {
+        if uimage::is_one(bytes) {
             return Image::uimage(bytes);
         }
         if bytes.starts_with(b"\x7fELF") {

@@ -1,6 +1,6 @@
 //! The compressions that kernels, their containers and packages come in.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use crate::{ErrorCode, Failure, Result};
 
@@ -31,6 +31,8 @@ pub enum Codec {
     Lzo,
 }
 
+/// As many members of one file are decoded: each of them costs a decoder, and one that is empty takes a few bytes.
+pub(crate) const MOST_MEMBERS: usize = 0x4000;
 const LZ4_LEGACY: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 /// Bytes that a decoder of LZMA may take: since Linux 6.12 kernels have dictionaries of 128 MiB (scripts/xz_wrap.sh).
 const DECODER_MEMORY: u64 = 160 << 20;
@@ -122,32 +124,58 @@ impl Codec {
 
     /// Every member, one behind the other, to at most one byte more than `limit`.
     fn members(self, mut bytes: &[u8], limit: u64, out: &mut Vec<u8>) -> std::io::Result<usize> {
-        loop {
+        for _ in 0..MOST_MEMBERS {
             let room = (limit + 1).saturating_sub(out.len() as u64);
-            bytes = match self {
-                Codec::Gzip => {
-                    let mut member = flate2::bufread::GzDecoder::new(bytes);
-                    member.by_ref().take(room).read_to_end(out)?;
-                    member.into_inner()
-                }
-                Codec::Xz => {
-                    let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
-                    let mut member = liblzma::bufread::XzDecoder::new_stream(bytes, stream);
-                    member.by_ref().take(room).read_to_end(out)?;
-                    // Padding between streams (The .xz File Format 1.2, section 2.2).
-                    let rest = member.into_inner();
-                    let zeros = rest.iter().take_while(|byte| **byte == 0).count() / 4 * 4;
-                    &rest[zeros..]
-                }
-                _ => {
-                    let mut member = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
-                    member.by_ref().take(room).read_to_end(out)?;
-                    member.finish()
-                }
-            };
+            (_, bytes) = self.member(bytes, room, out)?;
+            if self == Codec::Xz {
+                // Padding between streams (The .xz File Format 1.2, section 2.2).
+                let zeros = bytes.iter().take_while(|byte| **byte == 0).count() / 4 * 4;
+                bytes = &bytes[zeros..];
+            }
             if out.len() as u64 > limit || Codec::detect(bytes) != Some(self) {
                 return Ok(out.len());
             }
+        }
+        Err(std::io::Error::other(format!("more than {MOST_MEMBERS} members")))
+    }
+
+    /// Decodes the first member to `out`, at most `limit` bytes of it; gives how many came out, and what follows the member. LZ4 has
+    /// one member, to the end.
+    ///
+    /// # Errors
+    /// A damaged or truncated member, or a codec that is only recognised.
+    pub(crate) fn member<'a>(
+        self,
+        bytes: &'a [u8],
+        limit: u64,
+        out: &mut impl Write,
+    ) -> std::io::Result<(u64, &'a [u8])> {
+        let lzma = |stream: std::result::Result<liblzma::stream::Stream, liblzma::stream::Error>| {
+            stream.map(|stream| liblzma::bufread::XzDecoder::new_stream(bytes, stream))
+        };
+        match self {
+            Codec::Gzip => {
+                let mut member = flate2::bufread::GzDecoder::new(bytes);
+                Ok((std::io::copy(&mut member.by_ref().take(limit), out)?, member.into_inner()))
+            }
+            Codec::Xz | Codec::Lzma => {
+                let mut member = lzma(match self {
+                    Codec::Xz => liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0),
+                    _ => liblzma::stream::Stream::new_lzma_decoder(DECODER_MEMORY),
+                })?;
+                Ok((std::io::copy(&mut member.by_ref().take(limit), out)?, member.into_inner()))
+            }
+            Codec::Zstd => {
+                let mut member = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
+                Ok((std::io::copy(&mut member.by_ref().take(limit), out)?, member.finish()))
+            }
+            Codec::Lz4 if self.is_by_blocks(bytes) => {
+                let decoded = lz4_legacy(bytes, limit).map_err(std::io::Error::other)?;
+                out.write_all(&decoded)?;
+                Ok((decoded.len() as u64, &[]))
+            }
+            Codec::Lz4 => Ok((std::io::copy(&mut lz4_flex::frame::FrameDecoder::new(bytes).take(limit), out)?, &[])),
+            Codec::Bzip2 | Codec::Lzo => Err(std::io::Error::other(format!("{} is only recognised", self.name()))),
         }
     }
 
@@ -219,8 +247,6 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<Vec<u8>, String> 
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     pub(crate) fn encode(codec: Codec, bytes: &[u8]) -> Vec<u8> {
@@ -282,6 +308,16 @@ mod tests {
             assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample, "{codec:?}");
             let failure = codec.decode(&packed, 100_000).unwrap_err();
             assert!(failure.fact().contains("more than 0x186a0"), "{codec:?}: {failure}");
+        }
+    }
+
+    #[test]
+    fn members_without_end_are_given_up() {
+        for codec in [Codec::Gzip, Codec::Zstd] {
+            let member = encode(codec, b"");
+            assert_eq!(codec.decode(&member.repeat(MOST_MEMBERS), 1000).unwrap(), b"");
+            let failure = codec.decode(&member.repeat(MOST_MEMBERS + 1), 1000).unwrap_err();
+            assert!(failure.fact().contains("more than 16384 members"), "{failure}");
         }
     }
 

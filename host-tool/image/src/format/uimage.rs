@@ -10,6 +10,8 @@ use crate::{ErrorCode, Failure, Result};
 pub const HEADER: usize = 64;
 /// In front of every one.
 pub const MAGIC: u32 = 0x2705_1956;
+/// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
+pub const MAGIC_OKLI: u32 = 0x4f4b_4c49;
 const NAME: usize = 32;
 /// IH_OS_LINUX; IH_ARCH_MIPS or IH_ARCH_ARM64; IH_TYPE_KERNEL, IH_COMP_NONE.
 fn kind(arch: Machine) -> [u8; 4] {
@@ -32,6 +34,28 @@ pub fn codec(number: u8) -> Option<Option<Codec>> {
     })
 }
 
+/// Whether a file begins with such a header. Vendors write magics of their own into it: it is one when its CRC-32 holds.
+pub fn is_one(bytes: &[u8]) -> bool {
+    match be32(bytes, 0) {
+        Some(MAGIC | MAGIC_OKLI) => true,
+        _ => bytes.get(..HEADER).is_some_and(|header| Some(header_crc(header)) == be32(header, 4)),
+    }
+}
+
+/// A magic that stock U-Boot does not know; `None` for its own.
+pub fn vendor_magic(bytes: &[u8]) -> Option<u32> {
+    be32(bytes, 0).filter(|magic| *magic != MAGIC)
+}
+
+/// CRC-32 of a header with its own CRC as zeros.
+pub fn header_crc(header: &[u8]) -> u32 {
+    let mut zeroed = header.to_vec();
+    if let Some(sum) = zeroed.get_mut(4..8) {
+        sum.fill(0);
+    }
+    checksum(&zeroed)
+}
+
 /// What a uImage's header says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
@@ -48,18 +72,17 @@ pub struct Header {
 /// Reads the header at the front of `file`; `None` when there is none.
 pub fn header(file: &[u8]) -> Option<Header> {
     let word = |at| be32(file, at);
-    if word(0)? != MAGIC {
+    if !is_one(file) {
         return None;
     }
-    let mut header = file.get(..HEADER)?.to_vec();
-    header[4..8].fill(0);
+    let header = file.get(..HEADER)?;
     Some(Header {
         load: match header[29] {
             ARM64 => word(16)? as usize,
             _ => stoop_core::mips::physical(word(16)?)?,
         },
         size: word(12)? as usize,
-        header_good: checksum(&header) == word(4)?,
+        header_good: header_crc(header) == word(4)?,
         data_crc: word(24)?,
     })
 }

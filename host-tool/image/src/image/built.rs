@@ -23,7 +23,7 @@ pub struct Built {
     pub line: Vec<u8>,
     /// Physical.
     pub entry_point: usize,
-    /// For flash: where its stretches go.
+    /// For flash: where its extents go.
     pub flash: Option<Flashing>,
     /// For flash: RAM has no room for copies, so the shim reads what it decodes once to check it and once more to use it.
     pub reads_twice: bool,

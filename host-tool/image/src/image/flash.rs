@@ -6,7 +6,7 @@ use stoop_core::params::{Policy, SlotAt};
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
 use crate::{ErrorCode, Failure, Result};
 
-/// A stretch of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
+/// An extent of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
 /// [`Area::within`] is the only way to get one, and every command that erases or writes is made from one.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,6 +10,7 @@ mod built;
 
 mod codec;
 mod container;
+mod contents;
 pub mod flash;
 pub mod flashing;
 mod mips;

@@ -64,7 +64,7 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     let header = Header::Mips { run_address: stoop_core::mips::kseg0(run.start()) };
     let front = shim_image::front(shim, header, &params, plan.shim_form())?;
     let mut data = front.bytes.clone();
-    // Its manifest is the one at the next stretch of the file.
+    // Its manifest is the one at the next extent of the file.
     let area = map.boot.front(data.len() + note::SIZE + note::BOARD_SIZE + container::ROOM)?;
     let big_endian = plan.arch().is_big_endian();
     let note = Note { big_endian, run, load: load.start(), manifest: area.size(), variant };

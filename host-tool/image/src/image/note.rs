@@ -76,18 +76,18 @@ const FLASH_WORDS: usize = 8;
 /// Bytes of every flash note.
 pub(super) const FLASH_SIZE: usize = FLASH_WORDS * 4;
 
-/// The note behind a slot's manifest: where in flash the stretches of the file belong. Words in the byte order of the machine:
-/// magic `STPF`; version, length; the slot's name; address and size of its stretch; address and size of the root filesystem's,
+/// The note behind a slot's manifest: where in flash the extents of the file belong. Words in the byte order of the machine:
+/// magic `STPF`; version, length; the slot's name; address and size of its extent; address and size of the root filesystem's,
 /// zeros for none; CRC-32 of all before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FlashNote {
     /// One ASCII character.
     pub slot: u8,
-    /// Physical address of the manifest, with which the slot's stretch begins.
+    /// Physical address of the manifest, with which the slot's extent begins.
     pub at: usize,
-    /// Bytes of that stretch, in the file as in flash.
+    /// Bytes of that extent, in the file as in flash.
     pub size: usize,
-    /// Physical; the stretch behind it in the file. Empty when there is none.
+    /// Physical; the extent behind it in the file. Empty when there is none.
     pub rootfs: Region,
 }
 

@@ -66,7 +66,7 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
         let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
         let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
             .ok_or_else(|| damaged("the note behind its slot's manifest is gone"))?;
-        let cut = || damaged("a stretch of it is missing");
+        let cut = || damaged("an extent of it is missing");
         let (slot, rootfs) = slot.split_at_checked(flash.size).ok_or_else(cut)?;
         opened.pieces.push((flash.at, slot));
         if !flash.rootfs.is_empty() {

@@ -44,6 +44,18 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a whole text file; `-` is stdin.
+///
+/// # Errors
+/// As for [`read_file`], and bytes that are no UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read_file(path)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new(ErrorCode::File, format!("{}: no text: byte {at} is no UTF-8", path.display()))
+            .next("check that this is the file you meant")
+    })
+}
+
 pub(super) fn empty(path: &Path) -> Failure {
     Failure::new(ErrorCode::File, format!("{}: is empty", path.display())).next("build or download it again")
 }

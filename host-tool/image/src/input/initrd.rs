@@ -2,12 +2,13 @@
 //! archives, then a compressed one, or a file system's image. What no kernel unpacks is refused with the command that makes a
 //! right one; what depends on the configuration is left to preflight.
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::Write;
 use std::path::Path;
 
-use super::{cpio, looks_like, read_file, xz};
-use crate::format::codec::Codec;
-use crate::format::codec::most_decoded;
+use super::archive::{End, Entries};
+use super::{looks_like, read_file, xz};
+use crate::format::codec::{Codec, MOST_MEMBERS, most_decoded};
 use crate::{ErrorCode, Failure, Result, shell};
 
 /// An initial ramdisk.
@@ -33,7 +34,7 @@ pub struct Needs {
 }
 
 /// As many decoded bytes tell what is inside: the magic of Btrfs is the farthest.
-const HEAD: u64 = 0x1_1000;
+const HEAD: usize = 0x1_1000;
 
 /// Reads an initial ramdisk.
 ///
@@ -50,35 +51,131 @@ fn is_newc(bytes: &[u8]) -> bool {
     bytes.starts_with(b"070701") || bytes.starts_with(b"070702")
 }
 
+/// Linux knows LZMA by two bytes (lib/decompress.c), whatever its dictionary.
+fn detect(bytes: &[u8]) -> Option<Codec> {
+    Codec::detect(bytes).or_else(|| bytes.starts_with(&[0x5d, 0]).then_some(Codec::Lzma))
+}
+
 fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
-    // Archives for early use, such as pack's modules, come first and plain.
-    let mut plain = cpio::Archive::new(bytes);
-    plain.by_ref().for_each(drop);
-    let rest = plain.rest();
-    if rest.is_empty() || is_newc(rest) {
-        return Ok((Needs::default(), None));
+    let (mut needs, mut warnings, mut rest) = (Needs::default(), Vec::new(), bytes);
+    let budget = Cell::new(most_decoded(bytes.len()));
+    for pieces in 0.. {
+        if pieces == MOST_MEMBERS {
+            let fact = format!("it has more than {MOST_MEMBERS} archives or compressed streams, one behind the other");
+            return Err(Failure::new(ErrorCode::Initrd, fact).next("check that this is the file you meant"));
+        }
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        let front = &rest[zeros..];
+        if is_newc(front) {
+            // Archives for early use, such as pack's modules, come first and plain.
+            match plain(front, &mut warnings)? {
+                Some(behind) => rest = &front[behind..],
+                None => break,
+            }
+        } else if let Some(codec) = detect(front) {
+            let (found, warning, behind) = compressed(codec, front, name, &budget)?;
+            warnings.extend(warning.map(|warning| format!("{} data, and inside it {warning}", codec.name())));
+            let codec = needs.codec.or(found.codec);
+            needs = Needs { codec, filter: needs.filter.or(found.filter), image: needs.image.or(found.image) };
+            rest = behind;
+        } else if front.is_empty() && !std::ptr::eq(rest, bytes) {
+            break;
+        } else if std::ptr::eq(rest, bytes) {
+            let what = inside(rest, name, "cat")?;
+            return Ok((Needs { image: what.image, ..needs }, what.warning));
+        } else {
+            let what = looks_like(front);
+            warnings.push(format!("0x{:x} bytes at its end are no archive but {what}: Linux stops there", front.len()));
+            break;
+        }
     }
-    let Some(codec) = Codec::detect(rest) else {
-        let what = inside(rest, name, "cat")?;
-        return Ok((Needs { image: what.image, ..Needs::default() }, what.warning));
-    };
+    Ok((needs, warnings.into_iter().next()))
+}
+
+/// Looks at plain entries; gives where what is none of them begins.
+///
+/// # Errors
+/// The last one is cut off.
+fn plain(bytes: &[u8], warnings: &mut Vec<String>) -> Result<Option<usize>> {
+    match Entries::of(bytes) {
+        End::Marked => Ok(None),
+        End::Unmarked => {
+            warnings.push(NO_MARK.into());
+            Ok(None)
+        }
+        End::Foreign(at) if is_newc(&bytes[at..]) => {
+            warnings.push(format!("the header of its cpio entry at 0x{at:x} is damaged: Linux stops there"));
+            Ok(None)
+        }
+        End::Foreign(at) => Ok(Some(at)),
+        End::Cut => Err(cut("the cpio archive")),
+    }
+}
+
+const NO_MARK: &str = "the cpio archive ends without its mark (TRAILER!!!): it may be cut off between two files";
+
+fn cut(what: &str) -> Failure {
+    Failure::new(ErrorCode::Initrd, format!("{what} is cut off within a file")).next("build or download it again")
+}
+
+/// Looks at one compressed member; gives what is behind it too.
+///
+/// # Errors
+/// No kernel unpacks it.
+fn compressed<'a>(
+    codec: Codec,
+    bytes: &'a [u8],
+    name: &str,
+    budget: &Cell<u64>,
+) -> Result<(Needs, Option<String>, &'a [u8])> {
     let unpack = unpack(codec, name);
-    let filter = known_to_linux(codec, rest, &unpack)?;
-    let mut needs = Needs { codec: Some(codec), filter, image: None };
+    let filter = known_to_linux(codec, bytes, &unpack)?;
+    let needs = Needs { codec: Some(codec), filter, image: None };
     if matches!(codec, Codec::Bzip2 | Codec::Lzo) {
-        return Ok((needs, None));
+        return Ok((needs, None, &[]));
     }
-    let head = head(codec, rest)?;
-    if let Some(inner) = Codec::detect(&head) {
+    let (look, behind) = look(codec, bytes, budget)?;
+    if let Some(inner) = detect(&look.head) {
         return Err(Failure::new(
             ErrorCode::Initrd,
             format!("it is compressed twice: {} data inside {}", inner.name(), codec.name()),
         )
         .next(format!("take one of them off: {unpack} > initrd")));
     }
-    let what = inside(&head, name, &unpack)?;
-    needs.image = what.image;
-    Ok((needs, what.warning.map(|warning| format!("{} data, and inside it {warning}", codec.name()))))
+    let what = inside(&look.head, name, &unpack)?;
+    let zeros = behind.iter().take_while(|byte| **byte == 0).count();
+    let warning = match look.entries.end() {
+        _ if what.image.is_some() || what.warning.is_some() => what.warning,
+        // init/initramfs.c: unpack_to_rootfs wants to be between two entries when a member ends.
+        End::Cut if detect(&behind[zeros..]) == Some(codec) => {
+            return Err(Failure::new(
+                ErrorCode::Initrd,
+                format!(
+                    "a file of the cpio archive goes on in the next {} stream; Linux unpacks each by itself",
+                    codec.name()
+                ),
+            )
+            .next(format!("make one stream of them: {unpack} | {}", pack(codec))));
+        }
+        End::Cut => return Err(cut(&format!("the cpio archive in the {} data", codec.name()))),
+        End::Marked => None,
+        End::Unmarked => (behind.len() == zeros).then(|| NO_MARK.to_owned()),
+        End::Foreign(at) => Some(format!("the cpio archive is damaged at 0x{at:x}: Linux stops there")),
+    };
+    Ok((Needs { image: what.image, ..needs }, warning, behind))
+}
+
+/// The command that compresses its input in the form that Linux takes.
+fn pack(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Gzip => "gzip -9 > initrd.gz",
+        Codec::Xz => "xz --check=crc32 --lzma2=dict=1MiB > initrd.xz",
+        Codec::Lzma => "xz --format=lzma -9 > initrd.lzma",
+        Codec::Lz4 => "lz4 -l -9 > initrd.lz4",
+        Codec::Zstd => "zstd -19 > initrd.zst",
+        Codec::Bzip2 => "bzip2 -9 > initrd.bz2",
+        Codec::Lzo => "lzop -9 > initrd.lzo",
+    }
 }
 
 /// The command that writes what is inside to its output.
@@ -106,24 +203,23 @@ fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'s
     match codec {
         // lib/decompress.c knows the legacy format's magic only.
         Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => {
-            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", "lz4 -l -9 > initrd.lz4")
+            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", pack(codec))
         }
         // lib/decompress.c: 5d 00, which are lc=3, lp=0, pb=2 and a dictionary of whole 256 bytes.
         Codec::Lzma if !bytes.starts_with(&[0x5d, 0x00]) => refuse(
             "the ramdisk's LZMA data have other parameters than lc=3, lp=0, pb=2, by which Linux knows them",
-            "xz --format=lzma -9 > initrd.lzma",
+            pack(codec),
         ),
         Codec::Xz => {
-            let again = format!("pack it again: {unpack} | xz --check=crc32 --lzma2=dict=1MiB > initrd.xz");
+            let again = format!("pack it again: {unpack} | {}", pack(codec));
             let damaged = || {
                 Failure::new(ErrorCode::Initrd, "the xz data are damaged or cut off").next("build or download it again")
             };
             xz::Demands::of(bytes).ok_or_else(damaged)?.symbol(&again)
         }
-        Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => refuse(
-            "the zstd data need a window of more than 0x8000000 bytes, the kernel's limit",
-            "zstd -19 > initrd.zst",
-        ),
+        Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => {
+            refuse("the zstd data need a window of more than 0x8000000 bytes, the kernel's limit", pack(codec))
+        }
         _ => Ok(None),
     }
 }
@@ -149,31 +245,43 @@ fn zstd_window(bytes: &[u8]) -> Option<u64> {
     Some(if size == 2 { value + 256 } else { value })
 }
 
-/// What is at the front of a compressed ramdisk, which is unpacked to its end to see that it is whole.
-fn head(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>> {
-    let damaged = |error: &dyn std::fmt::Display| {
+/// What was seen of a stream that was decoded to its end: its front, and whether entries in it are whole.
+#[derive(Default)]
+struct Look {
+    head: Vec<u8>,
+    entries: Entries,
+}
+
+impl Write for Look {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let wanted = HEAD.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&bytes[..wanted.min(bytes.len())]);
+        self.entries.feed(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Decodes the first stream, and takes what comes out from `budget`; gives what is behind it too.
+fn look<'a>(codec: Codec, bytes: &'a [u8], budget: &Cell<u64>) -> Result<(Look, &'a [u8])> {
+    let mut look = Look::default();
+    let most = budget.get();
+    let (made, behind) = codec.member(bytes, most + 1, &mut look).map_err(|error| {
         Failure::new(ErrorCode::Initrd, format!("the {} data are damaged or cut off: {error}", codec.name()))
             .next("build or download it again")
-    };
-    if codec == Codec::Lz4 {
-        // Legacy blocks are decoded one by one.
-        let mut whole = codec.decode(bytes, most_decoded(bytes.len()))?;
-        whole.truncate(HEAD as usize);
-        return Ok(whole);
-    }
-    let most = most_decoded(bytes.len());
-    let mut stream = codec.reader(bytes)?;
-    let mut head = Vec::new();
-    stream.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| damaged(&error))?;
-    let rest = std::io::copy(&mut stream.take(most), &mut std::io::sink()).map_err(|error| damaged(&error))?;
-    if rest >= most {
+    })?;
+    budget.set(most.saturating_sub(made));
+    if made > most {
         return Err(Failure::new(
             ErrorCode::Initrd,
             format!("the {} data decode to more than 0x{most:x} bytes", codec.name()),
         )
         .next("check that this is the file you meant"));
     }
-    Ok(head)
+    Ok((look, behind))
 }
 
 /// Bytes that are not compressed.
@@ -218,9 +326,8 @@ fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+    use crate::input::cpio;
 
     fn newc() -> Vec<u8> {
         cpio::archive([("init", &cpio::Kind::Script(vec![1; 100]))])
@@ -311,5 +418,50 @@ mod tests {
     fn unknown_bytes_are_taken_with_a_warning() {
         assert!(examine(b"hello", "i").unwrap().1.unwrap().contains("text"));
         assert!(refusal(b"\x27\x05\x19\x56").contains("tail -c +65 i"));
+    }
+
+    #[test]
+    fn an_archive_split_over_streams_is_taken_between_its_files_only() {
+        let whole = newc();
+        let (front, back) = whole.split_at(150);
+        let text = refusal(&[gzip(front), gzip(back)].concat());
+        assert!(text.contains("goes on in the next gzip stream") && text.contains("gzip -dc i | gzip -9"), "{text}");
+        assert_eq!(needs(&[gzip(&whole), gzip(&whole)].concat()).codec, Some(Codec::Gzip));
+        assert_eq!(
+            needs(&[gzip(&whole), vec![0; 5], zstd::encode_all(&whole[..], 1).unwrap()].concat()).codec,
+            Some(Codec::Gzip)
+        );
+        let text = refusal(&[gzip(&whole), gzip(&tar())].concat());
+        assert!(text.contains("a tar archive"), "the second stream is looked at too: {text}");
+    }
+
+    #[test]
+    fn streams_without_end_are_given_up() {
+        let whole = gzip(&[0; 4]);
+        assert!(refusal(&[gzip(&newc()), whole.repeat(MOST_MEMBERS)].concat()).contains("more than 16384 archives"));
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_off_is_refused_and_one_without_its_mark_warned_of() {
+        let whole = newc();
+        let trailer = whole.windows(10).position(|bytes| bytes == b"TRAILER!!!").unwrap() - 110;
+        for cut in [112, 200] {
+            assert!(refusal(&whole[..cut]).contains("the cpio archive is cut off"), "{cut}");
+            assert!(refusal(&gzip(&whole[..cut])).contains("in the gzip data is cut off"), "{cut}");
+        }
+        for bytes in [whole[..trailer].to_vec(), gzip(&whole[..trailer])] {
+            assert!(examine(&bytes, "i").unwrap().1.unwrap().contains("TRAILER!!!"));
+        }
+        assert!(examine(&whole[..60], "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
+        let mut damaged = whole.clone();
+        damaged[20] = b'x';
+        assert!(examine(&damaged, "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
+        assert!(
+            examine(&[gzip(&whole), b"tail".to_vec()].concat(), "i")
+                .unwrap()
+                .1
+                .unwrap()
+                .contains("0x4 bytes at its end")
+        );
     }
 }

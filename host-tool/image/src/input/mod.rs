@@ -6,6 +6,7 @@ pub mod initrd;
 pub mod kernel;
 pub mod rootfs;
 
+mod archive;
 mod arm64;
 mod beside;
 mod deb;
@@ -25,9 +26,10 @@ mod zboot;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use file::read_file;
+pub use file::{read_file, read_text};
 pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use likeness::looks_like;
 pub use mips::big_endian as mips_byte_order;
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;
+pub(crate) use zboot::unpacked;

@@ -91,7 +91,7 @@ impl Kernel {
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
-        if uimage::is_one(&bytes) {
+        if crate::format::uimage::is_one(&bytes) {
             return from_uimage(&bytes, overrides, progress);
         }
         if crate::format::device_tree::is_fit(&bytes) {

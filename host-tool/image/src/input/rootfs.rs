@@ -102,6 +102,43 @@ const NO_XATTRS: u16 = 0x200;
 /// The compressor's options follow the superblock.
 const OPTIONS: u16 = 0x400;
 
+/// In place of a table's address: there is none.
+const NO_TABLE: u64 = u64::MAX;
+const XATTR_TABLE: usize = 56;
+const FRAGMENT_TABLE: usize = 80;
+/// Where the superblock has the addresses of the tables, and their names.
+const TABLES: [(usize, &str); 6] = [
+    (48, "table of owners"),
+    (XATTR_TABLE, "table of extended attributes"),
+    (64, "inode table"),
+    (72, "directory table"),
+    (FRAGMENT_TABLE, "fragment table"),
+    (88, "export table"),
+];
+/// Those that a squashfs may lack.
+const OPTIONAL: [usize; 3] = [XATTR_TABLE, FRAGMENT_TABLE, 88];
+
+fn table(bytes: &[u8], at: usize) -> u64 {
+    let word = |at| u64::from(le32(bytes, at).unwrap_or_default());
+    word(at) | word(at + 4) << 32
+}
+
+/// Every table begins within the file system (fs/squashfs/super.c: squashfs_fill_super).
+fn tables(bytes: &[u8], bytes_used: u64, fragments: u32) -> Result<()> {
+    for (at, name) in TABLES {
+        let start = table(bytes, at);
+        let may_lack = OPTIONAL.contains(&at) && !(at == FRAGMENT_TABLE && fragments > 0);
+        if start >= bytes_used && !(may_lack && start == NO_TABLE) {
+            return Err(Failure::new(
+                ErrorCode::Rootfs,
+                format!("the squashfs is damaged: its {name} is at 0x{start:x}, it has 0x{bytes_used:x} bytes"),
+            )
+            .next("build or download it again"));
+        }
+    }
+    Ok(())
+}
+
 /// Checks the compressor's options as the kernel does (fs/squashfs: xz_wrapper.c, lz4_wrapper.c); gives xz's branch filters.
 fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
     // A block of metadata: its length, then its bytes, not compressed (bit 15).
@@ -283,13 +320,15 @@ impl SquashfsInfo {
             )
             .next("build or download it again"));
         }
-        let no_table = word(56) == u32::MAX && word(60) == u32::MAX;
+        let xattrs = table(bytes, XATTR_TABLE) != NO_TABLE;
+        let fragments = word(16);
+        tables(bytes, bytes_used, fragments)?;
         let mut info = SquashfsInfo {
             compressor,
             block_size,
             bytes_used,
-            xattrs: half(24) & NO_XATTRS == 0 && !no_table,
-            fragments: word(16),
+            xattrs: half(24) & NO_XATTRS == 0 && xattrs,
+            fragments,
             branch: 0,
         };
         if half(24) & OPTIONS != 0 {
@@ -360,6 +399,15 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_a_squashfs_may_lack_are_not_asked_for() {
+        let mut bytes = superblock();
+        bytes[80..96].fill(0xff);
+        assert!(SquashfsInfo::of(&bytes).is_ok());
+        bytes[16] = 1;
+        assert!(refusal(&bytes).contains("its fragment table is at 0xffffffffffffffff"));
+    }
+
+    #[test]
     fn one_byte_short_is_truncated() {
         assert!(refusal(&superblock()[..199]).contains("0xc8 bytes, the file has 0xc7"));
         assert!(refusal(&superblock()[..95]).contains("inside its superblock"));
@@ -384,5 +432,9 @@ mod tests {
         assert!(with(22, 18).contains("damaged"));
         assert!(with(22, 200).contains("damaged"));
         assert!(with(47, 1).contains("truncated"));
+        assert!(with(49, 1).contains("table of owners is at 0x100, it has 0xc8 bytes"));
+        for at in [64, 72, 80, 88] {
+            assert!(with(at + 7, 0x80).contains("table is at 0x8000000000000000"), "{at}");
+        }
     }
 }

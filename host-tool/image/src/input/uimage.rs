@@ -1,6 +1,6 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
-use crate::format::uimage::{HEADER, MAGIC, codec};
+use crate::format::uimage::{HEADER, MAGIC, MAGIC_OKLI, codec, header_crc};
 use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
@@ -9,8 +9,6 @@ use crate::format::bytes::be32;
 use crate::format::codec::Codec;
 use crate::{ErrorCode, Failure, Result};
 
-/// OpenWrt's lzma-loader uses the same header with a magic of its own ("OKLI").
-pub(super) const MAGIC_OKLI: u32 = 0x4f4b_4c49;
 /// The type `kernel_noload`.
 const NOLOAD: u8 = 14;
 
@@ -45,22 +43,7 @@ impl UImage<'_> {
     }
 }
 
-/// Vendors write magics of their own into the same header: it is one when its CRC holds.
-pub fn is_one(bytes: &[u8]) -> bool {
-    match be32(bytes, 0) {
-        Some(MAGIC | MAGIC_OKLI) => true,
-        _ => bytes.get(..HEADER).is_some_and(|header| header_crc(header) == be32(header, 4)),
-    }
-}
-
-/// Of a header with its own CRC as zeros.
-fn header_crc(header: &[u8]) -> Option<u32> {
-    let mut zeroed = header.to_vec();
-    zeroed.get_mut(4..8)?.fill(0);
-    Some(Crc32::new().of(&zeroed))
-}
-
-/// Checks the header and both CRCs; `bytes` begin with one: see [`is_one`].
+/// Checks the header and both CRCs; `bytes` begin with one: see [`crate::format::uimage::is_one`].
 pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     let again = "download or build the file again";
     let Some(header) = bytes.get(..HEADER) else {
@@ -72,7 +55,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
     };
     let word = |at| be32(header, at).unwrap_or_default();
     let crc = Crc32::new();
-    let (computed, stored) = (header_crc(header).unwrap_or_default(), word(4));
+    let (computed, stored) = (header_crc(header), word(4));
     if computed != stored {
         return Err(Failure::new(
             ErrorCode::KernelDamaged,

@@ -4,7 +4,7 @@ use crate::machine::KSEG_SIZE;
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::{Fit, Room};
+use super::first_fit::{Fit, Room};
 use super::proof::prove;
 use super::region::{ARGV_SIZE, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
 use crate::{ErrorCode, Failure, Result};
@@ -179,8 +179,8 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
         true => high(&mut fit, RegionKind::Argv, ARGV_SIZE)?,
         false => Region::EMPTY,
     };
-    let wish = if need.shape == Shape::Direct { download } else { None };
-    let placed = group.place(&mut fit, wish, floor)?;
+    let preferred = if need.shape == Shape::Direct { download } else { None };
+    let placed = group.place(&mut fit, preferred, floor)?;
     let part = |what: RegionKind| {
         let found = placed.iter().find(|named| named.what == what);
         found.map_or(Region::EMPTY, |named| named.region)
@@ -282,8 +282,8 @@ impl Group {
         self.parts.iter().map(part).collect()
     }
 
-    /// At `wish` if that is free, else at the lowest address where all parts are.
-    fn place(&self, fit: &mut Fit, wish: Option<usize>, floor: usize) -> Result<Vec<NamedRegion>> {
+    /// At `preferred` if that is free, else at the lowest address where all parts are.
+    fn place(&self, fit: &mut Fit, preferred: Option<usize>, floor: usize) -> Result<Vec<NamedRegion>> {
         let free = |start: &usize| {
             let parts = self.at(*start);
             start.is_multiple_of(GRAIN)
@@ -300,7 +300,7 @@ impl Group {
         if self.parts.is_empty() {
             return Ok(Vec::new());
         }
-        let found = wish.into_iter().chain(candidates).find(free);
+        let found = preferred.into_iter().chain(candidates).find(free);
         let largest = self.parts.iter().max_by_key(|part| part.2);
         let start = found.ok_or_else(|| {
             fit.full(largest.map_or(RegionKind::Image, |part| part.0), self.size(), largest.map_or(ALL, |part| part.3))

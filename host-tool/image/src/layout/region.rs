@@ -16,7 +16,7 @@ pub const BEHIND_SHIM: usize = 0x2_0000;
 /// For the tables of argv and env.
 pub const ARGV_SIZE: usize = 0x1000;
 
-/// The stretches of a boot during which a region's bytes matter.
+/// The phases of a boot during which a region's bytes matter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Phases(u8);
 
@@ -39,7 +39,7 @@ impl Phases {
         self.0 & other.0 != 0
     }
 
-    /// The stretches by name, in their order.
+    /// The phases by name, in their order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = [
             (Phases::DOWNLOAD, "download"),

@@ -125,7 +125,7 @@ impl Plan {
 
         let wants = Wants {
             handoff: None,
-            phram: phram_wish(request, &board),
+            phram: phram_mode(request, &board),
             rootfs: rootfs.as_ref().map(|rootfs| rootfs.info),
             initrd: initrd.is_some(),
             initrd_needs: initrd.as_ref().map_or(Needs::default(), |initrd| initrd.needs),
@@ -375,7 +375,7 @@ fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String>
     warnings
 }
 
-fn phram_wish(request: &Request, board: &Board) -> PhramMode {
+fn phram_mode(request: &Request, board: &Board) -> PhramMode {
     if request.rootfs_in == RootfsIn::Flash {
         return PhramMode::Off;
     }
@@ -440,8 +440,8 @@ fn handoff(
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
 
-fn phram_choice(request: &Request, wish: PhramMode, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
-    let value = match wish {
+fn phram_choice(request: &Request, mode: PhramMode, facts: &Facts, rootfs: bool) -> Result<Chosen<Phram>> {
+    let value = match mode {
         _ if !rootfs => Phram::Off,
         PhramMode::Off => Phram::Off,
         PhramMode::CommandLine => Phram::CommandLine,

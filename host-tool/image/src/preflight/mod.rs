@@ -28,7 +28,7 @@ pub struct Assessment {
 impl Assessment {
     /// The first needed requirement that does not hold, as an error for `pack`.
     ///
-    /// A wish that cannot be checked for want of a configuration is the user's to decide and no failure.
+    /// A choice that cannot be checked for want of a configuration is the user's to decide and no failure.
     pub fn refusal(&self) -> Option<Failure> {
         let needed = || self.requirements.iter().filter(|requirement| requirement.needed);
         let failed = needed().find(|requirement| requirement.level() == Level::No);

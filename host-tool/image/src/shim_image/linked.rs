@@ -20,7 +20,8 @@ const TABLE: &str = "__trace_table";
 /// of two zeros (MIPS32 volume II).
 const CALLS: [(u32, u32); 2] = [(3, 0x0411), (2, 0x1000)];
 
-type Fact<T> = std::result::Result<T, String>;
+/// A part of a linked shim, or what is wrong with it.
+type Parsed<T> = std::result::Result<T, String>;
 
 /// A linked shim, taken apart.
 pub(super) struct Linked {
@@ -39,7 +40,7 @@ pub(super) struct Linked {
 }
 
 impl Linked {
-    pub(super) fn of(shim: &[u8]) -> Fact<Linked> {
+    pub(super) fn of(shim: &[u8]) -> Parsed<Linked> {
         let file = File::parse(shim).map_err(|error| error.to_string())?;
         let (big_endian, machine) = match (file.architecture(), file.is_little_endian()) {
             (Architecture::Mips, true) => (false, Machine::MipsLe),
@@ -94,7 +95,7 @@ pub fn squeezed(shim: &[u8], squeeze: impl FnOnce(&[u8], bool) -> Vec<u8>) -> Re
 }
 
 /// The shim before it is squeezed, its rest, and whether it is big-endian.
-fn finished(shim: &[u8]) -> Fact<(Vec<u8>, Vec<u8>, bool)> {
+fn finished(shim: &[u8]) -> Parsed<(Vec<u8>, Vec<u8>, bool)> {
     let file = File::parse(shim).map_err(|error| error.to_string())?;
     let mut bytes = shim.to_vec();
     if file.architecture() == Architecture::Mips {
@@ -119,7 +120,7 @@ fn word(bytes: &[u8], big_endian: bool) -> u32 {
     one[0]
 }
 
-fn symbol(file: &File<'_>, name: &str) -> Fact<usize> {
+fn symbol(file: &File<'_>, name: &str) -> Parsed<usize> {
     let found = file.symbols().find(|symbol| symbol.name() == Ok(name));
     found.map(|symbol| symbol.address() as usize).ok_or(format!("no symbol {name}"))
 }
@@ -140,7 +141,7 @@ fn is_loaded<'data>(section: &impl ObjectSection<'data>) -> bool {
 }
 
 /// Where in the file the bytes of an address are.
-fn place(file: &File<'_>, address: usize, size: usize) -> Fact<Range<usize>> {
+fn place(file: &File<'_>, address: usize, size: usize) -> Parsed<Range<usize>> {
     let all = loaded(file).find_map(|(section, data)| {
         let at = address.checked_sub(section.address() as usize)?;
         let start = section.file_range()?.0 as usize + at;
@@ -150,7 +151,7 @@ fn place(file: &File<'_>, address: usize, size: usize) -> Fact<Range<usize>> {
 }
 
 /// Absolute calls and jumps of the compiler become the same instructions with a distance.
-fn make_calls_relative(file: &File<'_>, bytes: &mut [u8]) -> Fact<()> {
+fn make_calls_relative(file: &File<'_>, bytes: &mut [u8]) -> Parsed<()> {
     let big_endian = !file.is_little_endian();
     for (address, relocation) in loaded(file).flat_map(|(section, _)| section.relocations().collect::<Vec<_>>()) {
         if !matches!(relocation.flags(), RelocationFlags::Elf { r_type: elf::R_MIPS_26 }) {
@@ -174,7 +175,7 @@ fn make_calls_relative(file: &File<'_>, bytes: &mut [u8]) -> Fact<()> {
 /// Whatever is wider than what an instruction holds is an address, which would be wrong anywhere but where it was linked (System V
 /// ABI: MIPS RISC processor supplement, chapter 4; ELF for the Arm 64-bit architecture, chapter 5). Numbers of defmt's strings are
 /// not: they are symbols of a section that is not loaded.
-fn holds_no_address(shim: &[u8]) -> Fact<()> {
+fn holds_no_address(shim: &[u8]) -> Parsed<()> {
     let file = File::parse(shim).map_err(|error| error.to_string())?;
     let big_endian = !file.is_little_endian();
     for (address, relocation) in loaded(&file).flat_map(|(section, _)| section.relocations().collect::<Vec<_>>()) {

@@ -44,7 +44,7 @@ enum Block {
 }
 
 /// What the lines of attributes belong to.
-enum Entry {
+enum Attributes {
     None,
     Config(String),
     Menu,
@@ -76,7 +76,7 @@ impl Symbols {
             return;
         }
         let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
-        let mut entry = Entry::None;
+        let mut entry = Attributes::None;
         let mut help: Option<Option<usize>> = None;
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() {
@@ -101,7 +101,7 @@ impl Symbols {
                         .replace("$(SRCARCH)", architecture)
                         .replace("$(HEADER_ARCH)", architecture);
                     self.read_file(tree, &path, architecture, blocks, depth + 1);
-                    entry = Entry::None;
+                    entry = Attributes::None;
                 }
                 "config" | "menuconfig" => {
                     let definition = Definition {
@@ -114,42 +114,42 @@ impl Symbols {
                         ..Definition::default()
                     };
                     self.definitions.entry(rest.to_owned()).or_default().push(definition);
-                    entry = Entry::Config(rest.to_owned());
+                    entry = Attributes::Config(rest.to_owned());
                 }
                 "if" => {
                     blocks.push(Block::If(Expression::parse(rest)));
-                    entry = Entry::Other;
+                    entry = Attributes::Other;
                 }
                 "menu" => {
                     blocks.push(Block::Menu(Vec::new()));
-                    entry = Entry::Menu;
+                    entry = Attributes::Menu;
                 }
                 "choice" => {
                     self.choices += 1;
                     blocks.push(Block::Choice(self.choices, Vec::new()));
-                    entry = Entry::Choice;
+                    entry = Attributes::Choice;
                 }
                 "endif" | "endmenu" | "endchoice" => {
                     blocks.pop();
-                    entry = Entry::Other;
+                    entry = Attributes::Other;
                 }
-                "comment" | "mainmenu" => entry = Entry::Other,
+                "comment" | "mainmenu" => entry = Attributes::Other,
                 _ => self.attribute(&entry, blocks, word, rest),
             }
         }
     }
 
-    fn attribute(&mut self, entry: &Entry, blocks: &mut [Block], word: &str, rest: &str) {
+    fn attribute(&mut self, entry: &Attributes, blocks: &mut [Block], word: &str, rest: &str) {
         let depends = || rest.strip_prefix("on").and_then(Expression::parse);
         match entry {
-            Entry::Menu | Entry::Choice if word == "depends" => {
+            Attributes::Menu | Attributes::Choice if word == "depends" => {
                 if let (Some(Block::Menu(list) | Block::Choice(_, list)), Some(expression)) =
                     (blocks.last_mut(), depends())
                 {
                     list.push(expression);
                 }
             }
-            Entry::Config(symbol) => {
+            Attributes::Config(symbol) => {
                 let Some(definition) = self.definitions.get_mut(symbol).and_then(|list| list.last_mut()) else {
                     return;
                 };

@@ -67,12 +67,16 @@ pub struct Included {
 ///
 /// # Errors
 /// As for [`Plan::resolve`] and [`with_modules`].
-pub fn plan_with(wish: &ModuleSelection, request: &Request, progress: &mut dyn Progress) -> Result<(Plan, Included)> {
+pub fn plan_with(
+    selection: &ModuleSelection,
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<(Plan, Included)> {
     let mut included = None;
     let mut ramdisk = |kernel: &Kernel, own: Option<Initrd>, progress: &mut dyn Progress| {
         progress.step("checking the modules", None);
         let own = request.initrd.as_deref().zip(own);
-        let (initrd, modules) = with_modules(wish, &request.kernel, kernel, own)?;
+        let (initrd, modules) = with_modules(selection, &request.kernel, kernel, own)?;
         included = Some(modules);
         Ok(Some(initrd))
     };
@@ -88,23 +92,23 @@ pub fn plan_with(wish: &ModuleSelection, request: &Request, progress: &mut dyn P
 /// What [`requirement::plan`] and [`Bundle::checked`] find, a kernel whose exports cannot be read, and an initrd in front of which no
 /// archive can be put or which would overwrite a file of the bundle.
 pub fn with_modules(
-    wish: &ModuleSelection,
+    selection: &ModuleSelection,
     kernel_file: &Path,
     kernel: &Kernel,
     own: Option<(&Path, Initrd)>,
 ) -> Result<(Initrd, Included)> {
-    let tree = Tree::open(&wish.directory, Source::Auto)?;
+    let tree = Tree::open(&selection.directory, Source::Auto)?;
     let config = match &kernel.config {
         Some(config) => Some(config.clone()),
         None => tree.config_beside()?,
     };
-    let catalogue = Catalogue::with_files(&wish.requirements)?;
+    let catalogue = Catalogue::with_files(&selection.requirements)?;
     let known = catalogue.names();
     let full = |name: &String| if known.contains(&name.as_str()) { format!("@{name}") } else { name.clone() };
-    let mut names: Vec<String> = wish.names.iter().map(full).collect();
-    names.extend(wish.requirements.iter().map(|file| format!("@{}", stem(file))));
+    let mut names: Vec<String> = selection.names.iter().map(full).collect();
+    names.extend(selection.requirements.iter().map(|file| format!("@{}", stem(file))));
     let plan = requirement::plan(&tree, &names, &catalogue, config.as_ref())?;
-    let exports = match &wish.symvers {
+    let exports = match &selection.symvers {
         Some(path) => {
             let own = kernel.proper().and_then(|(image, _)| symbols::find_vermagic(&image).map(str::to_owned));
             symbols::Kernel { vermagic: own, ..symbols::Kernel::from_symvers(path)? }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::resolve::{Resolution, resolve};
 use super::tree::Tree;
 use stoop_image::board::nearest;
+use stoop_image::input::read_text;
 use stoop_image::kconfig::{Kconfig, Value};
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -138,10 +139,7 @@ impl Catalogue {
     /// # Errors
     /// A file cannot be read or understood.
     pub fn with_files(files: &[PathBuf]) -> Result<Self> {
-        let read = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).map_err(|e| Failure::io(path, &e))?;
-            Requirement::parse(&stem(path), &text)
-        };
+        let read = |path: &PathBuf| Requirement::parse(&stem(path), &read_text(path)?);
         Ok(Catalogue { own: files.iter().map(read).collect::<Result<_>>()? })
     }
 
@@ -202,8 +200,11 @@ pub fn shipped() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|(name, _)| *name)
 }
 
-/// The name that a requirement's file gives it.
+/// The name that a requirement's file gives it; stdin's is `stdin`.
 pub fn stem(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        return "stdin".to_owned();
+    }
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

@@ -77,7 +77,7 @@ fn named(names: &[(u8, &str)], number: u8) -> String {
 /// # Errors
 /// A FIT whose structure makes no sense.
 pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
-    if be32(file, 0) == Some(uimage::MAGIC) && file.len() >= uimage::HEADER {
+    if uimage::is_one(file) && file.len() >= uimage::HEADER {
         return Ok(Some(uimage_file(file)));
     }
     if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
@@ -90,11 +90,9 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
     let name = String::from_utf8_lossy(name).into_owned();
     let (size, load, entry, time) = (word(12) as usize, word(16), word(20), word(8));
     let data = &behind[..size.min(behind.len())];
-    let mut zeroed = header.to_vec();
-    zeroed[4..8].fill(0);
     let mut wrong = Vec::new();
     for (what, computed, stored) in
-        [("uImage header", checksum(&zeroed), word(4)), ("uImage data", checksum(data), word(24))]
+        [("uImage header", uimage::header_crc(header), word(4)), ("uImage data", checksum(data), word(24))]
     {
         if computed != stored {
             wrong.push(format!("{what}: CRC-32 0x{computed:08x}, the header says 0x{stored:08x}"));
@@ -124,6 +122,9 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
     let mut text = String::from("image        uimage, not packed by stoop\n");
     let mut line = |what: &str, value: String| text += &format!("{what:<13}{}\n", value.replace('\n', " "));
     line("name", name);
+    if let Some(magic) = uimage::vendor_magic(file) {
+        line("magic", format!("0x{magic:08x}, a vendor's own"));
+    }
     line("created", format!("{time} s after 1970 began"));
     line("is", format!("{kind}, {machine}, {system}, compression {codec}"));
     line("data", format!("0x{size:x} bytes"));

@@ -11,8 +11,8 @@
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
-use super::fit::Fit;
-use super::fit::Room;
+use super::first_fit::Fit;
+use super::first_fit::Room;
 use super::place::{ALL, KEPT, LOADED, Places};
 use super::proof::prove;
 use super::region::{NamedRegion, PAGE, Phases, RegionKind};

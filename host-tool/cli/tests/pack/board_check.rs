@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use stoop_image::board::{self, Board};
+use stoop_image::board_check::{Finding, examine};
 use stoop_image::format::checksum::checksum;
-use stoop_image::on_board::{Finding, examine};
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::preflight::Level;
 

@@ -1,0 +1,176 @@
+//! Whether a stream of cpio entries is whole, as Linux reads it (init/initramfs.c: do_header, do_name, do_skip, do_reset), while it
+//! is decoded and without keeping it.
+
+/// Bytes of an entry's header: a magic of six characters and thirteen numbers of eight hexadecimal digits.
+const HEADER: usize = 110;
+const MAGIC: usize = 6;
+const TRAILER: &[u8] = b"TRAILER!!!\0";
+
+/// How a stream ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// Behind the mark that ends an archive.
+    Marked,
+    /// Behind an entry; Linux takes that too.
+    Unmarked,
+    /// Within an entry.
+    Cut,
+    /// At bytes that begin no entry: so far from its beginning.
+    Foreign(usize),
+}
+
+/// A reader of entries that gets them piece by piece.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// Bytes of whole entries and of the zeros between them.
+    whole: usize,
+    /// The header of the next entry as far as it has come.
+    header: Vec<u8>,
+    /// The first bytes of the entry's name, up to the trailer's length.
+    name: Vec<u8>,
+    /// Bytes of name, data and padding that are still to come.
+    left: u64,
+    /// How many of them, at the end, are padding.
+    padding: u64,
+    /// Bytes of them that came.
+    passed: u64,
+    marked: bool,
+    foreign: bool,
+}
+
+impl Entries {
+    /// All of these bytes.
+    pub(super) fn of(bytes: &[u8]) -> End {
+        let mut entries = Entries::default();
+        entries.feed(bytes);
+        entries.end()
+    }
+
+    /// The next bytes.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.foreign {
+            if self.left > 0 {
+                bytes = self.body(bytes);
+            } else if self.header.is_empty() && bytes[0] == 0 {
+                self.whole += 1;
+                bytes = &bytes[1..];
+            } else {
+                bytes = self.head(bytes);
+            }
+        }
+    }
+
+    fn head<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (more, rest) = bytes.split_at(bytes.len().min(HEADER - self.header.len()));
+        self.header.extend_from_slice(more);
+        self.foreign = !may_be_header(&self.header);
+        if self.header.len() == HEADER && !self.foreign {
+            let number = |at: usize| {
+                let digits = &self.header[MAGIC + 8 * at..][..8];
+                digits
+                    .iter()
+                    .fold(0u64, |value, digit| value << 4 | u64::from((*digit as char).to_digit(16).unwrap_or(0)))
+            };
+            let (data, name) = (number(6), number(11));
+            // Both parts end at a multiple of four from the header's first byte.
+            let header = HEADER as u64;
+            let behind_name = (header + name).next_multiple_of(4) - header - name;
+            let behind_data = data.next_multiple_of(4) - data;
+            self.left = name + behind_name + data + behind_data;
+            self.padding = if data == 0 { behind_name } else { behind_data };
+            (self.passed, self.marked) = (0, false);
+            self.name.clear();
+            if self.left == 0 {
+                self.close();
+            }
+        }
+        rest
+    }
+
+    fn body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let take = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let (more, rest) = bytes.split_at(take);
+        let wanted = TRAILER.len().saturating_sub(self.name.len());
+        self.name.extend_from_slice(&more[..wanted.min(more.len())]);
+        (self.left, self.passed) = (self.left - take as u64, self.passed + take as u64);
+        if self.left == 0 {
+            self.close();
+        }
+        rest
+    }
+
+    fn close(&mut self) {
+        self.marked = self.name == TRAILER;
+        self.whole += HEADER + self.passed as usize;
+        self.header.clear();
+    }
+
+    /// How it ends, all bytes having come. Padding that nothing follows may be missing.
+    pub(super) fn end(&self) -> End {
+        match self.header.is_empty() {
+            _ if self.foreign => End::Foreign(self.whole),
+            // Not even one header: that it is an archive cannot be told.
+            false if self.header.len() < HEADER && self.whole == 0 => End::Foreign(0),
+            true if self.marked => End::Marked,
+            true => End::Unmarked,
+            false if self.header.len() == HEADER && self.left <= self.padding => {
+                if self.name == TRAILER {
+                    End::Marked
+                } else {
+                    End::Unmarked
+                }
+            }
+            false => End::Cut,
+        }
+    }
+}
+
+fn may_be_header(bytes: &[u8]) -> bool {
+    let (magic, numbers) = bytes.split_at(bytes.len().min(MAGIC));
+    [b"070701", b"070702"].iter().any(|known| known.starts_with(magic)) && numbers.iter().all(u8::is_ascii_hexdigit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::cpio::{Kind, archive};
+
+    fn sample() -> Vec<u8> {
+        archive([("dev", &Kind::Directory), ("init", &Kind::Script(vec![7; 4099]))])
+    }
+
+    #[test]
+    fn an_archive_is_whole_however_it_comes() {
+        for piece in [1, 3, 110, 111, 4096, 1 << 20] {
+            let mut entries = Entries::default();
+            sample().chunks(piece).for_each(|bytes| entries.feed(bytes));
+            assert_eq!(entries.end(), End::Marked, "pieces of {piece}");
+        }
+        assert_eq!(Entries::of(&[sample(), sample()].concat()), End::Marked);
+    }
+
+    #[test]
+    fn every_cut_is_noticed_but_those_between_entries() {
+        let whole = sample();
+        let trailer = whole.windows(10).position(|bytes| bytes == b"TRAILER!!!").unwrap() - HEADER;
+        let second = whole[6..].windows(6).position(|bytes| bytes == b"070701").unwrap() + 6;
+        for cut in 1..whole.len() {
+            // Padding belongs to no file: one byte behind the script; three of the trailer, and what fills the last sector.
+            let expected = match cut {
+                cut if cut == second || cut == second - 2 || cut == second - 1 => End::Unmarked,
+                cut if cut == trailer || cut == trailer - 1 => End::Unmarked,
+                cut if cut >= trailer + HEADER + TRAILER.len() => End::Marked,
+                cut if cut < HEADER => End::Foreign(0),
+                _ => End::Cut,
+            };
+            assert_eq!(Entries::of(&whole[..cut]), expected, "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_entry_is_told_with_its_place() {
+        assert_eq!(Entries::of(b"070701 is what it begins with"), End::Foreign(0));
+        let whole = sample();
+        assert_eq!(Entries::of(&[&whole[..], b"\x1f\x8b\x08"].concat()), End::Foreign(whole.len()));
+    }
+}
