@@ -41,6 +41,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The command itself, built from this tree.
+pub fn stoop() -> Command {
+    let mut cargo = command("cargo");
+    cargo.current_dir(crate::repository()).args(["run", "--quiet", "--package", "stoop", "--"]);
+    cargo
+}
+
 /// The same command, killed when the thread that starts it ends: what it does must not outlive who wanted it.
 pub fn bound(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");

@@ -7,7 +7,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, fuzz, lab, labgrid, miri, repository, run, sizes, toolchain};
+use crate::{bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -37,12 +37,8 @@ pub fn everything() -> Result<()> {
         let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop", "stoop-ci", "stoop-fuzz"];
         run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
-    part("packages", &mut || {
-        // Boards and prebuilt shims are inside: nothing outside of a package is named by it, nor fetched for it.
-        let packages = ["stoop-core", "stoop-image", "stoop-kernel", "stoop-lab", "stoop"];
-        let options = ["--offline", "--no-verify", "--allow-dirty"];
-        run::shown(cargo("package").args(options).args(packages.iter().flat_map(|name| ["--package", name])))
-    })?;
+    part("packages", &mut packages::check)?;
+    part("licences", &mut || licences::check().map(|why| skipped.extend(why)))?;
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
@@ -69,7 +65,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 21;
+const PARTS: usize = 22;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 

@@ -3,7 +3,6 @@
 mod errors;
 mod links;
 mod pictures;
-mod svg;
 
 use std::path::{Path, PathBuf};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde_json::Value;
+use stoop_image::svg::{LETTER, Picture};
 use stoop_image::{ErrorCode, Failure, Result};
 
-use super::svg::{LETTER, Picture};
 use crate::lab::{Endian, Flavour, Lab};
 use crate::{repository, run};
 
@@ -53,7 +53,7 @@ fn graph(needs: &BTreeMap<&str, Vec<&str>>) -> String {
     // One by itself has its place at the end of the lowest row.
     let most = rows.iter().map(Vec::len).max().unwrap_or(1);
     let (width, height) = (most * (WIDE + 20) + 20, rows.len() * (TALL + GAP) - GAP + 40);
-    let mut picture = Picture::new(width, height);
+    let mut picture = Picture::default();
     let mut at = BTreeMap::new();
     for (rank, row) in rows.iter().enumerate() {
         let left = (width - row.len() * (WIDE + 20) + 20) / 2;
@@ -92,82 +92,20 @@ pub(super) fn of_a_boot() -> Result<Vec<(&'static str, String)>> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(ErrorCode::Repository, format!("no temporary folder: {error}")))?;
     let image = folder.path().join("image.bin");
-    let stoop = || {
-        let mut cargo = run::command("cargo");
-        cargo.current_dir(repository()).args(["run", "--quiet", "--package", "stoop", "--"]);
-        cargo
-    };
-    let mut pack = stoop();
-    pack.args(["pack", "--board", "qemu-malta-le", "--json", "--kernel"])
-        .arg(lab.vmlinux(Endian::Little, Flavour::Lab));
+    let mut pack = run::stoop();
+    pack.args(["pack", "--board", "qemu-malta-le", "--kernel"]).arg(lab.vmlinux(Endian::Little, Flavour::Lab));
     pack.arg("--rootfs").arg(lab.squashfs(Endian::Little)).arg("-o").arg(&image);
-    let packed = json(&mut pack)?;
-    let simulate = |args: &str| json(stoop().arg("simulate").arg(&image).args(["--json", "--args", args]));
+    run::output(&mut pack)?;
+    let simulate = |args: &str| json(run::stoop().arg("simulate").arg(&image).args(["--json", "--args", args]));
     let lines = ["console=ttyS0,38400 root=31:03", "liminix quiet"];
     let seen = lines.iter().map(|line| Ok((*line, simulate(line)?))).collect::<Result<Vec<_>>>()?;
-    let board = json(stoop().args(["boards", "show", "qemu-malta-le", "--json"]))?;
-    Ok(vec![("memory.svg", memory(&packed)), ("bootargs.svg", bootargs(&seen)), ("slots.svg", slots(&board))])
-}
-
-fn number(value: &Value) -> usize {
-    value.as_u64().unwrap_or(0) as usize
+    let memory = run::output(run::stoop().arg("inspect").arg(&image).arg("--svg"))?;
+    let slots = run::output(run::stoop().args(["boards", "show", "qemu-malta-le", "--svg"]))?;
+    Ok(vec![("memory.svg", memory), ("bootargs.svg", bootargs(&seen)), ("slots.svg", slots)])
 }
 
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-fn class(name: &str) -> &'static str {
-    match name {
-        _ if name.contains("kernel") => "kernel",
-        _ if name.contains("shim") || name.contains("image") => "stoop",
-        _ if name.contains("rootfs")
-            || name.contains("root file")
-            || name.contains("initrd")
-            || name.contains("dtb") =>
-        {
-            "data"
-        }
-        _ => "plain",
-    }
-}
-
-/// A column for each phase of the boot; a region stands in those in which it holds something.
-fn memory(packed: &Value) -> String {
-    const LEFT: usize = 110;
-    const COLUMN: usize = 190;
-    const ROW: usize = 30;
-    const TOP: usize = 50;
-    let regions = packed["regions"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut phases: Vec<&str> = Vec::new();
-    for phase in regions.iter().flat_map(|region| region["when"].as_array().into_iter().flatten()) {
-        if !phases.contains(&word(phase)) {
-            phases.push(word(phase));
-        }
-    }
-    let order = ["download", "shim", "handoff", "kernel"];
-    phases.sort_by_key(|phase| order.iter().position(|known| known == phase));
-    let mut picture = Picture::new(LEFT + phases.len() * COLUMN + 20, TOP + regions.len() * ROW + 30);
-    for (column, phase) in phases.iter().enumerate() {
-        picture.text("head", [LEFT + column * COLUMN + 8, 30], phase);
-    }
-    // The highest address on top. Not to scale.
-    for (row, region) in regions.iter().rev().enumerate() {
-        let (y, start) = (TOP + row * ROW, number(&region["start"]));
-        picture.text("small", [8, y + 20], &format!("0x{start:08x}"));
-        for (column, phase) in phases.iter().enumerate() {
-            let held = region["when"].as_array().is_some_and(|when| when.iter().any(|when| word(when) == *phase));
-            if held {
-                let name = word(&region["name"]);
-                let short: String = name.chars().take((COLUMN - 20) / LETTER).collect();
-                picture.labelled(class(name), [LEFT + column * COLUMN, y], [COLUMN - 10, ROW - 4], &short);
-            }
-        }
-    }
-    let (kernel, size) = (word(&packed["kernel"]["version"]), number(&packed["size"]));
-    let note = format!("{}, Linux {kernel}, image of {size} bytes; not to scale", word(&packed["board"]));
-    picture.text("small", [8, TOP + regions.len() * ROW + 18], &note);
-    picture.finish("What lies where in RAM, in each phase of a boot")
 }
 
 /// For each line that a bootloader passes: what becomes of it.
@@ -175,7 +113,7 @@ fn bootargs(seen: &[(&str, Value)]) -> String {
     const TALL: usize = 30;
     let longest = seen.iter().map(|(_, value)| word(&value["cmdline"]).len()).max().unwrap_or_default();
     let wide = longest * LETTER + 24;
-    let mut picture = Picture::new(wide + 40, seen.len() * 190 + 20);
+    let mut picture = Picture::default();
     for (row, (line, value)) in seen.iter().enumerate() {
         let y = 20 + row * 190;
         picture.text("small", [20, y + 10], "the bootloader passes");
@@ -187,33 +125,6 @@ fn bootargs(seen: &[(&str, Value)]) -> String {
         picture.text("small", [20, y + 168], "the kernel's command line");
     }
     picture.finish("The way of bootargs, without and with the cookie")
-}
-
-/// The flash map, with the slots.
-fn slots(board: &Value) -> String {
-    const LEFT: usize = 110;
-    const WIDE: usize = 220;
-    const ROW: usize = 34;
-    let partitions = board["flash"]["partitions"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut picture = Picture::new(LEFT + WIDE + 330, partitions.len() * ROW + 30);
-    for (row, partition) in partitions.iter().enumerate() {
-        let y = 10 + row * ROW;
-        let (role, protected) = (word(&partition["role"]), partition["protected"] == Value::Bool(true));
-        let class = match role {
-            _ if protected => "kept",
-            "boot" => "stoop",
-            "rootfs" => "data",
-            "firmware" | "kernel" => "kernel",
-            _ => "plain",
-        };
-        picture.text("small", [8, y + 20], &format!("0x{:08x}", number(&partition["offset"])));
-        picture.labelled(class, [LEFT, y], [WIDE, ROW - 4], word(&partition["name"]));
-        let slot = partition["slot"].as_str().map_or(String::new(), |slot| format!(", slot {slot}"));
-        let never = if protected { ", never written" } else { "" };
-        let note = format!("{role}{slot}, {} KiB{never}", number(&partition["size"]) / 1024);
-        picture.text("small", [LEFT + WIDE + 12, y + 20], &note);
-    }
-    picture.finish("The flash of QEMU's Malta with two slots")
 }
 
 #[cfg(test)]

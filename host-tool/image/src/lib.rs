@@ -55,6 +55,7 @@ pub mod ramoops;
 pub mod shell;
 pub mod shim_image;
 pub mod simulate;
+pub mod svg;
 pub mod watchdog;
 
 pub use error::{ErrorCode, Failure, Result};

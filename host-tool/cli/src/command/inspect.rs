@@ -1,24 +1,26 @@
 //! `stoop inspect`: what is inside an image, every checksum, and where it will lie.
 
 mod foreign;
+mod map;
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 use stoop_image::machine::Machine;
 
-use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Manifest};
 use stoop_core::params::Params;
 
+use self::map::payloads;
+use super::picture;
 use super::units::amount;
 use crate::json;
-use crate::ui::put;
+use crate::ui::{self, put};
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
-use stoop_image::layout::RegionKind;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
@@ -27,7 +29,7 @@ use stoop_kernel::modules;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  stoop inspect image.bin")]
+#[command(after_help = "Example:\n  stoop inspect image.bin\n  stoop inspect image.bin --svg")]
 pub struct Args {
     /// The image: uImage, FIT, ELF, raw or arm64 Image; of others than stoop's, uImage and FIT
     image: PathBuf,
@@ -37,6 +39,9 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print a picture as SVG: memory in each phase of the boot and, of an image for flash, the flash with its slots
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
 }
 
 /// Prints it.
@@ -50,6 +55,11 @@ pub fn run(args: &Args) -> Result<()> {
         Err(failure) => {
             let within = |failure: Failure| failure.within(args.image.display());
             return match foreign::open(&file).map_err(within)? {
+                Some(_) if args.svg && image::is_foreign(&file) => {
+                    let fact =
+                        format!("{}: not made by stoop, so nobody knows where it would lie", args.image.display());
+                    Err(Failure::usage(ErrorCode::Options, fact).next("leave out --svg"))
+                }
                 Some(found) if image::is_foreign(&file) => show_foreign(args, found),
                 _ => Err(within(failure)),
             };
@@ -61,10 +71,15 @@ pub fn run(args: &Args) -> Result<()> {
     let damaged: Vec<String> =
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
     let failure = damage(args, &damaged, "pack or download it again");
-    put(&match args.json {
-        true => json::result(&value(&opened, file.len(), failure.as_ref().map(Into::into)))?,
-        false => text(&opened, file.len()),
-    })?;
+    match args {
+        Args { json: true, .. } => put(&json::result(&value(&opened, file.len(), failure.as_ref().map(Into::into)))?)?,
+        Args { svg: true, .. } => put(&map::svg(&opened, file.len()))?,
+        _ => {
+            put(&text(&opened, file.len()))?;
+            // Nothing in it is from the file but numbers: it may have colours.
+            ui::put_raw(memory(&opened, file.len(), ui::is_styled(&io::stdout())).as_bytes())?;
+        }
+    }
     failure.map_or(Ok(()), Err)
 }
 
@@ -106,50 +121,6 @@ fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
     there.map(|kind| Ok((kind.subject().text().to_owned(), opened.payload(&manifest, kind)?))).collect()
 }
 
-/// What of the board's RAM others than the image use, as pack's map has it.
-fn board_regions(opened: &Opened<'_>, file: usize) -> Vec<(&'static str, Region)> {
-    let Ok(board) = board::of_image(opened.board()) else { return Vec::new() };
-    let bootloader = Region::between(board.free_ram().end(), board.ram.end());
-    let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
-    let download = download.filter(|_| opened.flash.is_none());
-    let all = [
-        (RegionKind::Bootloader, bootloader),
-        (RegionKind::Staging, board.bootloader.staging),
-        (RegionKind::Download, download),
-    ];
-    all.into_iter()
-        .filter_map(|(what, region)| Some((what.name(), region?)))
-        .filter(|(_, region)| !region.is_empty())
-        .collect()
-}
-
-/// Payloads that are there.
-fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, stoop_core::manifest::Payload)> {
-    let all = Kind::ALL.map(|kind| (kind.subject().text(), manifest.payload(kind)));
-    all.into_iter().filter(|(_, payload)| !payload.source.is_empty())
-}
-
-fn regions(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<(&'static str, Region)> {
-    let mut regions = vec![("shim", opened.note.run)];
-    let mut head = opened.image.len();
-    if let Some(manifest) = manifest {
-        regions.push(("dtb", manifest.tree()));
-        regions.push(("copies of flash", manifest.copies()));
-        for (name, payload) in payloads(manifest) {
-            regions.push((name, payload.place));
-            // What is used where it lies is no part of the image's own region.
-            if payload.source.start() == payload.place.start() && payload.source.start() > opened.load {
-                head = head.min(payload.source.start() - opened.load);
-            }
-        }
-    }
-    regions.extend(opened.claims().into_iter().map(|(what, region)| (what.name(), region)));
-    regions.extend(Region::new(opened.load, head).map(|region| ("image", region)));
-    regions.retain(|(_, region)| !region.is_empty());
-    regions.sort_by_key(|(_, region)| region.start());
-    regions
-}
-
 /// The modules in the initrd that pack put there, in load order.
 fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
     modules::initrd::order_in(opened.bytes(manifest.payload(Kind::Initrd).source)?)
@@ -175,7 +146,7 @@ fn value(opened: &Opened<'_>, size: usize, error: Option<json::Error>) -> json::
     let crc = Crc32::new();
     let (params, manifest) = (opened.params(&crc).ok(), opened.manifest(&crc).ok());
     let check = |check: image::open::Check| json::Check { of: check.of, ok: check.wrong.is_none(), wrong: check.wrong };
-    let regions = regions(opened, manifest.as_ref()).into_iter().chain(board_regions(opened, size));
+    let regions = map::own(opened, manifest.as_ref()).into_iter().chain(map::of_the_board(opened, size));
     let strings = |words: Vec<&str>| words.into_iter().map(str::to_owned).collect();
     json::Inspected {
         ok: error.is_none(),
@@ -203,7 +174,7 @@ fn value(opened: &Opened<'_>, size: usize, error: Option<json::Error>) -> json::
             .and_then(|manifest| additions(opened, manifest))
             .map(|additions| additions.into_iter().map(|(path, value)| json::Addition { path, value }).collect()),
         payloads: manifest.as_ref().map(|manifest| payloads(manifest).map(payload_value).collect()),
-        regions: regions.map(|(name, region)| json::NamedRegion::new(name, &region)).collect(),
+        regions: regions.map(|named| json::NamedRegion::new(named.name, &named.region)).collect(),
         error,
     }
 }
@@ -319,60 +290,20 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
     for check in opened.checks() {
         text += &format!("  {:<14}{}\n", check.of, check.wrong.as_deref().unwrap_or("ok"));
     }
-    text += "\nmemory, physical\n";
-    text += &picture(&regions(opened, manifest.as_ref()));
-    let others = board_regions(opened, size);
-    if !others.is_empty() {
-        text += "\nnot the image's own: where it is fetched and copied to on the way, and what the bootloader keeps\n";
-    }
-    for (name, region) in others {
-        text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
-    }
     text
 }
 
-/// Boxes in the order of addresses; their height grows slowly with their size.
-fn picture(regions: &[(&str, Region)]) -> String {
-    const WIDTH: usize = 22;
-    let rule = "-".repeat(WIDTH);
-    let mut text = String::new();
-    let mut end = None;
-    for (name, region) in regions {
-        if let Some(end) = end.filter(|end| *end != region.start()) {
-            text += &format!("0x{end:08x} +{rule}+\n           :{:WIDTH$}:\n", "");
-        }
-        text += &format!("0x{:08x} +{rule}+\n", region.start());
-        text += &format!("           | {name:<width$}|  {}\n", amount(region.size()), width = WIDTH - 1);
-        for _ in 0..(region.size() / 0x10_0000).checked_ilog2().map_or(0, |log| log / 2 + 1) {
-            text += &format!("           |{:WIDTH$}|\n", "");
-        }
-        end = Some(region.end());
+/// The map: the image's own regions as boxes, those of others as lines.
+fn memory(opened: &Opened<'_>, size: usize, styled: bool) -> String {
+    let own = map::own(opened, opened.manifest(&Crc32::new()).ok().as_ref());
+    let mut text = format!("\nmemory, physical\n{}", picture::boxes(&own, styled));
+    let others = map::of_the_board(opened, size);
+    if !others.is_empty() {
+        text += "\nnot the image's own: where it is fetched and copied to on the way,\nand what the bootloader keeps\n";
     }
-    end.map_or(text.clone(), |end| format!("{text}0x{end:08x} +{rule}+\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_picture_shows_gaps_and_neighbours() {
-        let region = |start, size| Region::new(start, size).unwrap();
-        let drawn =
-            picture(&[("a", region(0x1000, 0x1000)), ("b", region(0x2000, 0x10)), ("c", region(0x3000, 0x20_0000))]);
-        let edge = "+----------------------+";
-        let expected = [
-            format!("0x00001000 {edge}"),
-            "           | a                    |  0x1000 bytes (4.0 KiB)".into(),
-            format!("0x00002000 {edge}"),
-            "           | b                    |  0x10 bytes (0.0 KiB)".into(),
-            format!("0x00002010 {edge}"),
-            "           :                      :".into(),
-            format!("0x00003000 {edge}"),
-            "           | c                    |  0x200000 bytes (2.0 MiB)".into(),
-            "           |                      |".into(),
-            format!("0x00203000 {edge}"),
-        ];
-        assert_eq!(drawn.lines().collect::<Vec<_>>(), expected);
+    for other in others {
+        let (region, name) = (other.region, other.name);
+        text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
     }
+    text
 }

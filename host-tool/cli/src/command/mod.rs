@@ -23,6 +23,7 @@ pub mod modules;
 pub mod monitor;
 pub mod netboot;
 pub mod pack;
+mod picture;
 mod place;
 pub mod power;
 pub mod run;

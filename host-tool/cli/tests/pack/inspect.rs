@@ -145,6 +145,23 @@ fn what_a_fit_calls_its_images_is_no_path() {
 }
 
 #[test]
+fn the_picture_has_memory_by_phases_and_of_an_image_for_flash_what_it_takes_there() {
+    let bench = Bench::new();
+    let request = bench.full();
+    bench.put("ram", &packed(&request).1.file);
+    let svg = good(&bench, &["inspect", "ram", "--svg"]);
+    for word in [">download<", ">handoff<", ">kernel<", ">rootfs<", ">dtb<", ">bootloader<"] {
+        assert!(svg.contains(word), "no {word} in {svg}");
+    }
+    assert!(!svg.contains("Flash of "), "nothing of it is in flash");
+    bench.put("nor", &packed(&Request { format: Some(Format::Nor), ..request }).1.file);
+    let svg = good(&bench, &["inspect", "nor", "--svg"]);
+    for word in ["Flash of qemu-malta-le", "  slot a<", "  slot a, root filesystem<", "never written<"] {
+        assert!(svg.contains(word), "no {word} in {svg}");
+    }
+}
+
+#[test]
 fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
     let bench = Bench::new();
     bench.full();

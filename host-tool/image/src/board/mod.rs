@@ -3,11 +3,14 @@
 //! `raw` is the file's form, `rules` turns it into a [`Board`] or into a list of [`Problem`]s, `source` finds the
 //! text, embedded or a file of the user's own. `boards/README.md` explains the files.
 
+pub mod draft;
 mod json;
+pub mod maps;
 mod raw;
 mod rules;
 mod source;
 mod suggest;
+pub mod trees;
 mod types;
 
 use std::path::Path;

@@ -13,7 +13,7 @@ use stoop_core::region::align_up;
 
 use super::first_fit::Fit;
 use super::first_fit::Room;
-use super::place::{ALL, KEPT, LOADED, Places};
+use super::place::Places;
 use super::proof::prove;
 use super::region::{NamedRegion, PAGE, Phases, RegionKind};
 use crate::Result;
@@ -91,12 +91,12 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
 
     let mut fit = Fit { ram: need.ram, taken: Vec::new() };
     for region in &need.reserved {
-        fit.take(RegionKind::Reserved, *region, KEPT);
+        fit.take(RegionKind::Reserved, *region, Phases::KEPT);
     }
-    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
+    fit.take(RegionKind::Ramoops, need.ramoops, Phases::ALL);
     fit.keep_room(&need.dynamic)?;
     let top = need.ram.size().min(need.bootloader);
-    fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
+    fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), Phases::LOADED);
 
     // The lowest place from where the bootloader likes its downloads on: what it fetches there, it need not move.
     let mut at = need.download.unwrap_or(need.ram.start()).max(need.ram.start());
@@ -104,7 +104,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     let load = loop {
         let region = Region::new(at, image_size)
             .filter(|region| need.ram.contains(region))
-            .ok_or_else(|| fit.full(RegionKind::Image, image_size, ALL))?;
+            .ok_or_else(|| fit.full(RegionKind::Image, image_size, Phases::ALL))?;
         match fit.taken.iter().find(|taken| taken.region.overlaps(&region)) {
             None => break at,
             Some(taken) => at = align(taken.region.end().saturating_sub(text_offset), ALIGNMENT) + text_offset,
@@ -115,14 +115,14 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
         fit.take(what, region, when);
         region
     };
-    let run = take(RegionKind::Shim, 0, need.run, LOADED);
-    let head = take(RegionKind::Image, lists, need.lists, LOADED);
-    let initrd = take(RegionKind::Initrd, initrd, align(need.initrd, PAGE), ALL);
-    let rootfs = take(RegionKind::Rootfs, rootfs, align(need.rootfs, PAGE), ALL);
-    let packed = take(RegionKind::Image, packed, need.packed, LOADED);
-    let in_file = if need.stored == 0 { Phases::SHIM } else { LOADED };
-    let kernel = take(RegionKind::Kernel, kernel, need.kernel, in_file.and(KEPT));
-    let tree = take(RegionKind::Tree, tree, need.tree, KEPT);
+    let run = take(RegionKind::Shim, 0, need.run, Phases::LOADED);
+    let head = take(RegionKind::Image, lists, need.lists, Phases::LOADED);
+    let initrd = take(RegionKind::Initrd, initrd, align(need.initrd, PAGE), Phases::ALL);
+    let rootfs = take(RegionKind::Rootfs, rootfs, align(need.rootfs, PAGE), Phases::ALL);
+    let packed = take(RegionKind::Image, packed, need.packed, Phases::LOADED);
+    let in_file = if need.stored == 0 { Phases::SHIM } else { Phases::LOADED };
+    let kernel = take(RegionKind::Kernel, kernel, need.kernel, in_file.and(Phases::KEPT));
+    let tree = take(RegionKind::Tree, tree, need.tree, Phases::KEPT);
     let mut download = load;
     if let Some(header) = need.header {
         let from = need.download.unwrap_or(need.ram.start());

@@ -101,10 +101,6 @@ pub struct Places {
     pub regions: Vec<NamedRegion>,
 }
 
-pub(super) const ALL: Phases = Phases::DOWNLOAD.and(KEPT);
-pub(super) const KEPT: Phases = Phases::SHIM.and(Phases::HANDOFF).and(Phases::KERNEL);
-pub(super) const LOADED: Phases = Phases::DOWNLOAD.and(Phases::SHIM);
-
 /// Finds a place for everything, and proves it.
 ///
 /// # Errors
@@ -135,9 +131,9 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
 
     let mut group = Group::default();
     // What comes from flash is there only since the shim runs.
-    let when = if flash.is_some() { KEPT } else { ALL };
+    let when = if flash.is_some() { Phases::KEPT } else { Phases::ALL };
     if flash.is_none() {
-        group.push(RegionKind::Image, need.head, PAGE, LOADED);
+        group.push(RegionKind::Image, need.head, PAGE, Phases::LOADED);
     }
     group.push(RegionKind::Initrd, initrd, PAGE, when);
     if !segments {
@@ -173,7 +169,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     };
     let tree = match need.tree {
         0 => Region::EMPTY,
-        size => fit.place(RegionKind::Tree, size, GRAIN, KEPT, floor)?,
+        size => fit.place(RegionKind::Tree, size, GRAIN, Phases::KEPT, floor)?,
     };
     let argv = match need.argv {
         true => high(&mut fit, RegionKind::Argv, ARGV_SIZE)?,
@@ -187,7 +183,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
     };
     let head = flash.map_or_else(|| part(RegionKind::Image), |(load, _)| load);
     let rootfs = match segments && rootfs != 0 {
-        true => fit.place(RegionKind::Rootfs, rootfs, GRAIN, ALL, floor)?,
+        true => fit.place(RegionKind::Rootfs, rootfs, GRAIN, Phases::ALL, floor)?,
         false => part(RegionKind::Rootfs),
     };
     if download.is_none() {
@@ -229,16 +225,16 @@ fn given(need: &Need) -> Result<Fit> {
     fit.take(RegionKind::Relocation, kernel.relocation.unwrap_or_default(), Phases::KERNEL);
     fit.take(RegionKind::Staging, need.staging.unwrap_or_default(), Phases::DOWNLOAD);
     if let Shape::Flash { load, run } = need.shape {
-        fit.take(RegionKind::Image, load, LOADED);
+        fit.take(RegionKind::Image, load, Phases::LOADED);
         fit.take(RegionKind::Shim, run, Phases::SHIM);
     }
     for region in &need.reserved {
-        fit.take(RegionKind::Reserved, *region, KEPT);
+        fit.take(RegionKind::Reserved, *region, Phases::KEPT);
     }
-    fit.take(RegionKind::Ramoops, need.ramoops, ALL);
+    fit.take(RegionKind::Ramoops, need.ramoops, Phases::ALL);
     fit.keep_room(&need.dynamic)?;
     let top = ram.size().min(need.bootloader);
-    fit.take(RegionKind::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), LOADED);
+    fit.take(RegionKind::Bootloader, Region::new(ram.end() - top, top).unwrap_or(Region::EMPTY), Phases::LOADED);
     // Before anything is placed: what contradicts itself already.
     prove(&fit.taken, ram)?;
     Ok(fit)
@@ -252,9 +248,9 @@ fn floor(need: &Need) -> usize {
 
 fn high(fit: &mut Fit, what: RegionKind, size: usize) -> Result<Region> {
     // Away from the bootloader also after its end: it may be asked to go on.
-    let start = fit.highest(size, PAGE, KEPT).ok_or_else(|| fit.full(what, size, KEPT))?;
+    let start = fit.highest(size, PAGE, Phases::KEPT).ok_or_else(|| fit.full(what, size, Phases::KEPT))?;
     let region = Region::new(start, size).unwrap_or(Region::EMPTY);
-    fit.take(what, region, KEPT);
+    fit.take(what, region, Phases::KEPT);
     Ok(region)
 }
 
@@ -303,7 +299,11 @@ impl Group {
         let found = preferred.into_iter().chain(candidates).find(free);
         let largest = self.parts.iter().max_by_key(|part| part.2);
         let start = found.ok_or_else(|| {
-            fit.full(largest.map_or(RegionKind::Image, |part| part.0), self.size(), largest.map_or(ALL, |part| part.3))
+            fit.full(
+                largest.map_or(RegionKind::Image, |part| part.0),
+                self.size(),
+                largest.map_or(Phases::ALL, |part| part.3),
+            )
         })?;
         let parts = self.at(start).unwrap_or_default();
         parts.iter().for_each(|part| fit.take(part.what, part.region, part.when));

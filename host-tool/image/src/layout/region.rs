@@ -30,12 +30,20 @@ impl Phases {
     /// The kernel proper runs, and may move itself.
     pub const KERNEL: Phases = Phases(8);
 
+    /// What the bootloader and the shim read: done with when the kernel is called.
+    pub const LOADED: Phases = Phases::DOWNLOAD.and(Phases::SHIM);
+    /// What the shim writes for the kernel.
+    pub const KEPT: Phases = Phases::SHIM.and(Phases::HANDOFF).and(Phases::KERNEL);
+    /// From the download on, for good.
+    pub const ALL: Phases = Phases::DOWNLOAD.and(Phases::KEPT);
+
     /// Both.
     pub const fn and(self, other: Phases) -> Phases {
         Phases(self.0 | other.0)
     }
 
-    pub(super) fn meets(self, other: Phases) -> bool {
+    /// Whether there is a stretch that is one of both.
+    pub fn meets(self, other: Phases) -> bool {
         self.0 & other.0 != 0
     }
 

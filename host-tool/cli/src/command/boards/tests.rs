@@ -89,3 +89,72 @@ fn check_prints_each_problem_and_fails() {
     assert_eq!((shown.as_str(), result.is_ok()), ("no problems\n", true));
     assert!(run_line(&["check", "/no/such.toml"]).1.is_err());
 }
+
+#[test]
+fn the_picture_has_every_partition_in_its_place_and_no_text_can_break_it() {
+    let (svg, result) = run_line(&["show", "gl-ar750", "--svg"]);
+    assert!(result.is_ok());
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
+    let bar = r#"<rect class="kept" x="20" y="40" width="11" height="26" rx="3"/>"#;
+    assert!(svg.contains(bar), "{svg}");
+    let firmware = "0x00060000  firmware: 0xfa0000 bytes, firmware</text>";
+    assert!(svg.contains(firmware) && svg.contains("art: 0x10000 bytes, calibration, never written"), "{svg}");
+    assert_eq!(svg.matches('<').count(), svg.matches('>').count());
+    let failure = run_line(&["show", "bpi-r64", "--svg"]).1.expect_err("it has no flash map");
+    assert!(failure.fact().contains("no flash map"), "{failure}");
+}
+
+#[test]
+fn every_board_has_a_page_with_sources_and_an_honest_word_about_its_tests() {
+    for name in board::names() {
+        let (page, result) = run_line(&["show", name, "--markdown"]);
+        assert!(result.is_ok(), "{name}");
+        assert!(page.starts_with("# ") && page.contains("\n## Sources\n\n- "), "{page}");
+        assert!(page.contains("\n## How it was tested\n\nIn "), "{page}");
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let tables = page.lines().filter(|line| line.starts_with('|'));
+        assert!(tables.into_iter().all(|line| matches!(columns(line), 3 | 7)), "{page}");
+    }
+    let (page, result) = run_line(&["list", "--arch", "arm64", "--markdown"]);
+    assert!(result.is_ok() && page.contains("\n| [bpi-r4](#bpi-r4) | "), "{page}");
+    assert!(page.contains("\n## bpi-r4\n\n| | |\n") && page.contains("\n### Sources\n\n- "), "{page}");
+    assert!(!page.contains("gl-ar750"), "{page}");
+}
+
+#[test]
+fn check_compares_flash_maps_with_the_device_trees_of_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "/ { compatible = \"glinet,gl-ar750\"; spi { flash@0 { partitions { compatible = \"fixed-partitions\";\n\
+                #address-cells = <1>; #size-cells = <1>;\n\
+                partition@0 { label = \"u-boot\"; reg = <0 0x40000>; }; partition@40000 { label = \"u-boot-env\"; reg = <0x40000 0x10000>; };\n\
+                partition@50000 { label = \"art\"; reg = <0x50000 0x10000>; };\n\
+                partition@60000 { label = \"firmware\"; reg = <0x60000 0xfa0000>; }; }; }; }; };";
+    let tree = folder.path().join("board.dts");
+    std::fs::write(&tree, text).expect("written");
+    let (folder, tree) = (folder.path().to_str().expect("plain"), tree.to_str().expect("plain"));
+    let good = concat!(env!("CARGO_MANIFEST_DIR"), "/../../boards/gl-ar750.toml");
+    let (shown, result) = run_line(&["check", good, "--dts", folder]);
+    assert_eq!((shown.as_str(), result.is_ok()), (&*format!("gl-ar750: {tree}: the same 4 partitions\n"), true));
+
+    std::fs::write(tree, text.replace("0xfa0000", "0xf00000")).expect("written");
+    let (shown, result) = run_line(&["check", "--dts", folder]);
+    let failure = result.expect_err("a difference");
+    assert_eq!(failure.fact(), "1 of 1 flash maps differ from their device trees");
+    let line = "  firmware: 0x60000..0xf60000 in the tree, 0x60000..0x1000000 on the board\n";
+    assert!(shown.contains(line) && shown.contains("\nno tree with a flash map for "), "{shown}");
+}
+
+#[test]
+fn new_writes_a_file_that_check_finds_right_and_never_over_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dtb = concat!(env!("CARGO_MANIFEST_DIR"), "/../../boards/dts/qemu-malta.dtb");
+    let path = folder.path().join("mine.toml");
+    let path = path.to_str().expect("plain");
+    let line = ["new", "--dtb", dtb, "--soc", "malta", "-o", path];
+    let (shown, result) = run_line(&line);
+    assert!(result.is_ok(), "{shown}");
+    assert!(shown.contains("(bootloader.reserved-top)\n") && shown.contains("check its partitions"), "{shown}");
+    assert_eq!(run_line(&["check", path]).0, "no problems\n");
+    let failure = run_line(&line).1.expect_err("it is there");
+    assert!(failure.fact().ends_with("is there already"), "{failure}");
+}

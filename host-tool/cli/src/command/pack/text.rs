@@ -8,7 +8,7 @@ use super::super::units::amount;
 use super::args::Args;
 use super::flash;
 use stoop_image::image::{self, Built};
-use stoop_image::layout::{NamedRegion, RegionKind};
+use stoop_image::layout::{NamedRegion, Phases, RegionKind};
 use stoop_image::plan::{ALIAS, Format, Origin, Phram, Plan};
 use stoop_image::simulate::shown;
 use stoop_kernel::modules::initrd::Included;
@@ -129,15 +129,38 @@ fn watchdog_line(plan: &Plan) -> String {
     }
 }
 
+/// A region in at most 80 columns.
 fn map_line(named: &NamedRegion) -> String {
     let NamedRegion { what, region, when } = named;
-    let when: Vec<_> = when.names().collect();
-    let note = if *what == RegionKind::Relocation { ", may move itself here" } else { "" };
+    let when = match *when {
+        Phases::ALL => "always".to_owned(),
+        Phases::KEPT => "from shim on".to_owned(),
+        other => other.names().collect::<Vec<_>>().join(", "),
+    };
+    let note = if *what == RegionKind::Relocation { ", may move here" } else { "" };
     format!(
-        "0x{:08x}  0x{:08x}  {:<12}{what} ({}{note})\n",
+        "0x{:08x}  0x{:08x}  {:<12}{what} ({when}{note})\n",
         region.start(),
         region.end(),
         format!("0x{:x}", region.size()),
-        when.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_lines_of_the_map_have_80_columns_at_most() {
+        let region = stoop_core::Region::new(0x1000_0000, 0x1000_0000).expect("it fits");
+        for (what, when) in [
+            (RegionKind::Reserved, Phases::KEPT),
+            (RegionKind::Relocation, Phases::KERNEL),
+            (RegionKind::Decompressed, Phases::KERNEL),
+            (RegionKind::Kernel, Phases::LOADED.and(Phases::HANDOFF)),
+        ] {
+            let line = map_line(&NamedRegion::new(what, region, when));
+            assert!(line.trim_end().len() <= 80, "{line}");
+        }
+    }
 }

@@ -1,0 +1,111 @@
+//! `stoop boards check`: whether board files are right, and whether flash maps are those of device trees.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use stoop_image::board::trees::{Comparison, Trees};
+use stoop_image::board::{self, Board};
+use stoop_image::{ErrorCode, Failure, Result};
+
+use super::words::{json, print};
+
+/// What the user typed.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The board file; its SoC may be in `soc/` beside it
+    #[arg(required_unless_present = "dts")]
+    file: Option<PathBuf>,
+    /// Compare its flash map, or that of every board that comes with stoop, with the device trees of this folder: source as
+    /// OpenWrt has it (.dts, .dtso), or compiled (.dtb)
+    #[arg(long, value_name = "DIR")]
+    dts: Option<PathBuf>,
+    /// Print JSON: the list of problems
+    #[arg(long, conflicts_with = "dts")]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// A file or folder cannot be read; there are problems or differences.
+pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
+    if let Some(file) = &args.file {
+        let problems = board::check(file)?;
+        if args.json {
+            json(&problems.iter().map(Into::into).collect::<Vec<crate::json::BoardProblem>>(), out)?;
+        } else if args.dts.is_none() || !problems.is_empty() {
+            print(explain(&problems, out))?;
+        }
+        match problems.len() {
+            0 => {}
+            1 => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: 1 problem", file.display()))),
+            n => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", file.display()))),
+        }
+    }
+    let Some(folder) = &args.dts else { return Ok(()) };
+    let boards = match &args.file {
+        Some(file) => vec![board::load(&path(file)?)?],
+        None => board::all()?,
+    };
+    compare(&boards, &Trees::open(folder)?, out)
+}
+
+/// The path as [`board::load`] tells it from a name.
+fn path(file: &std::path::Path) -> Result<String> {
+    let text =
+        file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
+    Ok(if text.contains('/') { text.to_owned() } else { format!("./{text}") })
+}
+
+fn explain(problems: &[board::Problem], out: &mut impl Write) -> io::Result<()> {
+    if problems.is_empty() {
+        writeln!(out, "no problems")?;
+    }
+    for problem in problems {
+        writeln!(out, "{problem}\n  next: {}", problem.next)?;
+    }
+    Ok(())
+}
+
+fn compare(boards: &[Board], trees: &Trees, out: &mut impl Write) -> Result<()> {
+    let mut all: Vec<Comparison> = Vec::new();
+    let mut without = Vec::new();
+    for board in boards.iter().filter(|board| board.flash.is_some()) {
+        let found = trees.compare(board)?;
+        if found.is_empty() {
+            without.push(board.name.as_str());
+        }
+        all.extend(found);
+    }
+    all.iter().try_for_each(|it| print(tell(it, out)))?;
+    if !without.is_empty() {
+        print(writeln!(out, "no tree with a flash map for {} boards: {}", without.len(), without.join(", ")))?;
+    }
+    let different = all.iter().filter(|it| !it.differences.is_empty()).count();
+    match (all.len(), different) {
+        (0, _) => Err(Failure::new(ErrorCode::NotATree, "no tree of that folder is for one of these boards")
+            .next("see whether the root's compatible in the tree is one of the board's; `stoop boards show` has them")),
+        (_, 0) => Ok(()),
+        (of, different) => Err(Failure::new(
+            ErrorCode::BoardFile,
+            format!("{different} of {of} flash maps differ from their device trees"),
+        )
+        .next("the tree may be newer, or of another layout; correct the board file, or name the reason in `quirks`")),
+    }
+}
+
+fn tell(it: &Comparison, out: &mut impl Write) -> io::Result<()> {
+    let verdict = match it.differences.len() {
+        0 => format!("the same {} partitions", it.partitions),
+        1 => "1 difference".to_owned(),
+        n => format!("{n} differences"),
+    };
+    writeln!(out, "{}: {}: {verdict}", it.board, it.tree.display())?;
+    for difference in &it.differences {
+        writeln!(out, "  {}: {}", difference.partition.escape_default(), difference.fact.escape_default())?;
+    }
+    if !it.missing.is_empty() {
+        writeln!(out, "  not there, so not compared: {}", it.missing.join(", ").escape_default())?;
+    }
+    Ok(())
+}
