@@ -30,7 +30,10 @@ pub enum Made {
 /// A made page is out of date when it is only compared; mdBook is not there and cannot be installed, or fails; links lead nowhere.
 pub fn build(made: Made) -> Result<()> {
     let docs = repository().join("docs");
-    for (name, text) in [("errors.md", errors::page()), ("pictures/crates.svg", pictures::crates()?)] {
+    let boards = run::output(run::stoop().args(["boards", "list", "--markdown"]))?;
+    for (name, text) in
+        [("errors.md", errors::page()), ("boards.md", boards), ("pictures/crates.svg", pictures::crates()?)]
+    {
         put(&docs.join(name), &text, made)?;
     }
     if made == Made::Drawn {
