@@ -7,7 +7,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, fuzz, hil, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain};
+use crate::{bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain};
 
 /// Runs all of it.
 ///
@@ -58,7 +58,6 @@ pub fn everything() -> Result<()> {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
     part("labgrid's package", &mut labgrid::check)?;
-    part("tests, on a desk and in a lab", &mut hil::everywhere::run)?;
     for why in &skipped {
         eprintln!("skipped: {why}");
     }
@@ -66,7 +65,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 23;
+const PARTS: usize = 22;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 
