@@ -48,10 +48,10 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn row(packed: &Packed, board: &str, via: Via, rounds: usize) -> Result<()> {
+fn row(packed: &Packed, board: &str, via: &Via, rounds: usize) -> Result<()> {
     let (mut run, mut netboot) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let Some(time) = by_run(packed, board, via)? else { return Ok(()) };
+        let Some(time) = by_run(packed, board, via.clone())? else { return Ok(()) };
         run.push(time);
         netboot.push(by_netboot(packed, board)?);
     }
@@ -71,11 +71,11 @@ fn main() -> Result<()> {
     if let Some(lab) = lab()? {
         for endian in Endian::ALL {
             let packed = Packed::of(&Request { format: Some(Format::Uimage), ..lab_request(&lab, endian) })?;
-            row(&packed, board(endian), Via::Bootm, rounds)?;
+            row(&packed, board(endian), &Via::Bootm, rounds)?;
         }
     }
     if let Some(lab) = arm64_lab()? {
-        row(&Packed::of(&arm64_request(&lab))?, ARM64_BOARD, Via::Booti, rounds)?;
+        row(&Packed::of(&arm64_request(&lab))?, ARM64_BOARD, &Via::Booti, rounds)?;
     }
     Ok(())
 }
