@@ -7,6 +7,7 @@ use object::Endianness::Little;
 use serde_json::{Value, json};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
+use stoop_image::input::cpio;
 
 use crate::bench::{Bench, Kernel};
 use crate::make_ko::{Ko, TestTree};
@@ -14,7 +15,11 @@ use crate::make_ko::{Ko, TestTree};
 /// What the kernel of the bench exports.
 const SYMVERS: &str =
     "0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n0x00000022\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n";
-const USERS: &[u8] = b"070701 is what a cpio archive begins with";
+
+/// An initrd of the user's own.
+fn users() -> Vec<u8> {
+    cpio::archive([("init", &cpio::Kind::Script(b"#!/bin/sh\n".to_vec()))])
+}
 
 struct Work {
     bench: Bench,
@@ -98,8 +103,8 @@ fn the_bundle_is_the_initrd_or_lies_in_front_of_the_users() {
     assert_eq!(bundle, fs::read(output).unwrap());
 
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut gzip, b"070701").unwrap();
-    for users in [USERS.to_vec(), gzip.finish().unwrap()] {
+    std::io::Write::write_all(&mut gzip, &users()).unwrap();
+    for users in [users(), gzip.finish().unwrap()] {
         work.bench.put("initrd", &users);
         let said = work.packed(&[&alone[..], &["--initrd", "initrd"]].concat());
         assert!(!said["warnings"].to_string().contains("nothing loads them"), "{}", said["warnings"]);
@@ -118,7 +123,7 @@ fn the_bundle_is_the_initrd_or_lies_in_front_of_the_users() {
 #[test]
 fn an_image_without_modules_says_so() {
     let work = Work::new();
-    work.bench.put("initrd", USERS);
+    work.bench.put("initrd", &users());
     let words =
         ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux", "--initrd", "initrd", "-o", "image", "--json"];
     let packed: Value = serde_json::from_slice(&work.bench.stoop(&words).stdout).unwrap();
