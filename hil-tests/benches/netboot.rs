@@ -23,8 +23,8 @@ const FIRST_LINE: &str = "Linux version";
 
 /// Seconds from power on to the first line by `stoop run`; `None` where QEMU is missing.
 fn by_run(packed: &Packed, board: &str, via: Via) -> Result<Option<f64>> {
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-    let Some(mut rig) = rig::open(board, &wish)? else { return Ok(None) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board, &asked)? else { return Ok(None) };
     let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
     let began = Instant::now();
     boot(rig.as_mut(), &what, FIRST_LINE, PATIENCE)?;

@@ -120,8 +120,8 @@ pub fn on(endian: Endian, caps: &[Cap], cases: fn(&mut Cases<'_>, &Lab, Endian) 
 /// # Panics
 /// As for [`on`].
 pub fn on_arm64(emulator: &[&str], cases: impl FnOnce(&mut Cases<'_>, &Arm64) -> Result<()>) -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], emulator };
-    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], emulator };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     Cases::collect(rig.as_mut(), Via::Booti, |all| cases(all, &lab))
 }

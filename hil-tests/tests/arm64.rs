@@ -322,12 +322,12 @@ fn a_bootloaders_tree_of_more_than_2_mib_is_refused_by_name_or_only_asked_for_it
         let tree = machine_tree(&[])?;
         let large = with_filler(&oracle::with_bootargs(&tree, Some("liminix x.y=1"))?, 0x20_0000);
         let packed = Packed::of(&arm64_request(lab))?;
-        let foretold =
+        let predicted =
             outcome(&packed.built.file, Entry::Uhi(large.clone()))?.result.expect_err("too large").to_string();
-        assert!(foretold.starts_with("E23 dtb room 0x"), "{foretold}");
+        assert!(predicted.starts_with("E23 dtb room 0x"), "{predicted}");
         let via = Via::BootiTree(large.clone());
         let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
-        let said = boot(cases.rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE)?;
+        let said = boot(cases.rig, &what, &format!(r"^stoop: {predicted}, slot -\r?\n"), PATIENCE)?;
         assert!(!said.contains("Linux version"), "{said}");
 
         let file = file(&tree)?;

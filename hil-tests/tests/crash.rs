@@ -64,8 +64,8 @@ fn mips(lab: &Lab, commands: &str) -> Result<Packed> {
 
 #[test]
 fn on_mips_the_log_of_a_panic_is_there_after_the_reset() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
-    let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = mips(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;
     let said = log_of(rig.as_mut(), &packed, Via::Bootm, "Kernel panic - not syncing")?;
@@ -77,8 +77,8 @@ fn on_mips_the_log_of_a_panic_is_there_after_the_reset() -> Result<()> {
 
 #[test]
 fn on_mips_the_console_is_there_after_a_reset_that_nobody_saw_coming() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
-    let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     // As a watchdog does it: nothing is written down any more.
     let packed = mips(&lab, &shows_or("echo b > /proc/sysrq-trigger"))?;
@@ -124,8 +124,8 @@ fn module(package: &std::path::Path, name: &str) -> Result<Vec<u8>> {
 
 #[test]
 fn on_arm64_debians_kernel_finds_the_log_of_a_panic_after_the_reset() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
-    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = arm64(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;
     let said = log_of(rig.as_mut(), &packed, Via::Booti, "Kernel panic - not syncing")?;
@@ -144,8 +144,8 @@ fn beside(notes: &[(String, String)], words: &str) -> String {
 #[test]
 fn an_oops_of_a_kernel_without_names_gets_functions_files_and_lines() -> Result<()> {
     for endian in Endian::ALL {
-        let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-        let Some(mut rig) = rig::open(board(endian), &wish)? else { return Ok(()) };
+        let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+        let Some(mut rig) = rig::open(board(endian), &asked)? else { return Ok(()) };
         let Some(lab) = lab()? else { return Ok(()) };
         // A null pointer is read (drivers/misc/lkdtm/bugs.c: lkdtm_EXCEPTION) before there is any user space.
         let append = "panic=1 oops=panic lkdtm.cpoint_name=DIRECT lkdtm.cpoint_type=EXCEPTION";

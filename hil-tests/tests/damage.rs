@@ -1,4 +1,4 @@
-//! A bit that flipped in an image: the shim names the part and its code on the console as `simulate` foretells, and then
+//! A bit that flipped in an image: the shim names the part and its code on the console as `simulate` predicts, and then
 //! does what the params want.
 
 use std::time::Duration;
@@ -88,15 +88,15 @@ fn called_lzma(image: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Starts the damaged image, and waits for the error that `simulate` foretells.
+/// Starts the damaged image, and waits for the error that `simulate` predicts.
 fn fails_as_foretold(rig: &mut dyn Rig, packed: &Packed, via: Via, part: Part, words: &str) -> Result<()> {
     let bytes = damaged(&packed.built.file, part);
     let bootargs = "liminix x.y=1";
-    let foretold = outcome(&bytes, Entry::Argv(bootargs.into()))?.result.expect_err("it is damaged").to_string();
-    assert!(foretold.starts_with(&format!("{words} 0x")), "{part:?}: {foretold}");
+    let predicted = outcome(&bytes, Entry::Argv(bootargs.into()))?.result.expect_err("it is damaged").to_string();
+    assert!(predicted.starts_with(&format!("{words} 0x")), "{part:?}: {predicted}");
     let image = file(&bytes)?;
     let what = Boot { image: image.path(), bootargs: Some(bootargs), files: &[], via };
-    let said = boot(rig, &what, &format!(r"^stoop: {foretold}, slot -\r?\n"), PATIENCE)?;
+    let said = boot(rig, &what, &format!(r"^stoop: {predicted}, slot -\r?\n"), PATIENCE)?;
     assert!(!said.contains("Linux version"), "{part:?}: the kernel ran: {said}");
     Ok(())
 }
@@ -222,11 +222,11 @@ fn a_big_endian_shim_that_is_damaged_gives_its_code_to_the_prompt() -> Result<()
 
 #[test]
 fn an_arm64_shim_that_is_damaged_resets_the_board() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = packed(&arm64_request(&lab), Policy::Halt)?;
     for (at, sums) in [(0x2a0, false), (0x1000, false), (packed.built.shim - 1, false), (0x1000, true)] {
-        let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+        let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
         let image = flipped(&packed.built.file, at, sums)?;
         let what = Boot { image: image.path(), bootargs: None, files: &[], via: Via::Booti };
         boot(rig.as_mut(), &what, r"Starting kernel \.\.\.", PATIENCE)?;
@@ -237,7 +237,7 @@ fn an_arm64_shim_that_is_damaged_resets_the_board() -> Result<()> {
     Ok(())
 }
 
-/// `simulate` has all decoders, so it cannot foretell this.
+/// `simulate` has all decoders, so it cannot predict this.
 fn lacks_a_decoder(rig: &mut dyn Rig, lab: &Lab, endian: Endian) -> Result<()> {
     let request = Request { format: Some(Format::Uimage), codec: CodecChoice::Store, ..lab_request(lab, endian) };
     let packed = packed(&request, Policy::Reset)?;
@@ -258,8 +258,8 @@ fn a_shim_without_decoders_names_the_codec_that_it_lacks_and_resets() -> Result<
 
 #[test]
 fn an_arm64_image_that_is_damaged_says_so_and_halts() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let tree = file(&machine_tree(&[])?)?;
     let packed = packed(&Request { dtb: Some(tree.path().into()), ..arm64_request(&lab) }, Policy::Halt)?;

@@ -78,13 +78,13 @@ fn contents(seed: u32) -> Vec<u8> {
     (0..0xb000_u32).flat_map(|number| (number ^ seed).wrapping_mul(0x9e37_79b9).to_be_bytes()).collect()
 }
 
-/// What a run did to each stretch, without the commands.
+/// What a run did to each extent, without the commands.
 fn done(steps: &std::sync::mpsc::Receiver<Step>) -> Vec<Step> {
     steps.try_iter().filter(|step| !matches!(step, Step::Boot(_) | Step::Typed(_))).collect()
 }
 
 fn image_area(job: &Job) -> &Area {
-    &job.writes.last().expect("one stretch").area
+    &job.writes.last().expect("one extent").area
 }
 
 /// Writes, writes again, writes another image of which one block is the same, loses power in the middle, and goes on.

@@ -102,8 +102,8 @@ fn run(rig: &mut dyn Rig, cases: &[Case], router: impl FnOnce(&str) -> Result<Pa
 
 #[test]
 fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-    let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
     let Some(arm64) = arm64_lab()? else { return Ok(()) };
@@ -148,8 +148,8 @@ fn the_script_checks_image_machine_and_memory_before_it_loads() -> Result<()> {
 
 #[test]
 fn a_kernel_that_cannot_stop_its_other_cpus_is_told_so_instead_of_einval() -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-    let Some(mut rig) = rig::open(board(Endian::Little), &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = elf(&lab, Endian::Little)?;
     let [generic, _] = DEBIAN_KERNELS;
@@ -175,8 +175,8 @@ fn on_arm64(
     cases: impl FnOnce(&Arm64) -> Result<Vec<Case>>,
     change: impl FnOnce(&Arm64, Request) -> Result<Request>,
 ) -> Result<()> {
-    let wish = BootRequest { caps: &[Cap::Uboot], emulator };
-    let Some(mut rig) = rig::open(ARM64_BOARD, &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], emulator };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = Packed::of(&arm64_request(&lab))?;
     let request = change(&lab, lab.request())?;

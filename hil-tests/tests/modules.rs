@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 fn boots_from_its_modules(endian: Endian) -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
-    let wish = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
-    let Some(mut rig) = rig::open(board(endian), &wish)? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board(endian), &asked)? else { return Ok(()) };
     let request = Request {
         kernel: lab.vmlinux(endian, Flavour::Modular),
         initrd: Some(lab.initramfs(endian)),

@@ -56,21 +56,21 @@ impl Bench<'_> {
         self.rig.write_nor(offset, &[byte ^ 0x10])
     }
 
-    /// Starts what is in flash, and compares it with what `simulate` foretells of these very bytes; gives the name of the
+    /// Starts what is in flash, and compares it with what `simulate` predicts of these very bytes; gives the name of the
     /// system that runs and its slot.
     fn boot(&mut self, bootargs: Option<&str>) -> Result<(String, char)> {
         let flash = self.rig.read_nor()?;
         let at = Map::of(self.rig.board())?.boot.offset();
         let entry = Entry::Argv(bootargs.unwrap_or_default().into());
-        let foretold = run_from_flash(&flash[at..], &Input { entry, load: None }, &flash)?;
+        let predicted = run_from_flash(&flash[at..], &Input { entry, load: None }, &flash)?;
         let line = self.rig.board().bootloader.flash_command.clone().expect("Malta starts from flash");
         let what = Boot { image: std::path::Path::new(""), bootargs, files: &[], via: Via::Command(line) };
-        let booted = foretold
+        let booted = predicted
             .result
             .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim would give up: {error}")))?;
         let seen = see(self.rig, &what, PATIENCE)?;
         let said = self.rig.power_off()?;
-        for (slot, error) in &foretold.failed {
+        for (slot, error) in &predicted.failed {
             let reason = format!("stoop: {error}, slot {slot}");
             assert!(said.contains(&reason), "{reason:?} is not on the console: {said}");
         }
@@ -165,12 +165,12 @@ fn resets(bench: &mut Bench<'_>) -> Result<()> {
     bench.damage(slot)?;
     let flash = bench.rig.read_nor()?;
     let at = Map::of(bench.rig.board())?.boot.offset();
-    let foretold = run_from_flash(&flash[at..], &Input::default(), &flash)?;
-    let codes: Vec<_> = foretold.failed.iter().map(|(slot, error)| (*slot, error.code())).collect();
+    let predicted = run_from_flash(&flash[at..], &Input::default(), &flash)?;
+    let codes: Vec<_> = predicted.failed.iter().map(|(slot, error)| (*slot, error.code())).collect();
     assert_eq!(codes, [('a', Code::NoManifest), ('b', Code::NoManifest)]);
     let line = bench.rig.board().bootloader.flash_command.clone().expect("Malta starts from flash");
     let what = Boot { image: std::path::Path::new(""), bootargs: None, files: &[], via: Via::Command(line) };
-    let last = format!("^stoop: {}, slot b\r?\n", foretold.failed[1].1);
+    let last = format!("^stoop: {}, slot b\r?\n", predicted.failed[1].1);
     stoop_hil_tests::boot(bench.rig, &what, &last, PATIENCE)?;
     bench.rig.wait_end(PATIENCE)
 }
@@ -265,7 +265,7 @@ fn update(bench: &mut Bench<'_>, packed: &Packed, steps: &[Step]) -> Result<()> 
 
 /// Old system in slot a, an older one in b: b becomes new. The plug is pulled inside of every erase and of every block's write, the
 /// update begun anew each time; the board then boots the old system until the last erase, and from then on the new one, as `simulate`
-/// foretells of the bytes that are in flash. All erases and writes are U-Boot's.
+/// predicts of the bytes that are in flash. All erases and writes are U-Boot's.
 fn power_fails(bench: &mut Bench<'_>) -> Result<()> {
     let (old, older, new) = (bench.packed('a', "old")?, bench.packed('b', "older")?, bench.packed('b', "new")?);
     bench.install(&older)?;

@@ -1,4 +1,4 @@
-//! A traced shim says on the console what `simulate` foretells, in frames that stay apart from everybody else's text.
+//! A traced shim says on the console what `simulate` predicts, in frames that stay apart from everybody else's text.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn packed(lab: &Lab, endian: Endian) -> Result<Packed> {
 }
 
 /// What the shim has to say of this boot, by what `simulate` and pack know.
-fn foretold(packed: &Packed, booted: &Booted) -> Vec<String> {
+fn predicted(packed: &Packed, booted: &Booted) -> Vec<String> {
     let mut all = vec![
         format!("entry {}: device tree none", booted.entry.text()),
         format!(
@@ -69,7 +69,7 @@ fn boots(rig: &mut dyn Rig, packed: &Packed) -> Result<()> {
     let booted = packed.simulate(Entry::Argv(BOOTARGS.into()))?;
     let what = Boot { image: packed.path(), bootargs: Some(BOOTARGS), files: &[], via: Via::Bootm };
     let console = boot(rig, &what, "Kernel command line: [^\n]*\n", PATIENCE)?;
-    said(&console, &foretold(packed, &booted));
+    said(&console, &predicted(packed, &booted));
     // What `monitor` reads in a recording, and what somebody without it.
     let (bytes, transcript) = (rig.console()?.bytes(), rig.power_off()?);
     let mut monitor = Monitor::default();

@@ -52,11 +52,11 @@ pub fn shim(family: &'static Family, machine: Machine, payload: &Payload) -> Res
     let crc = (bench.to_report(large) - bench.to_report(small)) * 1000 / (whole - SMALL) as u64;
     let mut full = 0;
     let mut decode = Vec::new();
-    for (codec, wish) in [("lz4", CodecChoice::Lz4), ("lzma", CodecChoice::Lzma)] {
+    for (codec, choice) in [("lz4", CodecChoice::Lz4), ("lzma", CodecChoice::Lzma)] {
         // The same shim with next to nothing to decode.
-        let empty = bench.boot(LEAST, wish)?.0;
+        let empty = bench.boot(LEAST, choice)?.0;
         for size in [KERNEL, SMALL, whole] {
-            let (counts, built) = bench.boot(size, wish)?;
+            let (counts, built) = bench.boot(size, choice)?;
             full = built.shim;
             totals.push(bench.total(codec, size, counts, &built));
             if size == KERNEL {

@@ -122,12 +122,12 @@ fn the_stack_is_never_used_up() -> Result<()> {
     )
 }
 
-/// A watchdog is fed, stopped, or started and fed: what `wish` says.
-fn watched(wish: fn(&Board) -> Option<WatchdogChoice>, is: fn(&Watchdog) -> bool) -> Result<()> {
+/// A watchdog is fed, stopped, or started and fed: what `choice` says.
+fn watched(choice: fn(&Board) -> Option<WatchdogChoice>, is: fn(&Watchdog) -> bool) -> Result<()> {
     for name in ["gl-ar750", "gl-mt300n-v2", "zbt-wg3526", "gl-mt300a"] {
         let board = board::load(name)?;
         let parts = Parts::new()?;
-        let watchdog = wish(&board);
+        let watchdog = choice(&board);
         let request = Request { watchdog, ..raw(&parts, &board, CodecChoice::Lzma)? };
         let (plan, built) = pack(&request, None)?;
         // One that is started did not run.

@@ -30,20 +30,20 @@ type Found = std::result::Result<Box<dyn Rig>, String>;
 ///
 /// # Errors
 /// An unknown rig or board, one that is known and cannot be reached, or as for [`crate::skip`].
-pub fn open(board: &str, wish: &BootRequest<'_>) -> Result<Option<Box<dyn Rig>>> {
+pub fn open(board: &str, asked: &BootRequest<'_>) -> Result<Option<Box<dyn Rig>>> {
     let name = std::env::var(RIG).unwrap_or_else(|_| "qemu".into());
     let test = test_name();
     let path = log_path(&test, board);
     let rig: Found = match name.as_str() {
-        "qemu" => qemu::open(board::load(board)?, log(&path)?, wish)?,
-        "serial" => remote(Ok(serial::setup()?), board, wish, &path)?,
-        "labgrid" => remote(labgrid::setup(board)?, board, wish, &path)?,
+        "qemu" => qemu::open(board::load(board)?, log(&path)?, asked)?,
+        "serial" => remote(Ok(serial::setup()?), board, asked, &path)?,
+        "labgrid" => remote(labgrid::setup(board)?, board, asked, &path)?,
         other => {
             return Err(Failure::usage(ErrorCode::Repository, format!("{RIG}={other} is no known rig"))
                 .next("use qemu, serial or labgrid; without it, it is qemu"));
         }
     };
-    let missing = |rig: &dyn Rig| wish.caps.iter().copied().find(|cap| !rig.caps().contains(cap));
+    let missing = |rig: &dyn Rig| asked.caps.iter().copied().find(|cap| !rig.caps().contains(cap));
     let rig = match rig {
         Ok(rig) => rig,
         // The qemu rig lacks only what can be installed.
@@ -66,7 +66,7 @@ pub fn open(board: &str, wish: &BootRequest<'_>) -> Result<Option<Box<dyn Rig>>>
 fn remote(
     setup: std::result::Result<remote::Setup, String>,
     board: &str,
-    wish: &BootRequest<'_>,
+    asked: &BootRequest<'_>,
     path: &Path,
 ) -> Result<Found> {
     let setup = match setup {
@@ -76,12 +76,12 @@ fn remote(
     if setup.board.name != board::load(board)?.name {
         return Ok(Err(format!("{} is a {}", setup.name, setup.board.name)));
     }
-    if !wish.emulator.is_empty() {
-        return Ok(Err(format!("{} is no emulator: it cannot have {}", setup.name, wish.emulator.join(" "))));
+    if !asked.emulator.is_empty() {
+        return Ok(Err(format!("{} is no emulator: it cannot have {}", setup.name, asked.emulator.join(" "))));
     }
     // Before it is switched off, and before it is our turn.
     let caps = remote::caps(&setup);
-    if let Some(cap) = wish.caps.iter().find(|cap| !caps.contains(cap)) {
+    if let Some(cap) = asked.caps.iter().find(|cap| !caps.contains(cap)) {
         return Ok(Err(format!("{} has no {cap:?}", setup.name)));
     }
     Ok(Ok(Box::new(remote::Remote::open(setup, log(path)?)?)))

@@ -24,24 +24,24 @@ struct Qemu {
 pub(super) fn open(
     board: Board,
     log: Log,
-    wish: &BootRequest<'_>,
+    asked: &BootRequest<'_>,
 ) -> Result<std::result::Result<Box<dyn Rig>, String>> {
     let mut target = Target::of(&board, PATIENCE)?;
     if !in_path(&target.machine.binary) {
         return Ok(Err(format!("{} is not installed", target.machine.binary)));
     }
     let mut caps = vec![Cap::NorWrite, Cap::PowerLoss, Cap::Direct];
-    let flashing = wish.caps.contains(&Cap::UbootNorWrite);
+    let flashing = asked.caps.contains(&Cap::UbootNorWrite);
     match bootloader(&board, &target, flashing) {
         Ok(path) => {
             target.machine.uboot = Some(path);
             caps.push(Cap::Uboot);
             caps.extend(flashing.then_some(Cap::UbootNorWrite));
         }
-        Err(failure) if wish.caps.contains(&Cap::Uboot) => return Ok(Err(failure.to_string())),
+        Err(failure) if asked.caps.contains(&Cap::Uboot) => return Ok(Err(failure.to_string())),
         Err(_) => target.machine.uboot = None,
     }
-    let extra = wish.emulator.iter().map(|&word| word.to_owned()).collect();
+    let extra = asked.emulator.iter().map(|&word| word.to_owned()).collect();
     let emulator = Emulator::new(target, Options { echo: None, log: Some(log), extra })?;
     Ok(Ok(Box::new(Qemu { board, emulator, caps })))
 }

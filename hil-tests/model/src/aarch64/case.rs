@@ -119,12 +119,12 @@ impl Case<'_> {
             outcome.failed.iter().map(|(slot, error)| format!("stoop: {error}, slot {slot}\r\n")).collect();
         match &outcome.result {
             Err(_) => {
-                let (foretold, events) = match self.board.defaults.policy {
+                let (predicted, events) = match self.board.defaults.policy {
                     Policy::Reset => (End::Reset, vec![Event::Reset]),
                     Policy::Return => (End::Waits, Vec::new()),
                     Policy::Halt => (End::Loops, Vec::new()),
                 };
-                wrong.unless_equal("the end", end, &foretold);
+                wrong.unless_equal("the end", end, &predicted);
                 wrong.unless_equal("LED, reset and watchdog", &boot.events(), &events);
                 wrong.unless_equal("characters lost", &boot.machine.lost, &0);
             }

@@ -19,8 +19,8 @@ pub(super) struct Named {
     pub(super) when: Phases,
 }
 
-/// A stretch of flash that an image takes: what it is, and the offset of its first byte and of the one behind its last.
-pub(super) type Stretch = (String, usize, usize);
+/// An extent of flash that an image takes: what it is, and the offset of its first byte and of the one behind its last.
+pub(super) type Extent = (String, usize, usize);
 
 /// The left edge of what is drawn.
 const LEFT: usize = 20;
@@ -73,7 +73,7 @@ pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[
 }
 
 /// A bar of the chip by size, what an image takes of it above, and a line for each partition below. Begins at `top`.
-pub(super) fn flash(picture: &mut Picture, top: usize, title: &str, flash: &Flash, taken: &[Stretch]) {
+pub(super) fn flash(picture: &mut Picture, top: usize, title: &str, flash: &Flash, taken: &[Extent]) {
     picture.text("head", [LEFT, top + 15], title);
     let scaled = |bytes: usize| (bytes as u128 * BAR as u128 / flash.size.max(1) as u128) as usize;
     let mut bar = |class: &str, y: usize, start: usize, end: usize| {

@@ -42,7 +42,7 @@ impl Phases {
         Phases(self.0 | other.0)
     }
 
-    /// Whether there is a stretch that is one of both.
+    /// Whether the two have a phase in common.
     pub fn meets(self, other: Phases) -> bool {
         self.0 & other.0 != 0
     }

@@ -1,5 +1,5 @@
 //! Writing an image to a board's NOR flash by its bootloader, so that a board is never left with a slot that looks good and is
-//! not: what is there already is not written again, each stretch is read back, and the block that makes a slot bootable comes last.
+//! not: what is there already is not written again, each extent is read back, and the block that makes a slot bootable comes last.
 
 mod error;
 mod job;
@@ -29,23 +29,23 @@ use crate::qemu::Console;
 pub enum Step {
     /// On the way to the prompt and the image in RAM.
     Boot(Boot),
-    /// A stretch holds its bytes already.
+    /// An extent holds its bytes already.
     Kept {
         /// `boot`, `slot`, `rootfs` or `image`.
         what: &'static str,
     },
-    /// So many bytes of a stretch are to be written.
+    /// So many bytes of an extent are to be written.
     Writing {
         /// As for [`Step::Kept`].
         what: &'static str,
         /// Bytes in blocks that differ.
         bytes: usize,
-        /// Bytes of the stretch.
+        /// Bytes of the extent.
         size: usize,
     },
     /// A command was typed.
     Typed(String),
-    /// A stretch was read back and is right.
+    /// An extent was read back and is right.
     Verified {
         /// As for [`Step::Kept`].
         what: &'static str,
@@ -109,7 +109,7 @@ pub fn write(
     for write in &job.writes {
         let range = Range::of(way.board, fetched, write);
         let bytes = &job.file[write.from..][..write.area.size()];
-        write::stretch(&mut bootloader, write, &range, bytes, tell)?;
+        write::extent(&mut bootloader, write, &range, bytes, tell)?;
     }
     for area in &job.switch {
         write::erase_front(&mut bootloader, way.board, area, tell)?;

@@ -1,6 +1,6 @@
 //! Writing flash from a Linux that runs on the board, by ssh: `flashcp` or mtd-utils' others where they are, else OpenWrt's `mtd`.
 //!
-//! The order within a stretch is the tool's, but the shim boots no slot whose sums do not hold, and what was written is read back.
+//! The order within an extent is the tool's, but the shim boots no slot whose sums do not hold, and what was written is read back.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! One stretch of flash: what differs is erased, written and compared, its first block last.
+//! One extent of flash: what differs is erased, written and compared, its first block last.
 //!
 //! U-Boot's exit codes lie (`erase` of protected sectors gives 0), so its words decide.
 
@@ -15,8 +15,8 @@ use super::{Error, Step, Tell, sum};
 use crate::Result;
 use crate::bootloader::Bootloader;
 
-/// Writes one stretch, if it is not there already.
-pub fn stretch(bootloader: &mut Bootloader<'_>, write: &Write, range: &Range, bytes: &[u8], tell: &Tell) -> Result<()> {
+/// Writes one extent, if it is not there already.
+pub fn extent(bootloader: &mut Bootloader<'_>, write: &Write, range: &Range, bytes: &[u8], tell: &Tell) -> Result<()> {
     let (what, block) = (write.what, write.area.erase_size());
     if same(bootloader, range, bytes, tell)? == Some(true) {
         tell(Step::Kept { what });
@@ -26,7 +26,7 @@ pub fn stretch(bootloader: &mut Bootloader<'_>, write: &Write, range: &Range, by
     let count: usize = runs.iter().map(Span::len).sum();
     tell(Step::Writing { what, bytes: count, size: range.size });
     let front = range.part(0, block.min(range.size));
-    // From now on until the end nothing takes the stretch for whole.
+    // From now on until the end nothing takes the extent for whole.
     erase(bootloader, &front, tell)?;
     for run in runs.iter().map(|run| run.start.max(block)..run.end).filter(|run| !run.is_empty()) {
         let part = range.part(run.start, run.len());

@@ -8,7 +8,7 @@ use stoop_image::image::Opened;
 use stoop_image::layout::{Phases, RegionKind};
 use stoop_image::svg::Picture;
 
-use crate::command::picture::{self, Named, Stretch};
+use crate::command::picture::{self, Extent, Named};
 
 /// Payloads that are there.
 pub(super) fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, Payload)> {
@@ -91,7 +91,7 @@ pub(super) fn svg(opened: &Opened<'_>, file: usize) -> String {
 }
 
 /// By offsets in flash; nothing of an image that is not for flash.
-fn taken(opened: &Opened<'_>, board: &Board) -> Vec<Stretch> {
+fn taken(opened: &Opened<'_>, board: &Board) -> Vec<Extent> {
     let Some(note) = opened.flash else { return Vec::new() };
     let window = board.flash_window().start();
     let slot = char::from(note.slot);
