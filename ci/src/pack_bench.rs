@@ -2,7 +2,7 @@
 //! turns and the median of their times counts, so that other work on the machine slows down all alike.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use stoop_image::{ErrorCode, Failure, Result};
@@ -97,7 +97,8 @@ impl Work {
     fn command(&self, name: &str) -> Command {
         let mut stoop = Command::new(&self.stoop);
         let pack = ["pack", "--board", "qemu-malta-be", "--kernel", "kernel.bin", "--load-address", "0x80100000"];
-        let more = ["--config", "config", "--rootfs", "root.squashfs", "--format", "uimage", "-o", "image"];
+        let more =
+            ["--entry-point", "0x80100000", "--config", "config", "--rootfs", "root.squashfs", "--format", "uimage"];
         match name {
             "mkimage" => {
                 let mut mkimage = Command::new("mkimage");
@@ -105,12 +106,11 @@ impl Work {
                 mkimage.args(["-e", "0x80100000", "-n", "stoop", "-d", "both", "mkimage.out"]);
                 stoop = mkimage;
             }
-            "pack, store" => _ = stoop.args(pack).args(more).args(["--codec", "store"]),
+            "pack, store" => _ = stoop.args(pack).args(more).args(["--codec", "store", "-o", "image"]),
             "pack, lzma" => _ = stoop.args(pack).args(more).args(["--codec", "lzma", "-o", "image.lzma"]),
             name => _ = stoop.args([name, "image"]),
         }
         stoop.current_dir(&self.folder).env("XDG_CACHE_HOME", self.path("cache"));
-        stoop.stdout(Stdio::null()).stderr(Stdio::null());
         stoop
     }
 }

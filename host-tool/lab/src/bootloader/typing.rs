@@ -86,23 +86,27 @@ impl Bootloader<'_> {
 
     /// Types without the end of the line; whether it came back as it was.
     fn echoed(&mut self, typed: &str) -> Result<bool, Error> {
+        // The prompt is taken for one before its blank has come: a line brings one character after the other.
+        let mut late = " ?";
         if !self.is_slow {
             self.send(typed.as_bytes())?;
-            return self.comes_back(typed);
+            return self.comes_back(late, typed);
         }
         for character in typed.chars() {
             let mut buffer = [0; 4];
             let character: &str = character.encode_utf8(&mut buffer);
             self.send(character.as_bytes())?;
-            if !self.comes_back(character)? {
+            if !self.comes_back(late, character)? {
                 return Ok(false);
             }
+            late = "";
         }
         Ok(true)
     }
 
-    fn comes_back(&mut self, typed: &str) -> Result<bool, Error> {
-        match self.console.expect(&regex::escape(typed), self.patience.echo) {
+    /// Whether the next that comes is what was typed, behind what this pattern takes.
+    fn comes_back(&mut self, before: &str, typed: &str) -> Result<bool, Error> {
+        match self.console.expect(&format!("{before}{}", regex::escape(typed)), self.patience.echo) {
             Ok(seen) => Ok(seen.before.is_empty()),
             Err(_) if self.console.is_closed() => Err(self.lost()),
             Err(failure) if failure.exit_code() == 130 => Err(Error::Interrupted),
