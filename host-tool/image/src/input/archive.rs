@@ -1,10 +1,10 @@
 //! Whether a stream of cpio entries is whole, as Linux reads it (init/initramfs.c: do_header, do_name, do_skip, do_reset), while it
 //! is decoded and without keeping it.
 
-/// Bytes of an entry's header: a magic of six characters and thirteen numbers of eight hexadecimal digits.
-const HEADER: usize = 110;
-const MAGIC: usize = 6;
-const TRAILER: &[u8] = b"TRAILER!!!\0";
+use super::cpio::{HEADER, MAGICS, TRAILER, field};
+
+/// Bytes of the trailer's name, with the NUL behind it.
+const TRAILER_SIZE: usize = TRAILER.len() + 1;
 
 /// How a stream ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,12 +65,7 @@ impl Entries {
         self.header.extend_from_slice(more);
         self.foreign = !may_be_header(&self.header);
         if self.header.len() == HEADER && !self.foreign {
-            let number = |at: usize| {
-                let digits = &self.header[MAGIC + 8 * at..][..8];
-                digits
-                    .iter()
-                    .fold(0u64, |value, digit| value << 4 | u64::from((*digit as char).to_digit(16).unwrap_or(0)))
-            };
+            let number = |at| u64::from(field(&self.header, at).unwrap_or(0));
             let (data, name) = (number(6), number(11));
             // Both parts end at a multiple of four from the header's first byte.
             let header = HEADER as u64;
@@ -90,7 +85,7 @@ impl Entries {
     fn body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let take = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (more, rest) = bytes.split_at(take);
-        let wanted = TRAILER.len().saturating_sub(self.name.len());
+        let wanted = TRAILER_SIZE.saturating_sub(self.name.len());
         self.name.extend_from_slice(&more[..wanted.min(more.len())]);
         (self.left, self.passed) = (self.left - take as u64, self.passed + take as u64);
         if self.left == 0 {
@@ -99,8 +94,12 @@ impl Entries {
         rest
     }
 
+    fn is_trailer(&self) -> bool {
+        self.name.strip_suffix(&[0]) == Some(TRAILER.as_bytes())
+    }
+
     fn close(&mut self) {
-        self.marked = self.name == TRAILER;
+        self.marked = self.is_trailer();
         self.whole += HEADER + self.passed as usize;
         self.header.clear();
     }
@@ -114,7 +113,7 @@ impl Entries {
             true if self.marked => End::Marked,
             true => End::Unmarked,
             false if self.header.len() == HEADER && self.left <= self.padding => {
-                if self.name == TRAILER {
+                if self.is_trailer() {
                     End::Marked
                 } else {
                     End::Unmarked
@@ -126,8 +125,8 @@ impl Entries {
 }
 
 fn may_be_header(bytes: &[u8]) -> bool {
-    let (magic, numbers) = bytes.split_at(bytes.len().min(MAGIC));
-    [b"070701", b"070702"].iter().any(|known| known.starts_with(magic)) && numbers.iter().all(u8::is_ascii_hexdigit)
+    let (magic, numbers) = bytes.split_at(bytes.len().min(MAGICS[0].len()));
+    MAGICS.iter().any(|known| known.starts_with(magic)) && numbers.iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]
@@ -159,7 +158,7 @@ mod tests {
             let expected = match cut {
                 cut if cut == second || cut == second - 2 || cut == second - 1 => End::Unmarked,
                 cut if cut == trailer || cut == trailer - 1 => End::Unmarked,
-                cut if cut >= trailer + HEADER + TRAILER.len() => End::Marked,
+                cut if cut >= trailer + HEADER + TRAILER_SIZE => End::Marked,
                 cut if cut < HEADER => End::Foreign(0),
                 _ => End::Cut,
             };

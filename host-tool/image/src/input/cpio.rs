@@ -1,6 +1,24 @@
 //! Writes and reads the cpio format that the kernel unpacks as an initrd: newc (`Documentation/driver-api/early-userspace`,
 //! `buffer-format.rst`). The same entries give the same bytes: no time, no owner, numbered inodes.
 
+/// What an entry begins with: newc's magic, and that of newc with sums (init/initramfs.c: do_header).
+pub(super) const MAGICS: [&[u8]; 2] = [b"070701", b"070702"];
+/// Bytes of an entry's header: a magic of six characters and thirteen numbers of eight hexadecimal digits.
+pub(super) const HEADER: usize = 110;
+/// The name of the entry that ends an archive.
+pub(super) const TRAILER: &str = "TRAILER!!!";
+
+/// Whether an entry begins here.
+pub(super) fn is_newc(bytes: &[u8]) -> bool {
+    MAGICS.iter().any(|magic| bytes.starts_with(magic))
+}
+
+/// The number with this place among the thirteen of a header; 6 is the data's size, 11 the name's.
+pub(super) fn field(header: &[u8], number: usize) -> Option<u32> {
+    let digits = header.get(MAGICS[0].len() + 8 * number..)?.first_chunk::<8>()?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// What an entry is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -39,7 +57,7 @@ pub fn archive<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Kind)>) -> Ve
         let (file_type, links) = if *kind == Kind::Directory { (0o040_000, 2) } else { (0o100_000, 1) };
         record(&mut out, inode, file_type | kind.permissions(), links, path, kind.data());
     }
-    record(&mut out, 0, 0, 1, "TRAILER!!!", &[]);
+    record(&mut out, 0, 0, 1, TRAILER, &[]);
     out.resize(out.len().next_multiple_of(512), 0);
     out
 }
@@ -48,7 +66,7 @@ fn record(out: &mut Vec<u8>, inode: u32, mode: u32, links: u32, name: &str, data
     // Inode, mode, uid, gid, links, mtime, size, device and rdevice (major, minor each), length of name with NUL, check.
     let size = data.len() as u32;
     let fields = [inode, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name.len() as u32 + 1, 0];
-    out.extend_from_slice(b"070701");
+    out.extend_from_slice(MAGICS[0]);
     for field in fields {
         out.extend_from_slice(format!("{field:08x}").as_bytes());
     }
@@ -91,15 +109,8 @@ impl<'a> Archive<'a> {
 
     /// An entry and where the next record begins.
     fn record(&self) -> Option<(Entry<'a>, usize)> {
-        const HEADER: usize = 110;
-        let header = self.rest().get(..HEADER)?;
-        if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
-            return None;
-        }
-        let field = |number: usize| {
-            let digits = std::str::from_utf8(&header[6 + 8 * number..][..8]).ok()?;
-            u32::from_str_radix(digits, 16).ok().map(|value| value as usize)
-        };
+        let header = self.rest().get(..HEADER).filter(|header| is_newc(header))?;
+        let field = |number| field(header, number).map(|value| value as usize);
         let (mode, size, name_size) = (field(1)?, field(6)?, field(11)?);
         let name_end = self.at.checked_add(HEADER)?.checked_add(name_size)?;
         let name = self.bytes.get(self.at + HEADER..name_end.checked_sub(1)?)?;
@@ -120,7 +131,7 @@ impl<'a> Iterator for Archive<'a> {
             self.at += self.rest().iter().take_while(|byte| **byte == 0).count();
             let (entry, next) = self.record()?;
             self.at = next;
-            if entry.path != "TRAILER!!!" {
+            if entry.path != TRAILER {
                 return Some(entry);
             }
         }

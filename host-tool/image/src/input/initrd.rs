@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::archive::{End, Entries};
+use super::cpio::is_newc;
 use super::{looks_like, read_file, xz};
 use crate::format::codec::{Codec, MOST_MEMBERS, most_decoded};
 use crate::{ErrorCode, Failure, Result, shell};
@@ -45,10 +46,6 @@ pub fn read(path: &Path) -> Result<Initrd> {
     let name = shell::file_argument(path);
     let (needs, warning) = examine(&bytes, &name).map_err(|failure| failure.within(path.display()))?;
     Ok(Initrd { bytes, needs, warning: warning.map(|warning| format!("{}: {warning}", path.display())) })
-}
-
-fn is_newc(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"070701") || bytes.starts_with(b"070702")
 }
 
 /// Linux knows LZMA by two bytes (lib/decompress.c), whatever its dictionary.
