@@ -72,13 +72,12 @@ fn is_table(node: &Node) -> bool {
 
 /// The texts of a property that is a list of them.
 pub(super) fn texts<'a>(node: &'a Node, name: &str) -> impl Iterator<Item = &'a str> {
-    let value = node.get(name).unwrap_or_default();
-    value.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()).filter(|text| !text.is_empty())
+    node.list(name).filter_map(|text| std::str::from_utf8(text).ok())
 }
 
 /// The partitions of a table that begins `base` bytes behind the start of the flash.
 fn collect(table: &Node, base: u64, parts: &mut Vec<Part>) {
-    let cells = ["#address-cells", "#size-cells"].map(|name| table.cell(name).map_or(1, |count| count as usize));
+    let cells = table.cells();
     if cells.iter().any(|count| !(1..=2).contains(count)) {
         return;
     }

@@ -27,8 +27,7 @@ const ROLES: [(&[&str], Role); 7] = [
 /// Where RAM starts and how much there is, if a memory node says so.
 pub(super) fn memory(tree: &Tree) -> Option<(usize, usize)> {
     let root = &tree.root;
-    let cells = ["#address-cells", "#size-cells"].map(|name| root.cell(name).map_or(1, |count| count as usize));
-    let [address, size] = cells.map(|count| count.min(2) * 4);
+    let [address, size] = root.cells().map(|count| count.min(2) * 4);
     let node = root.children.iter().find(|node| is_memory(node) || node.name.split('@').next() == Some("memory"))?;
     let reg = node.get("reg").filter(|reg| reg.len() >= address + size)?;
     let start = usize::try_from(number(&reg[..address])).ok()?;

@@ -85,8 +85,7 @@ impl Facts {
 /// `None` when the root's cells are none that Linux takes.
 fn read(tree: &Tree, size: usize) -> Option<Facts> {
     let root = &tree.root;
-    let count = |name: &str| root.cell(name).map_or(1, |count| count as usize);
-    let cells = [count("#address-cells"), count("#size-cells")];
+    let cells = root.cells();
     if cells.iter().any(|count| !(1..=2).contains(count)) {
         return None;
     }
@@ -112,9 +111,7 @@ fn read(tree: &Tree, size: usize) -> Option<Facts> {
             _ => {}
         }
     }
-    let compatible = root.get("compatible").unwrap_or_default();
-    let names = compatible.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    facts.compatible = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    facts.compatible = root.list("compatible").map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     partitions(root, "", &mut facts.partitions);
     Some(facts)
 }
@@ -156,8 +153,7 @@ fn reserved(node: &Node, facts: &mut Facts) {
 
 fn partitions(node: &Node, path: &str, found: &mut Vec<(String, Range<u64>)>) {
     let is_table = node.get("compatible") == Some(b"fixed-partitions\0");
-    let count = |name: &str| node.cell(name).map_or(1, |count| count as usize);
-    let (address, size) = (count("#address-cells"), count("#size-cells"));
+    let [address, size] = node.cells();
     for child in &node.children {
         let path = format!("{path}/{}", child.name);
         if let Some(reg) = child.get("reg").filter(|_| is_table)

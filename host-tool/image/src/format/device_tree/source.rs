@@ -91,10 +91,7 @@ impl Reader<'_> {
             at.skip_past(b';');
             return Ok(());
         }
-        let mut labels = Vec::new();
-        while let Some(label) = at.label() {
-            labels.push(label);
-        }
+        let labels = at.labels();
         let path = match (at.takes("&{"), at.takes("&"), at.takes("/")) {
             (true, ..) => {
                 let path = at.until(b'}').split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
@@ -159,10 +156,7 @@ impl Reader<'_> {
         if at.takes("/omit-if-no-ref/") {
             return Ok(());
         }
-        let mut labels = Vec::new();
-        while let Some(label) = at.label() {
-            labels.push(label);
-        }
+        let labels = at.labels();
         let name = at.name();
         if name.is_empty() {
             return Err(at.wrong("a property or a node"));

@@ -35,6 +35,17 @@ impl Node {
         be32(self.get(name)?, 0)
     }
 
+    /// The entries of a property that is a list of texts, without NUL; empty ones do not count.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.get(name).unwrap_or_default().split(|byte| *byte == 0).filter(|text| !text.is_empty())
+    }
+
+    /// `#address-cells` and `#size-cells`, by which a `reg` of its children is read: 1 each where it has none, as Linux takes it
+    /// (drivers/of/fdt.c: early_init_dt_scan_root). Any number may stand there.
+    pub fn cells(&self) -> [usize; 2] {
+        ["#address-cells", "#size-cells"].map(|name| self.cell(name).map_or(1, |count| count as usize))
+    }
+
     /// Adds a property, or changes its value.
     pub fn set(&mut self, name: &str, value: &[u8]) {
         match self.properties.iter_mut().find(|(known, _)| known == name) {

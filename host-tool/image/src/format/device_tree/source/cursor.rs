@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A label with its colon.
-    pub(super) fn label(&mut self) -> Option<String> {
+    fn label(&mut self) -> Option<String> {
         let before = self.at;
         let name = self.name();
         if !name.is_empty() && self.takes(":") {
@@ -140,6 +140,19 @@ impl<'a> Cursor<'a> {
         }
         self.at = before;
         None
+    }
+
+    /// All labels that are next, with their colons.
+    pub(super) fn labels(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.label()).collect()
+    }
+
+    /// What stands behind a `&`: a label, or a path in braces.
+    pub(super) fn skip_reference(&mut self) {
+        match self.takes("{") {
+            true => self.skip_past(b'}'),
+            false => drop(self.name()),
+        }
     }
 
     /// The name behind `#include` or `/include/`, without folders; that of a header, in angle brackets, is skipped.

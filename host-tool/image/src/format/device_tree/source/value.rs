@@ -11,7 +11,7 @@ pub(super) fn read(at: &mut Cursor<'_>) -> Result<Vec<u8>> {
     let mut value = Vec::new();
     let mut bytes = 4;
     loop {
-        while at.label().is_some() {}
+        at.labels();
         if at.is_next(b'"') {
             value.extend(unescaped(at.text()).bytes().chain([0]));
         } else if at.takes("/bits/") {
@@ -25,11 +25,7 @@ pub(super) fn read(at: &mut Cursor<'_>) -> Result<Vec<u8>> {
             at.expect("]")?;
         } else if at.takes("&") {
             // The path of a node, as text.
-            if at.takes("{") {
-                at.skip_past(b'}')
-            } else {
-                drop(at.name())
-            }
+            at.skip_reference();
             value.push(0);
         } else if !at.name().is_empty() {
             // A macro that stands for a value.
@@ -53,11 +49,7 @@ fn cells(at: &mut Cursor<'_>, bytes: usize, value: &mut Vec<u8>) -> Result<()> {
         }
         let cell = match () {
             () if at.takes("&") => {
-                if at.takes("{") {
-                    at.skip_past(b'}')
-                } else {
-                    drop(at.name())
-                }
+                at.skip_reference();
                 None
             }
             () if at.is_next(b'(') => number(at.parenthesised()),
