@@ -49,13 +49,7 @@ pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[
     const COLUMN: usize = 165;
     picture.text("head", [LEFT, top + 15], title);
     let (left, head) = (LEFT + ADDRESS, top + 45);
-    let columns = [
-        (Phases::DOWNLOAD, "download"),
-        (Phases::SHIM, "shim"),
-        (Phases::HANDOFF, "handoff"),
-        (Phases::KERNEL, "kernel"),
-    ];
-    for (number, (_, phase)) in columns.iter().enumerate() {
+    for (number, (_, phase)) in Phases::EACH.iter().enumerate() {
         picture.text("small", [left + number * COLUMN, head], phase);
     }
     let mut rows: Vec<&Named> = regions.iter().collect();
@@ -63,11 +57,11 @@ pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[
     for (number, named) in rows.iter().enumerate() {
         let y = head + 10 + number * ROW;
         picture.text("small", [LEFT, y + 18], &format!("0x{:08x}", named.region.start()));
-        for (column, _) in columns.iter().enumerate().filter(|(_, (phase, _))| named.when.meets(*phase)) {
+        for (column, _) in Phases::EACH.iter().enumerate().filter(|(_, (phase, _))| named.when.meets(*phase)) {
             let at = [left + column * COLUMN, y];
             picture.labelled(class(named.name), at, [COLUMN - 8, ROW - 4], named.name);
         }
-        picture.text("small", [left + columns.len() * COLUMN, y + 18], &amount(named.region.size()));
+        picture.text("small", [left + Phases::EACH.len() * COLUMN, y + 18], &amount(named.region.size()));
     }
     head + 10 + rows.len() * ROW
 }

@@ -37,6 +37,14 @@ impl Phases {
     /// From the download on, for good.
     pub const ALL: Phases = Phases::DOWNLOAD.and(Phases::KEPT);
 
+    /// Each by itself and its name, in their order.
+    pub const EACH: [(Phases, &'static str); 4] = [
+        (Phases::DOWNLOAD, "download"),
+        (Phases::SHIM, "shim"),
+        (Phases::HANDOFF, "handoff"),
+        (Phases::KERNEL, "kernel"),
+    ];
+
     /// Both.
     pub const fn and(self, other: Phases) -> Phases {
         Phases(self.0 | other.0)
@@ -49,13 +57,7 @@ impl Phases {
 
     /// The phases by name, in their order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = [
-            (Phases::DOWNLOAD, "download"),
-            (Phases::SHIM, "shim"),
-            (Phases::HANDOFF, "handoff"),
-            (Phases::KERNEL, "kernel"),
-        ];
-        all.into_iter().filter(move |(when, _)| self.meets(*when)).map(|(_, name)| name)
+        Phases::EACH.into_iter().filter(move |(when, _)| self.meets(*when)).map(|(_, name)| name)
     }
 }
 
