@@ -471,3 +471,9 @@ pub struct Quirk {
     /// Who reported it.
     pub source: String,
 }
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} ({})", self.text, self.source)
+    }
+}

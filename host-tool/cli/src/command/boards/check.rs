@@ -1,7 +1,7 @@
 //! `stoop boards check`: whether board files are right, and whether flash maps are those of device trees.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use stoop_image::board::trees::{Comparison, Trees};
 use stoop_image::board::{self, Board};
@@ -36,11 +36,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         } else if args.dts.is_none() || !problems.is_empty() {
             print(explain(&problems, out))?;
         }
-        match problems.len() {
-            0 => {}
-            1 => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: 1 problem", file.display()))),
-            n => return Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", file.display()))),
-        }
+        verdict(file, &problems)?;
     }
     let Some(folder) = &args.dts else { return Ok(()) };
     let boards = match &args.file {
@@ -51,7 +47,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 }
 
 /// The path as [`board::load`] tells it from a name.
-fn path(file: &std::path::Path) -> Result<String> {
+fn path(file: &Path) -> Result<String> {
     let text =
         file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
     Ok(if text.contains('/') { text.to_owned() } else { format!("./{text}") })
@@ -61,10 +57,22 @@ fn explain(problems: &[board::Problem], out: &mut impl Write) -> io::Result<()> 
     if problems.is_empty() {
         writeln!(out, "no problems")?;
     }
-    for problem in problems {
-        writeln!(out, "{problem}\n  next: {}", problem.next)?;
-    }
-    Ok(())
+    list(problems, out)
+}
+
+/// Each problem with what to do about it.
+pub(super) fn list(problems: &[board::Problem], out: &mut impl Write) -> io::Result<()> {
+    problems.iter().try_for_each(|problem| writeln!(out, "{problem}\n  next: {}", problem.next))
+}
+
+/// A failure when there are problems.
+pub(super) fn verdict(file: &Path, problems: &[board::Problem]) -> Result<()> {
+    let count = match problems.len() {
+        0 => return Ok(()),
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    };
+    Err(Failure::new(ErrorCode::BoardFile, format!("{}: {count}", file.display())))
 }
 
 fn compare(boards: &[Board], trees: &Trees, out: &mut impl Write) -> Result<()> {

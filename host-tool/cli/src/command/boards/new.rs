@@ -8,6 +8,7 @@ use stoop_image::format::device_tree::tree::Tree;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
 
+use super::check::{list, verdict};
 use super::words::print;
 use crate::ui;
 
@@ -59,21 +60,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     }
     output.write(draft.toml().as_bytes())?;
     let problems = board::check(&path)?;
-    for problem in &problems {
-        print(writeln!(out, "{problem}\n  next: {}", problem.next))?;
-    }
+    print(list(&problems, out))?;
     let open = draft.questions();
     for question in &open {
         print(writeln!(out, "nobody has said {}: {} is taken ({})", question.text, question.usual, question.key))?;
     }
     print(writeln!(out, "{}: check its partitions and `unverified`, then `stoop boards show {0}`", path.display()))?;
-    match problems.len() {
-        0 => Ok(()),
-        n => {
-            Err(Failure::new(ErrorCode::BoardFile, format!("{}: {n} problems", path.display()))
-                .next("correct the file"))
-        }
-    }
+    verdict(&path, &problems).map_err(|failure| failure.next("correct the file"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

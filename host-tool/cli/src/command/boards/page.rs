@@ -50,7 +50,7 @@ fn put(page: &mut String, mark: &str, board: &Board) {
     if let Some(flash) = &board.flash {
         partitions(page, mark, flash);
     }
-    let quirks: Vec<String> = board.quirks.iter().map(|quirk| format!("{} ({})", quirk.text, quirk.source)).collect();
+    let quirks: Vec<String> = board.quirks.iter().map(ToString::to_string).collect();
     list(page, mark, "What to know", &quirks);
     list(page, mark, "Sources", &board.sources);
     list(page, mark, "Doubts: nobody has checked these", &board.unverified);

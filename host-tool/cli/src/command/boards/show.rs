@@ -63,7 +63,7 @@ fn text(board: &Board, out: &mut impl Write) -> io::Result<()> {
         partitions(flash, out)?;
     }
     for (heading, texts) in [
-        ("quirks", board.quirks.iter().map(|quirk| format!("{} ({})", quirk.text, quirk.source)).collect()),
+        ("quirks", board.quirks.iter().map(ToString::to_string).collect()),
         ("sources", board.sources.clone()),
         ("not verified", board.unverified.clone()),
     ] {

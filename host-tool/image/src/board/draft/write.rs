@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use super::super::types::{Container, FlashKind};
+use serde::Serialize;
+
 use super::facts::{By, Chip, Draft};
 
-/// A container's word in a board file.
-pub(super) fn word(container: &Container) -> String {
-    let word = serde_json::to_value(container).ok();
+/// The word in a board file for one of a few.
+pub(super) fn word(of: &impl Serialize) -> String {
+    let word = serde_json::to_value(of).ok();
     word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -68,7 +69,7 @@ fn loader(put: &mut String, draft: &Draft) {
 
 fn flash(put: &mut String, chip: &Chip) {
     *put += "\n[flash]\n";
-    line(put, "kind", &quoted(if chip.kind == FlashKind::Nand { "nand" } else { "nor" }));
+    line(put, "kind", &quoted(&word(&chip.kind)));
     line(put, "size", &hex(chip.size.value));
     line(put, "erase-size", &hex(chip.erase.value));
     if let Some(clock) = chip.clock {
