@@ -11,7 +11,7 @@ use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, packages, sizes, test};
+use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, packages, sizes, test, transcript};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -98,6 +98,8 @@ enum Verb {
         /// For which machines; all when none is named
         targets: Vec<Target>,
     },
+    /// Types what README and book say, from a clean clone to a booted image, and keeps what came of it; needs the lab
+    Transcript,
     /// Packs the crates as a registry gets them, and builds the command from the archives
     Packages,
     /// Gives every crate this version, and puts it over what CHANGELOG has under "Unreleased"
@@ -157,6 +159,7 @@ fn main() -> ExitCode {
             let targets = if targets.is_empty() { Target::ALL.to_vec() } else { targets };
             if twice { release::make_twice(&targets, &folder) } else { release::make(&targets, &folder) }
         }
+        Verb::Transcript => transcript::run(),
         Verb::Packages => packages::check(),
         Verb::Version { version } => release::version(&version),
         Verb::Test => test::everything(),
