@@ -69,7 +69,7 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
         return match request.dtb {
             None => Ok(None),
             Some(_) => Err(Failure::usage(ErrorCode::Options, "--dtb and --bootloader-dtb contradict each other")
-                .next("leave one away")),
+                .next("omit one")),
         };
     }
     if let Some(path) = &request.dtb {
