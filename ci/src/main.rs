@@ -11,7 +11,9 @@ use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, packages, sizes, test, transcript};
+use stoop_ci::{
+    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sizes, test, transcript,
+};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -76,6 +78,8 @@ enum Verb {
         /// The job's folder
         folder: PathBuf,
     },
+    /// Builds cargo-deny, once and outside git, and checks licences and sources of all crates by deny.toml
+    Licences,
     /// Runs core's tests in Miri where the nightly has it
     Miri,
     /// Makes the book's own pages, builds it with mdBook into target/book, and checks every link
@@ -149,6 +153,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Verb::HilJob { folder } => hil::job::run(&folder),
+        Verb::Licences => licences::install_and_check(),
         Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Book { check, pictures } => book::build(match (check, pictures) {
             (true, _) => Made::Compared,
