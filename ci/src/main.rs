@@ -78,7 +78,7 @@ enum Verb {
         /// The job's folder
         folder: PathBuf,
     },
-    /// Builds cargo-deny, once and outside git, and checks licences and sources of all crates by deny.toml
+    /// Checks licences and sources of all crates by deny.toml, with cargo-deny, built once and outside git
     Licences,
     /// Runs core's tests in Miri where the nightly has it
     Miri,
@@ -153,7 +153,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Verb::HilJob { folder } => hil::job::run(&folder),
-        Verb::Licences => licences::install_and_check(),
+        Verb::Licences => licences::check(),
         Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Book { check, pictures } => book::build(match (check, pictures) {
             (true, _) => Made::Compared,

@@ -140,6 +140,10 @@ impl Walk {
         file.read_to_end(&mut bytes).map_err(io)?;
         let said = String::from_utf8_lossy(&bytes).into_owned();
         eprint!("{said}");
+        if !said.is_empty() && !said.ends_with('\n') {
+            writeln!(file).map_err(io)?;
+            eprintln!();
+        }
         done.map_err(|failure| failure.within(format!("{}:{}: {line}", page.display(), block.line)))?;
         Ok(said)
     }
