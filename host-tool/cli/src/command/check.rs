@@ -2,12 +2,13 @@
 //! go wrong on a board.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use stoop_image::platform;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 
+use super::stdin_once;
 use crate::json;
 use crate::ui;
 use crate::ui::harmless;
@@ -76,6 +77,8 @@ fn address(text: &str) -> std::result::Result<u64, String> {
 /// # Errors
 /// The kernel or configuration cannot be read, or something that is needed does not hold or is unknown.
 pub fn run(args: Args) -> Result<()> {
+    let files = [&args.image, &args.kernel, &args.config].into_iter().flatten().map(PathBuf::as_path);
+    stdin_once(files.chain(args.board.as_deref().map(Path::new)))?;
     if let Some(image) = &args.image {
         return super::check_image::run(image, args.board.as_deref(), args.json);
     }

@@ -5,6 +5,7 @@ use std::process::Command;
 use stoop_image::plan::{CodecChoice, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed, squashfs, text, tool, tree};
+use crate::schema;
 
 fn good(bench: &Bench, words: &[&str]) -> String {
     String::from_utf8(bench.good(words).stdout).unwrap()
@@ -86,6 +87,8 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
         return;
     }
     let said = good(&bench, &["inspect", "u.img", "--extract", "u.d"]);
+    let value = serde_json::from_str(&good(&bench, &["inspect", "u.img", "--json"])).unwrap();
+    schema::check("stoop inspect, another uImage", &value);
     let theirs = tool("dumpimage", &["-l"], &bench.path("u.img")).map(|output| text(&output)).unwrap_or_default();
     for part in ["Their kernel", "MIPS", "lzma", "80060000", "80060400"] {
         assert!(said.contains(part) && theirs.contains(part), "{part}: {said}{theirs}");
@@ -117,6 +120,7 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
     }
     assert_eq!(std::fs::read(bench.path("f.d/fdt-1")).unwrap(), b"not a kernel");
     let value: serde_json::Value = serde_json::from_str(&good(&bench, &["inspect", "f.itb", "--json"])).unwrap();
+    schema::check("stoop inspect, another FIT", &value);
     assert_eq!(
         (&value["stoop"], &value["ok"], &value["images"][0]["hashes"][0]),
         (&false.into(), &true.into(), &"sha1".into())

@@ -263,7 +263,7 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
     kernel.form = Form::Vmlinuz;
     progress.step("decompressing the kernel", None);
     match zboot::payload(&raw.image) {
-        Ok(payload) => {
+        Some(payload) => {
             describe(&mut kernel, &payload.image)?;
             let platform = kernel.config.as_ref().and_then(platform::link_address);
             match zboot::place(&payload.image, &start, raw.load, big_endian, platform) {
@@ -286,12 +286,9 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
                 )),
             }
         }
-        Err(codec) => kernel.notes.push(match codec {
-            Some(codec) => format!("the kernel inside the vmlinuz is {} data, which is not looked into", codec.name()),
-            None => {
-                "the kernel inside the vmlinuz was not found: its size, version and configuration are unknown".into()
-            }
-        }),
+        None => kernel.notes.push(
+            "the kernel inside the vmlinuz was not found: its size, version and configuration are unknown".into(),
+        ),
     }
     let raw_appended = kernel.config.as_ref().is_some_and(|config| config.is_yes("MIPS_RAW_APPENDED_DTB"));
     kernel.appended_dtb = raw.appended.filter(|_| raw_appended);
