@@ -80,17 +80,16 @@ fn build(target: Target) -> Result<PathBuf> {
     let name = triple.replace('-', "_");
     let place = place(target);
     let mut cargo = toolchain::command("cargo");
-    cargo.current_dir(repository()).args(["build", "--release", "--locked", "--package", "stoop"]);
+    cargo.current_dir(repository()).args(["build", "--profile", "dist", "--locked", "--package", "stoop"]);
     // rustup has ready-made libraries for these targets; built from source, one way serves everybody, as it does for the shim.
     cargo.args(["-Zbuild-std=std,panic_abort", "--target", &triple, "--target-dir"]).arg(&place);
-    cargo.args(["--config", "profile.release.panic=\"abort\"", "--config", "profile.release.strip=true"]);
     cargo.env(format!("CC_{name}"), &linker).env(format!("AR_{name}"), "ar");
     cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &linker);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
     run::step(&format!("release: building for {triple}"), || run::logged(&mut cargo, &place.join("build.log")))?;
     let program = place.join("stoop");
     // The linker leaves aarch64's symbols in, although it is told not to.
-    run::output(run::command(target.strip()).arg("-o").arg(&program).arg(place.join(&triple).join("release/stoop")))?;
+    run::output(run::command(target.strip()).arg("-o").arg(&program).arg(place.join(&triple).join("dist/stoop")))?;
     Ok(program)
 }
 
