@@ -59,7 +59,7 @@ pub(super) fn decode(bytes: &[u8], big_endian: bool, crc: &Crc32) -> Option<Vec<
     let mut header = [0; 2];
     words(&mut header, bytes, big_endian)?;
     let size = (header[1] & 0xffff) as usize;
-    let whole = header == [MAGIC, VERSION << 16 | size as u32] && size >= length(0) && size % 4 == 0;
+    let whole = header == [MAGIC, VERSION << 16 | size as u32] && size >= length(0) && size.is_multiple_of(4);
     let block = bytes.get(..size).filter(|_| whole)?;
     let mut fields = vec![0; size / 4];
     words(&mut fields, block, big_endian)?;

@@ -206,10 +206,11 @@ impl Opened<'_> {
     /// # Errors
     /// As the shim would find it.
     pub fn manifest(&self, crc: &Crc32) -> stoop_core::Result<Manifest> {
-        Manifest::check(self.from_manifest_on(), self.manifest_at(), self.load, self.machine(), crc)
+        Manifest::check(self.behind_shim(), self.manifest_at(), self.load, self.machine(), crc)
     }
 
-    fn from_manifest_on(&self) -> &[u8] {
+    /// The manifest and what lies behind it.
+    fn behind_shim(&self) -> &[u8] {
         match self.flash {
             Some(flash) => self.pieces.iter().find(|(at, _)| *at == flash.at).map_or(&[][..], |(_, bytes)| bytes),
             None => self.image.get(self.note.manifest..).unwrap_or(&[]),
@@ -220,7 +221,7 @@ impl Opened<'_> {
     /// kernel, where the kernel may move itself, and its log. Nothing when the list is damaged.
     pub fn kept_free(&self) -> Vec<(RegionKind, Region)> {
         let at = self.flash.map_or(note::KEPT_AT, |_| note::KEPT_IN_SLOT);
-        let list = self.from_manifest_on().get(at..).unwrap_or_default();
+        let list = self.behind_shim().get(at..).unwrap_or_default();
         kept::decode(list, self.note.big_endian, &Crc32::new()).unwrap_or_default()
     }
 
