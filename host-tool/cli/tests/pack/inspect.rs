@@ -170,7 +170,8 @@ fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
     let bench = Bench::new();
     bench.full();
     let its = "/dts-v1/; /memreserve/ 0x2000000 0x10000; / { #address-cells = <1>; #size-cells = <1>; chosen { };
-        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; log@3000000 { reg = <0x3000000 0x20000>; }; }; };";
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; log@3000000 { reg = <0x3000000 0x20000>; };
+        pool { size = <0x40000>; alloc-ranges = <0x4000000 0x100000>; }; }; };";
     bench.put("t.dts", its.as_bytes());
     if tool("dtc", &["-q", "-I", "dts", "-O", "dtb", "-o", bench.path("t.dtb").to_str().unwrap()], &bench.path("t.dts"))
         .is_none()
@@ -187,6 +188,7 @@ fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
         found
     };
     let packed = reserved(&pack);
-    assert_eq!(packed, [(Some(0x200_0000), Some(0x1_0000)), (Some(0x300_0000), Some(0x2_0000))]);
+    let expected = [(0x200_0000, 0x1_0000), (0x300_0000, 0x2_0000), (0x40c_0000, 0x4_0000)];
+    assert_eq!(packed, expected.map(|(start, size)| (Some(start), Some(size))));
     assert_eq!(reserved(&["inspect", "image", "--json"]), packed);
 }

@@ -2,14 +2,11 @@
 
 use std::cell::Cell;
 use std::io::Read;
-use std::ops::Range;
 
 use super::mips::{Code, Zboot};
 use crate::format::bytes::find;
 use crate::format::codec::most_decoded;
 use crate::format::codec::{Codec, LZ4_LEGACY_BLOCK};
-use crate::kconfig::Kconfig;
-use crate::platform;
 
 /// The decompressed kernel.
 pub(super) struct Payload {
@@ -110,18 +107,6 @@ pub(super) fn place(
         assumed.get_or_insert(Place { load, memory_size: size, exact: false });
     }
     assumed
-}
-
-/// Where a flat kernel unpacks itself to when it is entered at `entry`, both physical, and whether the end of its bss is known; `None`
-/// when it is no vmlinuz, or one that cannot be looked into.
-pub fn unpacked(image: &[u8], base: u64, entry: u64, big_endian: bool) -> Option<(Range<u64>, bool)> {
-    let code = Code { bytes: image, base, big_endian };
-    let start = code.zboot(code.real_entry(entry).unwrap_or(entry))?;
-    let payload = payload(image)?;
-    let config = Kconfig::from_image(&payload.image, "the kernel").ok().flatten();
-    let platform = config.as_ref().and_then(platform::link_address);
-    let place = place(&payload.image, &start, base, big_endian, platform)?;
-    Some((place.load..place.load + place.memory_size, place.exact))
 }
 
 #[cfg(test)]
