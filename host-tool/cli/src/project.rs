@@ -38,14 +38,25 @@ impl Project {
     /// Reads the file in `folder`; `None` when there is none.
     ///
     /// # Errors
-    /// It cannot be read, is no TOML, or has a key that `pack` has no flag for.
+    /// It is no regular file, cannot be read, is no TOML, or has a key that `pack` has no flag for.
     pub fn read(folder: &Path, pack: &Command) -> Result<Option<Project>> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let next = "correct it, or rename it if it is none of stoop's";
+        let failed = |error| Failure::io(&path, &error).next(next);
+        let meta = match std::fs::metadata(&path) {
+            Ok(meta) => meta,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::io(&path, &error)),
+            Err(error) => return Err(failed(error)),
         };
+        // A pipe of that name would be waited for.
+        if !meta.is_file() {
+            return Err(Failure::new(ErrorCode::File, format!("{}: no regular file", path.display())).next(next));
+        }
+        let bytes = std::fs::read(&path).map_err(failed)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::new(ErrorCode::File, format!("{}: no text: byte {at} is no UTF-8", path.display())).next(next)
+        })?;
         Project::parse(&text, pack).map(Some)
     }
 

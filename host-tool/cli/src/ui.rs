@@ -32,6 +32,11 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for a name on a line of its own: an end of line in it is escaped too, so that it cannot forge the next line.
+pub fn on_one_line(text: &str) -> String {
+    harmless(text).replace('\n', "\\u000a")
+}
+
 /// A file that may not grow any further (RLIMIT_FSIZE) shall be a failure to write like that of a full disk, not the end of the
 /// process: temporary files are removed then.
 pub fn fail_where_files_may_not_grow() {

@@ -11,7 +11,7 @@ use comfy_table::{Attribute, Cell, Color, Table, presets};
 use super::stdin_once;
 use crate::json;
 use crate::ui;
-use crate::ui::harmless;
+use crate::ui::{harmless, on_one_line};
 use stoop_image::input::kernel::Form;
 use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
@@ -189,7 +189,7 @@ impl Answer {
     fn text(&self, kernel: &Kernel, terminal: bool, styled: bool) -> String {
         let mut out = String::new();
         let mut line = |name: &str, value: String| out.push_str(&format!("{name:<10}{value}\n"));
-        let version = kernel.version.as_deref().unwrap_or("unknown version");
+        let version = on_one_line(kernel.version.as_deref().unwrap_or("unknown version"));
         line("kernel", format!("{version}, {}, {}", described(kernel.arch), kernel.form));
         let memory = kernel.load_address..kernel.load_address + kernel.memory_size;
         if kernel.form != Form::Configuration {

@@ -82,6 +82,9 @@ pub fn run(args: &Args) -> Result<()> {
             (None, []) => None,
             (None, several) => Some(ask(&format!("which of these is the {key}?"), several, &format!("--{key}"))?),
         };
+        if let Some(missing) = value.as_deref().filter(|value| !Path::new(value).exists()) {
+            tell(format_args!("warning: the {key} {missing} is not there: `stoop pack` will need it"));
+        }
         lines.extend(value.map(|value| (key, value)));
     }
     lines.extend(args.cmdline.clone().map(|line| ("cmdline", line)));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::json;
 use crate::project::Project;
@@ -109,16 +109,26 @@ pub enum Verb {
 }
 
 impl Cli {
+    /// The command line; where COLUMNS is 0, as of a terminal that does not know its size, help has 80 columns.
+    fn as_wide_as_told() -> clap::Command {
+        match std::env::var("COLUMNS").as_deref() {
+            Ok("0") => Cli::command().term_width(80),
+            _ => Cli::command(),
+        }
+    }
+
     /// What was typed, with what the project file of this folder adds to it: once for each image to be made.
     ///
     /// # Errors
     /// A project file that cannot be read. A wrong command line ends the process.
     pub fn read(words: Vec<OsString>) -> Result<Vec<Cli>> {
-        let (mut command, verb) = (Cli::command(), words.get(1).and_then(|verb| verb.to_str()).unwrap_or_default());
+        let (mut command, verb) =
+            (Cli::as_wide_as_told(), words.get(1).and_then(|verb| verb.to_str()).unwrap_or_default());
         command.build();
         let with = |more: Vec<OsString>| {
             let (front, rest) = words.split_at(words.len().min(2));
-            Cli::try_parse_from([front, &more, rest].concat()).unwrap_or_else(|error| refuse(&error))
+            let read = Cli::as_wide_as_told().try_get_matches_from([front, &more, rest].concat());
+            read.and_then(|mut typed| Cli::from_arg_matches_mut(&mut typed)).unwrap_or_else(|error| refuse(&error))
         };
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
         let at_a_place =

@@ -15,7 +15,7 @@ fn read(bench: &Bench, name: &str, bytes: &[u8]) -> Input {
 }
 
 /// A uImage by U-Boot's include/image.h, with this magic and type.
-fn uimage(magic: u32, kind: u8, load: u32, entry: u32, data: &[u8]) -> Vec<u8> {
+pub fn uimage(magic: u32, kind: u8, load: u32, entry: u32, data: &[u8]) -> Vec<u8> {
     let crc = Crc32::new();
     let mut header = vec![0; 64];
     for (at, word) in [(0, magic), (12, data.len() as u32), (16, load), (20, entry), (24, crc.of(data))] {
@@ -53,7 +53,9 @@ fn a_header_with_a_vendors_magic_is_a_uimage_when_its_crc_holds() {
         let kernel = read(&bench, "u", &uimage(magic, 2, 0x8010_0000, 0x8010_0000, &elf));
         assert!(kernel.notes.iter().any(|note| note.contains(&format!("0x{magic:08x}"))), "{:?}", kernel.notes);
     }
-    bench.put("u", &uimage(0x3337_3033, 2, 0x8010_0000, 0x8010_0000, &elf));
+    // bootm would not take an ELF file apart.
+    let code = 0x03e0_0008_u32.to_be_bytes().repeat(0x100);
+    bench.put("u", &uimage(0x3337_3033, 2, 0x8010_0000, 0x8010_0000, &code));
     let checked = text(&bench.good(&["check", "u", "--board", "gl-ar750"]));
     assert!(checked.contains("with the magic 0x33373033 of a vendor"), "{checked}");
     assert!(checked.contains("every one holds: CRC-32 of the uImage's header and data"), "{checked}");
@@ -139,6 +141,57 @@ fn mips64_code_in_a_32_bit_file_is_refused() {
     for flags in [0x8000_1001, 0x8000_0101] {
         with(flags);
         assert!(bench.stoop(&[&["pack", "-o", "image"], &words[..]].concat()).status.success());
+    }
+}
+
+#[test]
+fn code_of_release_6_is_refused() {
+    let bench = Bench::new();
+    for flags in [0x9000_1400_u32, 0xa000_1500] {
+        let mut elf = Kernel::new(false).elf();
+        elf[36..40].copy_from_slice(&flags.to_le_bytes());
+        bench.put("vmlinux", &elf);
+        let said = refused(&bench, 1, &["--board", "qemu-malta-le", "--kernel", "vmlinux"]);
+        has(&said, &["MIPS release 6", "CONFIG_CPU_MIPS32_R2=y"]);
+    }
+}
+
+#[test]
+fn a_program_of_linux_is_no_kernel() {
+    let bench = Bench::new();
+    bench.put("busybox", &Kernel { load: 0x40_0000, ..Kernel::new(false) }.elf());
+    has(&refused(&bench, 1, &["--board", "qemu-malta-le", "--kernel", "busybox"]), &["at 0x400000", "outside KSEG0"]);
+    assert_eq!(bench.stoop(&["check", "--kernel", "busybox"]).status.code(), Some(1));
+    let checked = bench.stoop(&["check", "busybox", "--board", "qemu-malta-le"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked).contains("its load address 0x00400000 is not in KSEG0"), "{}", text(&checked));
+}
+
+#[test]
+fn a_configuration_for_arm64_is_another_kernels() {
+    let bench = Bench::new();
+    bench.full();
+    bench.put("a64.config", b"CONFIG_ARM64=y\nCONFIG_64BIT=y\n");
+    let words = ["--board", "qemu-malta-le", "--kernel", "vmlinux", "--config", "a64.config"];
+    has(&refused(&bench, 1, &words), &["its configuration (", "says otherwise"]);
+}
+
+#[test]
+fn a_name_in_a_header_cannot_forge_a_line() {
+    let bench = Bench::new();
+    let code = [0x1000_ffffu32, 0, 0x27bd_ffe0, 0x03e0_0008].map(u32::to_le_bytes).concat().repeat(0x100);
+    let mut file = uimage(0x2705_1956, 2, 0x8010_0000, 0x8010_0000, &code);
+    file[32..46].copy_from_slice(b"x\nconfig  good");
+    file[4..8].fill(0);
+    let sum = Crc32::new().of(&file[..64]);
+    file[4..8].copy_from_slice(&sum.to_be_bytes());
+    bench.put("u", &file);
+    bench.put("config", CONFIG.as_bytes());
+    let packed =
+        bench.good(&["pack", "--board", "qemu-malta-le", "--kernel", "u", "--config", "config", "-o", "image"]);
+    let checked = bench.stoop(&["check", "--kernel", "u", "--config", "config"]);
+    for said in [text(&packed), text(&checked), text(&bench.good(&["inspect", "u"]))] {
+        assert!(said.contains("x\\u000aconfig  good") && !said.contains("\nconfig  good"), "{said}");
     }
 }
 

@@ -5,6 +5,7 @@ mod arm64;
 mod bad;
 mod bench;
 mod board_check;
+mod bootm;
 mod check;
 mod cookie;
 mod damage;

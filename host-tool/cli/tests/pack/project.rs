@@ -65,6 +65,36 @@ fn a_key_that_no_flag_has_is_told_with_the_nearest() {
 }
 
 #[test]
+fn a_project_file_that_is_none_is_refused_with_what_to_do_and_never_waited_for() {
+    let refused = |bench: &Bench, says: &str| {
+        let output = bench.limited(&["pack", "-o", "x"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output).contains(says) && text(&output).contains("next: "), "{output:?}");
+    };
+    let bench = Bench::new();
+    bench.put("stoop.toml", b"board = \"\xff\"");
+    refused(&bench, "byte 9 is no UTF-8");
+    std::fs::remove_file(bench.path("stoop.toml")).unwrap();
+    std::fs::create_dir(bench.path("stoop.toml")).unwrap();
+    refused(&bench, "no regular file");
+    std::fs::remove_dir(bench.path("stoop.toml")).unwrap();
+    // Nobody writes into it: who opened it would wait for ever.
+    assert!(bench.command("mkfifo").arg("stoop.toml").status().unwrap().success());
+    refused(&bench, "no regular file");
+}
+
+#[test]
+fn init_warns_of_files_that_are_not_there() {
+    let bench = Bench::new();
+    let made = text(&bench.good(&["init", "--board", "qemu-malta-le", "--kernel", "nothere"]));
+    assert!(made.contains("warning: the kernel nothere is not there"), "{made}");
+    let bench = Bench::new();
+    bench.full();
+    let made = text(&bench.good(&["init", "--board", "qemu-malta-le", "--kernel", "vmlinux"]));
+    assert!(!made.contains("warning"), "{made}");
+}
+
+#[test]
 fn init_writes_what_it_sees_and_asks_for_the_rest() {
     let bench = Bench::new();
     bench.full();

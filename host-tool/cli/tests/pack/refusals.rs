@@ -232,6 +232,23 @@ fn simulate_and_inspect_refuse_what_is_no_image_and_name_what_is_damaged() {
 }
 
 #[test]
+fn a_uimage_cut_in_its_header_is_truncated_for_pack_and_inspect() {
+    let bench = bench();
+    for length in [4_u8, 20, 54, 63] {
+        let mut cut = vec![0; usize::from(length)];
+        cut[..4].copy_from_slice(&0x2705_1956_u32.to_be_bytes());
+        bench.put("u", &cut);
+        let output = bench.stoop(&["inspect", "u"]);
+        assert_eq!(output.status.code(), Some(1));
+        has(
+            &String::from_utf8(output.stderr).unwrap(),
+            &["truncated", &format!("0x{length:x} bytes, inside its header")],
+        );
+        has(&refused(&bench, 1, &["--board", "qemu-malta-le", "--kernel", "u"]), &["inside its header"]);
+    }
+}
+
+#[test]
 fn explain_knows_its_codes_and_nothing_else() {
     let bench = Bench::new();
     let output = bench.stoop(&["explain", "E12"]);

@@ -28,6 +28,17 @@ fn a_dry_run_needs_no_output() {
 }
 
 #[test]
+fn help_has_80_columns_where_columns_is_0() {
+    let bench = Bench::new();
+    let help = |columns: &str| {
+        let mut command = bench.command(env!("CARGO_BIN_EXE_stoop"));
+        text(&command.args(["check", "--help"]).env("COLUMNS", columns).output().unwrap())
+    };
+    assert_eq!(help("0"), help("80"));
+    assert!(help("0").lines().any(|line| line.len() > 60), "{}", help("0"));
+}
+
+#[test]
 fn a_pattern_that_is_none_is_refused_before_anything_starts() {
     let bench = bench();
     let output = bench.stoop(&["run", "no-such-image", "--until", "(login"]);

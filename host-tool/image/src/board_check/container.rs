@@ -68,6 +68,10 @@ pub(super) fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
 
 pub(super) fn containers(facts: &Facts<'_>, board: &Board) -> Finding {
     let bootloader = &board.bootloader;
+    if let Some(failure) = &facts.no_kernel {
+        let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure.fact());
+        return no("containers", says, failure.next_step().unwrap_or("give a kernel"));
+    }
     let known = |container| bootloader.containers.contains(&container);
     let unpacks = known(Container::UimageLzma) || known(Container::UimageGzip);
     match facts.container {

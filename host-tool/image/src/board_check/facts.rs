@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use stoop_core::Region;
 
-use crate::Result;
 use crate::board::Container;
 use crate::bootloader::image::{Image, physical};
 use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
 use crate::format::codec::Codec;
-use crate::format::fit;
 use crate::format::uimage::{self, header};
+use crate::format::{bootm, fit};
 use crate::image::{self, Opened};
 use crate::input::mips_byte_order;
 use crate::machine::KSEG_SIZE;
+use crate::{Failure, Result};
 
 /// An image as a bootloader sees it.
 pub(super) struct Facts<'a> {
@@ -31,6 +31,10 @@ pub(super) struct Facts<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Where the bootloader puts it; empty when that is where it was fetched to.
     pub(super) load: Region,
+    /// What the headers call it, and the address of it that no loader on MIPS reaches: outside KSEG0 and KSEG1.
+    pub(super) unreachable: Option<(&'static str, u64)>,
+    /// Why the bootloader does not start it as a kernel, whatever its container.
+    pub(super) no_kernel: Option<Failure>,
     /// Physical.
     pub(super) entry: Option<usize>,
     pub(super) big_endian: Option<bool>,
@@ -92,6 +96,22 @@ impl MadeFor {
 }
 
 impl Facts<'_> {
+    /// Where its headers put and enter it, as virtual addresses; `load` is `None` for what runs where it is put. Its size comes later.
+    fn put(&mut self, load: Option<u64>, entry: Option<u64>) {
+        let Some(load) = load else { return };
+        let entry = entry.unwrap_or(load);
+        let unmapped = |address: u64| u32::try_from(address).ok().and_then(stoop_core::mips::physical).is_some();
+        if self.machine == MadeFor::Mips {
+            let all = [("load address", load), ("entry point", entry)];
+            self.unreachable = all.into_iter().find(|(_, address)| !unmapped(*address));
+        }
+        if self.unreachable.is_none() {
+            let low = |address: u64| usize::try_from(physical(address)).ok();
+            self.entry = low(entry);
+            self.load = low(load).and_then(|load| Region::new(load, 0)).unwrap_or(Region::EMPTY);
+        }
+    }
+
     /// Bytes that the bootloader itself handles: of an image for flash only the container.
     pub(super) fn started(&self) -> usize {
         let flash = self.stoop.as_ref().filter(|opened| opened.flash.is_some());
@@ -105,8 +125,6 @@ impl Facts<'_> {
 /// It is empty, or ends within its own header.
 pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
     let stoop = image::open(file).ok();
-    let low = |address: u64| usize::try_from(physical(address)).ok();
-    let region = |start: Option<usize>, size: usize| Region::new(start?, size);
     let mut facts = Facts {
         file,
         form: String::new(),
@@ -115,6 +133,8 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         compressed: None,
         bytes: Cow::Borrowed(&[]),
         load: Region::EMPTY,
+        unreachable: None,
+        no_kernel: None,
         entry: None,
         big_endian: None,
         machine: MadeFor::Unsaid,
@@ -122,9 +142,11 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         unchecked: Vec::new(),
         stoop: None,
     };
-    let (codec, data) = match Image::of(file)? {
+    let image = Image::of(file)?;
+    let (codec, data) = match image {
         Image::Uimage { load, entry, size, compression } => {
-            let data = &file[64..64 + size as usize];
+            let (front, data) = file.split_at(uimage::HEADER);
+            let mut data = &data[..size as usize];
             let header = header(file);
             if header.as_ref().is_none_or(|header| !header.header_good) {
                 facts.wrong.push("the uImage header's CRC-32 does not match".into());
@@ -133,9 +155,15 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
                 facts.wrong.push("the CRC-32 of the uImage's data does not match".into());
             }
             facts.checked.push("CRC-32 of the uImage's header and data".into());
-            facts.machine = MadeFor::of_uimage(file[29]);
-            facts.entry = low(entry.into());
-            facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
+            facts.machine = MadeFor::of_uimage(front[29]);
+            facts.no_kernel = bootm::uimage_header(front).err();
+            if front[30] == bootm::MULTI {
+                match bootm::first_file(data) {
+                    Ok(first) => data = first,
+                    Err(failure) => facts.no_kernel = Some(failure),
+                }
+            }
+            facts.put(load.map(u64::from), Some(entry.into()));
             let codec = uimage::codec(compression);
             (facts.form, facts.container) = match codec {
                 Some(None) => ("a uImage, not compressed".into(), Some(Container::UimageNone)),
@@ -152,12 +180,12 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         }
         Image::Fit { load, .. } => {
             let kernel = fit::read(file)?.kernel;
+            facts.no_kernel = bootm::fit_image(&kernel).err();
             facts.wrong.extend(kernel.wrong);
             facts.checked.extend(kernel.hashes.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
             facts.unchecked.extend(kernel.unchecked.iter().map(|hash| format!("{hash} of the FIT's {}", kernel.name)));
             facts.machine = MadeFor::of_fit(kernel.arch);
-            facts.entry = low(kernel.entry.unwrap_or(load.into()));
-            facts.load = Region::new(low(load.into()).unwrap_or(0), 0).unwrap_or(Region::EMPTY);
+            facts.put(load.map(u64::from), kernel.entry);
             (facts.form, facts.container) = ("a FIT".into(), Some(Container::Fit));
             (fit::codec(kernel.compression).unwrap_or_default(), kernel.data)
         }
@@ -165,11 +193,11 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
             (facts.form, facts.container) = ("an ELF file".into(), Some(Container::Elf));
             facts.big_endian = Some(!little_endian);
             facts.machine = MadeFor::of_elf(file, little_endian);
-            if let Some((start, end)) = load {
-                facts.load = region(low(start), (end - start) as usize).unwrap_or(Region::EMPTY);
-            }
             let word = be32(file, 24).map(|word| if little_endian { word.swap_bytes() } else { word });
-            facts.entry = word.and_then(|word| low(word.into()));
+            facts.put(load.map(|(start, _)| start), word.map(u64::from));
+            if let (Some((start, end)), None) = (load, facts.unreachable) {
+                facts.load = Region::new(facts.load.start(), (end - start) as usize).unwrap_or(Region::EMPTY);
+            }
             (None, file)
         }
         Image::Arm64 { .. } => {
@@ -177,7 +205,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
             facts.machine = MadeFor::Arm64;
             // Where its loader would put it is where it was laid out for.
             if let Some(opened) = &stoop {
-                facts.load = region(Some(opened.load), file.len()).unwrap_or(Region::EMPTY);
+                facts.load = Region::new(opened.load, file.len()).unwrap_or(Region::EMPTY);
                 facts.entry = Some(opened.load);
             }
             (None, file)
@@ -198,8 +226,18 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
             }
         },
     };
-    if !matches!(facts.container, Some(Container::Elf | Container::Raw | Container::Image)) {
-        facts.load = region(Some(facts.load.start()), facts.bytes.len()).unwrap_or(Region::EMPTY);
+    let what = match image {
+        Image::Uimage { .. } => Some("a uImage"),
+        Image::Fit { .. } => Some("a FIT"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        facts.no_kernel = facts.no_kernel.or_else(|| bootm::content(&facts.bytes, what).err());
+    }
+    if matches!(image, Image::Uimage { load: Some(_), .. } | Image::Fit { load: Some(_), .. })
+        && facts.unreachable.is_none()
+    {
+        facts.load = Region::new(facts.load.start(), facts.bytes.len()).unwrap_or(Region::EMPTY);
     }
     facts.big_endian = match &stoop {
         Some(opened) => Some(opened.note.big_endian),

@@ -10,6 +10,10 @@ use crate::preflight::Level;
 
 pub(super) fn ram(facts: &Facts<'_>, board: &Board) -> Finding {
     let fix = "pack it for this board";
+    if let Some((what, address)) = facts.unreachable {
+        let says = format!("its {what} 0x{address:08x} is not in KSEG0 (0x80000000..0xa0000000) or KSEG1");
+        return no("ram", says, "build it again with the addresses that its kernel is linked at");
+    }
     if facts.load.is_empty() {
         return ok("ram", "it runs where it is fetched to");
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::format::arm64::{ALIGNMENT, Header, is_image};
-use crate::format::uimage;
+use crate::format::{bootm, uimage};
 use crate::{ErrorCode, Failure, Result};
 
 /// A file's format, from its first bytes.
@@ -11,8 +11,8 @@ use crate::{ErrorCode, Failure, Result};
 pub enum Image {
     /// A legacy uImage (U-Boot `include/image.h`, `struct legacy_img_hdr`: 64 bytes, big endian).
     Uimage {
-        /// Where bootm puts the bytes: a virtual address.
-        load: u32,
+        /// Where bootm puts the bytes, a virtual address; `None` for `kernel_noload`, which runs where it is put.
+        load: Option<u32>,
         /// Where it jumps.
         entry: u32,
         /// How many bytes follow the header.
@@ -22,8 +22,8 @@ pub enum Image {
     },
     /// A flattened image tree, started by its default configuration.
     Fit {
-        /// Where bootm puts the kernel: a virtual address.
-        load: u32,
+        /// Where bootm puts the kernel, a virtual address; `None` for `kernel_noload`, which runs where it is put.
+        load: Option<u32>,
         /// How many bytes it has there; `None` when bootm decompresses it.
         size: Option<u32>,
     },
@@ -60,12 +60,15 @@ impl Image {
         }
         if crate::format::device_tree::is_fit(bytes) {
             let kernel = crate::format::fit::read(bytes)?.kernel;
+            if kernel.kind == "kernel_noload" {
+                return Ok(Image::Fit { load: None, size: None });
+            }
             let load = kernel.load.and_then(|load| u32::try_from(load).ok());
             let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
                 return Err(Failure::new(ErrorCode::ImageDamaged, "the FIT's kernel has no 32-bit load address")
                     .next("pack it again"));
             };
-            return Ok(Image::Fit { load, size: kernel.compression.is_empty().then_some(size) });
+            return Ok(Image::Fit { load: Some(load), size: kernel.compression.is_empty().then_some(size) });
         }
         if is_image(bytes)
             && let Some(header) = Header::of(bytes)
@@ -94,6 +97,7 @@ impl Image {
             )
             .next("pack it again"));
         }
+        let load = (header[30] != bootm::NOLOAD).then_some(load);
         Ok(Image::Uimage { load, entry, size, compression })
     }
 
@@ -123,7 +127,8 @@ impl Image {
     /// Where bootm or bootelf will write, as physical addresses; `None` where the file does not say.
     pub fn load_range(&self) -> Option<Range<u64>> {
         match *self {
-            Image::Uimage { load, size, compression: 0, .. } | Image::Fit { load, size: Some(size) } => {
+            Image::Uimage { load: Some(load), size, compression: 0, .. }
+            | Image::Fit { load: Some(load), size: Some(size) } => {
                 let start = physical(u64::from(load));
                 Some(start..start + u64::from(size))
             }
@@ -196,8 +201,17 @@ mod tests {
     #[test]
     fn a_uimage_says_where_it_goes() {
         let image = Image::of(&uimage(0x20, 0x20)).unwrap();
-        assert_eq!(image, Image::Uimage { load: 0x8010_0000, entry: 0xa010_0040, size: 0x20, compression: 0 });
+        assert_eq!(image, Image::Uimage { load: Some(0x8010_0000), entry: 0xa010_0040, size: 0x20, compression: 0 });
         assert_eq!(image.load_range(), Some(0x10_0000..0x10_0020));
+    }
+
+    #[test]
+    fn a_uimage_of_type_kernel_noload_goes_nowhere() {
+        let mut bytes = uimage(0x20, 0x20);
+        bytes[30] = bootm::NOLOAD;
+        let image = Image::of(&bytes).unwrap();
+        assert_eq!(image, Image::Uimage { load: None, entry: 0xa010_0040, size: 0x20, compression: 0 });
+        assert_eq!(image.load_range(), None);
     }
 
     #[test]

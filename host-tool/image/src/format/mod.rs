@@ -1,6 +1,7 @@
 //! File formats, reader beside writer: what bytes mean, and nothing of why they are wanted.
 
 pub mod arm64;
+pub mod bootm;
 pub mod bytes;
 pub mod checksum;
 pub mod codec;

@@ -59,8 +59,8 @@ pub fn header_crc(header: &[u8]) -> u32 {
 /// What a uImage's header says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
-    /// Where the data go, physical.
-    pub load: usize,
+    /// Where the data go, physical; `None` when no loader could put them there: for MIPS an address outside KSEG0 and KSEG1.
+    pub load: Option<usize>,
     /// Of the data, in bytes.
     pub size: usize,
     /// The header's own CRC-32 holds.
@@ -78,8 +78,8 @@ pub fn header(file: &[u8]) -> Option<Header> {
     let header = file.get(..HEADER)?;
     Some(Header {
         load: match header[29] {
-            ARM64 => word(16)? as usize,
-            _ => stoop_core::mips::physical(word(16)?)?,
+            ARM64 => Some(word(16)? as usize),
+            _ => stoop_core::mips::physical(word(16)?),
         },
         size: word(12)? as usize,
         header_good: header_crc(header) == word(4)?,

@@ -106,7 +106,11 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
         let computed = checksum(data);
         let wrong = || format!("CRC-32 0x{computed:08x}, the header says 0x{:08x}", header.data_crc);
         container.push(Check::new("uImage data", computed == header.data_crc, wrong));
-        (Format::Uimage, Some(header.load), vec![(header.load, data)])
+        let load = header.load.ok_or_else(|| {
+            Failure::new(ErrorCode::NotAnImage, "the uImage has no load address in KSEG0 or KSEG1")
+                .next("give a file that `stoop pack` wrote")
+        })?;
+        (Format::Uimage, Some(load), vec![(load, data)])
     } else if crate::format::device_tree::is_fit(file) {
         let fit = fit::read(file)?;
         let kernel = fit.kernel;

@@ -55,6 +55,17 @@ fn is_64_bit(flags: u32) -> bool {
     WIDE.contains(&(flags >> 28)) && flags & 0xf000 != O32 && flags & MODE_32 == 0
 }
 
+/// Of a kernel for release 6 of MIPS, which encodes instructions of the releases before it otherwise: no board here runs it.
+pub(super) fn release_6() -> Failure {
+    Failure::new(ErrorCode::KernelMachine, "the kernel is for MIPS release 6, whose code no CPU before it runs")
+        .next("build it for the board's CPU: CONFIG_CPU_MIPS32_R2=y")
+}
+
+/// By e_flags' EF_MIPS_ARCH (binutils' include/elf/mips.h): MIPS32R6 and MIPS64R6.
+fn is_release_6(flags: u32) -> bool {
+    matches!(flags >> 28, 9 | 10)
+}
+
 struct Load {
     start: u64,
     offset: u64,
@@ -79,6 +90,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
             "the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32",
         )
         .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+    }
+    if is_release_6(header.e_flags(endian).0) {
+        return Err(release_6());
     }
 
     let mut loads = Vec::new();
@@ -135,7 +149,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     let entry = u64::from(header.e_entry(endian));
     let inside = |at: u64| loads.iter().any(|load| at >= load.start && at < load.start + load.file);
-    let entry = physical(entry).filter(|at| inside(*at)).ok_or_else(|| {
+    let entry = unmapped(header.e_entry(endian)).filter(|at| inside(*at)).ok_or_else(|| {
         Failure::new(
             ErrorCode::KernelAddresses,
             format!("the entry point 0x{entry:x} is in no loaded part of the file"),
@@ -231,18 +245,23 @@ fn check_ident(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// The physical address behind one that bootloaders reach without a TLB entry: KSEG0 or KSEG1.
+fn unmapped(address: u32) -> Option<u64> {
+    stoop_core::mips::physical(address).map(|address| address as u64)
+}
+
 fn load(segment: &defs::ProgramHeader32<Endianness>, endian: Endianness, file_size: u64) -> Result<Load> {
     let (virt, phys) = (segment.p_vaddr(endian), segment.p_paddr(endian));
     let (offset, file) = segment.file_range(endian);
     let memory = u64::from(segment.p_memsz(endian));
-    let start = physical(virt.into()).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
+    let start = unmapped(virt).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
         Failure::new(
             ErrorCode::KernelAddresses,
             format!(
-                "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 (0x80000000..0xa0000000)"
+                "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 and KSEG1 (0x80000000..0xc0000000)"
             ),
         )
-        .next("give a 32-bit kernel that is linked in KSEG0; EVA and mapped kernels are not supported")
+        .next("give a 32-bit kernel that is linked in KSEG0: a program of Linux is none; EVA and mapped kernels are not supported")
     })?;
     if physical(phys.into()) != Some(start) {
         return Err(Failure::new(
@@ -355,6 +374,14 @@ mod tests {
         let mut mapped = Elf::kernel(false, b"");
         mapped.segments[0].address = 0xc000_0000;
         assert!(refusal(&mapped).fact().contains("outside KSEG0"));
+        // As a program of Linux is linked, and as a physical address.
+        for address in [0x40_0000, 0x10_0000] {
+            let mut program = Elf::kernel(false, b"");
+            program.segments[0].address = address;
+            let failure = refusal(&Elf { entry: address, ..program });
+            assert!(failure.fact().contains(&format!("at 0x{address:x} ")), "{failure}");
+        }
+        assert!(refusal(&Elf { entry: 0x10_0000, ..Elf::kernel(false, b"") }).fact().contains("entry point 0x100000"));
         let mut high = Elf::kernel(false, b"");
         high.segments[0].address = 0x9fff_fff0;
         assert!(refusal(&high).fact().contains("outside KSEG0"));

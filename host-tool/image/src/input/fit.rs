@@ -1,5 +1,6 @@
 //! The kernel of a flattened image tree.
 
+use crate::format::bootm;
 use crate::format::codec::Codec;
 use crate::format::fit;
 use crate::machine::Machine;
@@ -28,13 +29,7 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
         return Err(Failure::new(ErrorCode::KernelDamaged, format!("the FIT's kernel is damaged: {wrong}"))
             .next("download or build the file again"));
     }
-    if !matches!(kernel.kind, "kernel" | "kernel_noload" | "standalone") {
-        return Err(Failure::new(
-            ErrorCode::KernelForm,
-            format!("the FIT's image {} is of type {:?}, no kernel", kernel.name, kernel.kind),
-        )
-        .next("give a FIT whose default configuration starts a kernel"));
-    }
+    bootm::fit_image(kernel)?;
     let arch = match kernel.arch {
         "mips" => None,
         "arm64" => Some(Machine::Arm64),

@@ -9,6 +9,7 @@ use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::relocation;
 use super::{arm64, beside, deb, efi, elf, fit, looks_like, read_file, uimage, zboot};
 use crate::format::arm64::is_image;
+use crate::format::bootm;
 use crate::format::bytes::be32;
 use crate::format::codec::Codec;
 use crate::format::codec::LARGEST;
@@ -194,6 +195,7 @@ impl Stored<'_> {
             None => self.data.to_vec(),
         };
         let inside = |failure: Failure| failure.within(format!("in the {what}"));
+        bootm::packaged(&image, &format!("a {what}"))?;
         if is_image(&image) {
             return arm64::read(image, overrides.config).map_err(inside);
         }
@@ -306,23 +308,30 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
         kernel.platform = platform::by_words(image);
         return Ok(());
     };
+    if config.is_yes("ARM64") {
+        return Err(contradicts(kernel.arch, config));
+    }
     if config.is_yes("64BIT") {
         return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
             .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
     }
     let says = (config.is_yes("CPU_BIG_ENDIAN"), config.is_yes("CPU_LITTLE_ENDIAN"));
     if says == (!kernel.arch.is_big_endian(), kernel.arch.is_big_endian()) {
-        return Err(Failure::new(
-            ErrorCode::KernelConfig,
-            format!(
-                "the kernel is {} but its configuration ({}) says otherwise",
-                described(kernel.arch),
-                config.source()
-            ),
-        )
-        .next("give the configuration that this kernel was built with"));
+        return Err(contradicts(kernel.arch, config));
+    }
+    if config.is_yes("CPU_MIPSR6") {
+        return Err(elf::release_6());
     }
     Ok(())
+}
+
+/// The configuration is of another kernel.
+fn contradicts(arch: Machine, config: &Kconfig) -> Failure {
+    Failure::new(
+        ErrorCode::KernelConfig,
+        format!("the kernel is {} but its configuration ({}) says otherwise", described(arch), config.source()),
+    )
+    .next("give the configuration that this kernel was built with")
 }
 
 fn appended_slot(kernel: &Kernel, section: Option<(u64, u64)>, size: u64) -> Option<(u64, u64)> {

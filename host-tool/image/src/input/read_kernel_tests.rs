@@ -213,6 +213,8 @@ fn a_configuration_that_contradicts_the_kernel_is_refused() {
     let elf = Elf::kernel(false, BANNER).write();
     let with = |text: &'static [u8]| refusal(&package(&[("./boot/config-6", text), ("./boot/vmlinux-6", &elf)], ""));
     assert!(with(b"CONFIG_64BIT=y\n").fact().contains("64-bit"));
+    assert!(with(b"CONFIG_ARM64=y\nCONFIG_64BIT=y\n").fact().contains("says otherwise"));
+    assert!(with(b"CONFIG_CPU_MIPSR6=y\n").fact().contains("MIPS release 6"));
     assert!(with(b"CONFIG_CPU_BIG_ENDIAN=y\n").fact().contains("says otherwise"));
 }
 

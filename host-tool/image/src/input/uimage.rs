@@ -1,5 +1,6 @@
 //! U-Boot's legacy image format (include/image.h): a 64-byte big-endian header with two CRC-32.
 
+use crate::format::bootm::{self, MULTI, NOLOAD};
 use crate::format::uimage::{HEADER, MAGIC, MAGIC_OKLI, codec, header_crc};
 use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
@@ -8,9 +9,6 @@ use super::Overrides;
 use crate::format::bytes::be32;
 use crate::format::codec::Codec;
 use crate::{ErrorCode, Failure, Result};
-
-/// The type `kernel_noload`.
-const NOLOAD: u8 = 14;
 
 /// What the header says about a kernel.
 pub(super) struct UImage<'a> {
@@ -82,7 +80,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
         )
         .next(again));
     }
-    check_kind(header[30])?;
+    bootm::uimage_header(header)?;
+    if header[30] == MULTI {
+        return Err(Failure::new(
+            ErrorCode::KernelForm,
+            format!("the uImage holds a multi-file image (type {MULTI} of U-Boot's list)"),
+        )
+        .next("split it with dumpimage and give kernel, ramdisk and device tree one by one"));
+    }
     let arch = match header[29] {
         5 => None,
         22 => Some(Machine::Arm64),
@@ -117,21 +122,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
         name: String::from_utf8_lossy(name).into_owned(),
         behind: bytes.len() - HEADER - size,
     })
-}
-
-fn check_kind(kind: u8) -> Result<()> {
-    let (what, next) = match kind {
-        // Standalone programs and kernels start the same way.
-        1 | 2 | NOLOAD => return Ok(()),
-        3 => ("a ramdisk", "give it with --initrd, and a kernel with --kernel"),
-        4 => ("a multi-file image", "split it with dumpimage and give kernel, ramdisk and device tree one by one"),
-        6 => ("a U-Boot script", "give a kernel"),
-        7 => ("a filesystem", "give it with --rootfs, and a kernel with --kernel"),
-        8 => ("a device tree", "give it with --dtb, and a kernel with --kernel"),
-        _ => ("no kernel", "give a uImage of type kernel"),
-    };
-    Err(Failure::new(ErrorCode::KernelForm, format!("the uImage holds {what} (type {kind} of U-Boot's list)"))
-        .next(next))
 }
 
 #[cfg(test)]

@@ -167,11 +167,16 @@ pub static SETS: &[Set] = &[
     Set {
         name: "console",
         about: "messages on a serial console",
-        rules: &[Yes(
-            &["SERIAL_8250_CONSOLE", "SERIAL_AR933X_CONSOLE", "SERIAL_LANTIQ_CONSOLE", "SERIAL_BCM63XX_CONSOLE"],
-            Never,
-            "a serial console",
-        )],
+        rules: &[Special(|context| {
+            // MediaTek's UARTs are 8250s for this, on arm64 as well (drivers/tty/serial/8250/8250_mtk.c).
+            let any: &'static [_] = match context.kernel.arch {
+                Machine::Arm64 => &["SERIAL_8250_CONSOLE", "SERIAL_AMBA_PL011_CONSOLE"],
+                Machine::MipsBe | Machine::MipsLe => {
+                    &["SERIAL_8250_CONSOLE", "SERIAL_AR933X_CONSOLE", "SERIAL_LANTIQ_CONSOLE", "SERIAL_BCM63XX_CONSOLE"]
+                }
+            };
+            Yes(any, Never, "a serial console").apply(context)
+        })],
     },
 ];
 

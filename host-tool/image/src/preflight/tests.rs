@@ -58,6 +58,19 @@ fn level(kernel: &Kernel, name: &str, initrd: bool) -> Level {
 }
 
 #[test]
+fn an_arm64_console_is_a_pl011_or_an_8250() {
+    let arm64 = |changes: &str| Kernel { arch: Machine::Arm64, ..kernel(changes) };
+    assert_eq!(level(&arm64(""), "console", false), Level::No);
+    // MediaTek's driver alone has no console: the 8250's is it.
+    assert_eq!(level(&arm64("CONFIG_SERIAL_8250_MT6577=y\n"), "console", false), Level::No);
+    for symbol in ["SERIAL_AMBA_PL011_CONSOLE", "SERIAL_8250_CONSOLE"] {
+        assert_eq!(level(&arm64(&format!("CONFIG_{symbol}=y\n")), "console", false), Level::Ok, "{symbol}");
+    }
+    // MIPS boards have no PL011.
+    assert_eq!(level(&kernel("CONFIG_SERIAL_AMBA_PL011_CONSOLE=y\n"), "console", false), Level::No);
+}
+
+#[test]
 fn a_good_kernel_gets_uhi_and_phram_by_the_tree_without_a_warning() {
     let assessment = assess(&kernel(""), &wants(true));
     assert_eq!(assessment.handoff.as_ref().unwrap().0, HandoffKind::Uhi);

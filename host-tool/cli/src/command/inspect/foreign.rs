@@ -3,9 +3,10 @@
 use stoop_image::format::bytes::be32;
 use stoop_image::format::checksum::checksum;
 use stoop_image::format::{device_tree, fit, uimage};
-use stoop_image::{Failure, Result};
+use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::json;
+use crate::ui::on_one_line;
 
 /// A part of a container, to be taken out.
 pub(super) struct Part<'a> {
@@ -75,9 +76,13 @@ fn named(names: &[(u8, &str)], number: u8) -> String {
 /// Looks into a uImage or FIT; `None` when it is neither.
 ///
 /// # Errors
-/// A FIT whose structure makes no sense.
+/// A uImage cut within its header, or a FIT whose structure makes no sense.
 pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
-    if uimage::is_one(file) && file.len() >= uimage::HEADER {
+    if uimage::is_one(file) {
+        if file.len() < uimage::HEADER {
+            let fact = format!("the uImage is truncated: it ends after 0x{:x} bytes, inside its header", file.len());
+            return Err(Failure::new(ErrorCode::ImageDamaged, fact).next("build or download it again"));
+        }
         return Ok(Some(uimage_file(file)));
     }
     if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
@@ -120,7 +125,7 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
         error: None,
     });
     let mut text = String::from("image        uimage, not packed by stoop\n");
-    let mut line = |what: &str, value: String| text += &format!("{what:<13}{}\n", value.replace('\n', " "));
+    let mut line = |what: &str, value: String| text += &format!("{what:<13}{}\n", on_one_line(&value));
     line("name", name);
     if let Some(magic) = uimage::vendor_magic(file) {
         line("magic", format!("0x{magic:08x}, a vendor's own"));

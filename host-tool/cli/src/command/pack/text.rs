@@ -1,5 +1,6 @@
 //! What `stoop pack` tells people.
 
+use crate::ui::on_one_line;
 use stoop_core::manifest::Kind;
 use stoop_core::params::CookieRule;
 use stoop_core::watchdog::Care;
@@ -27,7 +28,7 @@ pub(super) fn text(
     let (size, format) = (built.file.len(), plan.format.value.name());
     line("image", format!("{}: {format}, {}{not}", args.name().display(), amount(size)));
     line("board", format!("{} ({})", plan.board.name, plan.board.title));
-    let version = plan.kernel.version.as_deref().unwrap_or("of unknown version");
+    let version = on_one_line(plan.kernel.version.as_deref().unwrap_or("of unknown version"));
     let entry = plan.board.typed(built.entry_point);
     line("kernel", format!("{version}, {}, entry point 0x{entry:08x}", plan.kernel.form));
     let config = plan.kernel.config.as_ref().map_or("unknown: give it with --config", |config| config.source());

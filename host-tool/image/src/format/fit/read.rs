@@ -18,6 +18,8 @@ pub struct Image<'a> {
     pub kind: &'a str,
     /// U-Boot's name of the machine.
     pub arch: &'a str,
+    /// U-Boot's name of the operating system; empty when it names none.
+    pub system: &'a str,
     /// U-Boot's name of the codec; empty for none.
     pub compression: &'a str,
     /// Where it goes, as written.
@@ -215,6 +217,7 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
         name: node.name,
         kind: node.text("type").unwrap_or_default(),
         arch: node.text("arch").unwrap_or_default(),
+        system: node.text("os").unwrap_or_default(),
         compression: node.text("compression").filter(|name| *name != "none").unwrap_or_default(),
         load: cell("load"),
         entry: cell("entry"),

@@ -1,0 +1,197 @@
+//! What U-Boot's bootm starts as a Linux kernel (boot/bootm.c, boot/image.c, boot/image-fit.c): one rule for `check`, which asks whether
+//! a file starts, and for `pack`, which takes the kernel out of it.
+
+use super::bytes::be32;
+use super::codec::Codec;
+use super::{device_tree, fit, uimage};
+use crate::{ErrorCode, Failure, Result};
+
+/// A uImage's type `multi`: several files in one.
+pub const MULTI: u8 = 4;
+/// A uImage's type `kernel_noload`: it runs where it is put.
+pub const NOLOAD: u8 = 14;
+/// IH_OS_LINUX.
+const LINUX: u8 = 5;
+
+fn no(fact: String, next: &str) -> Result<()> {
+    Err(Failure::new(ErrorCode::KernelForm, fact).next(next))
+}
+
+/// Whether a uImage's header is that of a Linux kernel; `header` has [`uimage::HEADER`] bytes, its CRC is not looked at.
+///
+/// # Errors
+/// Another type, another operating system, or no data behind it.
+pub fn uimage_header(header: &[u8]) -> Result<()> {
+    let byte = |at: usize| header.get(at).copied().unwrap_or_default();
+    let (system, kind) = (byte(28), byte(30));
+    let (what, next) = match kind {
+        2 | MULTI | NOLOAD => ("", ""),
+        1 => (
+            "a standalone program",
+            "if it is a kernel, take it out with dumpimage and give it with --load-address and --entry-point",
+        ),
+        3 => ("a ramdisk", "give it to `stoop pack` with --initrd, and a kernel with --kernel"),
+        5 => ("firmware", "give a kernel"),
+        6 => ("a U-Boot script", "give a kernel"),
+        7 => ("a filesystem", "give it to `stoop pack` with --rootfs, and a kernel with --kernel"),
+        8 => ("a device tree", "give it to `stoop pack` with --dtb, and a kernel with --kernel"),
+        _ => ("no kernel", "give a uImage of type kernel"),
+    };
+    if !what.is_empty() {
+        return no(format!("the uImage holds {what} (type {kind} of U-Boot's list)"), next);
+    }
+    if system != LINUX {
+        return no(
+            format!("the uImage is for operating system {system} of U-Boot's list, not for Linux ({LINUX})"),
+            "give a Linux kernel; if it is one, make the uImage again with `mkimage -O linux`",
+        );
+    }
+    if be32(header, 12) == Some(0) {
+        return no("the uImage holds nothing: its header says 0x0 bytes of data".into(), "build the file again");
+    }
+    Ok(())
+}
+
+/// Whether a FIT's image is a Linux kernel. One that names no operating system is taken for Linux.
+///
+/// # Errors
+/// Another type or another operating system.
+pub fn fit_image(image: &fit::Image<'_>) -> Result<()> {
+    let fit::Image { name, kind, system, .. } = image;
+    if !matches!(*kind, "kernel" | "kernel_noload") {
+        return no(
+            format!("the FIT's image {name} is of type {kind:?}, no kernel"),
+            "give a FIT whose default configuration starts a kernel",
+        );
+    }
+    if !matches!(*system, "" | "linux") {
+        return no(
+            format!("the FIT's image {name} is for the operating system {system:?}, not for Linux"),
+            "give a FIT whose default configuration starts Linux",
+        );
+    }
+    Ok(())
+}
+
+/// Whether the bytes that bootm would jump into, decompressed if the header says so, can be code. `what` is the container's name with its
+/// article.
+///
+/// # Errors
+/// They are another container, compressed data or an ELF file: bootm jumps to an address, whatever lies there.
+pub fn content(bytes: &[u8], what: &str) -> Result<()> {
+    if bytes.starts_with(b"\x7fELF") {
+        return no(
+            format!("an ELF file inside {what}: bootm would not take it apart, but jump into it"),
+            "let stoop pack the kernel inside: `stoop pack --kernel` takes this file",
+        );
+    }
+    packaged(bytes, what)
+}
+
+/// As [`content`] for who takes an ELF file apart: still neither a container nor compressed.
+///
+/// # Errors
+/// They are another container or compressed data.
+pub fn packaged(bytes: &[u8], what: &str) -> Result<()> {
+    if uimage::is_one(bytes) {
+        let next = "cut the outer header off, 64 bytes: `tail -c +65 FILE`";
+        return no(format!("a uImage inside {what}"), if what == "a uImage" { next } else { "give the uImage inside" });
+    }
+    if device_tree::is_fit(bytes) {
+        return no(format!("a FIT inside {what}"), "give the FIT inside");
+    }
+    if let Some(codec) = Codec::detect(bytes) {
+        let fact =
+            format!("{} data where {what} should hold a kernel: its header names another compression", codec.name());
+        return no(fact, "make it again with the compression in its header (`mkimage -C`)");
+    }
+    Ok(())
+}
+
+/// The kernel of a uImage of type [`MULTI`]: the first of its files. In front of them lie their sizes, big endian, and a zero.
+///
+/// # Errors
+/// The table has no end or no entry, or the file it promises is not there.
+pub fn first_file(data: &[u8]) -> Result<&[u8]> {
+    let broken = |fact: String| {
+        Failure::new(ErrorCode::KernelDamaged, format!("the multi-file uImage is broken: {fact}"))
+            .next("build or download the file again")
+    };
+    let sizes: Vec<usize> =
+        (0..).map_while(|at| be32(data, 4 * at)).take_while(|size| *size != 0).map(|size| size as usize).collect();
+    let table = 4 * (sizes.len() + 1);
+    let Some(&first) = sizes.first() else { return Err(broken("it lists no file".into())) };
+    let Some(files) = data.get(table..) else { return Err(broken("its list of sizes has no end".into())) };
+    // Each begins at a multiple of 4.
+    let promised = sizes.iter().fold(0u64, |all, size| all.next_multiple_of(4) + *size as u64);
+    if promised > files.len() as u64 {
+        return Err(broken(format!("it promises 0x{promised:x} bytes of files and has 0x{:x}", files.len())));
+    }
+    files.get(..first).ok_or_else(|| broken("its first file is not there".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of this operating system and type, with data.
+    fn header(system: u8, kind: u8) -> Vec<u8> {
+        let mut header = vec![0; uimage::HEADER];
+        header[15] = 4;
+        header[28..31].copy_from_slice(&[system, 5, kind]);
+        header
+    }
+
+    #[test]
+    fn only_linux_kernels_are_started_as_kernels() {
+        for kind in [2, MULTI, NOLOAD] {
+            uimage_header(&header(LINUX, kind)).unwrap();
+        }
+        for kind in (0..=40).filter(|kind| ![2, MULTI, NOLOAD].contains(kind)) {
+            let refused = uimage_header(&header(LINUX, kind)).unwrap_err();
+            assert!(refused.fact().contains(&format!("type {kind}")) && refused.next_step().is_some(), "{refused}");
+        }
+        for system in (0..=40).filter(|system| *system != LINUX) {
+            let refused = uimage_header(&header(system, 2)).unwrap_err();
+            assert!(refused.fact().contains(&format!("operating system {system} ")), "{refused}");
+        }
+        let mut empty = header(LINUX, 2);
+        empty[15] = 0;
+        assert!(uimage_header(&empty).unwrap_err().fact().contains("holds nothing"));
+    }
+
+    #[test]
+    fn a_fit_starts_kernels_of_linux_only() {
+        let with = |kind, system| fit_image(&fit::Image { kind, system, ..fit::Image::default() });
+        for (kind, system) in [("kernel", "linux"), ("kernel_noload", "linux"), ("kernel", "")] {
+            with(kind, system).unwrap();
+        }
+        assert!(with("standalone", "linux").unwrap_err().fact().contains("standalone"));
+        assert!(with("kernel", "netbsd").unwrap_err().fact().contains("netbsd"));
+    }
+
+    #[test]
+    fn what_bootm_would_jump_into_must_be_code() {
+        let inner = [&uimage::MAGIC.to_be_bytes()[..], &[0; 60]].concat();
+        let fact = |bytes: &[u8]| content(bytes, "a uImage").unwrap_err().fact().to_owned();
+        assert_eq!(fact(&inner), "a uImage inside a uImage");
+        assert!(fact(b"\x7fELF\x01").contains("an ELF file inside a uImage"));
+        assert!(fact(b"\x1f\x8b\x08").contains("gzip data"));
+        content(&[0x25, 0x80, 0x80, 0], "a uImage").unwrap();
+        packaged(b"\x7fELF\x01", "a uImage").unwrap();
+    }
+
+    #[test]
+    fn the_first_of_several_files_is_the_kernel() {
+        let table = |sizes: &[u32], files: &[u8]| {
+            [&sizes.iter().flat_map(|size| size.to_be_bytes()).collect::<Vec<_>>()[..], files].concat()
+        };
+        assert_eq!(first_file(&table(&[3, 2, 0], b"abc-de")).unwrap(), b"abc");
+        for broken in
+            [table(&[0], b""), table(&[3, 2], b""), table(&[3, 3, 0], b"abc-de"), table(&[u32::MAX, 0], b"abc"), vec![]]
+        {
+            let refused = first_file(&broken).unwrap_err();
+            assert!(refused.fact().contains("broken") && refused.next_step().is_some(), "{refused}");
+        }
+    }
+}
