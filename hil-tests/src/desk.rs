@@ -165,6 +165,14 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    /// Switches the board off: a kernel without a root spins in its panic, at the cost of whatever runs after it.
+    fn drop(&mut self) {
+        // A relay that does not switch has no power to give either.
+        let _ = self.switch(false);
+    }
+}
+
 /// Steps as they come.
 pub fn collected<T: Send + 'static>() -> (Arc<dyn Fn(T) + Send + Sync>, Receiver<T>) {
     let (sender, steps) = channel();
