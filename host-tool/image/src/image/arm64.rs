@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{self, Kind};
+use stoop_core::manifest::Kind;
 use stoop_core::params::SlotAt;
 
 use super::assemble::extents;
@@ -48,7 +48,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));
     }
     let manifest_at = shim_image::run_size(shim)?;
-    let dtb_at = (manifest_at + manifest::SIZE + note::SIZE + note::BOARD_SIZE).next_multiple_of(16);
+    let dtb_at = (manifest_at + note::blocks_size(plan)).next_multiple_of(16);
     let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
     let lists = additions_at + additions_size - manifest_at;
     let placed = place_relative(&need(plan, &kernel, manifest_at, lists, tree_room))?;
@@ -82,7 +82,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         entry.destination = from_image(entry.destination);
     }
     let note = Note { big_endian: false, run: places.run, load, manifest: manifest_at, variant };
-    let behind = note::blocks(&plan.board.name, &note, &listing, &crc);
+    let behind = note::blocks(plan, &note, &listing, &places.regions, &crc);
     let (shim, blocks) = (front.bytes.len(), vec![(load, front.bytes), (load + manifest_at, behind)]);
     let extents = extents(load, dtb_at, &parts);
     let (head, image) = (places.head, extents[0].size);

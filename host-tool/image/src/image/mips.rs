@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use stoop_core::Region;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::{self, HandoffKind, Kind};
+use stoop_core::manifest::{HandoffKind, Kind};
 use stoop_core::params::SlotAt;
 
 use super::assemble::extents;
@@ -22,7 +22,7 @@ use crate::shim_image::{self, Header};
 use crate::{ErrorCode, Failure, Result};
 
 /// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
-pub(super) const UNKNOWN_BSS: usize = 0x20_0000;
+const UNKNOWN_BSS: usize = 0x20_0000;
 
 /// A copy of the kernel at 2^n bytes from the kernel looks to arch/mips/kernel/setup.c (detect_memory_region) like the end of
 /// RAM.
@@ -97,7 +97,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let params_size = blocks::params(plan, &slots(0), &crc)?.len();
 
     let manifest_at = shim_image::stored_size(shim, params_size, plan.shim_form())?.next_multiple_of(16);
-    let dtb_at = (manifest_at + manifest::SIZE + note::SIZE + note::BOARD_SIZE).next_multiple_of(16);
+    let dtb_at = (manifest_at + note::blocks_size(plan)).next_multiple_of(16);
     let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
     let tables_at = (additions_at + additions_size).next_multiple_of(16);
     let tables_end = tables_at + tables_size;
@@ -147,7 +147,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let front = shim_image::front(shim, header, &params, plan.shim_form())?;
     let note = Note { big_endian: plan.arch().is_big_endian(), run: places.run, load, manifest: manifest_at, variant };
     let listing = blocks::listing(plan, tree, &parts, load + manifest_at);
-    let blocks = note::blocks(&plan.board.name, &note, &listing, &crc);
+    let blocks = note::blocks(plan, &note, &listing, &places.regions, &crc);
     let (shim, blocks) = (front.bytes.len(), vec![(load, front.bytes), (load + manifest_at, blocks)]);
     let mut extents = extents(load, dtb_at, &parts);
     let image = extents[0].size;

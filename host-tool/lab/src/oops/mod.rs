@@ -10,9 +10,6 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
-use crate::Result;
 use crate::notes::{Annotator, Notes};
 use crate::text::shown;
 use frame::{Frame, Named, Reader};
@@ -44,14 +41,6 @@ fn is_kernels(address: u64) -> bool {
 
 impl Decoder {
     /// With the symbols of an ELF (`vmlinux`) or of a `System.map`; an ELF with debug information gives files and lines too.
-    ///
-    /// # Errors
-    /// As for [`Symbols::read`].
-    pub fn open(path: &Path) -> Result<Decoder> {
-        Symbols::read(path).map(Decoder::new)
-    }
-
-    /// With symbols that were read already.
     pub fn new(symbols: Symbols) -> Decoder {
         Decoder { symbols, reader: Reader::default(), unknown: Vec::new(), warned: false }
     }

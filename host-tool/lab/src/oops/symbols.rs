@@ -29,17 +29,17 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Reads an ELF with a symbol table, or a `System.map` (which has neither lines nor the kernel's version).
+    /// Of the bytes of an ELF with a symbol table, or of a `System.map` (which has neither lines nor the kernel's version); `path` is
+    /// for messages.
     ///
     /// # Errors
-    /// The file cannot be read, or has no symbols of functions.
-    pub fn read(path: &Path) -> Result<Symbols> {
-        let bytes = std::fs::read(path).map_err(|error| Failure::file(path, error))?;
+    /// There are no symbols of functions.
+    pub fn of(path: &Path, bytes: &[u8]) -> Result<Symbols> {
         let no_symbols = |fact: String| Failure::from(Error::NoSymbols { path: path.to_owned(), fact });
         let mut symbols = if bytes.starts_with(b"\x7fELF") {
-            Symbols::of_elf(path, &bytes).map_err(|error| no_symbols(error.to_string()))?
+            Symbols::of_elf(path, bytes).map_err(|error| no_symbols(error.to_string()))?
         } else {
-            Symbols::of_map(path, &String::from_utf8_lossy(&bytes))
+            Symbols::of_map(path, &String::from_utf8_lossy(bytes))
         };
         symbols.functions.sort_by_key(|function| function.address);
         match symbols.functions.last() {

@@ -41,11 +41,14 @@ pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<Named
             }
         }
     }
-    let claims = opened.claims().into_iter().map(|(what, region)| {
-        let when = if what == RegionKind::Decompressed { Phases::KERNEL } else { Phases::KEPT };
+    all.extend(opened.kept_free().into_iter().map(|(what, region)| {
+        let when = match what {
+            RegionKind::Decompressed | RegionKind::Relocation => Phases::KERNEL,
+            RegionKind::Ramoops => Phases::ALL,
+            _ => Phases::KEPT,
+        };
         named(what.name(), region, when)
-    });
-    all.extend(claims);
+    }));
     all.extend(Region::new(opened.load, head).map(|region| named("image", region, Phases::LOADED)));
     all.retain(|named| !named.region.is_empty());
     all.sort_by_key(|named| named.region.start());
