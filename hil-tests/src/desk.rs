@@ -138,6 +138,16 @@ impl Desk {
         flash::read(&mut console, power, &self.way(), areas, &collected().0)
     }
 
+    /// Where it is, as flags of `stoop netboot` and `stoop flash`.
+    pub fn flags(&self) -> Vec<String> {
+        let place = &self.place;
+        let server = place.server.map(|server| ["--address".to_owned(), server.to_string()]);
+        let flags = [("--serial", place.serial.to_string()), ("--power", self.stand.switch())];
+        let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let rest = ["--board-address", "dhcp", "--off-time", "0"].map(str::to_owned);
+        flags.chain(server.into_iter().flatten()).chain(rest).collect()
+    }
+
     fn way(&self) -> Reach<'_> {
         Reach {
             board: &self.board,
