@@ -2,7 +2,7 @@
 
 use stoop_image::Failure;
 
-use crate::error::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
+use crate::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// Why flash is not, or cannot be, as it should be. Addresses are as typed.
