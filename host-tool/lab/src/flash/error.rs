@@ -128,7 +128,9 @@ impl Explained for Error {
         Some(match self {
             Error::Image(failure) => return failure.next_step().map(str::to_owned),
             Error::NotMapped { .. } => {
-                "write it from a running Linux, or by the bootloader's own commands by hand".into()
+                "write it by the updater of the system that runs on the board, for example `sysupgrade`, or by the bootloader's own \
+                 commands by hand: stoop writes NOR flash that the CPU reads as memory"
+                    .into()
             }
             Error::NoPartition { known, .. } => format!("name one of: {known}"),
             Error::NoRam { .. } => "write it from a running Linux".into(),
