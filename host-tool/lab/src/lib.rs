@@ -19,6 +19,7 @@
 
 pub mod bootloader;
 pub mod connection;
+pub mod crash_log;
 pub mod error;
 pub mod explain;
 pub mod explained;
