@@ -17,7 +17,7 @@ pub use step::{Reach, Step, Tell, area};
 
 use crate::Result;
 use crate::bootloader::{Bootloader, Facts};
-use crate::netboot::{self, Netboot, Step as Boot};
+use crate::netboot::{self, Netboot};
 use crate::power::Power;
 use crate::qemu::Console;
 
