@@ -7,6 +7,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod pages;
+
 use std::io::Write;
 
 use stoop_core::fdt::{Merge, Overlay};

@@ -25,7 +25,7 @@ use stoop_image::{ErrorCode, Failure, Result};
     after_help = "Example:\n  stoop check --kernel vmlinux --for phram-root,kexec\n  stoop check image.bin --board gl-ar750"
 )]
 pub struct Args {
-    /// A finished image, stoop's or anybody's: what would go wrong with it on a board
+    /// A finished image, made by stoop or not: what would go wrong with it on a board
     #[arg(conflicts_with_all = ["kernel", "config", "needs", "load_address", "entry_point"])]
     image: Option<PathBuf>,
     /// The board: a name from `stoop boards list`, or a board file [default: the one that the image was packed for]
@@ -34,10 +34,10 @@ pub struct Args {
     /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE", required_unless_present_any = ["image", "config"])]
     kernel: Option<PathBuf>,
-    /// The configuration it was built with, if neither the kernel nor its package has it; enough without the kernel
+    /// The configuration it was built with, if neither the kernel nor its package has it; can be given without the kernel
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What the kernel must be able to do; without it only a handoff is needed and the rest is shown
+    /// What the kernel must be able to do; by default only a handoff is required, and the rest is shown
     #[arg(long = "for", value_name = "LIST", value_delimiter = ',', value_parser = names(), default_value = "handoff")]
     needs: Vec<String>,
     /// Where a flat binary is linked

@@ -53,7 +53,7 @@ pub struct BuildArgs {
     /// Configuration fragments; a later one wins
     #[arg(long, value_name = "FRAGMENT", required = true, num_args = 1..)]
     config: Vec<PathBuf>,
-    /// What the fragments are put on: defaults (olddefconfig), allnoconfig, or a defconfig's name
+    /// What the fragments are merged into: defaults (olddefconfig), allnoconfig, or a defconfig's name
     #[arg(long, value_name = "BASE", default_value = "defaults")]
     base: String,
     /// Patches, applied once, in this order

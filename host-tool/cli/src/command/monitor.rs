@@ -45,7 +45,7 @@ pub struct Args {
     /// The kernel's ELF or its System.map (- for stdin, with --serial): addresses of an oops become functions, with debug information files and lines
     #[arg(long, value_name = "FILE")]
     vmlinux: Option<PathBuf>,
-    /// Put the time since the beginning in front of each line
+    /// Put the time since the start in front of each line
     #[arg(short, long)]
     times: bool,
     /// Add both directions to this file, each line with its time
@@ -54,13 +54,13 @@ pub struct Args {
     /// Record what is shown for asciinema (asciicast version 2)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// End when this regular expression matches; of several the first
+    /// End with exit code 0 when this regular expression matches
     #[arg(long, value_name = "REGEX")]
     until: Vec<String>,
-    /// Fail when this regular expression matches
+    /// End with exit code 1 when this regular expression matches
     #[arg(long, value_name = "REGEX")]
     fail_on: Vec<String>,
-    /// End after so many seconds; fail if --until has not matched
+    /// End after this many seconds, with exit code 3 if --until has not matched
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Print each line as JSON

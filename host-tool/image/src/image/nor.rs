@@ -232,7 +232,7 @@ fn no_partition(slot: char) -> Failure {
         ErrorCode::BoardLacks,
         format!("the flash map has no partition for the root filesystem of slot {slot}"),
     )
-    .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
+    .next("add one with the role rootfs and the slot to the board file, or omit --rootfs-in")
 }
 
 /// The bytes of flash that the kernel mounts, when it does.

@@ -77,7 +77,7 @@ impl Kernel {
                     ErrorCode::KernelAddresses,
                     "an arm64 Image runs at any multiple of 2 MiB, and says so itself",
                 )
-                .next("leave --load-address and --entry-point away"));
+                .next("omit --load-address and --entry-point"));
             }
             return arm64::read(bytes, overrides.config);
         }
@@ -87,7 +87,7 @@ impl Kernel {
                     ErrorCode::KernelAddresses,
                     "an ELF kernel has its own load address and entry point",
                 )
-                .next("leave --load-address and --entry-point away"));
+                .next("omit --load-address and --entry-point"));
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
@@ -184,7 +184,7 @@ impl Stored<'_> {
                 ErrorCode::KernelAddresses,
                 format!("the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"),
             )
-            .next("leave --load-address and --entry-point away"));
+            .next("omit --load-address and --entry-point"));
         }
         let image = match self.codec {
             Some(codec) => {

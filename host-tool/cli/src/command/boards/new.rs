@@ -21,13 +21,13 @@ pub struct Args {
     /// The board's device tree, compiled: from the firmware's build, or /sys/firmware/fdt of the running board; - for stdin
     #[arg(long, value_name = "FILE")]
     dtb: PathBuf,
-    /// What the serial port says from power on, bootloader included; - for stdin
+    /// The serial console's output from power on, bootloader included; - for stdin
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// The SoC's family, a file of `soc/` [default: by the device tree's compatible]
+    /// The SoC's family, a file of `soc/` [default: from the device tree's `compatible`]
     #[arg(long, value_name = "NAME")]
     soc: Option<String>,
-    /// The board file to write; its name is the board's [default: by the device tree's compatible]
+    /// The board file to write; its name is the board's [default: from the device tree's `compatible`]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
