@@ -24,6 +24,8 @@ pub mod sizes;
 mod squeeze;
 pub mod test;
 pub mod toolchain;
+pub mod tools;
+pub mod transcript;
 
 use std::path::PathBuf;
 

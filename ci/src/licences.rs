@@ -2,17 +2,20 @@
 
 use stoop_image::Result;
 
+use crate::tools::Tool;
 use crate::{repository, run};
 
-/// Why it was skipped, if it was. What is known about holes (advisories) is not asked for: that needs the network.
+/// A check of a few seconds needs no optimised program, and none that fetches advisories.
+const DENY: Tool =
+    Tool { name: "cargo-deny", version: "0.20.2", options: &["--debug", "--no-default-features"], minutes: 1 };
+
+/// Checks licences, bans and sources of all crates. What is known about holes (advisories) is not asked for: that needs a database
+/// from the network.
 ///
 /// # Errors
-/// A crate has a licence that `deny.toml` does not allow, is banned, or comes from elsewhere than a registry.
-pub fn check() -> Result<Option<String>> {
-    if run::output(run::command("cargo").args(["deny", "--version"])).is_err() {
-        return Ok(Some("licences: cargo-deny is not installed; `cargo install --locked cargo-deny` does it".into()));
-    }
-    let mut deny = run::command("cargo");
-    deny.current_dir(repository()).args(["deny", "--offline", "check", "licenses", "bans", "sources"]);
-    run::shown(&mut deny).map(|()| None)
+/// cargo-deny is not there and cannot be built; or a crate has a licence that `deny.toml` does not allow, is banned, or comes from
+/// elsewhere than a registry.
+pub fn check() -> Result<()> {
+    let mut deny = run::command(DENY.install()?);
+    run::shown(deny.current_dir(repository()).args(["--locked", "check", "licenses", "bans", "sources"]))
 }

@@ -11,7 +11,9 @@ use stoop_ci::book::{self, Made};
 use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
-use stoop_ci::{bench, cache, emulator, fuzz, hil, labgrid, miri, pack_bench, packages, sizes, test};
+use stoop_ci::{
+    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sizes, test, transcript,
+};
 use stoop_image::Result;
 
 /// What developers and CI call.
@@ -76,6 +78,8 @@ enum Verb {
         /// The job's folder
         folder: PathBuf,
     },
+    /// Checks licences and sources of all crates by deny.toml, with cargo-deny, built once and outside git
+    Licences,
     /// Runs core's tests in Miri where the nightly has it
     Miri,
     /// Makes the book's own pages, builds it with mdBook into target/book, and checks every link
@@ -98,6 +102,8 @@ enum Verb {
         /// For which machines; all when none is named
         targets: Vec<Target>,
     },
+    /// Types what README and book say, from a clean clone to a booted image, and keeps what came of it; needs the lab
+    Transcript,
     /// Packs the crates as a registry gets them, and builds the command from the archives
     Packages,
     /// Gives every crate this version, and puts it over what CHANGELOG has under "Unreleased"
@@ -147,6 +153,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Verb::HilJob { folder } => hil::job::run(&folder),
+        Verb::Licences => licences::check(),
         Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
         Verb::Book { check, pictures } => book::build(match (check, pictures) {
             (true, _) => Made::Compared,
@@ -157,6 +164,7 @@ fn main() -> ExitCode {
             let targets = if targets.is_empty() { Target::ALL.to_vec() } else { targets };
             if twice { release::make_twice(&targets, &folder) } else { release::make(&targets, &folder) }
         }
+        Verb::Transcript => transcript::run(),
         Verb::Packages => packages::check(),
         Verb::Version { version } => release::version(&version),
         Verb::Test => test::everything(),

@@ -7,7 +7,9 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
-use crate::{bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain};
+use crate::{
+    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain, transcript,
+};
 
 /// Runs all of it.
 ///
@@ -38,7 +40,7 @@ pub fn everything() -> Result<()> {
         run::shown(cargo("test").args(packages.iter().flat_map(|name| ["--package", name])))
     })?;
     part("packages", &mut packages::check)?;
-    part("licences", &mut || licences::check().map(|why| skipped.extend(why)))?;
+    part("licences", &mut licences::check)?;
     part("tests, core without decoders", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-core", "--no-default-features", "--test", "features"]))
     })?;
@@ -52,6 +54,7 @@ pub fn everything() -> Result<()> {
         run::shown(cargo("test").args(["--package", "stoop-model"]).env("STOOP_LAB", "required"))
     })?;
     part("lab", &mut || lab::build().map(|_| ()))?;
+    part("README and book, from a clean clone to a booted image", &mut transcript::run)?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
     part("tests, lab", &mut || {
@@ -65,7 +68,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 22;
+const PARTS: usize = 23;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 

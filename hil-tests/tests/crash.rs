@@ -8,10 +8,11 @@ use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_hil_tests::packed::{self, ARM64_BOARD, arm64_lab, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, boot_again};
+use stoop_image::input::read_file;
 use stoop_image::plan::Request;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::notes::Annotator;
-use stoop_lab::oops::Decoder;
+use stoop_lab::oops::{Decoder, Symbols};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -153,7 +154,8 @@ fn an_oops_of_a_kernel_without_names_gets_functions_files_and_lines() -> Result<
         let what = Boot { image: packed.path(), bootargs: None, files: &[], via: Via::Bootm };
         let said = boot(rig.as_mut(), &what, "---\\[ end trace [0-9a-f]+ \\]---\r?\n", PATIENCE)?;
         rig.power_off()?;
-        let mut decoder = Decoder::open(&lab.vmlinux(endian, Flavour::Crash)).map_err(Failure::from)?;
+        let kernel = lab.vmlinux(endian, Flavour::Crash);
+        let mut decoder = Decoder::new(Symbols::of(&kernel, &read_file(&kernel)?).map_err(Failure::from)?);
         let mut notes = Vec::new();
         for line in said.lines() {
             let found = decoder.line(line.trim_end_matches('\r'));

@@ -1,6 +1,7 @@
 //! `stoop run` as people call it, with a program that prints its arguments in place of a packed image.
 
 use std::path::Path;
+use std::process::Command;
 
 use clap::Parser;
 use stoop::command::Cli;
@@ -58,6 +59,26 @@ fn each_format_starts_behind_u_boot_and_ends_with_the_machine() {
     assert_eq!(printed(&log), "[0xa1000000][-a][b]");
     let log = run(place.path(), &["elf", LE[0], LE[1]]).unwrap();
     assert_eq!(printed(&log), "nothing", "not even argv[0]");
+}
+
+/// In a process of its own, which has a stdout to read.
+#[test]
+fn json_is_a_line_for_each_of_the_console_as_the_schema_has_it() {
+    let Some(place) = place() else { return };
+    let mut stoop = Command::new("cargo");
+    stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args(["run", "--quiet", "--package", "stoop", "--", "run", "--json"]);
+    let output = stoop.args(LE).args(["--args", "ab"]).arg(place.path().join("uimage")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut schema = stoop::json::schema();
+    let definitions = schema["$defs"].take();
+    let all = schema["anyOf"].as_array_mut().unwrap().iter_mut();
+    let line = all.into_iter().find(|one| one["title"].as_str().is_some_and(|title| title.contains("run,"))).unwrap();
+    line["$defs"] = definitions;
+    let line = jsonschema::validator_for(line).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(said.iter().all(|said| line.is_valid(said) && said["event"] == "console"), "{text}");
+    assert!(said.iter().any(|said| said["line"].as_str().is_some_and(|line| line.contains("[ab]"))), "{text}");
 }
 
 #[test]

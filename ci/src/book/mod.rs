@@ -4,14 +4,16 @@ mod errors;
 mod links;
 mod pictures;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stoop_image::{ErrorCode, Failure, Result};
 
+use crate::tools::Tool;
 use crate::{cache, repository, run};
 
 /// Known to build these pages; another version may write other HTML, which the check of links reads.
-const MDBOOK: &str = "0.5.4";
+const MDBOOK: Tool =
+    Tool { name: "mdbook", version: "0.5.4", options: &["--no-default-features", "--features", "search"], minutes: 4 };
 
 /// What is done beside building and checking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +44,7 @@ pub fn build(made: Made) -> Result<()> {
         }
     }
     let book = repository().join("target/book");
-    let mut mdbook = run::command(mdbook()?);
+    let mut mdbook = run::command(MDBOOK.install()?);
     mdbook.arg("build").arg("--dest-dir").arg(&book).arg(&docs);
     run::logged(&mut mdbook, &repository().join("target/book.log"))?;
     let broken = [links::of_markdown(&repository())?, links::of_html(&book)?].concat();
@@ -64,20 +66,4 @@ fn put(path: &Path, text: &str, made: Made) -> Result<()> {
             .next("run `cargo ci book`"));
     }
     cache::write(path, text.as_bytes())
-}
-
-/// The program, built once into the cache: Debian has none.
-fn mdbook() -> Result<PathBuf> {
-    let place = cache::root()?.join(format!("tools/mdbook-{MDBOOK}"));
-    let program = place.join("bin/mdbook");
-    let _lock = cache::Lock::take(&place, || eprintln!("book: waiting for another build of mdBook"))?;
-    if !program.exists() {
-        let mut cargo = run::command("nice");
-        cargo.args(["-n", "10", "cargo", "install", "mdbook", "--version", MDBOOK, "--locked"]);
-        cargo.args(["--no-default-features", "--features", "search", "--root"]).arg(&place);
-        run::step("book: building mdBook (4 minutes on two cores)", || {
-            run::logged(&mut cargo, &place.join("build.log"))
-        })?;
-    }
-    Ok(program)
 }

@@ -112,3 +112,69 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
 fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(|error| Failure::io(to, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program and its pages, of which nothing was built.
+    fn parts(folder: &Path) -> PathBuf {
+        let pages = folder.join("pages");
+        for (name, text) in [
+            ("man1/stoop.1", ".TH stoop 1"),
+            ("man1/stoop-pack.1", ".TH stoop-pack 1"),
+            ("completions/bash/stoop", "# bash"),
+            ("completions/zsh/_stoop", "# zsh"),
+            ("completions/fish/stoop.fish", "# fish"),
+        ] {
+            cache::write(&pages.join(name), text.as_bytes()).unwrap();
+        }
+        cache::write(&folder.join("program"), b"\x7fELF and the rest").unwrap();
+        pages
+    }
+
+    /// Made in two folders, the second time with other times, another umask's modes and the pages in another order.
+    fn made_twice(make: fn(&Content, Target, &Path) -> Result<PathBuf>) -> [Vec<u8>; 2] {
+        [0o600, 0o666].map(|mode| {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = tempfile::tempdir().unwrap();
+            let pages = parts(folder.path());
+            let page = pages.join("man1/stoop.1");
+            std::fs::rename(&page, pages.join("moved")).unwrap();
+            std::fs::rename(pages.join("moved"), &page).unwrap();
+            std::fs::set_permissions(&page, std::fs::Permissions::from_mode(mode)).unwrap();
+            let program = folder.path().join("program");
+            let content = Content { version: "1.2.3", time: 1_795_692_645, program: &program, pages: &pages };
+            let file = make(&content, Target::Aarch64, folder.path()).unwrap();
+            if file.extension().is_some_and(|ending| ending == "deb") {
+                let list = run::output(run::command("dpkg-deb").arg("--contents").arg(&file)).unwrap();
+                for name in
+                    ["./usr/bin/stoop", "./usr/share/man/man1/stoop-pack.1.gz", "./usr/share/doc/stoop/copyright"]
+                {
+                    assert!(list.contains(name), "{name} in {list}");
+                }
+                let field = |name| run::output(run::command("dpkg-deb").arg("--field").arg(&file).arg(name)).unwrap();
+                assert_eq!([field("Architecture"), field("Version")], ["arm64\n", "1.2.3\n"]);
+            } else {
+                let list = run::output(run::command("tar").arg("-tf").arg(&file)).unwrap();
+                let top = "stoop-1.2.3-aarch64-linux";
+                for name in ["stoop", "man1/stoop.1", "completions/zsh/_stoop", "LICENSE-MIT"] {
+                    assert!(list.lines().any(|line| line == format!("{top}/{name}")), "{name} in {list}");
+                }
+            }
+            std::fs::read(file).unwrap()
+        })
+    }
+
+    #[test]
+    fn an_archive_of_the_same_parts_has_the_same_bytes() {
+        let [one, two] = made_twice(tar);
+        assert!(one == two);
+    }
+
+    #[test]
+    fn a_debian_package_of_the_same_parts_has_the_same_bytes() {
+        let [one, two] = made_twice(deb);
+        assert!(one == two);
+    }
+}

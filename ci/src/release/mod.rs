@@ -27,6 +27,7 @@ pub fn make(targets: &[Target], folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     for target in targets {
         let program = build(*target)?;
+        try_out(&program, *target, &version)?;
         let content = archive::Content { version: &version, time, program: &program, pages: pages.path() };
         files.push(archive::tar(&content, *target, folder)?);
         files.push(archive::deb(&content, *target, folder)?);
@@ -79,15 +80,50 @@ fn build(target: Target) -> Result<PathBuf> {
     let name = triple.replace('-', "_");
     let place = place(target);
     let mut cargo = toolchain::command("cargo");
-    cargo.current_dir(repository()).args(["build", "--release", "--locked", "--package", "stoop"]);
+    cargo.current_dir(repository()).args(["build", "--profile", "dist", "--locked", "--package", "stoop"]);
     // rustup has ready-made libraries for these targets; built from source, one way serves everybody, as it does for the shim.
     cargo.args(["-Zbuild-std=std,panic_abort", "--target", &triple, "--target-dir"]).arg(&place);
-    cargo.args(["--config", "profile.release.panic=\"abort\"", "--config", "profile.release.strip=true"]);
     cargo.env(format!("CC_{name}"), &linker).env(format!("AR_{name}"), "ar");
     cargo.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &linker);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags().join("\u{1f}"));
     run::step(&format!("release: building for {triple}"), || run::logged(&mut cargo, &place.join("build.log")))?;
-    Ok(place.join(&triple).join("release/stoop"))
+    let program = place.join("stoop");
+    // The linker leaves aarch64's symbols in, although it is told not to.
+    run::output(run::command(target.strip()).arg("-o").arg(&program).arg(place.join(&triple).join("dist/stoop")))?;
+    Ok(program)
+}
+
+/// Runs the program: it is what it says, and has its boards. That of another machine runs in QEMU's user mode, where that is installed.
+fn try_out(program: &Path, target: Target, version: &str) -> Result<()> {
+    let emulator = (std::env::consts::ARCH != target.machine()).then(|| format!("qemu-{}-static", target.machine()));
+    if let Some(emulator) = &emulator
+        && run::output(run::command(emulator).arg("--version")).is_err()
+    {
+        eprintln!("release: the program for {} was not tried: there is no {emulator}", target.machine());
+        return Ok(());
+    }
+    let said = |words: &[&str]| {
+        let mut command = match &emulator {
+            Some(emulator) => {
+                let mut command = run::command(emulator);
+                command.arg(program);
+                command
+            }
+            None => run::command(program),
+        };
+        run::output(command.args(words))
+    };
+    for (words, front) in [
+        (&["--version"][..], format!("stoop {version}\n")),
+        (&["boards", "show", "gl-ar750"], "board              gl-ar750\n".into()),
+    ] {
+        let said = said(words)?;
+        if !said.starts_with(&front) {
+            let fact = format!("the program for {} says {said:?} to {words:?}", target.machine());
+            return Err(Failure::new(ErrorCode::Repository, fact));
+        }
+    }
+    Ok(())
 }
 
 /// Paths of this machine do not belong into the program: they would make two builds differ.

@@ -36,10 +36,12 @@ impl Target {
     }
 
     /// Debian's C compiler for it.
-    pub(super) fn gcc(self) -> &'static str {
-        match self {
-            Target::X86 => "x86_64-linux-gnu-gcc",
-            Target::Aarch64 => "aarch64-linux-gnu-gcc",
-        }
+    pub(super) fn gcc(self) -> String {
+        format!("{}-linux-gnu-gcc", self.machine())
+    }
+
+    /// What takes the symbols out of a program, from the same packages.
+    pub(super) fn strip(self) -> String {
+        format!("{}-linux-gnu-strip", self.machine())
     }
 }

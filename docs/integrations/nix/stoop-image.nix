@@ -5,7 +5,7 @@
 #     kernel = "${kernel.dev}/vmlinux";   # an unpatched one; on arm64 "${kernel}/Image"
 #     dtb = "${kernel}/dtbs/qca/qca9531_glinet_gl-ar750.dtb";
 #     rootfs = squashfs;                  # in RAM, found by phram
-#     commandLine = [ "panic=10" ];       # behind the device tree's bootargs
+#     commandLine = [ "panic=10" ];       # after the device tree's bootargs
 #   }
 #
 # The result is a folder: `image`, `pack.json` (what pack decided, and what to type at the bootloader), `check.json`.

@@ -1,4 +1,4 @@
-# Image recipes for OpenWrt: include this in target/linux/TARGET/image/Makefile, behind image.mk.
+# Image recipes for OpenWrt: include this in target/linux/TARGET/image/Makefile, after image.mk.
 #
 #   STOOP_BOARD   name of a board that `stoop boards list` knows, or a file
 #   STOOP_FLAGS   more words for `stoop pack`

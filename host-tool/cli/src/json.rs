@@ -247,8 +247,7 @@ pub fn schema() -> serde_json::Value {
         "stoop modules check": ModuleCheck,
         "stoop modules bundle": Bundled,
         "stoop modules requirements": Vec<NamedRequirement>,
-        "stoop kernel build": Built,
-        "stoop netboot, flash, run and monitor, a line": Event,
+        "stoop netboot, flash, run, monitor and kernel build, a line": Event,
         "any verb that fails": Failed,
     }
     serde_json::json!({

@@ -1,6 +1,9 @@
 //! What `stoop monitor` makes of a console: frames as a traced shim writes them, made here from the strings of the shims in the
 //! tool, among a bootloader's and a kernel's text.
 
+#[path = "pack/schema.rs"]
+mod schema;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use stoop_image::machine::Machine;
@@ -154,6 +157,8 @@ fn each_line_is_an_object_with_json_and_so_is_the_failure() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    lines[..3].iter().for_each(|line| schema::check(schema::LINE, line));
+    schema::check("any verb that fails", &lines[3]);
     let console: Vec<&str> = lines.iter().filter_map(|line| line["line"].as_str()).collect();
     assert_eq!(console[..2], ["U-Boot 2024.01", ""], "{said}");
     assert!(console[2].contains("no end") && lines[..3].iter().all(|line| line["event"] == "console"), "{said}");

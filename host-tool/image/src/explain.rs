@@ -15,7 +15,7 @@ pub struct Explanation {
     pub code: String,
     /// One line.
     pub title: &'static str,
-    /// What it means; for a code of the shim, with what the number behind it is.
+    /// What it means; for a code of the shim, with what the number after it is.
     pub meaning: &'static str,
     /// Likely causes, the likeliest first.
     pub causes: &'static str,

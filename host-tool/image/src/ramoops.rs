@@ -59,7 +59,7 @@ pub fn place(size: usize, board: &Board, facts: &Facts) -> Result<Ramoops> {
             ErrorCode::Ramoops,
             format!("the device tree has a ramoops of its own, {name} at 0x{:x}, and kernels take one", range.start),
         )
-        .next("leave --ramoops away, or take the node out of the device tree"));
+        .next("omit --ramoops, or take the node out of the device tree"));
     }
     let ram = board.shim_ram();
     let end = if board.arch.is_mips() { ram.end().min(KSEG_SIZE) } else { ram.end() };

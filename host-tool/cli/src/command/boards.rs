@@ -32,7 +32,7 @@ enum Action {
         /// Only of this architecture: mips (both), mips-be, mips-le, arm64
         #[arg(long, value_name = "ARCH", value_parser = ["mips", "mips-be", "mips-le", "arm64"])]
         arch: Option<String>,
-        /// Only with a SoC or SoC family of this name, or a part of it
+        /// Only with a SoC or SoC family whose name contains this
         #[arg(long, value_name = "NAME")]
         soc: Option<String>,
         /// Only with this flash
@@ -48,7 +48,7 @@ enum Action {
     /// Show everything known about a board
     #[command(after_help = "Example:\n  stoop boards show gl-ar750 --svg")]
     Show(show::Args),
-    /// Find what is wrong with a board file of your own, or in what flash maps differ from device trees
+    /// Check a board file of your own, or compare flash maps with device trees
     #[command(
         after_help = "Example:\n  stoop boards check my.toml\n  stoop boards check --dts openwrt/target/linux/ramips/dts"
     )]

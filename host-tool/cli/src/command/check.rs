@@ -2,12 +2,13 @@
 //! go wrong on a board.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use stoop_image::platform;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 
+use super::stdin_once;
 use crate::json;
 use crate::ui;
 use crate::ui::harmless;
@@ -24,7 +25,7 @@ use stoop_image::{ErrorCode, Failure, Result};
     after_help = "Example:\n  stoop check --kernel vmlinux --for phram-root,kexec\n  stoop check image.bin --board gl-ar750"
 )]
 pub struct Args {
-    /// A finished image, stoop's or anybody's: what would go wrong with it on a board
+    /// A finished image, made by stoop or not: what would go wrong with it on a board
     #[arg(conflicts_with_all = ["kernel", "config", "needs", "load_address", "entry_point"])]
     image: Option<PathBuf>,
     /// The board: a name from `stoop boards list`, or a board file [default: the one that the image was packed for]
@@ -33,10 +34,10 @@ pub struct Args {
     /// vmlinux, vmlinuz, arm64 Image, EFI zboot, uImage, FIT, flat binary or linux-image-*.deb
     #[arg(long, value_name = "FILE", required_unless_present_any = ["image", "config"])]
     kernel: Option<PathBuf>,
-    /// The configuration it was built with, if neither the kernel nor its package has it; enough without the kernel
+    /// The configuration it was built with, if neither the kernel nor its package has it; can be given without the kernel
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What the kernel must be able to do; without it only a handoff is needed and the rest is shown
+    /// What the kernel must be able to do; by default only a handoff is required, and the rest is shown
     #[arg(long = "for", value_name = "LIST", value_delimiter = ',', value_parser = names(), default_value = "handoff")]
     needs: Vec<String>,
     /// Where a flat binary is linked
@@ -76,6 +77,8 @@ fn address(text: &str) -> std::result::Result<u64, String> {
 /// # Errors
 /// The kernel or configuration cannot be read, or something that is needed does not hold or is unknown.
 pub fn run(args: Args) -> Result<()> {
+    let files = [&args.image, &args.kernel, &args.config].into_iter().flatten().map(PathBuf::as_path);
+    stdin_once(files.chain(args.board.as_deref().map(Path::new)))?;
     if let Some(image) = &args.image {
         return super::check_image::run(image, args.board.as_deref(), args.json);
     }

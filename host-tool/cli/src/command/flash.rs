@@ -40,13 +40,13 @@ pub struct Args {
     /// Read this partition through the console, and write nothing
     #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
     read: Option<String>,
-    /// Where what is read goes
+    /// The file to write what was read to
     #[arg(short, long, value_name = "FILE", requires = "read")]
     output: Option<PathBuf>,
     /// Read what will be overwritten into this file first, through the console
     #[arg(long, value_name = "FILE", requires = "image")]
     backup: Option<PathBuf>,
-    /// At the end erase the fronts of the slots before this one, so that it boots
+    /// At the end erase the first block of each slot before this one, so that this one boots
     #[arg(long, requires = "image")]
     switch: bool,
     /// Do not ask
@@ -58,13 +58,13 @@ pub struct Args {
     /// Write although the bootloader does not say how large its flash is
     #[arg(long)]
     trust_board: bool,
-    /// How long the board has to come to its prompt
+    /// How long to wait for the bootloader's prompt
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     prompt_timeout: u64,
-    /// Also write the console to this file, each line with its time
+    /// Also write the console to this file, each line with the time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Print what happens as JSON, a line each
+    /// Print each step as a line of JSON
     #[arg(long)]
     json: bool,
 }

@@ -18,16 +18,16 @@ pub struct Args {
     /// The board: a name from `stoop boards list`, or a board file
     #[arg(long, value_name = "NAME|FILE", value_parser = super::suggest::boards(), hide_possible_values = true)]
     board: Option<String>,
-    /// The kernel [default: the one that lies here]
+    /// The kernel [default: the one in this folder]
     #[arg(long, value_name = "FILE")]
     kernel: Option<String>,
-    /// The device tree [default: the one that lies here]
+    /// The device tree [default: the one in this folder]
     #[arg(long, value_name = "FILE")]
     dtb: Option<String>,
-    /// The root filesystem [default: the squashfs that lies here]
+    /// The root filesystem [default: the squashfs in this folder]
     #[arg(long, value_name = "FILE")]
     rootfs: Option<String>,
-    /// The initial ramdisk [default: the cpio archive that lies here]
+    /// The initial ramdisk [default: the cpio archive in this folder]
     #[arg(long, value_name = "FILE")]
     initrd: Option<String>,
     /// The kernel's command line, instead of the device tree's

@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use crate::json;
 use crate::ui::{self, Stderr};
+use stoop_image::progress::Progress;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{Outcome, Request, build};
 
@@ -52,7 +53,7 @@ pub struct BuildArgs {
     /// Configuration fragments; a later one wins
     #[arg(long, value_name = "FRAGMENT", required = true, num_args = 1..)]
     config: Vec<PathBuf>,
-    /// What the fragments are put on: defaults (olddefconfig), allnoconfig, or a defconfig's name
+    /// What the fragments are merged into: defaults (olddefconfig), allnoconfig, or a defconfig's name
     #[arg(long, value_name = "BASE", default_value = "defaults")]
     base: String,
     /// Patches, applied once, in this order
@@ -112,25 +113,49 @@ impl BuildArgs {
             jobs: self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             out: self.out,
         };
-        let mut progress = Stderr::default();
-        let outcome = build(&request, &mut progress)?;
-        drop(progress);
+        let outcome = match self.json {
+            true => build(&request, &mut Lines(Stderr::default()))?,
+            false => build(&request, &mut Stderr::default())?,
+        };
         for overridden in &outcome.overridden {
             ui::tell(overridden);
         }
-        if self.json { print_json(&request, &outcome) } else { print_text(&request, &outcome) }
+        match self.json {
+            true => json::put_line(&json::Event::Built(value(&request, outcome))),
+            false => print_text(&request, &outcome)?,
+        }
+        Ok(())
     }
 }
 
-fn print_json(request: &Request, outcome: &Outcome) -> Result<()> {
-    let collected = &outcome.collected;
-    json::put(&json::Built {
-        release: outcome.release.clone(),
+/// Tells of each step on stdout, too.
+struct Lines(Stderr);
+
+impl Progress for Lines {
+    fn step(&mut self, name: &str, total: Option<u64>) {
+        json::put_line(&json::Event::Step { name: name.to_owned() });
+        self.0.step(name, total);
+    }
+
+    fn at(&mut self, done: u64) {
+        self.0.at(done);
+    }
+
+    fn now(&mut self, what: &str) {
+        self.0.now(what);
+    }
+}
+
+/// The stable form.
+fn value(request: &Request, outcome: Outcome) -> json::Built {
+    let collected = outcome.collected;
+    json::Built {
+        release: outcome.release,
         out: request.out.clone(),
-        tree: outcome.tree.clone(),
-        cross_compile: outcome.cross_compile.clone(),
-        files: collected.files.clone(),
-        modules: collected.modules.clone(),
+        tree: outcome.tree,
+        cross_compile: outcome.cross_compile,
+        files: collected.files,
+        modules: collected.modules,
         module_count: collected.module_count,
         patches: json::Patches {
             applied: outcome.patches.applied,
@@ -142,7 +167,7 @@ fn print_json(request: &Request, outcome: &Outcome) -> Result<()> {
         bytes_written: outcome.bytes_written,
         bytes_copied: collected.copied,
         seconds: outcome.seconds,
-    })
+    }
 }
 
 fn print_text(request: &Request, outcome: &Outcome) -> Result<()> {

@@ -32,6 +32,19 @@ mod stop;
 mod suggest;
 mod units;
 
+/// Refuses to take stdin for two inputs.
+///
+/// # Errors
+/// Two of them are `-`.
+fn stdin_once<'a>(inputs: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>) -> Result<()> {
+    let dashes = inputs.into_iter().filter(|path| path.as_ref().as_os_str() == "-").count();
+    if dashes > 1 {
+        let fact = "stdin can be only one of its inputs";
+        return Err(Failure::usage(ErrorCode::Options, fact).next("give the others as files"));
+    }
+    Ok(())
+}
+
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]
 #[command(
@@ -50,7 +63,7 @@ pub struct Cli {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Write a project file, stoop.toml, from what lies here
+    /// Write a project file, stoop.toml, from the files in this folder
     Init(init::Args),
     /// Make one image from kernel, device tree and root filesystem
     Pack(Box<pack::Args>),
@@ -58,7 +71,7 @@ pub enum Verb {
     Inspect(inspect::Args),
     /// Show what the shim will decide and write, without a board
     Simulate(simulate::Args),
-    /// Say what an error code of the shim means, and what to do
+    /// Explain an error code of the shim or of stoop, and what to do about it
     Explain(explain::Args),
     /// List, show and check board data
     Boards(boards::Args),
@@ -70,7 +83,7 @@ pub enum Verb {
     Flash(Box<flash::Args>),
     /// Switch a board's power
     Power(power::Args),
-    /// Show a console with what a traced shim says on it put into words
+    /// Show a board's console; explain error codes, decode traces and crashes
     Monitor(monitor::Args),
     /// Write a script that starts an image from a running Linux, with stock kexec-tools
     Kexec(kexec::Args),
@@ -83,7 +96,7 @@ pub enum Verb {
     /// Resolve, check and bundle the kernel's modules
     #[command(subcommand, after_help = "Example:\n  stoop modules resolve --modules lib/modules/6.12.117 @firewall")]
     Modules(modules::Verb),
-    /// Say whether a kernel takes the handoff, a root filesystem in RAM…, or what goes wrong with an image on a board
+    /// Check whether a kernel supports the handoff and a root filesystem in RAM, or whether an image would work on a board
     Check(check::Args),
     /// Print the completions for a shell
     #[command(after_help = "Example:\n  stoop completions bash")]

@@ -15,13 +15,15 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_image::explain;
+use stoop_image::input::read_file;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::{self, Address, Connection, Event, Options};
 use stoop_lab::notes::Codes;
-use stoop_lab::oops::Decoder;
+use stoop_lab::oops::{Decoder, Symbols};
 use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
+use super::stdin_once;
 use crate::{json, ui};
 
 /// What the user typed.
@@ -40,10 +42,10 @@ pub struct Args {
     /// How to switch the board's power, for Ctrl-] r: see `stoop power --help`
     #[arg(long, value_name = "SUPPLY", requires = "serial")]
     power: Option<Supply>,
-    /// The kernel's ELF or its System.map: addresses of an oops become functions, with debug information files and lines
+    /// The kernel's ELF or its System.map (- for stdin, with --serial): addresses of an oops become functions, with debug information files and lines
     #[arg(long, value_name = "FILE")]
     vmlinux: Option<PathBuf>,
-    /// Put the time since the beginning in front of each line
+    /// Put the time since the start in front of each line
     #[arg(short, long)]
     times: bool,
     /// Add both directions to this file, each line with its time
@@ -52,13 +54,13 @@ pub struct Args {
     /// Record what is shown for asciinema (asciicast version 2)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// End when this regular expression matches; of several the first
+    /// End with exit code 0 when this regular expression matches
     #[arg(long, value_name = "REGEX")]
     until: Vec<String>,
-    /// Fail when this regular expression matches
+    /// End with exit code 1 when this regular expression matches
     #[arg(long, value_name = "REGEX")]
     fail_on: Vec<String>,
-    /// End after so many seconds; fail if --until has not matched
+    /// End after this many seconds, with exit code 3 if --until has not matched
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Print each line as JSON
@@ -74,6 +76,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// # Errors
 /// The console cannot be read, what was waited for does not come, or what must not come does.
 pub fn run(args: &Args) -> Result<()> {
+    stdin_once(args.file.iter().chain(&args.vmlinux))?;
     let watch = Watch::new(&args.until, &args.fail_on, args.timeout.map(Duration::from_secs))?;
     let wanted = (!args.until.is_empty()).then(|| watch.wanted());
     let screen = screen(args)?;
@@ -113,7 +116,7 @@ fn screen(args: &Args) -> Result<Screen> {
         Err(_) => Vec::new(),
     }));
     if let Some(path) = &args.vmlinux {
-        screen.annotate(Decoder::open(path)?);
+        screen.annotate(Decoder::new(Symbols::of(path, &read_file(path)?)?));
     }
     Ok(screen)
 }

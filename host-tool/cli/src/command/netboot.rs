@@ -34,22 +34,22 @@ pub struct Args {
     board: Option<String>,
     #[command(flatten)]
     place: PlaceArgs,
-    /// End well as soon as the image's console shows this; without it, at Ctrl-C or when the console closes
+    /// End with exit code 0 as soon as the image's console shows this; without it, at Ctrl-C or when the console closes
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     until: Option<String>,
     /// End with exit code 1 as soon as the image's console shows this
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     fail_on: Vec<String>,
-    /// How long the board has to come to its prompt
+    /// How long to wait for the bootloader's prompt
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     prompt_timeout: u64,
-    /// How long --until may take after the image was started
+    /// How long --until may take after the image has started
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
-    /// Also write the console to this file, each line with its time
+    /// Also write the console to this file, each line with the time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Print what happens as JSON, a line each, and not the console
+    /// Print each step as a line of JSON, instead of the console
     #[arg(long)]
     json: bool,
 }

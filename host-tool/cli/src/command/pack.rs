@@ -5,6 +5,7 @@ mod flash;
 mod text;
 mod value;
 
+use super::stdin_once;
 use crate::json;
 use crate::ui;
 use stoop_image::commands;
@@ -27,11 +28,7 @@ pub use args::Args;
 pub fn run(args: &Args) -> Result<()> {
     let (request, modules) = (args::request(args), args::modules(args)?);
     let inputs = || request.inputs().chain(modules.iter().flat_map(ModuleSelection::inputs));
-    if inputs().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(
-            Failure::usage(ErrorCode::Options, "stdin can be only one of its inputs").next("give the others as files")
-        );
-    }
+    stdin_once(inputs())?;
     let output = args.output.as_deref().map(|path| Output::new(path, inputs())).transpose()?;
     let name = args.name();
     let mut progress = ui::Stderr::default();

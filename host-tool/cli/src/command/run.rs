@@ -53,13 +53,13 @@ pub struct Args {
     /// RAM, instead of the board's
     #[arg(long, value_name = "MIB")]
     memory: Option<u32>,
-    /// End well as soon as the image's console shows this; without it, when the machine stops
+    /// End with exit code 0 as soon as the image's console shows this; without it, run until the machine stops
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Give up after so long, with exit code 3
+    /// Give up after this time, with exit code 3
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
-    /// Also write the console to this file, each line with its time
+    /// Also write the console to this file, each line with the time
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// Print each line of the console as JSON

@@ -7,6 +7,7 @@ use stoop_core::bootargs::is_control;
 use stoop_core::cookie::Verdict;
 use stoop_core::manifest::HandoffKind;
 
+use super::stdin_once;
 use crate::json;
 use crate::ui::{self, put};
 use stoop_image::format::device_tree::Facts;
@@ -48,6 +49,7 @@ pub struct Args {
 /// The image cannot be read, or the shim would not boot it.
 pub fn run(args: &Args) -> Result<()> {
     let inputs = [Some(&args.image), args.uhi.as_ref()].into_iter().flatten();
+    stdin_once(inputs.clone())?;
     let dtb_out = args.dtb_out.as_deref().map(|path| Output::new(path, inputs.map(PathBuf::as_path))).transpose()?;
     let file = read_file(&args.image)?;
     let entry = match (&args.args, &args.uhi) {

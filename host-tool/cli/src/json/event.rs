@@ -5,7 +5,9 @@ use serde::Serialize;
 use stoop_lab::flash;
 use stoop_lab::netboot::Step;
 
-/// A step of `stoop netboot` or `stoop flash`, or a line of a console. A failure is the last line, as of every verb.
+use super::Built;
+
+/// A step of `stoop netboot`, `stoop flash` or `stoop kernel build`, or a line of a console. A failure is the last line, as of every verb.
 #[derive(Serialize, JsonSchema, Debug)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -85,6 +87,13 @@ pub enum Event {
         /// Of so many.
         size: usize,
     },
+    /// `stoop kernel build` begins a step.
+    Step {
+        /// In a few words.
+        name: String,
+    },
+    /// `stoop kernel build` is done.
+    Built(Built),
 }
 
 impl From<&Step> for Event {

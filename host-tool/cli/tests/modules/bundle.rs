@@ -11,7 +11,7 @@ use stoop_kernel::modules::symbols::Kernel;
 use stoop_kernel::modules::tree::{Source, Tree};
 
 use crate::make_ko::{Ko, TestTree};
-use crate::{is_installed, stderr_of, stdout_of};
+use crate::{is_installed, schema, stderr_of, stdout_of};
 
 fn tree() -> TestTree {
     let mut tree = TestTree::new();
@@ -54,6 +54,8 @@ fn a_directory_has_only_the_closure_and_can_be_written_again() {
     assert_eq!(fs::read_to_string(out.join("s6-rc/left/up")).unwrap(), "/load.sh left\n");
     assert_eq!(fs::read_to_string(out.join("s6-rc/left/down")).unwrap(), "/unload.sh left\n");
     assert!(out.join("s6-rc/right/dependencies.d/left").is_file() && !out.join("s6-rc/left/dependencies.d").exists());
+    let words = ["modules", "bundle", "--modules", &tree.text(), "-o", out.to_str().unwrap(), "--json", "left"];
+    schema::check("stoop modules bundle", &serde_json::from_str(&stdout_of(&words)).unwrap());
 }
 
 #[test]

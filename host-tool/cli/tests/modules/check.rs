@@ -8,7 +8,7 @@ use stoop_kernel::modules::symbols::Kernel;
 use stoop_kernel::modules::tree::{Source, Tree};
 
 use crate::make_ko::{Ko, TestTree, VERMAGIC};
-use crate::{stderr_of, stdout_of};
+use crate::{schema, stderr_of, stdout_of};
 
 const SYMVERS: &str = "0x11111111\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n\
 0x00000002\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -370,6 +370,7 @@ fn the_command_names_module_symbol_values_and_next_step_and_fails() {
     let json = crate::stoop(&[&arguments[..], &["--json", "m"]].concat());
     assert_eq!(json.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    schema::check("stoop modules check", &json);
     assert_eq!(json["ok"], false);
     assert_eq!(json["findings"][0]["rule"], "missing-symbol");
     assert_eq!(json["findings"][0]["symbol"], "nowhere");

@@ -9,6 +9,7 @@ use object::Endianness::Big;
 
 use crate::is_installed;
 use crate::make_ko::Ko;
+use crate::schema;
 
 const MAKEFILE: &str = r#"
 all:
@@ -119,14 +120,22 @@ impl Work {
     fn succeed(&self, source: &str, fragments: &[&str], more: &[&str]) -> serde_json::Value {
         let output = self.build(source, fragments, more);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let mut events: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        events.iter().for_each(|event| schema::check(schema::LINE, event));
+        let built = events.pop().unwrap();
+        assert_eq!(built["event"], "built");
+        assert!(events.iter().all(|event| event["event"] == "step" && event["name"].is_string()), "{events:?}");
+        built
     }
 
     fn fail(&self, source: &str, fragments: &[&str], more: &[&str]) -> String {
         let output = self.build(source, fragments, more);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(crate::is_no_result(&output.stdout) && text.contains("next:"), "{text}");
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+        assert!(crate::is_no_result(last.as_bytes()) && text.contains("next:"), "{text}");
         text
     }
 

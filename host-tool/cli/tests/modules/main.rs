@@ -13,6 +13,8 @@ mod make_ko;
 mod pack;
 mod requirement;
 mod resolve;
+#[path = "../pack/schema.rs"]
+mod schema;
 mod vmlinux;
 
 /// The `stoop` command.

@@ -11,6 +11,7 @@ use stoop_image::input::cpio;
 
 use crate::bench::{Bench, Kernel};
 use crate::make_ko::{Ko, TestTree};
+use crate::schema;
 
 /// What the kernel of the bench exports.
 const SYMVERS: &str =
@@ -56,7 +57,9 @@ impl Work {
         let tree = self.tree.text();
         let output = self.bench.stoop(&self.words(&tree, &[&["--json"], more].concat()));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let packed = serde_json::from_slice(&output.stdout).unwrap();
+        schema::check("stoop pack", &packed);
+        packed
     }
 
     /// What it says when it fails with this exit code, and leaves the image that was there before.

@@ -5,7 +5,7 @@ use stoop_kernel::modules::resolve::resolve;
 use stoop_kernel::modules::tree::{Source, Tree};
 
 use crate::make_ko::{Ko, TestTree};
-use crate::{is_installed, stderr_of, stdout_of};
+use crate::{is_installed, schema, stderr_of, stdout_of};
 
 fn order(tree: &Tree, names: &[&str]) -> Vec<String> {
     resolve(tree, names).expect("resolved").order.iter().map(|module| tree.path(*module).to_owned()).collect()
@@ -108,9 +108,12 @@ fn json_has_the_order_and_the_built_ins() {
     let tree = small_tree();
     let text = stdout_of(&["modules", "resolve", "--modules", &tree.text(), "--json", "b-x", "built-in-one"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    schema::check("stoop modules resolve", &json);
     assert_eq!(json["order"], serde_json::json!(["kernel/a.ko", "kernel/b-x.ko.xz"]));
     assert_eq!(json["builtin"], serde_json::json!(["built_in_one"]));
     assert_eq!(json["version"], "6.12.0");
+    let all = stdout_of(&["modules", "resolve", "--modules", &tree.text(), "--json", "--all"]);
+    schema::check("stoop modules resolve --all", &serde_json::from_str(&all).unwrap());
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn what_arm64_has_not_is_a_usage_error() {
     has(&image_refused(&bench, 2, &["--format", "elf"]), &["ELF files name addresses", "--format image"]);
     has(&image_refused(&bench, 2, &["--format", "nor"]), &["copy what they start to RAM", "--format image"]);
     for handoff in ["uhi", "argv", "appended"] {
-        has(&image_refused(&bench, 2, &["--handoff", handoff]), &["one way only", "leave --handoff away"]);
+        has(&image_refused(&bench, 2, &["--handoff", handoff]), &["one way only", "omit --handoff"]);
     }
 }
 

@@ -8,6 +8,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 use stoop_image::image::{Opened, open};
+use stoop_image::layout::RegionKind;
 use stoop_image::plan::{CodecChoice, Format, Request, RootfsIn};
 
 use crate::bench::{Bench, Kernel, packed};
@@ -283,12 +284,35 @@ fn assert_tail(image: &[u8], opened: &Opened, board: &str) -> usize {
     assert_complete(&name.fields, 0..40);
     assert_eq!((name.bytes("magic"), name.bytes("name")[..board.len()].eq(board.as_bytes())), (&b"STPB"[..], true));
     assert_eq!(name.bytes("crc"), crc(&name.bytes[..36]).to_be_bytes());
+    if opened.flash.is_none() {
+        assert_kept(&image[at + trailer.bytes.len() + 40..], opened);
+    }
     at
+}
+
+/// The list of memory that was kept free.
+fn assert_kept(bytes: &[u8], opened: &Opened) {
+    let list = Block::new("STPR", bytes, opened.machine == Machine::MipsBe).checked(1);
+    magic(&list, b"STPR");
+    assert_complete(&list.fields, 0..8);
+    let entries = list.bytes[8..list.size("length") - 4].chunks(12);
+    let entries: Vec<[usize; 3]> = entries
+        .map(|entry| Block::new("STPR entry", entry, list.big_endian))
+        .inspect(|entry| assert_complete(&entry.fields, 0..12))
+        .map(|entry| ["kind", "start", "size"].map(|name| entry.size(name)))
+        .filter(|[kind, ..]| *kind != 0)
+        .collect();
+    let kinds = [RegionKind::Reserved, RegionKind::Decompressed, RegionKind::Relocation, RegionKind::Ramoops];
+    let known = opened.kept_free().into_iter().map(|(what, region)| {
+        [kinds.iter().position(|kind| *kind == what).unwrap() + 1, region.start(), region.size()]
+    });
+    assert_eq!(entries, known.collect::<Vec<_>>());
+    assert!(entries.iter().any(|[kind, ..]| *kind == 4), "{entries:?}");
 }
 
 fn assert_page(request: &Request) {
     let keep = vec!["bootImage".to_owned()];
-    let (_, built) = packed(&Request { keep, ..request.clone() });
+    let (_, built) = packed(&Request { keep, ramoops: Some(0x1_0000), ..request.clone() });
     let opened = open(&built.file).unwrap();
     let params = assert_shim(opened.image, &opened);
     assert_params(&params, &opened);
@@ -305,6 +329,7 @@ fn assert_page(request: &Request) {
     let trailer = Block::new("STPF", &slot[behind..], params.big_endian).checked(3);
     magic(&trailer, b"STPF");
     assert_complete(&trailer.fields, 0..trailer.size("length"));
+    assert_kept(&slot[behind + trailer.bytes.len()..], &opened);
     let said = ["slot", "slot-start", "slot-size", "rootfs-start", "rootfs-size"].map(|name| trailer.size(name));
     assert_eq!(said, [usize::from(flash.slot), flash.at, flash.size, flash.rootfs.start(), flash.rootfs.size()]);
     assert_eq!(slot.len(), flash.size + flash.rootfs.size(), "the extents follow one another in the file");
@@ -341,7 +366,9 @@ fn an_image_for_flash_is_what_the_page_says() {
 
 #[test]
 fn every_block_of_the_page_has_its_own_table_and_no_name_twice() {
-    for heading in ["STPS on MIPS", "STPS on arm64", "STPP", "STPM", "STPM payload", "STPN", "STPB", "STPF"] {
+    for heading in
+        ["STPS on MIPS", "STPS on arm64", "STPP", "STPM", "STPM payload", "STPN", "STPB", "STPF", "STPR", "STPR entry"]
+    {
         let mut names = BTreeMap::new();
         for field in table(heading).into_iter().filter(|field| field.name != "reserved") {
             assert!(names.insert(field.name.clone(), field).is_none(), "{heading}");

@@ -5,6 +5,7 @@ use std::process::Command;
 use stoop_image::plan::{CodecChoice, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed, squashfs, text, tool, tree};
+use crate::schema;
 
 fn good(bench: &Bench, words: &[&str]) -> String {
     String::from_utf8(bench.good(words).stdout).unwrap()
@@ -86,6 +87,8 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
         return;
     }
     let said = good(&bench, &["inspect", "u.img", "--extract", "u.d"]);
+    let value = serde_json::from_str(&good(&bench, &["inspect", "u.img", "--json"])).unwrap();
+    schema::check("stoop inspect, another uImage", &value);
     let theirs = tool("dumpimage", &["-l"], &bench.path("u.img")).map(|output| text(&output)).unwrap_or_default();
     for part in ["Their kernel", "MIPS", "lzma", "80060000", "80060400"] {
         assert!(said.contains(part) && theirs.contains(part), "{part}: {said}{theirs}");
@@ -117,6 +120,7 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
     }
     assert_eq!(std::fs::read(bench.path("f.d/fdt-1")).unwrap(), b"not a kernel");
     let value: serde_json::Value = serde_json::from_str(&good(&bench, &["inspect", "f.itb", "--json"])).unwrap();
+    schema::check("stoop inspect, another FIT", &value);
     assert_eq!(
         (&value["stoop"], &value["ok"], &value["images"][0]["hashes"][0]),
         (&false.into(), &true.into(), &"sha1".into())
@@ -166,7 +170,8 @@ fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
     let bench = Bench::new();
     bench.full();
     let its = "/dts-v1/; /memreserve/ 0x2000000 0x10000; / { #address-cells = <1>; #size-cells = <1>; chosen { };
-        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; log@3000000 { reg = <0x3000000 0x20000>; }; }; };";
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; log@3000000 { reg = <0x3000000 0x20000>; };
+        pool { size = <0x40000>; alloc-ranges = <0x4000000 0x100000>; }; }; };";
     bench.put("t.dts", its.as_bytes());
     if tool("dtc", &["-q", "-I", "dts", "-O", "dtb", "-o", bench.path("t.dtb").to_str().unwrap()], &bench.path("t.dts"))
         .is_none()
@@ -183,6 +188,7 @@ fn inspect_shows_what_the_device_tree_reserves_as_pack_does() {
         found
     };
     let packed = reserved(&pack);
-    assert_eq!(packed, [(Some(0x200_0000), Some(0x1_0000)), (Some(0x300_0000), Some(0x2_0000))]);
+    let expected = [(0x200_0000, 0x1_0000), (0x300_0000, 0x2_0000), (0x40c_0000, 0x4_0000)];
+    assert_eq!(packed, expected.map(|(start, size)| (Some(start), Some(size))));
     assert_eq!(reserved(&["inspect", "image", "--json"]), packed);
 }

@@ -23,5 +23,6 @@ mod project;
 mod ramoops;
 mod refusals;
 mod round_trip;
+mod schema;
 mod terminal;
 mod trees;

@@ -88,6 +88,16 @@ fn stdin_is_every_inputs_dash() {
     let own = b"description = \"mine\"\nmodules = [\"a\"]\n";
     let said = piped(&["modules", "requirements", "--requirement", "-"], own);
     assert!(text(&said.stdout).contains("@stdin: mine"), "{said:?}");
+    let tree = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../image/boards/dts/qemu-malta.dtb")).unwrap();
+    piped(&["boards", "new", "--dtb", "-", "--soc", "malta", "--output", "by-stdin.toml"], &tree);
+    for words in [
+        &["boards", "new", "--dtb", "-", "--log", "-"][..],
+        &["monitor", "-", "--vmlinux", "-"],
+        &["simulate", "-", "--uhi", "-"],
+    ] {
+        let refused = bench.stoop(words);
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("one of its inputs"), "{refused:?}");
+    }
     let refused = bench.stoop(&["pack", "--board", "-", "--kernel", "-", "-o", "twice"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     let twice = bench.stoop(&[&pack[..], &["--rootfs", "-", "-o", "twice"]].concat());

@@ -170,7 +170,7 @@ impl Draft {
 
     /// The file's text.
     pub fn toml(&self) -> String {
-        write::toml(self)
+        write::file(self)
     }
 }
 

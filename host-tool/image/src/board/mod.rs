@@ -6,6 +6,7 @@
 pub mod draft;
 mod json;
 pub mod maps;
+pub mod printed;
 mod raw;
 mod rules;
 mod source;

@@ -194,7 +194,7 @@ pub struct Defaults {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Handoff {
-    /// By what the kernel is.
+    /// Chosen from the kernel's configuration.
     #[default]
     Auto,
     /// a0 = -2, a1 = device tree.
@@ -212,7 +212,7 @@ pub enum Handoff {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Phram {
-    /// By what the kernel can do.
+    /// Whichever the kernel supports.
     #[default]
     Auto,
     /// A node under /reserved-memory.

@@ -1,4 +1,4 @@
-//! What the host tool's codes mean. The message behind a code has the particulars: file, address, size.
+//! What the host tool's codes mean. The message after a code has the particulars: file, address, size.
 
 use crate::ErrorCode;
 
@@ -23,7 +23,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
         ErrorCode::OutputIsInput => [
             "the output is one of the inputs",
             "Writing the result would replace a file that the command reads.",
-            "The same name behind -o and in front of it, perhaps through a link.",
+            "The same file is named by -o and as an input, perhaps through a link.",
             "Write to another file.",
         ],
         ErrorCode::Interrupted => [
@@ -36,7 +36,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the options do not fit together",
             "An option has an impossible value, contradicts another one, or needs one that is not given.",
             "An option that is right for another architecture, format or board.",
-            "Follow the line behind `next:`, or see the verb's --help.",
+            "Follow the line after `next:`, or see the verb's --help.",
         ],
         ErrorCode::NoSuchCode => [
             "there is no such code",
@@ -102,7 +102,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the memory for the kernel's log cannot be had as asked",
             "`--ramoops` has a size that is none, there is no room for it on this board, or the device tree has such memory already.",
             "A size that is no multiple of 64 KiB, little RAM, or a device tree from a kernel that keeps its log already.",
-            "Give a size such as 128K, or leave `--ramoops` away where the device tree has its own.",
+            "Give a size such as 128K, or omit `--ramoops` if the device tree has its own.",
         ],
         ErrorCode::KernelForm => [
             "the file is no kernel that stoop reads",
@@ -126,7 +126,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the kernel's addresses are unknown or impossible",
             "The load address or entry point is not in the file and was not given, or lies where no MIPS kernel can be.",
             "A flat binary without --load-address; a kernel linked outside of KSEG0.",
-            "Give --load-address, and --entry-point as `readelf -h vmlinux` shows it; leave both away for files that name them.",
+            "Give --load-address, and --entry-point as `readelf -h vmlinux` shows it; omit both for files that name them.",
         ],
         ErrorCode::KernelConfig => [
             "the kernel's configuration cannot be used",
@@ -168,7 +168,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the device tree contradicts the image",
             "What stoop has to add does not fit: too few cells for an address, an alias that is taken, no such flash partition.",
             "A tree of another board, or one made for another layout.",
-            "Change the tree as the message says, or leave the option away that needs the addition.",
+            "Change the tree as the message says, or omit the option that needs the addition.",
         ],
         ErrorCode::Overlay => [
             "the overlay cannot be applied",
@@ -238,7 +238,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
         ],
         ErrorCode::NotAnImage => [
             "the file is no image that stoop wrote",
-            "The shim's magic and the trailer behind the manifest are not in the file.",
+            "The shim's magic and the trailer after the manifest are not in the file.",
             "A kernel, root filesystem or vendor's image; an image cut off in front.",
             "Give a file that `stoop pack` wrote. `stoop inspect` shows uImages and FITs of others.",
         ],
@@ -264,7 +264,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the check found what would not work",
             "At least one of the checks above is answered with \"no\".",
             "A kernel without a needed symbol, or an image for another board.",
-            "Follow the line behind each \"no\".",
+            "Follow the line after each \"no\".",
         ],
         ErrorCode::Kexec => [
             "kexec cannot start the image",

@@ -9,7 +9,7 @@ pub(super) fn texts(code: Code) -> [&'static str; 4] {
     match code {
         Code::Params => [
             "the params are damaged",
-            "The block behind the shim's code that names RAM, UART and cookie has no right magic, version, length or CRC-32. \
+            "The block after the shim's code that names RAM, UART and cookie has no right magic, version, length or CRC-32. \
              Nothing can be printed in this state: the number comes back to the bootloader's `go`.",
             "The image was not written by `stoop pack`: damage on its way would be E06.",
             "Pack the image again.",
@@ -17,7 +17,7 @@ pub(super) fn texts(code: Code) -> [&'static str; 4] {
         Code::NoManifest => [
             "no manifest where one should be",
             "At the place that the params name there is no manifest. The number is its physical address.",
-            "The slot was never written or is erased; the image was cut off behind the shim; or the flash is not readable \
+            "The slot was never written or is erased; the image was cut off after the shim; or the flash is not readable \
              at the address that the board file says.",
             "Write the slot, or load the whole file. On a new board, compare the flash window of the board file with the \
              bootloader's address of the flash.",
@@ -105,7 +105,7 @@ pub(super) fn texts(code: Code) -> [&'static str; 4] {
         ],
         Code::RamSize => [
             "the board has less RAM than its file says",
-            "What is written behind the end of RAM appears at its start: a word and the one so many bytes behind it are the same. The \
+            "What is written beyond the end of RAM appears at its start: a word and the one that many bytes after it are the same. The \
              numbers are the size found and the one that the params state. Nothing was delivered.",
             "The board is sold with less RAM, or the board file is for another one.",
             "Correct `ram` in the board file: the bootloader's `bdinfo` or its first lines say how much there is. Pack again.",

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use super::lzop;
 use crate::{ErrorCode, Failure, Result};
 
 /// The largest file believed; a vmlinux with debugging information stays well below.
@@ -25,9 +26,9 @@ pub enum Codec {
     Lz4,
     /// RFC 8878.
     Zstd,
-    /// bzip2: recognised, not decoded.
+    /// bzip2.
     Bzip2,
-    /// lzop: recognised, not decoded.
+    /// The format of `lzop`.
     Lzo,
 }
 
@@ -49,7 +50,7 @@ impl Codec {
             (&[0x04, 0x22, 0x4d, 0x18], Codec::Lz4),
             (&[0x28, 0xb5, 0x2f, 0xfd], Codec::Zstd),
             (b"BZh", Codec::Bzip2),
-            (&[0x89, b'L', b'Z', b'O', 0, b'\r', b'\n', 0x1a], Codec::Lzo),
+            (&lzop::MAGIC, Codec::Lzo),
         ];
         match MAGICS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
             Some((_, codec)) => Some(*codec),
@@ -83,11 +84,11 @@ impl Codec {
         }
     }
 
-    /// Decodes the stream at the front of `bytes`, and those of the same kind that follow it as gzip, xz and zstd do. What
-    /// follows them is ignored, since kernels put their size there.
+    /// Decodes the stream at the front of `bytes`, and those of the same kind that follow it, as the tools of all but LZMA and LZ4 do.
+    /// What follows them is ignored, since kernels put their size there.
     ///
     /// # Errors
-    /// A damaged or truncated stream, more output than `limit` or than any file of this size has, or a codec that is only recognised.
+    /// A damaged or truncated stream, or more output than `limit` or than any file of this size has.
     pub fn decode(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
         self.decode_most(bytes, limit.min(most_decoded(bytes.len())))
     }
@@ -103,13 +104,8 @@ impl Codec {
                 out = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
                 Ok(out.len())
             }
-            Codec::Bzip2 | Codec::Lzo => {
-                let tool = if self == Codec::Bzip2 { "bunzip2" } else { "lzop -d" };
-                return Err(Failure::new(ErrorCode::Compressed, format!("{} is not supported", self.name()))
-                    .next(format!("decompress it with {tool} first, or build the kernel with another compression")));
-            }
-            Codec::Gzip | Codec::Xz | Codec::Zstd => self.members(bytes, limit, &mut out),
-            _ => self.reader(bytes)?.take(limit + 1).read_to_end(&mut out),
+            Codec::Gzip | Codec::Xz | Codec::Zstd | Codec::Bzip2 | Codec::Lzo => self.members(bytes, limit, &mut out),
+            Codec::Lzma | Codec::Lz4 => self.reader(bytes)?.take(limit + 1).read_to_end(&mut out),
         };
         read.map_err(|error| damaged(&error))?;
         if out.len() as u64 > limit {
@@ -143,7 +139,7 @@ impl Codec {
     /// one member, to the end.
     ///
     /// # Errors
-    /// A damaged or truncated member, or a codec that is only recognised.
+    /// A damaged or truncated member.
     pub(crate) fn member<'a>(
         self,
         bytes: &'a [u8],
@@ -175,7 +171,15 @@ impl Codec {
                 Ok((decoded.len() as u64, &[]))
             }
             Codec::Lz4 => Ok((std::io::copy(&mut lz4_flex::frame::FrameDecoder::new(bytes).take(limit), out)?, &[])),
-            Codec::Bzip2 | Codec::Lzo => Err(std::io::Error::other(format!("{} is only recognised", self.name()))),
+            Codec::Bzip2 => {
+                let mut member = bzip2::bufread::BzDecoder::new(bytes);
+                Ok((std::io::copy(&mut member.by_ref().take(limit), out)?, member.into_inner()))
+            }
+            Codec::Lzo => {
+                let mut rest = bytes;
+                let made = std::io::copy(&mut lzop::Decoder::new(&mut rest)?.take(limit), out)?;
+                Ok((made, rest))
+            }
         }
     }
 
@@ -187,7 +191,7 @@ impl Codec {
     /// Decodes while it is read, the first stream only.
     ///
     /// # Errors
-    /// A codec that is only recognised, or no memory for its state.
+    /// No memory for its state, or no header of its format.
     pub(crate) fn reader<'a>(self, from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
         let state = |error: &dyn std::fmt::Display| {
             Failure::new(ErrorCode::Compressed, format!("no {} decoder: {error}", self.name()))
@@ -207,7 +211,8 @@ impl Codec {
             Codec::Zstd => {
                 Box::new(zstd::stream::read::Decoder::new(from).map_err(|error| state(&error))?.single_frame())
             }
-            Codec::Bzip2 | Codec::Lzo => return Err(state(&"only recognised")),
+            Codec::Bzip2 => Box::new(bzip2::read::BzDecoder::new(from)),
+            Codec::Lzo => Box::new(lzop::Decoder::new(from).map_err(|error| state(&error))?),
         })
     }
 }
@@ -278,7 +283,12 @@ mod tests {
                 out
             }
             Codec::Zstd => zstd::stream::encode_all(bytes, 1).unwrap(),
-            Codec::Bzip2 | Codec::Lzo => unreachable!(),
+            Codec::Bzip2 => {
+                let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Codec::Lzo => lzop::tests::encode(bytes),
         }
     }
 
@@ -286,11 +296,11 @@ mod tests {
         (0u32..40_000).flat_map(|n| (n * n).to_le_bytes()).collect()
     }
 
-    const DECODED: [Codec; 5] = [Codec::Gzip, Codec::Xz, Codec::Lzma, Codec::Lz4, Codec::Zstd];
+    const ALL: [Codec; 7] = [Codec::Gzip, Codec::Xz, Codec::Lzma, Codec::Lz4, Codec::Zstd, Codec::Bzip2, Codec::Lzo];
 
     #[test]
     fn every_codec_is_detected_and_decodes_with_the_kernels_size_behind_it() {
-        for codec in DECODED {
+        for codec in ALL {
             let mut packed = encode(codec, &sample());
             packed.extend_from_slice(&(sample().len() as u32).to_le_bytes());
             assert_eq!(Codec::detect(&packed), Some(codec));
@@ -300,7 +310,7 @@ mod tests {
 
     #[test]
     fn several_members_are_one_file() {
-        for codec in [Codec::Gzip, Codec::Xz, Codec::Zstd] {
+        for codec in [Codec::Gzip, Codec::Xz, Codec::Zstd, Codec::Bzip2, Codec::Lzo] {
             let sample = sample();
             let (front, back) = sample.split_at(70_001);
             let mut packed = [encode(codec, front), encode(codec, back)].concat();
@@ -332,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_stream_cut_in_half_is_damaged() {
-        for codec in DECODED {
+        for codec in ALL {
             let packed = encode(codec, &sample());
             let failure = codec.decode(&packed[..packed.len() / 2], 1 << 20).unwrap_err();
             assert!(failure.fact().contains("damaged or cut off"), "{codec:?}: {failure}");
@@ -341,17 +351,10 @@ mod tests {
 
     #[test]
     fn output_stops_at_the_limit() {
-        for codec in DECODED {
+        for codec in ALL {
             let failure = codec.decode(&encode(codec, &sample()), 1000).unwrap_err();
             assert!(failure.fact().contains("more than 0x3e8"), "{codec:?}: {failure}");
             assert_eq!(codec.decode(&encode(codec, &sample()), 160_000).unwrap().len(), 160_000);
         }
-    }
-
-    #[test]
-    fn bzip2_and_lzo_say_what_to_do() {
-        assert_eq!(Codec::detect(b"BZh9"), Some(Codec::Bzip2));
-        assert!(Codec::Bzip2.decode(b"BZh9", 10).unwrap_err().next_step().unwrap().contains("bunzip2"));
-        assert!(Codec::Lzo.decode(b"", 10).unwrap_err().next_step().unwrap().contains("lzop"));
     }
 }

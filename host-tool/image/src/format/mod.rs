@@ -7,4 +7,5 @@ pub mod codec;
 pub mod device_tree;
 pub mod elf;
 pub mod fit;
+pub(crate) mod lzop;
 pub mod uimage;

@@ -7,12 +7,12 @@ mod assemble;
 mod auto;
 mod blocks;
 mod built;
-
 mod codec;
 mod container;
 mod contents;
 pub mod flash;
 pub mod flashing;
+mod kept;
 mod mips;
 mod nor;
 mod note;

@@ -17,8 +17,8 @@ use super::flash::{Area, BOOT_SIZE, Flashing, Map, Slot, Write};
 use super::mips::need;
 use super::note::{self, FlashNote, Note};
 use super::part::Part;
-use super::tree::{ADDITIONS_SLACK, additions, command_line, own_tree, tree_room};
-use super::{argv, blocks, container};
+use super::tree::{OVERLAY_SLACK, command_line, overlay_bytes, own_tree, tree_room};
+use super::{argv, blocks, container, kept};
 use crate::board::Board;
 use crate::layout::{self, GRAIN, PAGE, Places, Shape};
 use crate::machine::KSEG_SIZE;
@@ -97,7 +97,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let (tree, overlay_place) = tree_room(plan, &places, overlay.len())?;
 
     let start = slot.area.address();
-    let mut end = (manifest::SIZE + note::FLASH_SIZE).next_multiple_of(16);
+    let mut end = (note::KEPT_IN_SLOT + kept::size(plan)).next_multiple_of(16);
     let mut next = |size: usize| {
         let at = end.next_multiple_of(16);
         end = at + size;
@@ -139,6 +139,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     // Between the parts there are zeros, behind the last one what erased flash has.
     let mut head = listing.encode(&crc).to_vec();
     head.extend_from_slice(&note.encode(plan.arch().is_big_endian(), &crc));
+    head.extend(kept::encode(plan, &places.regions, &crc));
     let gaps = gaps(start + head.len(), &parts);
     let extent = |area: &Area| Extent { at: area.address(), size: area.size(), fill: ERASED };
     let mut extents = vec![extent(&boot.area)];
@@ -203,7 +204,7 @@ fn ram(
     kernel: &Stored<'_>,
 ) -> Result<(Places, Vec<u8>, Vec<u8>)> {
     let line = command_line(plan, &Places::default())?;
-    let overlay = additions(plan, &line, &Places::default())?.len() + ADDITIONS_SLACK;
+    let overlay = overlay_bytes(plan, &line, &Places::default())?.len() + OVERLAY_SLACK;
     let shape = Shape::Flash { load: boot.load, run: boot.run };
     let mut need = need(plan, shape, boot.load.size(), boot.run.size(), overlay)?;
     if plan.rootfs_in == RootfsIn::Flash {
@@ -220,7 +221,7 @@ fn ram(
     need.copies = read_where_they_are.map(|size| size.next_multiple_of(manifest::COPY_ALIGN)).iter().sum();
     let places = layout::place(&need)?;
     let line = command_line(plan, &places)?;
-    let overlay = additions(plan, &line, &places)?;
+    let overlay = overlay_bytes(plan, &line, &places)?;
     Ok((places, line, overlay))
 }
 
@@ -231,7 +232,7 @@ fn no_partition(slot: char) -> Failure {
         ErrorCode::BoardLacks,
         format!("the flash map has no partition for the root filesystem of slot {slot}"),
     )
-    .next("add one with the role rootfs and the slot to the board file, or leave --rootfs-in away")
+    .next("add one with the role rootfs and the slot to the board file, or omit --rootfs-in")
 }
 
 /// The bytes of flash that the kernel mounts, when it does.

@@ -8,8 +8,11 @@
 use stoop_core::Region;
 use stoop_core::bytes::{put, words};
 use stoop_core::crc32::Crc32;
-use stoop_core::manifest::Listing;
+use stoop_core::manifest::{self, Listing};
 
+use super::kept;
+use crate::layout::NamedRegion;
+use crate::plan::Plan;
 use crate::shim_image::Variant;
 
 /// `STPN`.
@@ -147,11 +150,23 @@ pub(super) fn find_board<'a>(image: &'a [u8], crc: &Crc32) -> Option<&'a str> {
 /// A shim with params and manifest is smaller than this.
 const SEARCHED: usize = 0x2_0000;
 
+/// From the manifest of an image that is copied to RAM as a whole to the list of what pack kept free.
+pub(super) const KEPT_AT: usize = manifest::SIZE + SIZE + BOARD_SIZE;
+
+/// The same in a slot.
+pub(super) const KEPT_IN_SLOT: usize = manifest::SIZE + FLASH_SIZE;
+
+/// Bytes of [`blocks`].
+pub(super) fn blocks_size(plan: &Plan) -> usize {
+    KEPT_AT + kept::size(plan)
+}
+
 /// The manifest with the trailers behind it.
-pub(super) fn blocks(board: &str, note: &Note, listing: &Listing, crc: &Crc32) -> Vec<u8> {
+pub(super) fn blocks(plan: &Plan, note: &Note, listing: &Listing, regions: &[NamedRegion], crc: &Crc32) -> Vec<u8> {
     let mut bytes = listing.encode(crc).to_vec();
     bytes.extend_from_slice(&note.encode(crc));
-    bytes.extend_from_slice(&self::board(board, crc));
+    bytes.extend_from_slice(&board(&plan.board.name, crc));
+    bytes.extend(kept::encode(plan, regions, crc));
     bytes
 }
 

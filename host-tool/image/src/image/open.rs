@@ -7,11 +7,12 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Kind, Manifest};
 use stoop_core::params::Params;
 
-use super::{FlashNote, Note, note};
+use super::{FlashNote, Note, kept, note};
 use crate::format::checksum::checksum;
 use crate::format::elf::{Piece, segments};
 use crate::format::fit;
 use crate::format::uimage;
+use crate::layout::RegionKind;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
 use crate::{ErrorCode, Failure, Result};
@@ -205,11 +206,23 @@ impl Opened<'_> {
     /// # Errors
     /// As the shim would find it.
     pub fn manifest(&self, crc: &Crc32) -> stoop_core::Result<Manifest> {
-        let bytes = match self.flash {
+        Manifest::check(self.behind_shim(), self.manifest_at(), self.load, self.machine(), crc)
+    }
+
+    /// The manifest and what lies behind it.
+    fn behind_shim(&self) -> &[u8] {
+        match self.flash {
             Some(flash) => self.pieces.iter().find(|(at, _)| *at == flash.at).map_or(&[][..], |(_, bytes)| bytes),
             None => self.image.get(self.note.manifest..).unwrap_or(&[]),
-        };
-        Manifest::check(bytes, self.manifest_at(), self.load, self.machine(), crc)
+        }
+    }
+
+    /// Physical memory that pack kept free though no payload goes there: what the device tree reserves, where a vmlinuz unpacks its
+    /// kernel, where the kernel may move itself, and its log. Nothing when the list is damaged.
+    pub fn kept_free(&self) -> Vec<(RegionKind, Region)> {
+        let at = self.flash.map_or(note::KEPT_AT, |_| note::KEPT_IN_SLOT);
+        let list = self.behind_shim().get(at..).unwrap_or_default();
+        kept::decode(list, self.note.big_endian, &Crc32::new()).unwrap_or_default()
     }
 
     /// The bytes at a physical range, when one piece has them all.

@@ -36,6 +36,7 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
             ".xz" => Some(Codec::Xz),
             ".zst" => Some(Codec::Zstd),
             ".gz" => Some(Codec::Gzip),
+            ".bz2" => Some(Codec::Bzip2),
             ".lzma" => Some(Codec::Lzma),
             _ => {
                 return Err(Failure::new(

@@ -10,6 +10,7 @@ use super::archive::{End, Entries};
 use super::cpio::is_newc;
 use super::{looks_like, read_file, xz};
 use crate::format::codec::{Codec, MOST_MEMBERS, most_decoded};
+use crate::format::lzop;
 use crate::{ErrorCode, Failure, Result, shell};
 
 /// An initial ramdisk.
@@ -128,9 +129,6 @@ fn compressed<'a>(
     let unpack = unpack(codec, name);
     let filter = known_to_linux(codec, bytes, &unpack)?;
     let needs = Needs { codec: Some(codec), filter, image: None };
-    if matches!(codec, Codec::Bzip2 | Codec::Lzo) {
-        return Ok((needs, None, &[]));
-    }
     let (look, behind) = look(codec, bytes, budget)?;
     if let Some(inner) = detect(&look.head) {
         return Err(Failure::new(
@@ -162,17 +160,31 @@ fn compressed<'a>(
     Ok((Needs { image: what.image, ..needs }, warning, behind))
 }
 
-/// The command that compresses its input in the form that Linux takes.
-fn pack(codec: Codec) -> &'static str {
+/// The command that compresses in the form that Linux takes.
+pub(crate) fn compressor(codec: Codec) -> &'static str {
     match codec {
-        Codec::Gzip => "gzip -9 > initrd.gz",
-        Codec::Xz => "xz --check=crc32 --lzma2=dict=1MiB > initrd.xz",
-        Codec::Lzma => "xz --format=lzma -9 > initrd.lzma",
-        Codec::Lz4 => "lz4 -l -9 > initrd.lz4",
-        Codec::Zstd => "zstd -19 > initrd.zst",
-        Codec::Bzip2 => "bzip2 -9 > initrd.bz2",
-        Codec::Lzo => "lzop -9 > initrd.lzo",
+        Codec::Gzip => "gzip -9",
+        Codec::Xz => "xz --check=crc32 --lzma2=dict=1MiB",
+        Codec::Lzma => "xz --format=lzma -9",
+        Codec::Lz4 => "lz4 -l -9",
+        Codec::Zstd => "zstd -19",
+        Codec::Bzip2 => "bzip2 -9",
+        Codec::Lzo => "lzop -9",
     }
+}
+
+/// The command that compresses its input to a file of its own.
+fn pack(codec: Codec) -> String {
+    let suffix = match codec {
+        Codec::Gzip => "gz",
+        Codec::Xz => "xz",
+        Codec::Lzma => "lzma",
+        Codec::Lz4 => "lz4",
+        Codec::Zstd => "zst",
+        Codec::Bzip2 => "bz2",
+        Codec::Lzo => "lzo",
+    };
+    format!("{} > initrd.{suffix}", compressor(codec))
 }
 
 /// The command that writes what is inside to its output.
@@ -200,12 +212,12 @@ fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'s
     match codec {
         // lib/decompress.c knows the legacy format's magic only.
         Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => {
-            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", pack(codec))
+            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", &pack(codec))
         }
         // lib/decompress.c: 5d 00, which are lc=3, lp=0, pb=2 and a dictionary of whole 256 bytes.
         Codec::Lzma if !bytes.starts_with(&[0x5d, 0x00]) => refuse(
             "the ramdisk's LZMA data have other parameters than lc=3, lp=0, pb=2, by which Linux knows them",
-            pack(codec),
+            &pack(codec),
         ),
         Codec::Xz => {
             let again = format!("pack it again: {unpack} | {}", pack(codec));
@@ -214,8 +226,12 @@ fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'s
             };
             xz::Demands::of(bytes).ok_or_else(damaged)?.symbol(&again)
         }
+        Codec::Lzo => match lzop::foreign_to_linux(bytes) {
+            Some(fact) => refuse(&format!("the lzop file {fact}"), &pack(codec)),
+            None => Ok(None),
+        },
         Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => {
-            refuse("the zstd data need a window of more than 0x8000000 bytes, the kernel's limit", pack(codec))
+            refuse("the zstd data need a window of more than 0x8000000 bytes, the kernel's limit", &pack(codec))
         }
         _ => Ok(None),
     }
@@ -364,6 +380,12 @@ mod tests {
         assert_eq!(needs(&zstd::encode_all(&newc()[..], 1).unwrap()).codec, Some(Codec::Zstd));
     }
 
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
     fn cpio_of_another_form_and_tar_are_refused_inside_any_compression() {
         for (bytes, word, command) in [
@@ -372,7 +394,8 @@ mod tests {
             (b"\x71\xc7\0\0".to_vec(), "old binary form", "cpio -id"),
             (tar(), "a tar archive", "tar -x"),
         ] {
-            for packed in [bytes.clone(), gzip(&bytes), zstd::encode_all(&bytes[..], 1).unwrap()] {
+            let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
+            for packed in [bytes.clone(), gzip(&bytes), zstd, bzip2(&bytes), lzop::tests::encode(&bytes)] {
                 let text = refusal(&packed);
                 assert!(text.contains(word) && text.contains(command) && text.contains("-H newc"), "{text}");
             }
@@ -393,6 +416,11 @@ mod tests {
         zstd.window_log(28).unwrap();
         zstd.write_all(&newc()).unwrap();
         assert!(refusal(&zstd.finish().unwrap()).contains("| zstd -19"));
+        let mut lzop = lzop::tests::encode(&newc());
+        assert_eq!(needs(&lzop).codec, Some(Codec::Lzo));
+        // Without the flag of a checksum for every block.
+        lzop[0x14] = 0;
+        assert!(refusal(&lzop).contains("lzop -dc i | lzop -9"));
         assert!(refusal(&gzip(&gzip(&newc()))).contains("compressed twice"));
     }
 

@@ -180,7 +180,7 @@ impl Kernel {
         match (self.form.innermost(), &self.decompresses_to) {
             (Form::Vmlinuz, None) => None,
             (Form::Vmlinuz, Some(inner)) => {
-                let payload = zboot::payload(&self.image).ok()?;
+                let payload = zboot::payload(&self.image)?;
                 Some((Cow::Owned(payload.image), inner.region.start))
             }
             _ => Some((Cow::Borrowed(&self.image), self.load_address)),

@@ -32,4 +32,3 @@ pub use likeness::looks_like;
 pub use mips::big_endian as mips_byte_order;
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;
-pub(crate) use zboot::unpacked;

@@ -77,7 +77,7 @@ impl Kernel {
                     ErrorCode::KernelAddresses,
                     "an arm64 Image runs at any multiple of 2 MiB, and says so itself",
                 )
-                .next("leave --load-address and --entry-point away"));
+                .next("omit --load-address and --entry-point"));
             }
             return arm64::read(bytes, overrides.config);
         }
@@ -87,7 +87,7 @@ impl Kernel {
                     ErrorCode::KernelAddresses,
                     "an ELF kernel has its own load address and entry point",
                 )
-                .next("leave --load-address and --entry-point away"));
+                .next("omit --load-address and --entry-point"));
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
@@ -184,7 +184,7 @@ impl Stored<'_> {
                 ErrorCode::KernelAddresses,
                 format!("the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"),
             )
-            .next("leave --load-address and --entry-point away"));
+            .next("omit --load-address and --entry-point"));
         }
         let image = match self.codec {
             Some(codec) => {
@@ -263,7 +263,7 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
     kernel.form = Form::Vmlinuz;
     progress.step("decompressing the kernel", None);
     match zboot::payload(&raw.image) {
-        Ok(payload) => {
+        Some(payload) => {
             describe(&mut kernel, &payload.image)?;
             let platform = kernel.config.as_ref().and_then(platform::link_address);
             match zboot::place(&payload.image, &start, raw.load, big_endian, platform) {
@@ -286,12 +286,9 @@ fn finish(raw: Raw, config: Option<Kconfig>, progress: &mut dyn Progress) -> Res
                 )),
             }
         }
-        Err(codec) => kernel.notes.push(match codec {
-            Some(codec) => format!("the kernel inside the vmlinuz is {} data, which is not looked into", codec.name()),
-            None => {
-                "the kernel inside the vmlinuz was not found: its size, version and configuration are unknown".into()
-            }
-        }),
+        None => kernel.notes.push(
+            "the kernel inside the vmlinuz was not found: its size, version and configuration are unknown".into(),
+        ),
     }
     let raw_appended = kernel.config.as_ref().is_some_and(|config| config.is_yes("MIPS_RAW_APPENDED_DTB"));
     kernel.appended_dtb = raw.appended.filter(|_| raw_appended);

@@ -4,6 +4,7 @@ use std::io::Write;
 use super::super::deb::tests::package;
 use super::super::testing::{Elf, Fit, Segment, UImage, kernel_entry, words, zboot_start};
 use super::*;
+use crate::format::lzop;
 use crate::progress::Quiet;
 
 const BANNER: &[u8] = b"\nLinux version 6.12.1-test (a@b) (gcc) #1 SMP\0Linux version %s\0";
@@ -28,6 +29,12 @@ fn ikconfig(text: &str) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
     [b"IKCFG_ST", &gzip.finish().unwrap()[..], b"IKCFG_ED"].concat()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(bytes).unwrap();
+    bzip2.finish().unwrap()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -105,7 +112,7 @@ fn an_elf_refuses_addresses_of_its_own() {
 fn a_uimage_gives_its_addresses_in_every_compression() {
     let elf = Elf::kernel(true, BANNER);
     let flat = &elf.segments[0].bytes;
-    for (codec, data) in [(0, flat.clone()), (1, gzip(flat))] {
+    for (codec, data) in [(0, flat.clone()), (1, gzip(flat)), (2, bzip2(flat)), (4, lzop::tests::encode(flat))] {
         let kernel = read(&UImage { codec, ..UImage::kernel(0x8010_0000) }.write(&data)).unwrap();
         assert_eq!(kernel.form, Form::UImage(Box::new(Form::Flat)));
         assert_eq!((&kernel.image, kernel.load_address), (flat, 0x10_0000));
@@ -113,8 +120,6 @@ fn a_uimage_gives_its_addresses_in_every_compression() {
     }
     let damaged = UImage { codec: 1, ..UImage::kernel(0x8010_0000) }.write(&gzip(flat)[..20]);
     assert!(refusal(&damaged).fact().contains("damaged or cut off"));
-    let bzip2 = UImage { codec: 2, ..UImage::kernel(0x8010_0000) }.write(b"BZh9");
-    assert!(refusal(&bzip2).next_step().unwrap().contains("bunzip2"));
     let elsewhere = UImage { entry: 0x9000_0000, ..UImage::kernel(0x8010_0000) }.write(flat);
     assert_eq!(refusal(&elsewhere).exit_code(), 1);
 }
@@ -158,9 +163,6 @@ fn a_vmlinuz_tells_where_its_kernel_goes() {
         let (elf, memory) = vmlinuz(big_endian, &ikconfig("CONFIG_MTD=y\n"));
         let kernel = read(&elf.write()).unwrap();
         assert_eq!((kernel.form, kernel.memory_size), (Form::Vmlinuz, 0x50_0000));
-        // What inspect finds in an image, where there are no headers any more.
-        let found = super::super::unpacked(&kernel.image, kernel.load_address, kernel.entry_point, big_endian);
-        assert_eq!(found, Some((0x10_0000..0x10_0000 + memory, true)));
         assert_eq!(
             kernel.decompresses_to,
             Some(Inner {

@@ -2,14 +2,11 @@
 
 use std::cell::Cell;
 use std::io::Read;
-use std::ops::Range;
 
 use super::mips::{Code, Zboot};
 use crate::format::bytes::find;
 use crate::format::codec::most_decoded;
 use crate::format::codec::{Codec, LZ4_LEGACY_BLOCK};
-use crate::kconfig::Kconfig;
-use crate::platform;
 
 /// The decompressed kernel.
 pub(super) struct Payload {
@@ -26,26 +23,24 @@ const BSS_WITHIN: u64 = 0x20_0000;
 ///
 /// Magics also occur in the decompressor's own tables, so what counts is that the result is a Linux kernel. Bytes that are full of
 /// magics are given up: a vmlinuz has one payload, and few false ones.
-pub(super) fn payload(image: &[u8]) -> Result<Payload, Option<Codec>> {
-    let mut only_recognised = None;
+pub(super) fn payload(image: &[u8]) -> Option<Payload> {
     let work = Cell::new(most_decoded(image.len()));
     for at in 0..image.len().saturating_sub(16) {
         let Some(codec) = Codec::detect(&image[at..]) else { continue };
-        if matches!(codec, Codec::Bzip2 | Codec::Lzo) {
-            only_recognised = Some(codec);
-            continue;
-        }
         if let Some(decoded) = attempt(codec, &image[at..], &work)
             && find(&decoded, b"Linux version ").is_some()
         {
-            return Ok(Payload { codec, image: decoded });
+            return Some(Payload { codec, image: decoded });
         }
         if work.get() == 0 {
             break;
         }
     }
-    Err(only_recognised)
+    None
 }
+
+/// What a decoder of bzip2 lays out before it has seen a block, in bytes.
+const BZIP2_STATE: usize = 4 << 20;
 
 /// Decodes what may be a stream; takes every byte that goes in or comes out from `work`, and ends with it.
 fn attempt(codec: Codec, bytes: &[u8], work: &Cell<u64>) -> Option<Vec<u8>> {
@@ -54,6 +49,9 @@ fn attempt(codec: Codec, bytes: &[u8], work: &Cell<u64>) -> Option<Vec<u8>> {
         let decoded = codec.decode(bytes, work.get()).ok();
         spend(decoded.as_ref().map_or(LZ4_LEGACY_BLOCK, Vec::len));
         return decoded;
+    }
+    if codec == Codec::Bzip2 {
+        spend(BZIP2_STATE);
     }
     let mut out = Vec::new();
     let most = work.get();
@@ -111,18 +109,6 @@ pub(super) fn place(
     assumed
 }
 
-/// Where a flat kernel unpacks itself to when it is entered at `entry`, both physical, and whether the end of its bss is known; `None`
-/// when it is no vmlinuz, or one that cannot be looked into.
-pub fn unpacked(image: &[u8], base: u64, entry: u64, big_endian: bool) -> Option<(Range<u64>, bool)> {
-    let code = Code { bytes: image, base, big_endian };
-    let start = code.zboot(code.real_entry(entry).unwrap_or(entry))?;
-    let payload = payload(image).ok()?;
-    let config = Kconfig::from_image(&payload.image, "the kernel").ok().flatten();
-    let platform = config.as_ref().and_then(platform::link_address);
-    let place = place(&payload.image, &start, base, big_endian, platform)?;
-    Some((place.load..place.load + place.memory_size, place.exact))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -138,9 +124,9 @@ mod tests {
         };
         // Each decodes to 4 MiB: all of them to 40 times what is believed.
         let bomb = stream(&vec![0; 0x40_0000]).repeat(1000);
-        assert!(payload(&bomb).is_err_and(|codec| codec.is_none()));
+        assert!(payload(&bomb).is_none());
         let kernel = [&stream(b"no kernel")[..], &stream(b"Linux version 6"), &bomb].concat();
-        assert_eq!(payload(&kernel).ok().unwrap().image, b"Linux version 6");
+        assert_eq!(payload(&kernel).unwrap().image, b"Linux version 6");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn prove(regions: &[NamedRegion], ram: Region) -> Result<()> {
             )
             .next(match named.what {
                 RegionKind::Relocation => STAY,
-                RegionKind::Ramoops => "correct `ram` in the board file, or leave --ramoops away",
+                RegionKind::Ramoops => "correct `ram` in the board file, or omit --ramoops",
                 _ => "give a kernel that is linked inside the board's RAM, or correct `ram` in the board file",
             }));
         }

@@ -66,7 +66,7 @@ pub fn warnings(line: &[u8]) -> Vec<String> {
     if !inits.is_empty() {
         warnings.push(format!(
             "the command line has a `--`: what follows it, and with it the bootloader's accepted bootargs, goes to init and \
-             not to the kernel ({}); leave it away if the bootloader's words are for the kernel",
+             not to the kernel ({}); omit it if the bootloader's words are for the kernel",
             inits.escape_ascii()
         ));
     }

@@ -108,7 +108,7 @@ impl Plan {
         let format = format(request, &board)?;
         if format.value != Format::Nor && (request.slot.is_some() || request.rootfs_in == RootfsIn::Flash) {
             return Err(Failure::usage(ErrorCode::Options, "--slot and --rootfs-in flash are for images in flash")
-                .next("pack with `--format nor`, or leave them away"));
+                .next("pack with `--format nor`, or omit them"));
         }
         let config = request.config.as_deref().map(Kconfig::read).transpose()?;
         let overrides = Overrides { load_address: request.load_address, entry_point: request.entry_point, config };
@@ -260,7 +260,7 @@ fn cookie(request: &Request) -> Result<Cookie> {
                 ErrorCode::Cookie,
                 format!("--cookie {text:?} holds a blank and can never be one word"),
             )
-            .next("give a cookie without blanks, or leave `--cookie-match word` away"));
+            .next("give a cookie without blanks, or omit `--cookie-match word`"));
         }
     };
     Ok(Cookie { rule, text, keep })
@@ -315,7 +315,7 @@ fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()
             ErrorCode::Options,
             "an arm64 kernel is called one way only: with its device tree in x0",
         )
-        .next("leave --handoff away"));
+        .next("omit --handoff"));
     }
     if let Some(pages) = kernel.foreign_pages.filter(|_| request.rootfs.is_some()) {
         return Err(Failure::new(ErrorCode::KernelUnsuited, format!(
@@ -347,7 +347,7 @@ fn no_phram_parameter() -> Failure {
         ErrorCode::Options,
         "on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)",
     )
-    .next("leave it away: pack puts the root filesystem into the device tree, and the kernel maps it cached")
+    .next("omit it: pack puts the root filesystem into the device tree, and the kernel maps it cached")
 }
 
 fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {

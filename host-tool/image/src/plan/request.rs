@@ -66,10 +66,10 @@ impl Format {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum CodecChoice {
-    /// Of what fits the flash the fastest by the board's read speed and CPU clock; the smallest if its data lack them
+    /// The fastest that fits the flash, estimated from the board's read speed and CPU clock; the smallest if the board's file lacks these
     #[default]
     Auto,
-    /// As they are: the fastest
+    /// Not compressed
     Store,
     /// LZ4: about half the size
     Lz4,
@@ -92,14 +92,14 @@ pub enum CookieMatch {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum HandoffChoice {
-    /// By what the kernel is
+    /// Chosen from the kernel's configuration
     #[default]
     Auto,
     /// Device tree in a1
     Uhi,
     /// argc, argv
     Argv,
-    /// Device tree in the kernel's own slot
+    /// Device tree in the place that the kernel has for an appended one
     Appended,
 }
 
@@ -107,7 +107,7 @@ pub enum HandoffChoice {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum PhramChoice {
-    /// By what the kernel can do
+    /// Whichever the kernel supports
     #[default]
     Auto,
     /// By the device tree

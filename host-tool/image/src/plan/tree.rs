@@ -68,8 +68,10 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
     if request.bootloader_dtb {
         return match request.dtb {
             None => Ok(None),
-            Some(_) => Err(Failure::usage(ErrorCode::Options, "--dtb and --bootloader-dtb contradict each other")
-                .next("leave one away")),
+            Some(_) => {
+                Err(Failure::usage(ErrorCode::Options, "--dtb and --bootloader-dtb contradict each other")
+                    .next("omit one"))
+            }
         };
     }
     if let Some(path) = &request.dtb {

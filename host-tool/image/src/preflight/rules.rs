@@ -27,8 +27,8 @@ impl Set {
     /// What to do with a kernel that it is not for.
     pub(super) fn elsewhere(&self, arch: Machine) -> &'static str {
         match arch {
-            Machine::Arm64 => "leave it away: arm64 kernels take the arm64 handoff only",
-            Machine::MipsBe | Machine::MipsLe => "leave it away: MIPS kernels take uhi, appended or argv",
+            Machine::Arm64 => "omit it: arm64 kernels take the arm64 handoff only",
+            Machine::MipsBe | Machine::MipsLe => "omit it: MIPS kernels take uhi, appended or argv",
         }
     }
 }

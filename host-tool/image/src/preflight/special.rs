@@ -3,6 +3,7 @@
 use super::finding::{Context, Finding, Level};
 use crate::format::codec::Codec;
 use crate::input::Kernel;
+use crate::input::initrd::compressor;
 use crate::input::rootfs::Compressor;
 use crate::kconfig::Value;
 use crate::machine::Machine;
@@ -331,24 +332,24 @@ pub(super) fn squashfs_details(context: &Context) -> Vec<Finding> {
     findings
 }
 
-/// The kernel's decoders of ramdisks, and the commands that write what each takes.
-const RAMDISKS: [(Codec, &str, &str); 7] = [
-    (Codec::Gzip, "RD_GZIP", "gzip -9"),
-    (Codec::Xz, "RD_XZ", "xz --check=crc32 --lzma2=dict=1MiB"),
-    (Codec::Lzma, "RD_LZMA", "xz --format=lzma -9"),
-    (Codec::Lz4, "RD_LZ4", "lz4 -l -9"),
-    (Codec::Zstd, "RD_ZSTD", "zstd -19"),
-    (Codec::Bzip2, "RD_BZIP2", "bzip2 -9"),
-    (Codec::Lzo, "RD_LZO", "lzop -9"),
+/// The kernel's decoders of ramdisks.
+const RAMDISKS: [(Codec, &str); 7] = [
+    (Codec::Gzip, "RD_GZIP"),
+    (Codec::Xz, "RD_XZ"),
+    (Codec::Lzma, "RD_LZMA"),
+    (Codec::Lz4, "RD_LZ4"),
+    (Codec::Zstd, "RD_ZSTD"),
+    (Codec::Bzip2, "RD_BZIP2"),
+    (Codec::Lzo, "RD_LZO"),
 ];
 
 pub(super) fn initrd_codec(context: &Context) -> Vec<Finding> {
     let needs = context.initrd;
     let mut findings = Vec::new();
-    if let Some((_, symbol, _)) = RAMDISKS.iter().find(|(codec, ..)| needs.codec == Some(*codec)) {
+    if let Some((_, symbol)) = RAMDISKS.iter().find(|(codec, _)| needs.codec == Some(*codec)) {
         let value = context.config.get(symbol);
-        let has = RAMDISKS.iter().filter(|(_, symbol, _)| context.config.is_yes(symbol));
-        let has: Vec<_> = has.map(|(.., command)| format!("`{command}`")).collect();
+        let has = RAMDISKS.iter().filter(|(_, symbol)| context.config.is_yes(symbol));
+        let has: Vec<_> = has.map(|(codec, _)| format!("`{}`", compressor(*codec))).collect();
         let other = if has.is_empty() {
             "leave it uncompressed".into()
         } else {

@@ -24,6 +24,10 @@ pub struct SourceTree {
 /// # Errors
 /// No kernel source, a damaged archive, or `OUT/tree` came from another archive.
 pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Result<SourceTree> {
+    if source.as_os_str() == "-" {
+        let fact = "a kernel's source does not come from stdin: what was unpacked is known by its file's name and size";
+        return Err(Failure::usage(ErrorCode::KernelSource, fact).next("save the archive to a file, and give that"));
+    }
     let metadata = std::fs::metadata(source)
         .map_err(|e| Failure::io(source, &e).next("give a kernel's source, as an archive or a directory"))?;
     if metadata.is_dir() {

@@ -165,8 +165,7 @@ fn no_conflict(bundle: &Bundle, initrd: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The paths in an initrd, and whether each is a directory. What is compressed by a codec that is only recognised, or
-/// stands behind a compressed archive, is not looked at.
+/// The paths in an initrd, and whether each is a directory. What stands behind a compressed archive is not looked at.
 fn contents(initrd: &[u8]) -> Result<Vec<(String, bool)>> {
     let mut found = Vec::new();
     let mut plain = |bytes: &[u8]| {
@@ -175,7 +174,7 @@ fn contents(initrd: &[u8]) -> Result<Vec<(String, bool)>> {
         archive.rest().len()
     };
     let rest = &initrd[initrd.len() - plain(initrd)..];
-    if let Some(codec) = Codec::detect(rest).filter(|codec| !matches!(codec, Codec::Bzip2 | Codec::Lzo)) {
+    if let Some(codec) = Codec::detect(rest) {
         plain(&codec.decode(rest, LARGEST)?);
     }
     Ok(found)

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
-use stoop_image::board::Board;
+use stoop_image::board::{Board, printed};
 
 use super::typing::is_unknown;
 use super::{Bootloader, Error};
@@ -43,11 +43,11 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// `DRAM:  128 MiB`, `Flash: 16 MB`, `Flash: 4 MiB`: with one blank or several, and the unit as its author liked.
-static BANNER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^ *(DRAM|Flash|FLASH): +([0-9.]+) *([KMG])i?B?\b"));
+/// `DRAM:  128 MiB`, `Flash: 16 MB`: with one blank or several in front of the size.
+static BANNER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^ *(DRAM|Flash|FLASH): +([0-9].*)$"));
 /// `memsize     = 0x10000000`, `flashsize   = 0x00400000` (`cmd/bdinfo.c`).
 static BDINFO: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^(memsize|flashsize) *= *0x([0-9a-fA-F]+)"));
-/// `-> size     = 0x10000000` behind `DRAM bank   = 0x00000000`.
+/// `-> size     = 0x10000000` after `DRAM bank   = 0x00000000`.
 static BANK: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^DRAM bank *=.*\n-> start *=.*\n-> size *= *0x([0-9a-fA-F]+)"));
 /// The first line of `version` or of the start.
@@ -58,14 +58,8 @@ impl Identity {
     pub fn read(said: &str) -> Identity {
         let mut found = Identity::default();
         for line in BANNER.captures_iter(said) {
-            let unit = match &line[3] {
-                "K" => 1 << 10,
-                "M" => 1 << 20,
-                _ => 1_u64 << 30,
-            };
-            let Ok(count) = line[2].parse::<f64>() else { continue };
-            let size = Some((count * unit as f64) as u64);
-            if &line[1] == "DRAM" { found.ram = size } else { found.flash = size }
+            let Some(size) = printed::size(&line[2]) else { continue };
+            *(if &line[1] == "DRAM" { &mut found.ram } else { &mut found.flash }) = Some(size);
         }
         let banks: Vec<u64> = BANK.captures_iter(said).filter_map(|bank| hex(&bank[1])).collect();
         if !banks.is_empty() {

@@ -10,12 +10,9 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
-use crate::Result;
 use crate::notes::{Annotator, Notes};
 use crate::text::shown;
-use frame::{Frame, Named, Reader};
+use frame::{Frame, Reader, SymbolOffset};
 pub use symbols::Symbols;
 
 /// Reads a console's lines, one after the other, with the symbols of the kernel that should be running.
@@ -44,14 +41,6 @@ fn is_kernels(address: u64) -> bool {
 
 impl Decoder {
     /// With the symbols of an ELF (`vmlinux`) or of a `System.map`; an ELF with debug information gives files and lines too.
-    ///
-    /// # Errors
-    /// As for [`Symbols::read`].
-    pub fn open(path: &Path) -> Result<Decoder> {
-        Symbols::read(path).map(Decoder::new)
-    }
-
-    /// With symbols that were read already.
     pub fn new(symbols: Symbols) -> Decoder {
         Decoder { symbols, reader: Reader::default(), unknown: Vec::new(), warned: false }
     }
@@ -101,7 +90,7 @@ impl Decoder {
         Some(self.placed(&named, address, frame.is_return))
     }
 
-    fn placed(&self, named: &Named, address: u64, is_return: bool) -> String {
+    fn placed(&self, named: &SymbolOffset, address: u64, is_return: bool) -> String {
         match self.source(address, is_return) {
             Some(source) => format!("{named} {source}"),
             None => named.to_string(),

@@ -1,16 +1,18 @@
 //! What is said beside oopses. The texts are those of kernels in QEMU, shortened; the symbols are these kernels' own, those that
 //! the texts need.
 
-use std::io::Write;
+use std::path::Path;
 
 use super::*;
 use crate::Explained;
 
+fn decoder(file: &[u8]) -> crate::Result<Decoder> {
+    Symbols::of(Path::new("vmlinux"), file).map(Decoder::new)
+}
+
 /// The notes for every line that has one.
 fn explained(symbols: &str, console: &str) -> Vec<String> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(symbols.as_bytes()).unwrap();
-    let mut decoder = Decoder::open(file.path()).unwrap();
+    let mut decoder = decoder(symbols.as_bytes()).unwrap();
     let mut said = Vec::new();
     for line in console.lines() {
         let Notes { beside, below } = decoder.line(line);
@@ -96,17 +98,14 @@ fn a_file_without_functions_is_refused_with_what_to_give_instead() {
     for bytes in
         [&b""[..], b"0000000000000000 D data\n", b"\x7fELF", b"ffffffffffffffff B The real System.map is elsewhere\n"]
     {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(bytes).unwrap();
-        let error = Decoder::open(file.path()).err().unwrap();
+        let error = decoder(bytes).err().unwrap();
         assert_eq!((error.code(), error.exit_code()), ("L050", 1), "{error}");
         assert!(error.next_step().unwrap().contains("vmlinux"));
     }
-    assert_eq!(Decoder::open(Path::new("/no/such/vmlinux")).err().unwrap().code(), "L001");
 }
 
 /// An ELF with one function and the banner of a kernel.
-fn elf(banner: &str) -> tempfile::NamedTempFile {
+fn elf(banner: &str) -> Vec<u8> {
     use object::write::{Object, Symbol, SymbolSection};
     use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
     let mut elf = Object::new(BinaryFormat::Elf, Architecture::Mips, Endianness::Big);
@@ -130,19 +129,17 @@ fn elf(banner: &str) -> tempfile::NamedTempFile {
             flags: SymbolFlags::None,
         });
     }
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(&elf.write().unwrap()).unwrap();
-    file
+    elf.write().unwrap()
 }
 
 #[test]
 fn a_kernel_that_starts_is_compared_with_the_file() {
     let banner = "Linux version 6.12.117 (lab) (gcc) #1 Thu";
     let file = elf(banner);
-    let mut decoder = Decoder::open(file.path()).unwrap();
+    let mut decoder = decoder(&file).unwrap();
     assert_eq!(decoder.line(&format!("[    0.000000] {banner}")), Notes::default());
     let said = decoder.line("[    0.000000] Linux version 6.1.0 (other) (gcc) #1 Fri").below;
     assert!(said.len() == 1 && said[0].contains("is of another kernel: Linux version 6.12.117 (lab)"), "{said:?}");
-    let Named { name, size, .. } = Symbols::read(file.path()).unwrap().named(8).unwrap();
+    let SymbolOffset { name, size, .. } = Symbols::of(Path::new("vmlinux"), &file).unwrap().named(8).unwrap();
     assert_eq!((name.as_str(), size), ("start", 64), "a mark between code and data is no function");
 }

@@ -1,45 +1,49 @@
 //! `stoop boards new`: a board file from a device tree and a log, and questions about the rest.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use stoop_image::board::{self, draft::Draft};
 use stoop_image::format::device_tree::tree::Tree;
+use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result};
 
 use super::check::{list, verdict};
 use super::words::print;
+use crate::command::stdin_once;
 use crate::ui;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The board's device tree, compiled: from the firmware's build, or /sys/firmware/fdt of the running board
+    /// The board's device tree, compiled: from the firmware's build, or /sys/firmware/fdt of the running board; - for stdin
     #[arg(long, value_name = "FILE")]
     dtb: PathBuf,
-    /// What the serial port says from power on, bootloader included
+    /// The serial console's output from power on, bootloader included; - for stdin
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// The SoC's family, a file of `soc/` [default: by the device tree's compatible]
+    /// The SoC's family, a file of `soc/` [default: from the device tree's `compatible`]
     #[arg(long, value_name = "NAME")]
     soc: Option<String>,
-    /// The board file to write; its name is the board's [default: by the device tree's compatible]
+    /// The board file to write; its name is the board's [default: from the device tree's `compatible`]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 /// No device tree and no log is longer, in bytes.
-const LONGEST: u64 = 16 << 20;
+const LONGEST: usize = 16 << 20;
 
 /// Does it.
 ///
 /// # Errors
 /// A file cannot be read or is there already; the tree names no board, or a SoC that no board here has.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
+    stdin_once(iter::once(&args.dtb).chain(&args.log))?;
     let shown = args.dtb.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let tree = Tree::parse(&read(&args.dtb)?).map_err(|failure| failure.within(args.dtb.display()))?;
-    let log = args.log.as_ref().map(|path| Ok::<_, Failure>((path, read(path)?))).transpose()?;
+    let tree = Tree::parse(&short(&args.dtb)?).map_err(|failure| failure.within(args.dtb.display()))?;
+    let log = args.log.as_ref().map(|path| Ok::<_, Failure>((path, short(path)?))).transpose()?;
     let log = log.map(|(path, bytes)| {
         (
             path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -69,14 +73,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     verdict(&path, &problems).map_err(|failure| failure.next("correct the file"))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Failure::io(path, &error);
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > LONGEST {
-        return Err(Failure::usage(ErrorCode::File, format!("{}: {size} bytes, more than {LONGEST}", path.display()))
-            .next("give a device tree, and a log from one boot"));
+fn short(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_file(path)?;
+    if bytes.len() > LONGEST {
+        let fact = format!("{}: 0x{:x} bytes, more than 0x{LONGEST:x}", path.display(), bytes.len());
+        return Err(Failure::usage(ErrorCode::File, fact).next("give a device tree, and a log from one boot"));
     }
-    std::fs::read(path).map_err(failed)
+    Ok(bytes)
 }
 
 /// Asks until the answer is a figure; an empty one leaves the proposal, which stays in `unverified`.

@@ -59,7 +59,7 @@ pub struct Args {
     /// The command line, instead of the device tree's bootargs
     #[arg(long, value_name = "STRING", allow_hyphen_values = true, conflicts_with = "append")]
     pub(super) cmdline: Option<String>,
-    /// More words behind the device tree's bootargs, in front of any ` -- ` in them
+    /// More words after the device tree's bootargs, before any ` -- ` in them
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     pub(super) append: Option<String>,
     /// The bootloader's bootargs count when they contain this [default: liminix]
@@ -95,10 +95,10 @@ pub struct Args {
     /// How to call the kernel
     #[arg(long, value_enum, default_value_t)]
     pub(super) handoff: HandoffChoice,
-    /// With the shim that says on the UART what it decides and why: `stoop monitor` and `stoop run` show it
+    /// Use the shim that reports each decision on the UART; `stoop monitor` and `stoop run` decode it
     #[arg(long)]
     pub(super) trace: bool,
-    /// With the shim stored as it runs instead of squeezed, for debuggers
+    /// Store the shim as it runs instead of compressed, for debuggers
     #[arg(long)]
     pub(super) plain_shim: bool,
     /// What the shim does about a watchdog: feed it while it works, stop it, start it so that a kernel that hangs is reset, or
@@ -111,7 +111,7 @@ pub struct Args {
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     pub(super) output: Option<PathBuf>,
-    /// Write nothing; say what would be
+    /// Write nothing; show what would be written
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Print JSON

@@ -1,5 +1,6 @@
 //! What a bootloader prints, from its first line to the kernel's.
 
+use super::super::printed;
 use super::super::types::{Container, Interrupt};
 
 /// Words that people type at U-Boot, to tell its prompt from other lines that begin alike.
@@ -123,18 +124,8 @@ fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     line.split_once(word).map(|(_, rest)| rest)
 }
 
-/// `128 MB`, `256 MiB`, `1 GiB`, `32 MBytes`, `64 Mbytes`.
 fn size(text: &str) -> Option<usize> {
-    let text = text.trim_start();
-    let end = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: usize = text[..end].parse().ok()?;
-    let shift = match text[end..].trim_start().to_ascii_lowercase().chars().next()? {
-        'k' => 10,
-        'm' => 20,
-        'g' => 30,
-        _ => return None,
-    };
-    number.checked_mul(1 << shift).filter(|size| *size > 0)
+    usize::try_from(printed::size(text)?).ok()
 }
 
 fn hex(text: &str) -> Option<usize> {

@@ -13,7 +13,7 @@ pub(super) fn word(of: &impl Serialize) -> String {
 }
 
 /// The whole file.
-pub(super) fn toml(draft: &Draft) -> String {
+pub(super) fn file(draft: &Draft) -> String {
     let mut text = String::new();
     let put = &mut text;
     line(put, "title", &quoted(&draft.title));
@@ -159,20 +159,12 @@ fn block(put: &mut String, key: &str, texts: &[String]) {
 }
 
 fn listed(texts: &[String]) -> String {
-    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+    toml::Value::from(texts.to_vec()).to_string()
 }
 
-/// A basic string of TOML.
+/// A string as TOML has it.
 fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted += &format!("\\u{:04x}", c as u32),
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
+    toml::Value::from(text).to_string()
 }
 
 fn hex(number: usize) -> String {
