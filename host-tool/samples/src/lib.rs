@@ -75,10 +75,10 @@ pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
     let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
     let empty = stoop_image::format::device_tree::empty();
-    let mut additions = vec![0; 0x2000];
-    Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut additions).ok_or_else(impossible)?;
+    let mut overlay = vec![0; 0x2000];
+    Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut overlay).ok_or_else(impossible)?;
     let mut out = vec![0; 0x4000];
-    let mut merge = Merge::new(&empty, &additions, &mut out);
+    let mut merge = Merge::new(&empty, &overlay, &mut out);
     let written = merge.overlay.read().and_then(|()| merge.write(&[]));
     written.map_err(|_| impossible())?;
     let size = merge.size();
