@@ -64,6 +64,11 @@ pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes[20..24].copy_from_slice(&[4, 0, 17, 0]);
     bytes[28..32].copy_from_slice(&[4, 0, 0, 0]);
     bytes[40..48].copy_from_slice(&(size as u64).to_le_bytes());
+    bytes[26] = 1;
+    // The table of owners behind inodes and directories.
+    for (at, table) in [(48, 96u64), (64, 64), (72, 80)] {
+        bytes[at..at + 8].copy_from_slice(&table.to_le_bytes());
+    }
     bytes[56..64].fill(0xff);
     bytes
 }
