@@ -27,6 +27,7 @@ use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
 use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
 
+use line::last_value;
 pub use line::{add_words, has_word};
 pub use request::{
     ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
@@ -149,6 +150,10 @@ impl Plan {
             return Err(no_phram_parameter());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
+        if rootfs.is_some() && request.rootfs_in == RootfsIn::Ram && has_line {
+            warnings.extend(another_root(phram.value, &line));
+        }
+        warnings.extend(reserved_kernel(&facts, &kernel));
         let plan = Plan {
             board,
             kernel,
@@ -498,6 +503,37 @@ fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A root= that is not the packed root filesystem.
+fn another_root(phram: Phram, line: &[u8]) -> Option<String> {
+    let packed = format!("/dev/mtdblock{ALIAS}");
+    let root = last_value(line, b"root=").filter(|_| phram == Phram::Tree)?;
+    (root != packed.as_bytes()).then(|| {
+        format!(
+            "root={} is not the packed root filesystem, which is {packed}: leave root= away, or pack without --rootfs",
+            root.escape_ascii()
+        )
+    })
+}
+
+/// Linux would reserve what it runs from, or give it to somebody else.
+fn reserved_kernel(facts: &Facts, kernel: &Kernel) -> Vec<String> {
+    // Where an arm64 kernel runs is known on the board only.
+    let place = if kernel.arch.is_mips() { kernel.runs_at() } else { 0..0 };
+    let overlaps = |range: &std::ops::Range<u64>| range.start < place.end && place.start < range.end;
+    let all = facts.reserved.iter().filter(|(_, range)| overlaps(range));
+    all.map(|(name, range)| {
+        format!(
+            "the device tree reserves [0x{:x}, 0x{:x}) ({}), where the kernel runs: [0x{:x}, 0x{:x}); move one of them",
+            range.start,
+            range.end,
+            name.escape_default(),
+            place.start,
+            place.end
+        )
+    })
+    .collect()
 }
 
 /// Physical addresses are numbers of either width.
