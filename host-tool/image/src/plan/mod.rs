@@ -139,6 +139,7 @@ impl Plan {
             None if kernel.arch == Machine::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
             None => Facts::default(),
         };
+        few_reservations(&facts)?;
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
         let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
         if ramoops.is_some() {
@@ -503,6 +504,17 @@ fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Every place is held against every reservation, so their number is bounded.
+fn few_reservations(facts: &Facts) -> Result<()> {
+    const MOST: usize = 1024;
+    let count = facts.reserved.len() + facts.dynamic.len();
+    if count <= MOST {
+        return Ok(());
+    }
+    let fact = format!("the device tree reserves {count} pieces of memory, more than the {MOST} of any board");
+    Err(Failure::new(ErrorCode::TreeUnsuited, fact).next("check that this is the device tree you meant"))
 }
 
 /// A root= that is not the packed root filesystem.
