@@ -225,12 +225,16 @@ fn numbers_of_a_tree_that_no_memory_has_are_no_panic() {
     let mut tree = machine("quiet");
     tree.reservations.push((0xffff_ffff_0000_0000, 0x1_0000_0000));
     packed(&request(&bench, &tree));
+    let mut tree = machine("quiet");
+    tree.reservations = vec![(0x800_0000, 0x10); 60_000];
+    bench.put("t.dtb", &tree.write());
+    bench.full();
+    let words = ["--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb"];
+    has(&refused(&bench, 1, &words), &["reserves 60000 pieces of memory"]);
     let mut tree = dynamic(0x1000, None);
     let pool = tree.root.child_or_new("reserved-memory").child_or_new("pool");
     pool.set("alignment", &[0xff; 8]);
     bench.put("t.dtb", &tree.write());
-    bench.full();
-    let words = ["--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb"];
     has(&refused(&bench, 1, &words), &["no room for /reserved-memory/pool"]);
 }
 

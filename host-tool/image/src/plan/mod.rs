@@ -4,6 +4,7 @@
 pub mod line;
 mod request;
 mod tree;
+mod warnings;
 
 use crate::cache::Cache;
 use crate::machine::{Machine, described};
@@ -27,12 +28,12 @@ use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
 use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
 
-use line::last_value;
 pub use line::{add_words, has_word};
 pub use request::{
     ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
     PhramChoice, Request, RootfsIn,
 };
+use warnings::{another_root, board_warnings, reserved_kernel, root_warnings};
 
 /// Everything resolved and read; what is left is arithmetic.
 #[derive(Clone, Debug)]
@@ -139,6 +140,7 @@ impl Plan {
             None if kernel.arch == Machine::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
             None => Facts::default(),
         };
+        few_reservations(&facts)?;
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
         let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
         if ramoops.is_some() {
@@ -355,31 +357,6 @@ fn no_phram_parameter() -> Failure {
     .next("omit it: pack puts the root filesystem into the device tree, and the kernel maps it cached")
 }
 
-fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let runs_at = kernel.runs_at().start as usize;
-    let mut links = board.load_addresses.values().map(|address| board.physical(*address));
-    if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
-        let known: Vec<_> = board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
-        warnings.push(format!(
-            "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
-            board.typed(runs_at),
-            board.name,
-            known.join(" or ")
-        ));
-    }
-    if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
-        warnings.push(format!(
-            "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
-            board.bootloader.name
-        ));
-    }
-    if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
-        warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
-    }
-    warnings
-}
-
 fn phram_mode(request: &Request, board: &Board) -> PhramMode {
     if request.rootfs_in == RootfsIn::Flash {
         return PhramMode::Off;
@@ -487,53 +464,15 @@ fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool
     Ok((line, packed && !root))
 }
 
-fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
-    match phram {
-        Phram::CommandLine if ours => Some(
-            "root=/dev/mtdblock0 is right only if no flash registers before the root filesystem in RAM; if one does, \
-             give the right root= with --append"
-                .into(),
-        ),
-        Phram::Tree if !packed => Some(format!(
-            "root= is not set: with the bootloader's device tree it has to come from accepted bootargs, as \
-             root=/dev/mtdblock{ALIAS}"
-        )),
-        Phram::CommandLine if !packed => {
-            Some("phram.phram= is not set: without a packed device tree there is no line to put it on".into())
-        }
-        _ => None,
+/// Every place is held against every reservation, so their number is bounded.
+fn few_reservations(facts: &Facts) -> Result<()> {
+    const MOST: usize = 1024;
+    let count = facts.reserved.len() + facts.dynamic.len();
+    if count <= MOST {
+        return Ok(());
     }
-}
-
-/// A root= that is not the packed root filesystem.
-fn another_root(phram: Phram, line: &[u8]) -> Option<String> {
-    let packed = format!("/dev/mtdblock{ALIAS}");
-    let root = last_value(line, b"root=").filter(|_| phram == Phram::Tree)?;
-    (root != packed.as_bytes()).then(|| {
-        format!(
-            "root={} is not the packed root filesystem, which is {packed}: leave root= away, or pack without --rootfs",
-            root.escape_ascii()
-        )
-    })
-}
-
-/// Linux would reserve what it runs from, or give it to somebody else.
-fn reserved_kernel(facts: &Facts, kernel: &Kernel) -> Vec<String> {
-    // Where an arm64 kernel runs is known on the board only.
-    let place = if kernel.arch.is_mips() { kernel.runs_at() } else { 0..0 };
-    let overlaps = |range: &std::ops::Range<u64>| range.start < place.end && place.start < range.end;
-    let all = facts.reserved.iter().filter(|(_, range)| overlaps(range));
-    all.map(|(name, range)| {
-        format!(
-            "the device tree reserves [0x{:x}, 0x{:x}) ({}), where the kernel runs: [0x{:x}, 0x{:x}); move one of them",
-            range.start,
-            range.end,
-            name.escape_default(),
-            place.start,
-            place.end
-        )
-    })
-    .collect()
+    let fact = format!("the device tree reserves {count} pieces of memory, more than the {MOST} of any board");
+    Err(Failure::new(ErrorCode::TreeUnsuited, fact).next("check that this is the device tree you meant"))
 }
 
 /// Physical addresses are numbers of either width.
