@@ -24,7 +24,7 @@ use stoop_lab::oops::{Decoder, Symbols};
 use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
-use super::stdin_once;
+use super::stdin::stdin_once;
 use crate::{json, ui};
 
 /// What the user typed.
