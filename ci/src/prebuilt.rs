@@ -140,7 +140,10 @@ fn cargo(verb: &str, build: Build, machine: Machine) -> Command {
         let mut flags = vec![NO_HOISTING, SOURCE_ORDER];
         flags.extend((build == Build::Shim(Variant::Store)).then_some(NO_REDUCTION));
         flags.extend((!decodes || package == "stoop-shim").then_some(FEWER_COPIES));
-        flags.extend(if machine == Machine::Arm64 { &[][..] } else { &MIPS_FLAGS });
+        if machine.is_mips() {
+            flags.extend(MIPS_FLAGS);
+            flags.extend((build == Build::Shim(Variant::Store)).then_some(MIPS_SHARED).into_iter().flatten());
+        }
         let flags: Vec<_> = flags.iter().map(|flag| format!("'{flag}'")).collect();
         cargo.arg("--config").arg(format!("profile.shim.package.{package}.rustflags=[{}]", flags.join(", ")));
     }
@@ -171,15 +174,20 @@ const SOURCE_ORDER: &str = "-Cllvm-args=-disable-block-placement";
 /// No pointers and counters of their own in place of indices: they are more registers, and so more stores in front of a loop. LZMA
 /// would be slower by it.
 const NO_REDUCTION: &str = "-Cllvm-args=-disable-lsr";
-const MIPS_FLAGS: [&str; 5] = [
+const MIPS_FLAGS: [&str; 6] = [
     // An instruction of the next block in a branch's delay slot, in place of a nop.
     "-Cllvm-args=-disable-mips-df-succbb-search=false",
     "-Cllvm-args=-mips-tail-calls=1",
+    // Instructions in an order that takes few registers.
+    "-Cllvm-args=-pre-RA-sched=list-burr",
     // All data by gp, and no tables of addresses: the shim runs anywhere.
     "-Cllvm-args=-mgpopt",
     "-Cllvm-args=-mips-ssection-threshold=65535",
     "-Cjump-tables=no",
 ];
+
+/// Equal ends of blocks once, and what functions do first in front of calls of the rest. LZMA would be slower by it.
+const MIPS_SHARED: [&str; 2] = ["-Cllvm-args=-enable-tail-merge=true", "-Cllvm-args=-enable-partial-inlining"];
 
 fn folder() -> PathBuf {
     repository().join("target/freestanding")

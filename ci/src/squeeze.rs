@@ -3,7 +3,7 @@
 //! The search is ZX0's: going through the halves, it keeps for each distance the cheapest way to here that ends with a copy from it,
 //! and the cheapest one that ends with literals behind such a copy, since only these two let a copy leave out its distance.
 
-use stoop_image::halves::{Block, FARTHEST, block_bits, half, literal_bits, number_bits, write};
+use stoop_image::halves::{Block, FARTHEST, MOST, block_bits, count_bits, half, literal_bits, write};
 
 /// The stream that makes these bytes, whole words of them.
 pub fn squeeze(bytes: &[u8], big_endian: bool) -> Vec<u8> {
@@ -86,8 +86,9 @@ impl<'h> Search<'h> {
             let distance = &mut distances[words];
             let found = if 2 * words <= at && self.halves[at] == self.halves[at - 2 * words] {
                 distance.same += 1;
-                self.count(at, distance.same, &mut counts);
-                let path = self.copy(at, words, counts[distance.same], distance);
+                let most = distance.same.min(MOST);
+                self.count(at, most, &mut counts);
+                let path = self.copy(at, words, counts[most], distance);
                 distance.copied = Some(path);
                 Some((path, None))
             } else {
@@ -104,7 +105,7 @@ impl<'h> Search<'h> {
 
     /// Of copies that end with the half at `at`, the best count up to `most`, behind the best counts up to less.
     fn count(&self, at: usize, most: usize, counts: &mut Vec<usize>) {
-        let bits = |count: usize| self.best[at + 1 - count].bits + number_bits(count);
+        let bits = |count: usize| self.best[at + 1 - count].bits + count_bits(count);
         while let Some(&last) = counts.last().filter(|_| counts.len() <= most) {
             let next = counts.len();
             counts.push(if bits(next) < bits(last) { next } else { last });

@@ -1,20 +1,23 @@
-//! From power on to the kernel's first line: by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server) and by `stoop run`
-//! (QEMU's own TFTP server), the same image on the same U-Boot in QEMU, interleaved.
+//! From power on to the kernel's first line, the same image on the same U-Boot in QEMU, interleaved: by `stoop run` (QEMU's own TFTP
+//! server), by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server), and by `stoop netboot` with QEMU's server
+//! (`--tftp-folder`), which leaves the server out of the comparison.
 //!
 //! `cargo bench -p stoop-hil-tests --bench netboot [ROUNDS]`, as root or with `sysctl net.ipv4.ip_unprivileged_port_start=69`. It prints
-//! medians and their ratio and asks for nothing, since times on a shared machine differ by a factor of two. Both sides are the library calls
-//! that the verbs make; starting the process and reading the file is in neither.
+//! medians and their ratios and asks for nothing, since times on a shared machine differ by a factor of two. Each clock starts when QEMU
+//! was started. All sides are the library calls that the verbs make; starting the process and reading the file is in none.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use stoop_ci::lab::Endian;
-use stoop_hil_tests::desk::{Desk, collected, no_tftp};
+use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::stand::Wiring;
-use stoop_hil_tests::{Boot, Cap, Packed, Via, boot};
+use stoop_hil_tests::{Boot, Cap, Packed, Via, boot_again};
 use stoop_image::Result;
 use stoop_image::plan::{Format, Request};
+use stoop_lab::netboot::{Step, Tell};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -26,20 +29,31 @@ fn by_run(packed: &Packed, board: &str, via: Via) -> Result<Option<f64>> {
     let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(board, &asked)? else { return Ok(None) };
     let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
+    rig.power_on()?;
     let began = Instant::now();
-    boot(rig.as_mut(), &what, FIRST_LINE, PATIENCE)?;
+    boot_again(rig.as_mut(), &what, FIRST_LINE, PATIENCE)?;
     let took = began.elapsed();
     rig.power_off()?;
     Ok(Some(took.as_secs_f64()))
 }
 
 /// The same by `stoop netboot`.
-fn by_netboot(packed: &Packed, board: &str) -> Result<f64> {
-    let desk = Desk::emulated(board, Wiring::Pty, false)?;
+fn by_netboot(packed: &Packed, board: &str, by_qemus_server: bool) -> Result<f64> {
+    let mut desk = Desk::emulated(board, Wiring::Pty, false)?;
+    if by_qemus_server {
+        desk.served_by_qemu()?;
+    }
     let mut console = desk.console()?;
-    let began = Instant::now();
-    desk.netboot(&mut console, &packed.built.file, &collected().0)?;
+    let on = Arc::new(OnceLock::new());
+    let switched = Arc::clone(&on);
+    let tell: Tell = Arc::new(move |step| {
+        if step == Step::PowerCycled {
+            switched.get_or_init(Instant::now);
+        }
+    });
+    desk.netboot(&mut console, &packed.built.file, &tell)?;
     console.expect(FIRST_LINE, PATIENCE)?;
+    let began = on.get().expect("a desk with a relay is switched on by it");
     Ok(began.elapsed().as_secs_f64())
 }
 
@@ -49,14 +63,16 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 fn row(packed: &Packed, board: &str, via: &Via, rounds: usize) -> Result<()> {
-    let (mut run, mut netboot) = (Vec::new(), Vec::new());
+    let (mut run, mut ours, mut qemus) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let Some(time) = by_run(packed, board, via.clone())? else { return Ok(()) };
         run.push(time);
-        netboot.push(by_netboot(packed, board)?);
+        ours.push(by_netboot(packed, board, false)?);
+        qemus.push(by_netboot(packed, board, true)?);
     }
-    let (run, netboot) = (median(run), median(netboot));
-    println!("| {board} | {} | {run:.2} | {netboot:.2} | {:.2} |", packed.built.file.len(), netboot / run);
+    let [run, ours, qemus] = [run, ours, qemus].map(median);
+    let size = packed.built.file.len();
+    println!("| {board} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |", ours / run, qemus / run);
     Ok(())
 }
 
@@ -67,7 +83,8 @@ fn main() -> Result<()> {
     }
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
     println!("from power on to the kernel's first line, {rounds} interleaved rounds, seconds (median)\n");
-    println!("| board | bytes of image | run | netboot | netboot/run |\n|---|---|---|---|---|");
+    println!("| board | bytes of image | run | netboot | ratio | netboot, QEMU's server | ratio |");
+    println!("|---|---|---|---|---|---|---|");
     if let Some(lab) = lab()? {
         for endian in Endian::ALL {
             let packed = Packed::of(&Request { format: Some(Format::Uimage), ..lab_request(&lab, endian) })?;

@@ -138,6 +138,16 @@ impl Desk {
         flash::read(&mut console, power, &self.way(), areas, &collected().0)
     }
 
+    /// Where it is, as flags of `stoop netboot` and `stoop flash`.
+    pub fn flags(&self) -> Vec<String> {
+        let place = &self.place;
+        let server = place.server.map(|server| ["--address".to_owned(), server.to_string()]);
+        let flags = [("--serial", place.serial.to_string()), ("--power", self.stand.switch())];
+        let flags = flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        let rest = ["--board-address", "dhcp", "--off-time", "0"].map(str::to_owned);
+        flags.chain(server.into_iter().flatten()).chain(rest).collect()
+    }
+
     fn way(&self) -> Reach<'_> {
         Reach {
             board: &self.board,
@@ -162,6 +172,14 @@ impl Desk {
     /// Whether its power is on.
     pub fn is_on(&self) -> bool {
         self.stand.is_on()
+    }
+}
+
+impl Drop for Desk {
+    /// Switches the board off: a kernel without a root spins in its panic, at the cost of whatever runs after it.
+    fn drop(&mut self) {
+        // A relay that does not switch has no power to give either.
+        let _ = self.switch(false);
     }
 }
 

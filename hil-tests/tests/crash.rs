@@ -1,6 +1,8 @@
 //! What a crash leaves behind: the log in RAM over a reset (`pack --ramoops`), and oopses put into words by the kernel's ELF.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stoop_ci::lab::arm64::Arm64;
@@ -11,6 +13,7 @@ use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, boot_again};
 use stoop_image::input::read_file;
 use stoop_image::plan::Request;
 use stoop_image::{ErrorCode, Failure, Result};
+use stoop_lab::crash_log::{CrashLogs, SHELL_WORDS};
 use stoop_lab::notes::Annotator;
 use stoop_lab::oops::{Decoder, Symbols};
 
@@ -34,21 +37,37 @@ fn shows_or(then: &str) -> String {
         "mkdir -p /sys/fs/pstore; mount -t pstore pstore /sys/fs/pstore\n\
          mknod /dev/kmsg c 1 11\n\
          if ls /sys/fs/pstore/*-ramoops-* > /dev/null 2>&1\n\
-         then ls /sys/fs/pstore; cat /sys/fs/pstore/*-ramoops-*; echo '{DONE}'\n\
+         then {SHELL_WORDS}; echo '{DONE}'\n\
          else echo '{MARK}' > /dev/kmsg; {then}\n\
          fi\n"
     )
 }
 
+/// The logs of the crash by their names, as `monitor --crash-log` keeps them.
+type Logs = BTreeMap<String, String>;
+
+fn collected(said: &str) -> Logs {
+    let logs = Arc::new(Mutex::new(Logs::new()));
+    let kept = Arc::clone(&logs);
+    let mut finder = CrashLogs::new(move |name: &str, text: &str| {
+        kept.lock().expect("no panic").insert(name.to_owned(), text.to_owned());
+        Vec::new()
+    });
+    for line in said.lines() {
+        finder.line(line);
+    }
+    logs.lock().expect("no panic").clone()
+}
+
 /// Boots an image that crashes, and again what the same image shows of that.
-fn log_of(rig: &mut dyn Rig, packed: &Packed, via: Via, crashed: &str) -> Result<String> {
+fn log_of(rig: &mut dyn Rig, packed: &Packed, via: Via, crashed: &str) -> Result<Logs> {
     let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
     boot(rig, &what, crashed, PATIENCE)?;
     // The second boot shows the first one's panic.
     rig.console()?.clear_fatal();
     let said = boot_again(rig, &what, &format!("^{DONE}\r?\n"), PATIENCE)?;
     rig.power_off()?;
-    Ok(said)
+    Ok(collected(&said))
 }
 
 fn crash_request(lab: &Lab, endian: Endian) -> Request {
@@ -69,9 +88,10 @@ fn on_mips_the_log_of_a_panic_is_there_after_the_reset() -> Result<()> {
     let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = mips(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;
-    let said = log_of(rig.as_mut(), &packed, Via::Bootm, "Kernel panic - not syncing")?;
-    for words in ["dmesg-ramoops-0", "Panic#1", "Kernel panic - not syncing: sysrq triggered crash", MARK] {
-        assert!(said.contains(words), "no {words:?} in: {said}");
+    let logs = log_of(rig.as_mut(), &packed, Via::Bootm, "Kernel panic - not syncing")?;
+    let log = logs.get("dmesg-ramoops-0").expect("a record of the panic");
+    for words in ["Panic#1", "Kernel panic - not syncing: sysrq triggered crash", MARK] {
+        assert!(log.contains(words), "no {words:?} in: {log}");
     }
     Ok(())
 }
@@ -83,11 +103,12 @@ fn on_mips_the_console_is_there_after_a_reset_that_nobody_saw_coming() -> Result
     let Some(lab) = lab()? else { return Ok(()) };
     // As a watchdog does it: nothing is written down any more.
     let packed = mips(&lab, &shows_or("echo b > /proc/sysrq-trigger"))?;
-    let said = log_of(rig.as_mut(), &packed, Via::Bootm, "sysrq: Resetting")?;
-    for words in ["console-ramoops-0", "Linux version", MARK] {
-        assert!(said.contains(words), "no {words:?} in: {said}");
+    let logs = log_of(rig.as_mut(), &packed, Via::Bootm, "sysrq: Resetting")?;
+    let log = logs.get("console-ramoops-0").expect("the console");
+    for words in ["Linux version", MARK] {
+        assert!(log.contains(words), "no {words:?} in: {log}");
     }
-    assert!(!said.contains("dmesg-ramoops-0"), "{said}");
+    assert!(!logs.contains_key("dmesg-ramoops-0"), "{logs:?}");
     Ok(())
 }
 
@@ -129,9 +150,10 @@ fn on_arm64_debians_kernel_finds_the_log_of_a_panic_after_the_reset() -> Result<
     let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = arm64(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;
-    let said = log_of(rig.as_mut(), &packed, Via::Booti, "Kernel panic - not syncing")?;
-    for words in ["dmesg-ramoops-0", "Panic#1", "Kernel panic - not syncing: sysrq triggered crash", MARK] {
-        assert!(said.contains(words), "no {words:?} in: {said}");
+    let logs = log_of(rig.as_mut(), &packed, Via::Booti, "Kernel panic - not syncing")?;
+    let log = logs.get("dmesg-ramoops-0").expect("a record of the panic");
+    for words in ["Panic#1", "Kernel panic - not syncing: sysrq triggered crash", MARK] {
+        assert!(log.contains(words), "no {words:?} in: {log}");
     }
     Ok(())
 }

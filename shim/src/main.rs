@@ -9,6 +9,7 @@ mod memory;
 mod mmio;
 mod policy;
 mod trace;
+mod watchdog;
 
 use stoop_core::abi::Abi;
 use stoop_core::params::Params;
@@ -16,25 +17,22 @@ use stoop_core::watchdog::Moment;
 
 use console::Console;
 
-/// Looks at the counter between two writes that start or stop a watchdog: some ten microseconds.
-const SETTLE: u32 = 2000;
-
 /// Called by start.S. Returning gives the board back to the bootloader, with the error's number.
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
     // SAFETY: the only call, and `main` is called once.
-    let buffers = unsafe { memory::buffers() };
+    let (buffers, tables) = unsafe { memory::buffers() };
     buffers.crc.fill();
     let mut params = Params::new(memory::params());
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
-    watchdog(&params, Moment::Begin);
+    watchdog::at(&params, Moment::Begin);
     let tree = arch::map(params.ram(), memory::run_region(), &frame.registers);
     let mut console = Console::new(&params);
     trace::begin(frame, &params);
-    let feed = || watchdog(&params, Moment::Feed);
-    let mut board = memory::board(&params, frame.image(), tree, buffers, &feed);
+    let feed = || watchdog::at(&params, Moment::Feed);
+    let mut board = memory::board(&params, frame.image(), tree, (buffers, tables), &feed);
     match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
             console.report(&report, &board.buffers.line);
@@ -47,19 +45,6 @@ extern "C" fn main(frame: &arch::Frame) -> u8 {
             policy::give_up(&params, &error)
         }
     }
-}
-
-/// Does what is due at this moment about the board's watchdog.
-#[inline(never)]
-fn watchdog(params: &Params, moment: Moment) {
-    params.watchdog(moment, &mut |write| {
-        mmio::watchdog(&write);
-        // ath79 takes its timer over into the other clock before it may be enabled (Linux: two microseconds).
-        let settle = if moment == Moment::Begin { SETTLE } else { 0 };
-        (0..settle).for_each(|_| {
-            arch::count();
-        });
-    });
 }
 
 unsafe extern "C" {

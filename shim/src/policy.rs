@@ -49,7 +49,7 @@ pub fn give_up(params: &Params, error: &Error) -> u8 {
             blink(&mut LedPin(&led), &mut Loop, error.number());
         }
         if policy == Policy::Return {
-            watchdog(params, Moment::Back);
+            watchdog::at(params, Moment::Back);
             return error.number();
         }
         if policy == Policy::Reset {

@@ -46,7 +46,7 @@ fn table(page: &mut String, figures: &Figures) -> std::fmt::Result {
         let budget = budget.map(show).unwrap_or_default();
         writeln!(page, "| {name} |{cells} {} | {peers} |", budget.trim_end_matches(".00"))
     };
-    let size = |variant| Some(sizes::budget(variant) as u64);
+    let size = |variant| Some(sizes::budget(variant, first.machine) as u64);
     let [report, crc, lzma, unpacking] = BUDGET.map(|(_, budget)| Some(budget));
     let [loaders, lzma_peers @ ..] = family.peers;
     let bytes = |variant: usize| move |shim: &ShimFigures| shim.shim_bytes[variant] as u64;

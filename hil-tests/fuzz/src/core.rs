@@ -361,7 +361,13 @@ fn boot_on<A: Abi>(mut numbers: Numbers<'_>, choice: u8, registers: [usize; 4]) 
     ram.bytes[run.start()..].fill(0x5a);
     let mut buffers = Box::new(Buffers::new());
     buffers.crc.fill();
-    let mut board = Board { memory: ram, loader: Loader { image, run }, buffers: &mut buffers, feed: &|| () };
+    let mut board = Board {
+        memory: ram,
+        loader: Loader { image, run },
+        buffers: &mut buffers,
+        tables: &mut Box::new(Tables::new()),
+        feed: &|| (),
+    };
     let booted = board.boot::<A>(&params, registers, &mut |_, _| ());
     if let Ok((handoff, _)) = booted {
         board.stamp(&handoff, [1, 2]);

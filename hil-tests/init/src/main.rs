@@ -14,8 +14,9 @@ mod see;
 #[cfg(target_os = "none")]
 mod sys;
 
-/// Where the kernel's entry lands.
+/// Called by the first instructions, in `sys/*.rs`.
 #[cfg(target_os = "none")]
+#[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
     sys::silence_kernel();
     for (kind, target) in [(c"proc", c"/proc"), (c"sysfs", c"/sys"), (c"devtmpfs", c"/dev")] {

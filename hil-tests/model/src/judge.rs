@@ -1,6 +1,7 @@
 //! What a finished boot should have come to by `simulate`, and everything in which it did not.
 
 use stoop_core::Region;
+use stoop_core::manifest::HandoffKind;
 use stoop_core::params::Policy;
 use stoop_image::Result;
 use stoop_image::image::Built;
@@ -96,7 +97,17 @@ impl Judge<'_> {
             let at = is.iter().zip(&wanted).position(|(a, b)| a != b).unwrap_or(is.len());
             self.wrong.push(format!("the device tree differs from simulate's at 0x{at:x}"));
         }
+        if let Some(slot) = self.slot() {
+            self.unless_equal("the final tree's place", &tree.start(), &slot.start());
+        }
         self.payloads(core);
+    }
+
+    /// Where the kernel looks for a tree, when it finds the final one there.
+    fn slot(&self) -> Option<Region> {
+        let (at, room) = self.plan.kernel.appended_dtb?;
+        let is_used = self.plan.handoff.value == HandoffKind::Appended;
+        is_used.then(|| Region::new(at as usize, room as usize)).flatten()
     }
 
     /// Every payload is in memory, and zeros are behind it.
@@ -104,6 +115,11 @@ impl Judge<'_> {
         let kernel = &self.plan.kernel;
         let mut image = kernel.image.clone();
         image.resize((kernel.memory_size as usize).max(image.len()), 0);
+        let load = kernel.load_address as usize;
+        // The slot has the tree, and what it was made from.
+        let slot = self.slot().map_or(load + image.len()..load + image.len(), |slot| slot.start()..slot.end());
+        let behind = image.split_off((slot.end - load).min(image.len()));
+        image.truncate(slot.start - load);
         let places = &self.built.places;
         let page = stoop_image::layout::PAGE;
         let rootfs = self
@@ -113,7 +129,8 @@ impl Judge<'_> {
             .filter(|_| !places.rootfs.is_empty())
             .map(|rootfs| rootfs.bytes().unwrap_or_default());
         let all = [
-            ("kernel", kernel.load_address as usize, Some(image)),
+            ("kernel", load, Some(image)),
+            ("kernel behind its slot", slot.end, Some(behind)),
             ("initrd", places.initrd.start(), self.plan.initrd.clone()),
             ("rootfs", places.rootfs.start(), rootfs),
         ];

@@ -15,6 +15,38 @@ pub enum Line {
     FromTree,
     /// From argc and argv.
     FromBootloader,
+    /// From a device tree in a slot of its own, at whose place it looks first.
+    FromSlot,
+    /// From argc and argv, with a device tree in its slot.
+    BesideSlot,
+}
+
+impl Line {
+    /// Bytes of the kernel's slot for a device tree, behind its file (vmlinux.lds.S: RAW_APPENDED_DTB).
+    fn slot(self) -> u32 {
+        if matches!(self, Line::FromSlot | Line::BesideSlot) { 0x10_0000 } else { 0 }
+    }
+
+    fn handoff(self) -> HandoffChoice {
+        match self {
+            Line::FromTree => HandoffChoice::Uhi,
+            Line::FromBootloader => HandoffChoice::Argv,
+            Line::FromSlot | Line::BesideSlot => HandoffChoice::Appended,
+        }
+    }
+
+    fn configuration(self) -> &'static str {
+        match self {
+            Line::FromTree => "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n",
+            Line::FromBootloader => "CONFIG_ATH79=y\nCONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n",
+            Line::FromSlot => {
+                "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\nCONFIG_MIPS_RAW_APPENDED_DTB=y\n"
+            }
+            Line::BesideSlot => {
+                "CONFIG_ATH79=y\nCONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\nCONFIG_MIPS_RAW_APPENDED_DTB=y\n"
+            }
+        }
+    }
 }
 
 /// `sdbbp`.
@@ -27,10 +59,7 @@ fn kernel(board: &Board, line: Line, size: usize) -> Vec<u8> {
     // move t0, a1; mfc0 t1, Count; addiu t0, 4; sdbbp; more that is never reached, so that code has more than one line.
     let program = [0x00a0_4025, 0x4009_4800, 0x2508_0004, ARRIVED, 0x03e0_0008, 0, 0x1000_ffff, 0];
     let mut bytes: Vec<u8> = program.into_iter().cycle().take(64).flat_map(word).collect();
-    let from = match line {
-        Line::FromTree => "CONFIG_MIPS_GENERIC_KERNEL=y\nCONFIG_MIPS_CMDLINE_FROM_DTB=y\n",
-        Line::FromBootloader => "CONFIG_ATH79=y\nCONFIG_MIPS_CMDLINE_FROM_BOOTLOADER=y\n",
-    };
+    let from = line.configuration();
     let config = format!(
         "CONFIG_OF=y\nCONFIG_MTD=y\nCONFIG_MTD_PHRAM=y\nCONFIG_MTD_BLOCK=y\nCONFIG_BLOCK=y\n\
          CONFIG_SQUASHFS=y\nCONFIG_SQUASHFS_XZ=y\nCONFIG_DEVTMPFS=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\n{from}"
@@ -76,11 +105,11 @@ impl Parts {
         let name = &board.name;
         let kernel = self.put(
             &format!("{name}.vmlinux"),
-            &elf(board.arch.is_big_endian(), load, &kernel(board, line, KERNEL), BSS),
+            &elf(board.arch.is_big_endian(), load, &kernel(board, line, KERNEL), line.slot() + BSS),
         )?;
         Ok(Request {
             board: name.clone(),
-            handoff: if line == Line::FromTree { HandoffChoice::Uhi } else { HandoffChoice::Argv },
+            handoff: line.handoff(),
             kernel,
             dtb: Some(self.put("board.dtb", &tree(b"console=ttyS0 own=1")?)?),
             rootfs: Some(self.put("root.squashfs", &squashfs(ROOTFS))?),

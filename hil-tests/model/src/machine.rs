@@ -134,7 +134,7 @@ pub struct Machine {
     /// How often each byte of flash was read, at most 255.
     pub flash_reads: Vec<u8>,
     /// Flash bytes that have another bit from their second read on.
-    pub flaky: Range<usize>,
+    pub flaky: Vec<Range<usize>>,
     /// What came out of the UART.
     pub said: Vec<u8>,
     /// The UART.
@@ -184,7 +184,7 @@ impl Machine {
             flash: Vec::new(),
             flash_at,
             flash_reads: vec![0; flash_at.size()],
-            flaky: 0..0,
+            flaky: Vec::new(),
             said: Vec::new(),
             uart: board.uart,
             busy_polls: 3,
@@ -344,7 +344,8 @@ impl Machine {
     fn read_flash(&mut self, at: usize) -> u8 {
         let times = &mut self.flash_reads[at];
         *times = times.saturating_add(1);
-        self.flash.get(at).copied().unwrap_or(0xff) ^ if *times > 1 && self.flaky.contains(&at) { 4 } else { 0 }
+        let changed = *times > 1 && self.flaky.iter().any(|flaky| flaky.contains(&at));
+        self.flash.get(at).copied().unwrap_or(0xff) ^ if changed { 4 } else { 0 }
     }
 }
 

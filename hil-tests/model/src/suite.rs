@@ -133,6 +133,29 @@ pub fn containers(board: &Board) -> Result<Tally> {
     Ok(tally)
 }
 
+/// The tree in the kernel's own slot, with and without argv, stored and decoded, every way in.
+///
+/// # Errors
+/// Something cannot be packed.
+pub fn appended(board: &Board) -> Result<Tally> {
+    let parts = Parts::new()?;
+    let mut tally = Tally::default();
+    let Some(format) = formats(board).into_iter().find(|format| *format != Format::Nor) else { return Ok(tally) };
+    for (number, line) in [Line::FromSlot, Line::BesideSlot].into_iter().enumerate() {
+        for codec in [CodecChoice::Store, CodecChoice::Lzma] {
+            let request = Request { format: Some(format), codec, ..parts.request(board, line)? };
+            let name = format!("{} {line:?} {codec:?}", board.name);
+            let (plan, built) = pack(&request, None).map_err(|failure| failure.within(&name))?;
+            for enter in entries(board, format)? {
+                let name = format!("{name} {}", enter.name());
+                let boot = Boot { enter, ..usual(board, &built.file, number as u64 + 31) };
+                tally.boot(&name, &boot, &plan, &built)?;
+            }
+        }
+    }
+    Ok(tally)
+}
+
 /// From flash: the first slot; the second when the first is damaged; neither.
 fn slots(board: &Board, request: &Request, name: &str) -> Result<Tally> {
     let mut tally = Tally::default();

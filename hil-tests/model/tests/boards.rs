@@ -39,6 +39,11 @@ fn every_board_boots_every_container_with_every_codec() -> Result<()> {
 }
 
 #[test]
+fn every_board_puts_the_tree_into_the_kernels_own_slot() -> Result<()> {
+    on_every_board("trees in their slots", suite::appended)
+}
+
+#[test]
 fn every_board_says_what_is_damaged_and_does_what_the_policy_names() -> Result<()> {
     on_every_board("damaged images", suite::damaged)
 }

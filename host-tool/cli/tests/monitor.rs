@@ -194,3 +194,19 @@ fn a_serial_port_is_read_while_it_is_open() {
     assert_eq!(output.status.code(), Some(75));
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no /dev/no-such-port"), "{output:?}");
 }
+
+#[test]
+fn the_logs_of_each_crash_are_kept_beside_those_of_earlier_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (console, crashes) = (folder.path().join("console"), folder.path().join("crashes"));
+    let said = "=== pstore: dmesg-ramoops-0 ===\r\nPanic#1 Part1\r\n=== pstore: end ===\r\nlogin: ";
+    std::fs::write(&console, said).unwrap();
+    for name in ["dmesg-ramoops-0", "dmesg-ramoops-0.1"] {
+        let mut monitor = Command::new(env!("CARGO_BIN_EXE_stoop"));
+        let output = monitor.arg("monitor").arg("--crash-log").arg(&crashes).arg(&console).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let kept = crashes.join(name);
+        assert!(shown.contains(&format!("the crash log dmesg-ramoops-0 is kept as {}", kept.display())), "{shown}");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "Panic#1 Part1\n");
+    }
+}

@@ -4,24 +4,27 @@
 //! The codes are those of ZX0. Halves, and distances in whole words, are what suits code: an instruction repeats an earlier one
 //! in one of its halves or in both.
 //!
-//! There are two rows. Bytes follow one another from the front. Bits are in 32-bit words of the machine's byte order, from the
-//! end to the front, in each the highest bit first. What is left between the two are zeros, so that all of it is whole words.
+//! There are two rows. Bytes follow one another from the front. Bits are in 16-bit halves of the machine's byte order, from the
+//! end to the front, in each the highest bit first. Between the two are zeros, so that both are whole words, which the unpacker on
+//! arm64 reads, and that the one on MIPS, which keeps 16 bits at hand, finds as many behind the last bit.
 //!
 //! | block | bits and bytes | the next block |
 //! |---|---|---|
 //! | literals, the first block | count; for each half 0 and a byte if its high byte is 0, else 1 and its two bytes in their order | 0: a copy from the last distance, 1: from a new one |
 //! | copy from the last distance | count | 0: literals, 1: a copy from a new distance |
-//! | copy from a new distance | a number ([`END`]: nothing follows); a byte; count, the first bit of which is the byte's highest | 0: literals, 1: a copy from a new distance |
+//! | copy from a new distance | a number ([`END`]: nothing follows); a byte; count, the first bit of which, inverted, is the byte's highest | 0: literals, 1: a copy from a new distance |
 //!
 //! A distance is 128 times the number, less the byte's lower seven bits, in words. Before the first new one it is one word.
-//! Numbers and counts, from 1 on, are in interlaced Elias gamma code: before each digit behind the leading 1 a 0, at the end a 1.
-
-use stoop_core::bytes::put;
+//! A number, from 1 on, is in Elias gamma code: as many zeros as it has digits behind the leading 1, then that 1 and the digits. A
+//! count is 1 for one; else 0, and the number of all but one.
 
 /// The number that stands for the end in place of a distance.
-pub const END: usize = 256;
+pub const END: usize = 255;
 /// The longest distance, in words.
 pub const FARTHEST: usize = (END - 1) * NEAR;
+/// Most halves of one copy from a new distance. What the unpacker on MIPS has at hand behind the distance must hold all zeros of
+/// its number.
+pub const MOST: usize = 256;
 /// Distances that need no more than the smallest number.
 const NEAR: usize = 128;
 const WORD: usize = 4;
@@ -35,13 +38,18 @@ pub enum Block {
     Plain(usize),
     /// So many halves from the distance of the last copy.
     Again(usize),
-    /// So many halves from a distance in words, at most [`FARTHEST`].
+    /// So many halves, at most [`MOST`], from a distance in words, at most [`FARTHEST`].
     Copy(usize, usize),
 }
 
-/// The bits of a number or count.
+/// The bits of a number.
 pub fn number_bits(number: usize) -> u32 {
     2 * number.ilog2() + 1
+}
+
+/// The bits of a count.
+pub fn count_bits(count: usize) -> u32 {
+    if count == 1 { 1 } else { 1 + number_bits(count - 1) }
 }
 
 /// The bits that a half takes as a literal.
@@ -52,8 +60,8 @@ pub fn literal_bits(half: u16) -> u32 {
 /// The bits that a block takes, those in front of it included, without what its literals take.
 pub fn block_bits(block: Block) -> u32 {
     1 + match block {
-        Block::Literals(count) | Block::Plain(count) | Block::Again(count) => number_bits(count),
-        Block::Copy(distance, count) => number_bits((distance - 1) / NEAR + 1) + 7 + number_bits(count),
+        Block::Literals(count) | Block::Plain(count) | Block::Again(count) => count_bits(count),
+        Block::Copy(distance, count) => number_bits((distance - 1) / NEAR + 1) + 7 + count_bits(count),
     }
 }
 
@@ -69,22 +77,22 @@ pub fn write(bytes: &[u8], blocks: &[Block], big_endian: bool) -> Vec<u8> {
         let halves = halves.by_ref().take(count);
         match *block {
             Block::Literals(_) => {
-                out.bits.extend(gamma(count));
+                out.bits.extend(counted(count));
                 halves.for_each(|half| out.literal(*half));
             }
             Block::Plain(_) => {
-                out.bits.extend(gamma(count));
+                out.bits.extend(counted(count));
                 halves.for_each(|half| out.plain(*half));
             }
             Block::Again(_) => {
-                out.bits.extend(gamma(count));
+                out.bits.extend(counted(count));
                 halves.for_each(drop);
             }
             Block::Copy(distance, _) => {
                 out.bits.extend(gamma((distance - 1) / NEAR + 1));
-                let mut count = gamma(count);
-                let ends = count.next() == Some(true);
-                out.bytes.push((NEAR - 1 - (distance - 1) % NEAR) as u8 | u8::from(ends) << 7);
+                let mut count = counted(count);
+                let is_more = count.next() == Some(false);
+                out.bytes.push((NEAR - 1 - (distance - 1) % NEAR) as u8 | u8::from(is_more) << 7);
                 out.bits.extend(count);
                 halves.for_each(drop);
             }
@@ -100,10 +108,18 @@ pub fn plain(bytes: &[u8], big_endian: bool) -> Vec<u8> {
     write(bytes, &[Block::Plain(bytes.len() / 2)], big_endian)
 }
 
-/// A number's digits behind the leading 1, each with a 0 in front, and a 1.
+/// A number's bits.
 fn gamma(number: usize) -> impl Iterator<Item = bool> {
-    let digits = (0..number.ilog2()).rev().map(move |digit| number >> digit & 1 != 0);
-    digits.flat_map(|digit| [false, digit]).chain([true])
+    let zeros = number.ilog2();
+    let digits = (0..=zeros).rev().map(move |digit| number >> digit & 1 != 0);
+    (0..zeros).map(|_| false).chain(digits)
+}
+
+/// A count's bits.
+fn counted(count: usize) -> impl Iterator<Item = bool> {
+    let is_one = count == 1;
+    let others = (!is_one).then(|| gamma(count - 1));
+    [is_one].into_iter().chain(others.into_iter().flatten())
 }
 
 /// A half as a number.
@@ -134,16 +150,16 @@ impl Output {
     }
 
     fn finish(self) -> Vec<u8> {
-        let mut stream = self.bytes;
+        let (mut stream, mut bits) = (self.bytes, self.bits);
+        // 16 bits from the leading 1 of the end's number on, of which it has 8.
+        bits.extend([false; 8]);
+        let order = if self.big_endian { u16::to_be_bytes } else { u16::to_le_bytes };
+        let half =
+            |bits: &[bool]| bits.iter().zip((0..16).rev()).fold(0, |half, (bit, at)| half | u16::from(*bit) << at);
+        bits.resize(bits.len().next_multiple_of(32), false);
+        let halves: Vec<[u8; 2]> = bits.chunks(16).map(|bits| order(half(bits))).collect();
         stream.resize(stream.len().next_multiple_of(WORD), 0);
-        let bits = self.bits.chunks(32);
-        let words =
-            bits.map(|bits| bits.iter().zip((0..32).rev()).fold(0, |word, (bit, at)| word | u32::from(*bit) << at));
-        for word in words.rev() {
-            let mut field = [0; WORD];
-            put(&mut field, word, self.big_endian);
-            stream.extend(field);
-        }
+        stream.extend(halves.iter().rev().flatten());
         stream
     }
 }
@@ -154,15 +170,15 @@ pub fn unpack(stream: &[u8], most: usize, big_endian: bool) -> Option<Vec<u8>> {
     let (mut out, mut distance, mut is_new) = (Vec::new(), WORD, false);
     loop {
         let count = if is_new {
-            let number = input.number(None)?;
+            let number = input.number()?;
             if number >= END {
                 return (number == END).then_some(out);
             }
             let low = input.byte()?;
             distance = (number * NEAR - usize::from(low & 0x7f)) * WORD;
-            input.number(Some(low & 0x80 != 0))?
+            if low & 0x80 != 0 { input.number()? + 1 } else { 1 }
         } else {
-            for _ in 0..input.number(None)? {
+            for _ in 0..input.count()? {
                 let literal = input.literal().filter(|_| out.len() + 2 <= most)?;
                 out.extend(literal);
             }
@@ -170,7 +186,7 @@ pub fn unpack(stream: &[u8], most: usize, big_endian: bool) -> Option<Vec<u8>> {
             if is_new {
                 continue;
             }
-            input.number(None)?
+            input.count()?
         };
         for _ in 0..count {
             let from = out.len().checked_sub(distance).filter(|_| out.len() + 2 <= most)?;
@@ -182,7 +198,7 @@ pub fn unpack(stream: &[u8], most: usize, big_endian: bool) -> Option<Vec<u8>> {
 
 struct Input<'a> {
     rest: &'a [u8],
-    /// The last word for bits, and how many of it are left.
+    /// The last two halves for bits, and how many of them are left.
     bits: u32,
     left: u32,
     big_endian: bool,
@@ -197,24 +213,28 @@ impl Input<'_> {
 
     fn bit(&mut self) -> Option<bool> {
         if self.left == 0 {
-            let (rest, word) = self.rest.split_last_chunk()?;
+            // Two at a time, as the unpacker on arm64 does.
+            let (rest, &[a, b, c, d]) = self.rest.split_last_chunk()?;
             self.rest = rest;
-            let word = if self.big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
-            (self.bits, self.left) = (word, u32::BITS);
+            let [second, first] = [[a, b], [c, d]].map(|bytes| u32::from(half(bytes, self.big_endian)));
+            (self.bits, self.left) = (first << 16 | second, u32::BITS);
         }
         self.left -= 1;
         Some(self.bits >> self.left & 1 != 0)
     }
 
-    /// `ends`: its first bit, when it has been read already.
-    fn number(&mut self, ends: Option<bool>) -> Option<usize> {
-        let mut number = 1usize;
-        let mut ends = ends.map_or_else(|| self.bit(), Some)?;
-        while !ends {
-            number = number.checked_mul(2)? | usize::from(self.bit()?);
-            ends = self.bit()?;
+    fn number(&mut self) -> Option<usize> {
+        let mut zeros = 0;
+        while !self.bit()? {
+            zeros += 1;
         }
-        Some(number)
+        // More zeros than digits of a number are damage.
+        (zeros < usize::BITS - 1).then_some(())?;
+        (0..zeros).try_fold(1, |number, _| Some(number << 1 | usize::from(self.bit()?)))
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        if self.bit()? { Some(1) } else { Some(self.number()? + 1) }
     }
 
     fn literal(&mut self) -> Option<[u8; 2]> {
@@ -251,7 +271,8 @@ mod tests {
         }
     }
 
-    /// Words that are not alike, so many; then the last of them once more, two halves of a word far in front, and two small ones.
+    /// Words that are not alike, so many; then the last of them once more, two halves of a word far in front, two small ones, and as many
+    /// as one copy can be.
     fn sample() -> (Vec<u8>, Vec<Block>) {
         let words = FARTHEST + 9;
         let mut bytes: Vec<u8> =
@@ -262,12 +283,15 @@ mod tests {
         }
         bytes.extend([0, 7, 9, 0]);
         bytes.extend_from_within(farthest + 8..farthest + 12);
+        let near = bytes.len() - 4 * 600;
+        bytes.extend_from_within(near..near + 2 * MOST);
         let blocks = [
             Block::Literals(words * 2),
             Block::Again(2),
             Block::Copy(FARTHEST, 2),
             Block::Literals(2),
             Block::Again(2),
+            Block::Copy(600, MOST),
         ];
         (bytes, blocks.to_vec())
     }
@@ -281,13 +305,13 @@ mod tests {
             let literals = |from: usize, to: usize| {
                 bytes[from..to].as_chunks().0.iter().map(|bytes| literal_bits(half(*bytes, big_endian))).sum::<u32>()
             };
-            let end = bytes.len();
+            let end = bytes.len() - 2 * MOST;
             let bits: u32 = blocks.iter().map(|block| block_bits(*block)).sum::<u32>()
                 + literals(0, end - 16)
                 + literals(end - 8, end - 4)
                 + number_bits(END);
-            // The first block has no bit in front, and the end has. Bytes end at a word, and so do bits.
-            let bits = bits as usize;
+            // The first block has no bit in front, and the end has. 8 bits follow it; bytes end at a word, and so do bits.
+            let bits = bits as usize + 8;
             assert!((bits..bits + 24 + 32).contains(&(stream.len() * 8)), "{} for {bits}", stream.len() * 8);
         }
     }

@@ -8,6 +8,7 @@ use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::EntryKind;
 use stoop_core::bytes;
+use stoop_core::codec::Tables;
 use stoop_core::cookie::{Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{self, Overlay};
@@ -184,7 +185,13 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let loader = Loader { image: image.load.wrapping_add(offset), run };
     let mut buffers = Box::new(Buffers::new());
     buffers.crc.fill();
-    let mut board = boot::Board { memory: board, loader, buffers: &mut buffers, feed: &|| () };
+    let mut board = boot::Board {
+        memory: board,
+        loader,
+        buffers: &mut buffers,
+        tables: &mut Box::new(Tables::new()),
+        feed: &|| (),
+    };
     let mut failed = Vec::new();
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
     let board = board.memory;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use stoop_image::Failure;
 use stoop_image::error::Kind;
 
-use crate::{bootloader, connection, flash, netboot, power, terminal, tftp};
+use crate::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,51 +26,26 @@ pub enum Error {
     },
     /// The way to a console.
     #[error(transparent)]
-    Connection(#[from] connection::Error),
+    Connection(#[from] crate::connection::Error),
     /// The conversation with the bootloader.
     #[error(transparent)]
-    Bootloader(#[from] bootloader::Error),
+    Bootloader(#[from] crate::bootloader::Error),
     /// Writing and reading flash.
     #[error(transparent)]
-    Flash(#[from] flash::Error),
+    Flash(#[from] crate::flash::Error),
     /// Getting an image into RAM and starting it.
     #[error(transparent)]
-    Netboot(#[from] netboot::Error),
+    Netboot(#[from] crate::netboot::Error),
     /// The power switch.
     #[error(transparent)]
-    Power(#[from] power::Error),
+    Power(#[from] crate::power::Error),
     /// The TFTP server.
     #[error(transparent)]
-    Tftp(#[from] tftp::Error),
+    Tftp(#[from] crate::tftp::Error),
     /// What is shown and kept of a console.
     #[error(transparent)]
-    Terminal(#[from] terminal::Error),
+    Terminal(#[from] crate::terminal::Error),
 }
-
-/// What every failure can say besides the fact.
-pub trait Explained {
-    /// The stable code: `L` and three digits, for `stoop explain` and for scripts.
-    fn code(&self) -> &'static str;
-
-    /// What to do about it: an imperative sentence without a full stop.
-    fn next_step(&self) -> Option<String>;
-
-    /// The process's exit code.
-    fn exit_code(&self) -> u8;
-}
-
-/// Exit code: the work could not be done.
-pub const FAILED: u8 = 1;
-/// Exit code: the command line or a file that the user wrote asks for something impossible.
-pub const USAGE: u8 = 2;
-/// Exit code: a device did not answer, or not as a board does.
-pub const NO_ANSWER: u8 = 3;
-/// Exit code: the way to the board is broken, not the board: a busy or missing port, a power switch that does not switch, another
-/// board. Trying again later or elsewhere may help (`EX_TEMPFAIL` of sysexits.h).
-pub const NO_PLACE: u8 = 75;
-
-/// Exit code: the user ended it, as of a shell's command that Ctrl-C ends.
-pub const INTERRUPTED: u8 = 130;
 
 impl Error {
     /// A file could not be read or written.

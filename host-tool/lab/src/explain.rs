@@ -335,9 +335,9 @@ const TEXTS: &[Text] = &[
     (
         "L081",
         "the bootloader does not read the flash as memory",
-        "The commands that stoop types need NOR flash at addresses.",
-        "NAND, eMMC, or SPI flash behind `sf`.",
-        "Write it from Linux.",
+        "What stoop writes is NOR flash that the CPU reads at addresses, by the bootloader and by ssh alike.",
+        "NAND, eMMC, or SPI flash that only `sf` or a driver reaches.",
+        "Write it by the updater of the system that runs there, or by the bootloader's own commands.",
     ),
     (
         "L082",

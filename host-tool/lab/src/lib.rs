@@ -19,8 +19,10 @@
 
 pub mod bootloader;
 pub mod connection;
+pub mod crash_log;
 pub mod error;
 pub mod explain;
+pub mod explained;
 pub mod flash;
 pub mod monitor;
 pub mod netboot;
@@ -33,4 +35,5 @@ pub mod terminal;
 pub mod text;
 pub mod tftp;
 
-pub use error::{Error, Explained, Result};
+pub use error::{Error, Result};
+pub use explained::Explained;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -51,6 +51,13 @@ fn pty() -> (TTYPort, String) {
     board.set_timeout(LONG).expect("a timeout");
     let name = user.name().expect("a name");
     (board, name)
+}
+
+/// A named pipe in this folder.
+fn fifo(folder: &Path) -> PathBuf {
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    pipe
 }
 
 fn device(path: &Path) -> Address {
@@ -175,8 +182,7 @@ fn a_command_is_a_console_and_its_end_is_the_consoles_end() {
 #[test]
 fn dropping_a_command_ends_everything_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
-    let pipe = folder.path().join("held");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let pipe = fifo(folder.path());
     // What is started inherits the pipe's writing end, so the reader sees its end.
     let command = format!("exec:exec 3>{}; sleep 1000 & echo ready; wait", pipe.display());
     let connection = Connection::open(&command.parse().expect("an address"), never_again()).expect("a connection");
@@ -196,7 +202,7 @@ struct Ser2net {
 }
 
 impl Ser2net {
-    /// `None` without the program.
+    /// It listens already; `None` without the program.
     fn start(device: &str) -> Option<Ser2net> {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let folder = tempfile::tempdir().expect("a folder");
@@ -205,11 +211,16 @@ impl Ser2net {
             "connection: &board\n  accepter: telnet(rfc2217),tcp,127.0.0.1,{port}\n  connector: serialdev,{device},9600n81,local\n"
         );
         std::fs::write(&file, text).expect("a file");
+        // It writes its number once it listens; a pipe tells when.
+        let number = fifo(folder.path());
         // `-u` leaves out its own lock files; `-n` stays in the foreground.
         let mut command = Command::new("ser2net");
-        command.args(["-n", "-u", "-c"]).arg(&file).stdin(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().ok()?;
-        Some(Ser2net { child, port, _folder: folder })
+        command.args(["-n", "-u", "-c"]).arg(&file).arg("-P").arg(&number).stdin(Stdio::null()).stderr(Stdio::null());
+        let server = Ser2net { child: command.spawn().ok()?, port, _folder: folder };
+        let (listens, heard) = mpsc::channel();
+        std::thread::spawn(move || listens.send(std::fs::read(&number).is_ok()));
+        assert_eq!(heard.recv_timeout(LONG), Ok(true), "ser2net listens");
+        Some(server)
     }
 }
 
@@ -228,16 +239,7 @@ fn a_console_server_that_speaks_rfc2217_takes_the_speed_and_every_byte() {
         return;
     };
     let address: Address = format!("rfc2217://127.0.0.1:{}", server.port).parse().expect("an address");
-    let connection = (0..100).find_map(|_| match Connection::open(&address, never_again()) {
-        Ok(connection) => Some(connection),
-        // It is not listening yet.
-        Err(Error::Open { .. }) => {
-            std::thread::sleep(Duration::from_millis(50));
-            None
-        }
-        Err(error) => panic!("{error}"),
-    });
-    let connection = connection.expect("a connection");
+    let connection = Connection::open(&address, never_again()).expect("a connection");
     assert_eq!(board.baud_rate().expect("a speed"), 115_200, "not ser2net's own 9600");
     let all: Vec<u8> = (0..=255).collect();
     connection.sender().send(&all).expect("sent");

@@ -64,6 +64,11 @@ pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes[20..24].copy_from_slice(&[4, 0, 17, 0]);
     bytes[28..32].copy_from_slice(&[4, 0, 0, 0]);
     bytes[40..48].copy_from_slice(&(size as u64).to_le_bytes());
+    bytes[26] = 1;
+    // The table of owners behind inodes and directories.
+    for (at, table) in [(48, 96u64), (64, 64), (72, 80)] {
+        bytes[at..at + 8].copy_from_slice(&table.to_le_bytes());
+    }
     bytes[56..64].fill(0xff);
     bytes
 }
@@ -75,10 +80,10 @@ pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
     let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
     let empty = stoop_image::format::device_tree::empty();
-    let mut additions = vec![0; 0x2000];
-    Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut additions).ok_or_else(impossible)?;
+    let mut overlay = vec![0; 0x2000];
+    Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut overlay).ok_or_else(impossible)?;
     let mut out = vec![0; 0x4000];
-    let mut merge = Merge::new(&empty, &additions, &mut out);
+    let mut merge = Merge::new(&empty, &overlay, &mut out);
     let written = merge.overlay.read().and_then(|()| merge.write(&[]));
     written.map_err(|_| impossible())?;
     let size = merge.size();

@@ -33,15 +33,13 @@ pub struct Buffers {
     pub crc: Crc32,
     /// The bootloader's line; once judged, the part of it that is kept.
     pub line: Line,
-    /// The decoders' memory, in which arguments are joined before anything is decoded.
-    pub tables: Tables,
 }
 
 impl Buffers {
     /// All zero, so that a static costs no bytes in the image.
-    #[allow(clippy::new_without_default, reason = "34 KiB by value: the caller chooses where it lives")]
+    #[allow(clippy::new_without_default, reason = "5 KiB by value: the caller chooses where it lives")]
     pub const fn new() -> Self {
-        Buffers { crc: Crc32::BLANK, line: Line::new(), tables: Tables::new() }
+        Buffers { crc: Crc32::BLANK, line: Line::new() }
     }
 }
 
@@ -53,6 +51,8 @@ pub struct Board<'b, M, F> {
     pub loader: Loader,
     /// The loader's.
     pub buffers: &'b mut Buffers,
+    /// The decoders' memory, in which arguments are joined before anything is decoded. Whatever is in it at first.
+    pub tables: &'b mut Tables,
     /// Called while something takes long, often: cheap. No `dyn`: a table of its functions would be an address in the shim.
     pub feed: F,
 }
@@ -110,8 +110,8 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
 
     /// How the bootloader called us, and what becomes of its line.
     fn enter<A: Abi>(&mut self, params: &Params, registers: [usize; 4]) -> Entry {
-        let Buffers { line, tables, .. } = &mut *self.buffers;
-        let entry = A::enter(registers, &self.memory, params, tables.joined(), line);
+        let line = &mut self.buffers.line;
+        let entry = A::enter(registers, &self.memory, params, self.tables.joined(), line);
         trace!("entry {}: device tree {}", entry.kind, entry.tree);
         trace!(
             "bootargs {}: cookie {=str}, rule {=str}, a line of {=u32} bytes",
@@ -132,7 +132,7 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
         registers: [usize; 4],
         report: &mut Report,
     ) -> Result<Handoff> {
-        let Board { memory, loader, buffers, feed } = self;
+        let Board { memory, loader, buffers, tables, feed } = self;
         let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
         trace!("slot {=char}: manifest at {=u64:#010x}", slot.name as char, at as u64);
         let mut manifest = Manifest::BLANK;
@@ -141,7 +141,7 @@ impl<M: Memory, F: Fn()> Board<'_, M, F> {
         ram::check(memory, params.ram(), loader.run)?;
         stored.overlaps(tree_room(&manifest))?;
         stored.check(memory, &buffers.crc, feed)?;
-        stored.deliver(memory, &mut buffers.tables, feed)?;
+        stored.deliver(memory, tables, feed)?;
         let base = stored.tree();
         let (tree, line, slot_at) = write_tree::<A, M>(&manifest, memory, base, &buffers.line, report)?;
         let registers = A::leave(&manifest, tree, line, &registers, memory)?;

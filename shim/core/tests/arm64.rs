@@ -8,6 +8,7 @@ use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Loader};
 use stoop_core::bootargs::{EntryKind, LIMIT, Line};
+use stoop_core::codec::Tables;
 use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{Merge, Overlay};
@@ -73,7 +74,8 @@ fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
         let loader = Loader { image: IMAGE, run: memory.run };
         let mut buffers = Box::new(Buffers::new());
         buffers.crc.fill();
-        let mut board = Board { memory, loader, buffers: &mut buffers, feed: &|| () };
+        let mut board =
+            Board { memory, loader, buffers: &mut buffers, tables: &mut Box::new(Tables::new()), feed: &|| () };
         let booted = board.boot::<Arm64>(&params, [0x18_0000, 0, 0, 0], &mut |_, _| ());
         if let Ok((handoff, _)) = &booted {
             assert_eq!(handoff.registers, [handoff.tree.start(), 0, 0, 0], "x0 to x3");

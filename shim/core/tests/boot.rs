@@ -10,7 +10,7 @@ use fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
 use stoop_core::boot::{Board, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::{EntryKind, LIMIT};
-use stoop_core::codec::Codec;
+use stoop_core::codec::{Codec, Tables};
 use stoop_core::cookie::{Judgement, Refusal, Verdict};
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::{COUNT_ENTRY, COUNT_HANDOFF};
@@ -50,7 +50,7 @@ fn boot_with(memory: Machinery, settings: &Settings, registers: [u32; 4]) -> Boo
     buffers.crc.fill();
     let fed = Cell::new(0);
     let feed = || fed.set(fed.get() + 1);
-    let mut board = Board { memory, loader, buffers: &mut buffers, feed: &feed };
+    let mut board = Board { memory, loader, buffers: &mut buffers, tables: &mut Box::new(Tables::new()), feed: &feed };
     let mut failed = vec![];
     let registers = registers.map(|register| register as usize);
     let result = board.boot::<Mips<false>>(&params, registers, &mut |slot, error| failed.push((slot, *error)));
@@ -149,7 +149,8 @@ fn the_tree_has_report_phram_initrd_and_memory() {
     assert_eq!(handoff.slot_at + COUNT_HANDOFF, TREE_AT + count_at);
     assert_eq!(boot.memory.at(handoff.tree), &expected[..size]);
     let loader = Loader { image: IMAGE, run: boot.memory.run };
-    let mut board = Board { memory: boot.memory, loader, buffers: &mut Box::new(Buffers::new()), feed: &|| () };
+    let (buffers, tables) = (&mut Box::new(Buffers::new()), &mut Box::new(Tables::new()));
+    let mut board = Board { memory: boot.memory, loader, buffers, tables, feed: &|| () };
     board.stamp(&handoff, [0x1234_5678, 0xcafe_f00d]);
     let memory = board.memory;
     assert_eq!(memory.at(region(handoff.slot_at + COUNT_ENTRY, 4)), [0x12, 0x34, 0x56, 0x78]);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{Board, Buffers, Handoff, Loader};
+use stoop_core::codec::Tables;
 use stoop_core::cookie::Verdict;
 use stoop_core::crc32::Crc32;
 use stoop_core::fdt::Tree;
@@ -79,7 +80,8 @@ fn garbage(register: impl Strategy<Value = usize>) -> impl Strategy<Value = Vec<
 
 /// Boots an image with a tree of its own; how the kernel is called when its line is its own.
 fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize]) -> Result<Handoff, TestCaseError> {
-    thread_local!(static BUFFERS: std::cell::RefCell<Box<Buffers>> = std::cell::RefCell::new(Box::new(Buffers::new())));
+    type Memory = Box<(Buffers, Tables)>;
+    thread_local!(static BUFFERS: std::cell::RefCell<Memory> = Box::new((Buffers::new(), Tables::new())).into());
     let mut memory = Machinery::new();
     let ours = image(&dtb(b"own=1"), |listing| (listing.machine, listing.handoff) = (A::MACHINE, handoff));
     memory.put(IMAGE, &ours);
@@ -90,11 +92,12 @@ fn boots<A: Abi>(handoff: HandoffKind, registers: [usize; 4], garbage: &[usize])
     let block = params_block(&settings(CookieRule::Contains, b"liminix", b""), false);
     let params = Params::check(&block, false, &crc).unwrap();
     let loader = Loader { image: IMAGE, run: memory.run };
-    let (booted, memory) = BUFFERS.with_borrow_mut(|buffers| {
+    let (booted, memory) = BUFFERS.with_borrow_mut(|own| {
+        let (buffers, tables) = &mut **own;
         buffers.crc.fill();
         buffers.line.clear();
         let mut failed = |slot, error: &_| panic!("slot {slot}: {error}");
-        let mut board = Board { memory, loader, buffers, feed: &|| () };
+        let mut board = Board { memory, loader, buffers, tables, feed: &|| () };
         (board.boot::<A>(&params, registers, &mut failed), board.memory)
     });
     let (handoff, report) = booted.map_err(|error| TestCaseError::fail(error.to_string()))?;

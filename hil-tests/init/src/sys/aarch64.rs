@@ -2,10 +2,8 @@
 
 use core::arch::{asm, global_asm};
 
-use super::Errno;
-
 // The kernel enters with the stack pointer, aligned, at argc; nothing above it is needed.
-global_asm!(".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "bl {main}", main = sym crate::main);
+global_asm!(".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "bl main");
 
 pub const EXIT: u32 = 93;
 pub const READ: u32 = 63;
@@ -26,16 +24,16 @@ pub const OPENAT: u32 = 56;
 /// O_DIRECTORY.
 pub const DIRECTORY: usize = 0x4000;
 
-/// One call. A failure is a result between -4095 and -1.
+/// One call, and its negative errno. A failure is a result between -4095 and -1.
 ///
 /// # Safety
 /// What the call reads and writes through pointer arguments must be valid for it.
-pub unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, Errno> {
+pub unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, i32> {
     let [a0, a1, a2, a3, a4] = a;
     let value: usize;
     // SAFETY: the kernel keeps every register but x0. The pointers are the caller's promise.
     unsafe {
         asm!("svc #0", in("x8") number as usize, inlateout("x0") a0 => value, in("x1") a1, in("x2") a2, in("x3") a3, in("x4") a4);
     }
-    if value > usize::MAX - 4095 { Err(value as isize as Errno) } else { Ok(value) }
+    if value > usize::MAX - 4095 { Err(value as isize as i32) } else { Ok(value) }
 }

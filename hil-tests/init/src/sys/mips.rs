@@ -2,8 +2,6 @@
 
 use core::arch::{asm, global_asm};
 
-use super::Errno;
-
 // The kernel enters with the stack pointer at argc; nothing above it is needed, so the frame only keeps the ABI's
 // 16 bytes of argument space. `noreorder` because the delay slot is ours.
 global_asm!(
@@ -12,10 +10,9 @@ global_asm!(
     ".set noreorder",
     "__start:",
     "addiu $sp, $sp, -32",
-    "jal {main}",
+    "jal main",
     "move $ra, $zero",
     ".set pop",
-    main = sym crate::main,
 );
 
 pub const EXIT: u32 = 4001;
@@ -37,11 +34,11 @@ pub const OPENAT: u32 = 4288;
 /// O_DIRECTORY.
 pub const DIRECTORY: usize = 0x1_0000;
 
-/// One call. A failure is told by a3, its errno is in v0.
+/// One call, and its negative errno. A failure is told by a3, its errno is in v0.
 ///
 /// # Safety
 /// What the call reads and writes through pointer arguments must be valid for it.
-pub unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, Errno> {
+pub unsafe fn call(number: u32, a: [usize; 5]) -> Result<usize, i32> {
     let [a0, a1, a2, a3, a4] = a;
     let value: usize;
     let failed: usize;

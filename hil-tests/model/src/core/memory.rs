@@ -4,9 +4,9 @@ use super::{Core, Fetch, NO_FETCH, Step, Stop};
 use crate::bus::Bus;
 use crate::check::Rule;
 
-/// How an address is reached.
+/// How the caches serve an address: the coherency attributes of its segment (MIPS32 PRA, Config.K0).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum CacheAttribute {
     Uncached,
     /// Write-through; whether a store that misses fills a line.
     Through(bool),
@@ -16,17 +16,17 @@ pub(super) enum Way {
 const PHYSICAL: u32 = 0x1fff_ffff;
 
 impl Core {
-    /// The way to a virtual address; an address error outside KSEG0 and KSEG1, since there is no TLB.
+    /// The attribute of a virtual address; an address error outside KSEG0 and KSEG1, since there is no TLB.
     #[inline]
-    pub(super) fn way(&self, at: u32) -> Option<Way> {
+    pub(super) fn attribute(&self, at: u32) -> Option<CacheAttribute> {
         match at >> 29 {
             4 => Some(match self.cp0[super::cp0::CONFIG] & 7 {
-                2 | 7 => Way::Uncached,
-                0 => Way::Through(false),
-                1 => Way::Through(true),
-                _ => Way::Back,
+                2 | 7 => CacheAttribute::Uncached,
+                0 => CacheAttribute::Through(false),
+                1 => CacheAttribute::Through(true),
+                _ => CacheAttribute::Back,
             }),
-            5 => Some(Way::Uncached),
+            5 => Some(CacheAttribute::Uncached),
             _ => None,
         }
     }
@@ -49,12 +49,12 @@ impl Core {
     fn fetch_line(&mut self, pc: u32) -> Step<u32> {
         self.fetch = NO_FETCH;
         let address_error = Stop::Exception { code: 4, pc, at: pc };
-        let way = self.way(pc).filter(|_| pc & 3 == 0).ok_or(address_error)?;
+        let attribute = self.attribute(pc).filter(|_| pc & 3 == 0).ok_or(address_error)?;
         let at = pc & PHYSICAL;
         if self.hazards & super::privileged::K0 != 0 && pc >> 29 == 4 {
             self.violate(Rule::HazardWithoutEhb, pc, pc);
         }
-        if way == Way::Uncached || self.icache.is_none() {
+        if attribute == CacheAttribute::Uncached || self.icache.is_none() {
             let word = self.machine.read(at.into(), 4).map_err(|stray| self.bus(stray, pc))? as u32;
             self.check_fetched(pc, at, word);
             return Ok(word);
@@ -204,9 +204,9 @@ impl Core {
         Ok(line)
     }
 
-    fn aligned(&self, at: u32, width: u32, code: u32, pc: u32) -> Step<Way> {
-        let way = self.way(at).filter(|_| at & (width - 1) == 0);
-        way.ok_or(Stop::Exception { code, pc, at })
+    fn aligned(&self, at: u32, width: u32, code: u32, pc: u32) -> Step<CacheAttribute> {
+        let attribute = self.attribute(at).filter(|_| at & (width - 1) == 0);
+        attribute.ok_or(Stop::Exception { code, pc, at })
     }
 
     #[inline]
@@ -219,10 +219,10 @@ impl Core {
     /// Loads `width` bytes, zero-extended.
     #[inline]
     pub(super) fn load(&mut self, at: u32, width: u32, pc: u32) -> Step<u32> {
-        let way = self.aligned(at, width, 4, pc)?;
+        let attribute = self.aligned(at, width, 4, pc)?;
         self.check_k0_hazard(at, pc);
         let physical = at & PHYSICAL;
-        if way == Way::Uncached || self.dcache.is_none() {
+        if attribute == CacheAttribute::Uncached || self.dcache.is_none() {
             self.check_uncached_load(physical, width, pc);
             let value = self.machine.read(physical.into(), width as u8);
             return value.map(|value| value as u32).map_err(|stray| self.bus(stray, pc));
@@ -260,7 +260,7 @@ impl Core {
     /// Stores the low `width` bytes.
     #[inline]
     pub(super) fn store(&mut self, at: u32, width: u32, value: u32, pc: u32) -> Step {
-        let way = self.aligned(at, width, 5, pc)?;
+        let attribute = self.aligned(at, width, 5, pc)?;
         self.check_k0_hazard(at, pc);
         self.count_reads = 0;
         self.linked = false;
@@ -271,12 +271,12 @@ impl Core {
             }
             self.written[word] = self.epoch;
         }
-        if way == Way::Uncached || self.dcache.is_none() {
+        if attribute == CacheAttribute::Uncached || self.dcache.is_none() {
             self.check_uncached_store(physical, pc);
             return self.machine.write(physical.into(), width as u8, value.into()).map_err(|stray| self.bus(stray, pc));
         }
-        if way != Way::Back {
-            return self.store_through(physical, width, value, way == Way::Through(true), pc);
+        if attribute != CacheAttribute::Back {
+            return self.store_through(physical, width, value, attribute == CacheAttribute::Through(true), pc);
         }
         let line = self.data_line(physical, pc)?;
         self.put_in_line(line, physical, width, value);

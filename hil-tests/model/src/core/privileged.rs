@@ -126,7 +126,7 @@ impl Core {
 
     /// CACHE: the low two bits name the cache, the upper three the operation.
     pub(super) fn cache(&mut self, operation: u32, at: u32, word: u32, pc: u32) -> Step {
-        if self.way(at).is_none() {
+        if self.attribute(at).is_none() {
             return Err(Stop::Exception { code: 4, pc, at });
         }
         if self.hazards & TAGS != 0 {

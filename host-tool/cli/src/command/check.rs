@@ -8,7 +8,7 @@ use stoop_image::platform;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 
-use super::stdin_once;
+use super::stdin::stdin_once;
 use crate::json;
 use crate::ui;
 use crate::ui::{harmless, on_one_line};

@@ -127,7 +127,7 @@ fn modules(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<String>> {
 }
 
 /// What the shim adds to the device tree, apart from what it learns on the board.
-fn additions(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
+fn overlay_listed(opened: &Opened<'_>, manifest: &Manifest) -> Option<Vec<(String, String)>> {
     device_tree::listed(opened.bytes(manifest.payload(Kind::Overlay).source)?)
 }
 
@@ -171,8 +171,8 @@ fn value(opened: &Opened<'_>, size: usize, error: Option<json::Error>) -> json::
         modules: manifest.as_ref().and_then(|manifest| modules(opened, manifest)),
         overlay: manifest
             .as_ref()
-            .and_then(|manifest| additions(opened, manifest))
-            .map(|additions| additions.into_iter().map(|(path, value)| json::Addition { path, value }).collect()),
+            .and_then(|manifest| overlay_listed(opened, manifest))
+            .map(|listed| listed.into_iter().map(|(path, value)| json::Addition { path, value }).collect()),
         payloads: manifest.as_ref().map(|manifest| payloads(manifest).map(payload_value).collect()),
         regions: regions.map(|named| json::NamedRegion::new(named.name, &named.region)).collect(),
         error,
@@ -280,9 +280,9 @@ fn text(opened: &Opened<'_>, size: usize) -> String {
             );
         }
     }
-    if let Some(additions) = manifest.as_ref().and_then(|manifest| additions(opened, manifest)) {
+    if let Some(listed) = manifest.as_ref().and_then(|manifest| overlay_listed(opened, manifest)) {
         text += "\nadded to the device tree, apart from accepted bootargs and the report's values\n";
-        for (path, value) in additions {
+        for (path, value) in listed {
             text += &format!("  {path} = {value}\n");
         }
     }

@@ -28,22 +28,10 @@ mod place;
 pub mod power;
 pub mod run;
 pub mod simulate;
+mod stdin;
 mod stop;
 mod suggest;
 mod units;
-
-/// Refuses to take stdin for two inputs.
-///
-/// # Errors
-/// Two of them are `-`.
-fn stdin_once<'a>(inputs: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>) -> Result<()> {
-    let dashes = inputs.into_iter().filter(|path| path.as_ref().as_os_str() == "-").count();
-    if dashes > 1 {
-        let fact = "stdin can be only one of its inputs";
-        return Err(Failure::usage(ErrorCode::Options, fact).next("give the others as files"));
-    }
-    Ok(())
-}
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
 #[derive(Parser, Debug)]

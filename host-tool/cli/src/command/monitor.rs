@@ -1,6 +1,7 @@
 //! `stoop monitor`: a board's console, from a serial port, a console server, a file or a pipe. What is known of its lines is said
 //! beside them: what a traced shim says, what a code means, what the addresses of an oops are.
 
+mod crash;
 mod keyboard;
 
 use std::fs::File;
@@ -23,7 +24,7 @@ use stoop_lab::oops::{Decoder, Symbols};
 use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
-use super::stdin_once;
+use super::stdin::stdin_once;
 use crate::{json, ui};
 
 /// What the user typed.
@@ -54,6 +55,9 @@ pub struct Args {
     /// Record what is shown for asciinema (asciicast version 2)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Keep the logs of a crash (pstore) that a boot prints between marks, as files in this folder: see docs/console.md
+    #[arg(long, value_name = "FOLDER")]
+    crash_log: Option<PathBuf>,
     /// End with exit code 0 when this regular expression matches
     #[arg(long, value_name = "REGEX")]
     until: Vec<String>,
@@ -115,6 +119,9 @@ fn screen(args: &Args) -> Result<Screen> {
         Ok(found) => vec![format!("{code}: {}", found.title), found.causes.to_owned(), found.advice.to_owned()],
         Err(_) => Vec::new(),
     }));
+    if let Some(folder) = &args.crash_log {
+        screen.annotate(crash::logs(folder)?);
+    }
     if let Some(path) = &args.vmlinux {
         screen.annotate(Decoder::new(Symbols::of(path, &read_file(path)?)?));
     }

@@ -5,7 +5,7 @@ mod flash;
 mod text;
 mod value;
 
-use super::stdin_once;
+use super::stdin::stdin_once;
 use crate::json;
 use crate::ui;
 use stoop_image::commands;

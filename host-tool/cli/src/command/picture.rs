@@ -10,7 +10,7 @@ use stoop_image::svg::{LETTER, Picture};
 use super::units::amount;
 
 /// A part of memory, by physical addresses.
-pub(super) struct Named {
+pub(super) struct MapRegion {
     /// What it is for.
     pub(super) name: &'static str,
     /// Where.
@@ -44,7 +44,7 @@ fn class(name: &str) -> &'static str {
 
 /// A column for each phase of the boot, the highest address on top; a region stands in the columns in which its bytes matter. Begins
 /// at `top`, and returns where there is room below. Not to scale.
-pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[Named]) -> usize {
+pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[MapRegion]) -> usize {
     const ADDRESS: usize = 100;
     const COLUMN: usize = 165;
     picture.text("head", [LEFT, top + 15], title);
@@ -52,7 +52,7 @@ pub(super) fn memory(picture: &mut Picture, top: usize, title: &str, regions: &[
     for (number, (_, phase)) in Phases::EACH.iter().enumerate() {
         picture.text("small", [left + number * COLUMN, head], phase);
     }
-    let mut rows: Vec<&Named> = regions.iter().collect();
+    let mut rows: Vec<&MapRegion> = regions.iter().collect();
     rows.sort_by_key(|named| std::cmp::Reverse((named.region.start(), named.region.end())));
     for (number, named) in rows.iter().enumerate() {
         let y = head + 10 + number * ROW;
@@ -114,12 +114,12 @@ fn role_class(part: &Partition) -> &'static str {
 }
 
 /// Boxes in the order of addresses, within 80 columns; their height grows slowly with their size. With colours for a terminal.
-pub(super) fn boxes(regions: &[Named], styled: bool) -> String {
+pub(super) fn boxes(regions: &[MapRegion], styled: bool) -> String {
     const WIDTH: usize = 22;
     let rule = "-".repeat(WIDTH);
     let mut text = String::new();
     let mut end = None;
-    for Named { name, region, .. } in regions {
+    for MapRegion { name, region, .. } in regions {
         let (on, off) = if styled { (colour(name), "\u{1b}[0m") } else { ("", "") };
         // Writing to a string cannot fail.
         if let Some(end) = end.filter(|end| *end != region.start()) {
@@ -150,8 +150,9 @@ fn colour(name: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn three() -> [Named; 3] {
-        let named = |name, start, size, when| Named { name, region: Region::new(start, size).expect("it fits"), when };
+    fn three() -> [MapRegion; 3] {
+        let named =
+            |name, start, size, when| MapRegion { name, region: Region::new(start, size).expect("it fits"), when };
         [
             named("image", 0x1000, 0x1000, Phases::LOADED),
             named("dtb", 0x2000, 0x10, Phases::KEPT),

@@ -7,7 +7,7 @@ use stoop_core::bootargs::is_control;
 use stoop_core::cookie::Verdict;
 use stoop_core::manifest::HandoffKind;
 
-use super::stdin_once;
+use super::stdin::stdin_once;
 use crate::json;
 use crate::ui::{self, put};
 use stoop_image::format::device_tree::Facts;

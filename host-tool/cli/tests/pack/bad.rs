@@ -107,7 +107,7 @@ fn payload(kind: Kind) -> usize {
 }
 
 #[test]
-fn every_flipped_bit_of_manifest_tree_and_additions_is_found_before_the_kernel_runs() {
+fn every_flipped_bit_of_manifest_tree_and_overlay_is_found_before_the_kernel_runs() {
     let mut slots = Slots::new(CodecChoice::Store);
     assert_eq!(slots.start().result.unwrap().slot, 'a');
     let any = [Code::NoManifest, Code::ManifestShape, Code::ManifestCrc, Code::Foreign];

@@ -140,6 +140,8 @@ fn memory_that_the_board_has_not_is_warned_of_with_both() {
     let more = said([0, 0x1800_0000]);
     assert!(more.contains("[0x0, 0x18000000)") && more.contains("[0x0, 0x10000000)"), "{more}");
     assert!(more.contains("RAM that is not there"), "{more}");
+    let beyond = said([0x2000_0000, 0x1000_0000]);
+    assert!(beyond.contains("[0x20000000, 0x30000000)") && beyond.contains("RAM that is not there"), "{beyond}");
     assert!(said([0, 0x400_0000]).contains("pack may use RAM that the kernel does not"));
 }
 
@@ -209,6 +211,47 @@ fn memory_that_the_kernel_reserves_by_size_keeps_its_room() {
 }
 
 #[test]
+fn memory_reserved_where_the_kernel_runs_is_warned_of() {
+    let bench = Bench::new();
+    let mut tree = machine("quiet");
+    tree.reservations.push((0x10_0000, 0x1000));
+    let said = warnings(&request(&bench, &tree));
+    assert!(said.contains("reserves [0x100000, 0x101000) (memreserve), where the kernel runs"), "{said}");
+}
+
+#[test]
+fn numbers_of_a_tree_that_no_memory_has_are_no_panic() {
+    let bench = Bench::new();
+    let mut tree = machine("quiet");
+    tree.reservations.push((0xffff_ffff_0000_0000, 0x1_0000_0000));
+    packed(&request(&bench, &tree));
+    let mut tree = machine("quiet");
+    tree.reservations = vec![(0x800_0000, 0x10); 60_000];
+    bench.put("t.dtb", &tree.write());
+    bench.full();
+    let words = ["--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "t.dtb"];
+    has(&refused(&bench, 1, &words), &["reserves 60000 pieces of memory"]);
+    let mut tree = dynamic(0x1000, None);
+    let pool = tree.root.child_or_new("reserved-memory").child_or_new("pool");
+    pool.set("alignment", &[0xff; 8]);
+    bench.put("t.dtb", &tree.write());
+    has(&refused(&bench, 1, &words), &["no room for /reserved-memory/pool"]);
+}
+
+#[test]
+fn a_root_that_is_not_the_packed_one_is_warned_of() {
+    let bench = Bench::new();
+    let with = |line: &str| {
+        let request = request(&bench, &machine("quiet"));
+        packed(&Request { cmdline: Some(line.into()), ..request }).0.warnings.join("\n")
+    };
+    assert!(
+        with("root=/dev/mtdblock3 rootfstype=jffs2").contains("root=/dev/mtdblock3 is not the packed root filesystem")
+    );
+    assert!(!with("root=/dev/mtdblock99").contains("is not the packed"));
+}
+
+#[test]
 fn memory_to_be_reserved_for_which_there_is_no_room_is_an_error() {
     let bench = Bench::new();
     bench.put("vmlinux", &Kernel::new(false).elf());
@@ -231,6 +274,10 @@ fn a_reservation_that_linux_ignores_is_warned_of() {
     tree.root.child_or_new("reserved-memory").remove("ranges");
     let said = warnings(&Request { rootfs: None, ..request(&bench, &tree) });
     assert!(said.contains("Linux ignores the device tree's /reserved-memory: it has no ranges"), "{said}");
+    let mut tree = dynamic(0x1000, None);
+    tree.root.child_or_new("reserved-memory").child_or_new("odd").set("reg", &[0; 4]);
+    let said = warnings(&Request { rootfs: None, ..request(&bench, &tree) });
+    assert!(said.contains("/reserved-memory/odd: its reg has 4 bytes"), "{said}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Codec {
         };
         let read = match self {
             Codec::Lz4 if self.is_by_blocks(bytes) => {
-                out = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
+                (out, _) = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
                 Ok(out.len())
             }
             Codec::Gzip | Codec::Xz | Codec::Zstd | Codec::Bzip2 | Codec::Lzo => self.members(bytes, limit, &mut out),
@@ -135,8 +135,8 @@ impl Codec {
         Err(std::io::Error::other(format!("more than {MOST_MEMBERS} members")))
     }
 
-    /// Decodes the first member to `out`, at most `limit` bytes of it; gives how many came out, and what follows the member. LZ4 has
-    /// one member, to the end.
+    /// Decodes the first member to `out`, at most `limit` bytes of it; gives how many came out, and what follows the member. LZ4 frames
+    /// have one member, to the end.
     ///
     /// # Errors
     /// A damaged or truncated member.
@@ -166,9 +166,9 @@ impl Codec {
                 Ok((std::io::copy(&mut member.by_ref().take(limit), out)?, member.finish()))
             }
             Codec::Lz4 if self.is_by_blocks(bytes) => {
-                let decoded = lz4_legacy(bytes, limit).map_err(std::io::Error::other)?;
+                let (decoded, rest) = lz4_legacy(bytes, limit).map_err(std::io::Error::other)?;
                 out.write_all(&decoded)?;
-                Ok((decoded.len() as u64, &[]))
+                Ok((decoded.len() as u64, rest))
             }
             Codec::Lz4 => Ok((std::io::copy(&mut lz4_flex::frame::FrameDecoder::new(bytes).take(limit), out)?, &[])),
             Codec::Bzip2 => {
@@ -229,8 +229,8 @@ fn is_lzma(bytes: &[u8]) -> bool {
     head[0] < 225 && dictionary_good && (size == u64::MAX || (size > 0 && size < 1 << 32)) && bytes.get(13) == Some(&0)
 }
 
-/// Blocks with a 32-bit size in front, until the data ends or what follows cannot be a block's size.
-fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<Vec<u8>, String> {
+/// What comes out, and what follows: blocks with a 32-bit size in front, until the data ends or what follows cannot be a block's size.
+fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<(Vec<u8>, &[u8]), String> {
     let mut rest = &bytes[LZ4_LEGACY.len()..];
     let mut out = Vec::new();
     let largest = lz4_flex::block::get_maximum_output_size(LZ4_LEGACY_BLOCK);
@@ -247,7 +247,7 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<Vec<u8>, String> 
         }
         rest = &body[size..];
     }
-    if out.is_empty() { Err("no complete block in it".into()) } else { Ok(out) }
+    if out.is_empty() { Err("no complete block in it".into()) } else { Ok((out, rest)) }
 }
 
 #[cfg(test)]

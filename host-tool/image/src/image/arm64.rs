@@ -14,7 +14,7 @@ use super::built::Layout;
 use super::codec::{self, Stored};
 use super::note::{self, Note};
 use super::part::Part;
-use super::tree::{self, ADDITIONS_SLACK, TREE_GROWTH, UNKNOWN_TREE, additions_of, command_line, dynamic};
+use super::tree::{self, OVERLAY_SLACK, TREE_GROWTH, UNKNOWN_TREE, command_line, dynamic, overlay_and_fixups};
 use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 use crate::format::{fit, uimage};
 use crate::layout::{PAGE, Places};
@@ -38,9 +38,9 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     // No address is in it, so it does not depend on the layout.
     let line = command_line(plan, &Places::default())?;
     let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
-    let additions_size = additions_of(plan, &line, &Places::default(), true)?.0.len() + ADDITIONS_SLACK;
+    let overlay_size = overlay_and_fixups(plan, &line, &Places::default(), true)?.0.len() + OVERLAY_SLACK;
     let base = dtb.map_or(UNKNOWN_TREE, <[u8]>::len);
-    let tree_room = (base + TREE_GROWTH + 2 * additions_size).next_multiple_of(PAGE);
+    let tree_room = (base + TREE_GROWTH + 2 * overlay_size).next_multiple_of(PAGE);
     if tree_room > LARGEST_TREE {
         return Err(Failure::new(ErrorCode::TreeUnsuited, format!(
             "the device tree needs 0x{tree_room:x} bytes with what the shim adds, arm64 kernels take 0x{LARGEST_TREE:x}"
@@ -49,8 +49,8 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     }
     let manifest_at = shim_image::run_size(shim)?;
     let dtb_at = (manifest_at + note::blocks_size(plan)).next_multiple_of(16);
-    let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
-    let lists = additions_at + additions_size - manifest_at;
+    let overlay_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
+    let lists = overlay_at + overlay_size - manifest_at;
     let placed = place_relative(&need(plan, &kernel, manifest_at, lists, tree_room))?;
     let Placed { places, kernel: kernel_place, packed, text_offset, image_size } = placed;
     let load = places.head.start();
@@ -61,18 +61,18 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         |region: Region| Region::new(region.start().wrapping_sub(load), region.size()).unwrap_or(Region::EMPTY);
     let distances =
         Places { initrd: from_image(places.initrd), rootfs: from_image(places.rootfs), ..Places::default() };
-    let (additions, relative) = additions_of(plan, &line, &distances, true)?;
-    let (tree, additions_place) = tree::tree_room(plan, &places, additions.len())?;
+    let (overlay, relative) = overlay_and_fixups(plan, &line, &distances, true)?;
+    let (tree, overlay_place) = tree::tree_room(plan, &places, overlay.len())?;
     let kernel_bytes = Region::new(kernel_place.start(), plan.kernel.image.len()).unwrap_or(Region::EMPTY);
     let source = if packed.is_empty() { kernel_place.start() } else { packed.start() };
-    let size = additions.len();
+    let size = overlay.len();
     let mut parts = vec![Part::new(Kind::Kernel, kernel, source, kernel_bytes, kernel_place.size())];
     parts.extend(Part::in_place(plan, places.initrd, places.rootfs));
     parts.extend(
         dtb.map(|dtb| Part::new(Kind::Dtb, codec::stored(Cow::Borrowed(dtb)), load + dtb_at, Region::EMPTY, 0)),
     );
-    let stored = codec::stored(Cow::Owned(additions));
-    parts.push(Part::new(Kind::Overlay, stored, load + additions_at, additions_place, size));
+    let stored = codec::stored(Cow::Owned(overlay));
+    parts.push(Part::new(Kind::Overlay, stored, load + overlay_at, overlay_place, size));
     let entry_point = kernel_place.start();
     let mut listing = blocks::listing(plan, from_image(tree), &parts, load + manifest_at);
     listing.entry_point = entry_point - load;

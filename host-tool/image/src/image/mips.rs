@@ -13,7 +13,7 @@ use super::built::Layout;
 use super::codec::{self, Stored};
 use super::note::{self, Note};
 use super::part::Part;
-use super::tree::{ADDITIONS_SLACK, TREE_GROWTH, UNKNOWN_TREE, additions, command_line, dynamic, tree_room};
+use super::tree::{OVERLAY_SLACK, TREE_GROWTH, UNKNOWN_TREE, command_line, dynamic, overlay_bytes, tree_room};
 use super::{argv, blocks};
 use crate::format::{fit, uimage};
 use crate::layout::{self, BEHIND_SHIM, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
@@ -32,7 +32,7 @@ pub(super) fn fakes_a_wrap(copy: usize, kernel: usize) -> bool {
 }
 
 /// What the image and the boot need of RAM.
-pub(super) fn need(plan: &Plan, shape: Shape, head: usize, run: usize, additions: usize) -> Result<Need> {
+pub(super) fn need(plan: &Plan, shape: Shape, head: usize, run: usize, overlay: usize) -> Result<Need> {
     let kernel = &plan.kernel;
     let slack = |exact: bool| if exact { 0 } else { UNKNOWN_BSS as u64 };
     let start = kernel.load_address;
@@ -59,10 +59,10 @@ pub(super) fn need(plan: &Plan, shape: Shape, head: usize, run: usize, additions
         run,
         tree: match plan.handoff.value {
             HandoffKind::Appended => 0,
-            // The additions are in it twice: merged, and on their way.
+            // The overlay is in it twice: merged, and on their way.
             _ => {
                 let base = plan.dtb.as_ref().map_or(UNKNOWN_TREE, |dtb| dtb.value.len());
-                (base + TREE_GROWTH + 2 * additions).next_multiple_of(PAGE)
+                (base + TREE_GROWTH + 2 * overlay).next_multiple_of(PAGE)
             }
         },
         argv: plan.called_with_argv(),
@@ -87,7 +87,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let nowhere = Places::default();
     let line = command_line(plan, &nowhere)?;
     let dtb = plan.dtb.as_ref().map(|dtb| &dtb.value[..]);
-    let additions_size = additions(plan, &line, &nowhere)?.len() + ADDITIONS_SLACK;
+    let overlay_size = overlay_bytes(plan, &line, &nowhere)?.len() + OVERLAY_SLACK;
     let tables_size = argv::tables(plan, &nowhere, 0)?.map_or(0, |(block, _)| block.len());
     // Everything but the kernel is stored as it is.
     let variant = plan.shim([kernel.codec]);
@@ -98,8 +98,8 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
 
     let manifest_at = shim_image::stored_size(shim, params_size, plan.shim_form())?.next_multiple_of(16);
     let dtb_at = (manifest_at + note::blocks_size(plan)).next_multiple_of(16);
-    let additions_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
-    let tables_at = (additions_at + additions_size).next_multiple_of(16);
+    let overlay_at = (dtb_at + dtb.map_or(0, <[u8]>::len)).next_multiple_of(16);
+    let tables_at = (overlay_at + overlay_size).next_multiple_of(16);
     let tables_end = tables_at + tables_size;
     let kernel_at = tables_end.next_multiple_of(16);
     // The kernel may have to go one step further, see below.
@@ -108,20 +108,20 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     // What kexec copies behind the shim pushes it out of the data cache; if there is too little, zeros.
     let head = if elf && others < BEHIND_SHIM { head.max(BEHIND_SHIM) } else { head };
     let run_size = shim_image::run_size(shim)?;
-    let places = layout::place(&need(plan, shape(plan.format.value), head, run_size, additions_size)?)?;
+    let places = layout::place(&need(plan, shape(plan.format.value), head, run_size, overlay_size)?)?;
 
     let load = places.head.start();
     let line = command_line(plan, &places)?;
-    let additions = additions(plan, &line, &places)?;
-    if additions.len() > additions_size {
-        let size = additions.len();
+    let overlay = overlay_bytes(plan, &line, &places)?;
+    if overlay.len() > overlay_size {
+        let size = overlay.len();
         return Err(Failure::new(
             ErrorCode::Internal,
             format!("the overlay for the device tree grew to 0x{size:x} bytes"),
         )
         .next("report this"));
     }
-    let (tree, additions_place) = tree_room(plan, &places, additions.len())?;
+    let (tree, overlay_place) = tree_room(plan, &places, overlay.len())?;
     let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len()).unwrap_or(Region::EMPTY);
     let kernel_source = match load + kernel_at {
         _ if apart => kernel_place.start(),
@@ -129,7 +129,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
         at => at,
     };
     let tables = argv::tables(plan, &places, places.tree.start())?;
-    let size = additions.len();
+    let size = overlay.len();
     let mut parts =
         vec![Part::new(Kind::Kernel, kernel, kernel_source, kernel_place, plan.kernel.memory_size as usize)];
     parts.extend(Part::in_place(plan, places.initrd, places.rootfs));
@@ -139,8 +139,8 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     parts.extend(tables.map(|(bytes, place)| {
         Part::new(Kind::Env, codec::stored(Cow::Owned(bytes)), load + tables_at, place, place.size())
     }));
-    let stored = codec::stored(Cow::Owned(additions));
-    parts.push(Part::new(Kind::Overlay, stored, load + additions_at, additions_place, size));
+    let stored = codec::stored(Cow::Owned(overlay));
+    parts.push(Part::new(Kind::Overlay, stored, load + overlay_at, overlay_place, size));
 
     let params = blocks::params(plan, &slots(manifest_at), &crc)?;
     let header = Header::Mips { run_address: stoop_core::mips::kseg0(places.run.start()) };

@@ -17,7 +17,7 @@ use super::flash::{Area, BOOT_SIZE, Flashing, Map, Slot, Write};
 use super::mips::need;
 use super::note::{self, FlashNote, Note};
 use super::part::Part;
-use super::tree::{ADDITIONS_SLACK, additions, command_line, own_tree, tree_room};
+use super::tree::{OVERLAY_SLACK, command_line, overlay_bytes, own_tree, tree_room};
 use super::{argv, blocks, container, kept};
 use crate::board::Board;
 use crate::layout::{self, GRAIN, PAGE, Places, Shape};
@@ -204,7 +204,7 @@ fn ram(
     kernel: &Stored<'_>,
 ) -> Result<(Places, Vec<u8>, Vec<u8>)> {
     let line = command_line(plan, &Places::default())?;
-    let overlay = additions(plan, &line, &Places::default())?.len() + ADDITIONS_SLACK;
+    let overlay = overlay_bytes(plan, &line, &Places::default())?.len() + OVERLAY_SLACK;
     let shape = Shape::Flash { load: boot.load, run: boot.run };
     let mut need = need(plan, shape, boot.load.size(), boot.run.size(), overlay)?;
     if plan.rootfs_in == RootfsIn::Flash {
@@ -221,7 +221,7 @@ fn ram(
     need.copies = read_where_they_are.map(|size| size.next_multiple_of(manifest::COPY_ALIGN)).iter().sum();
     let places = layout::place(&need)?;
     let line = command_line(plan, &places)?;
-    let overlay = additions(plan, &line, &places)?;
+    let overlay = overlay_bytes(plan, &line, &places)?;
     Ok((places, line, overlay))
 }
 

@@ -16,11 +16,11 @@ use crate::machine::Machine;
 use crate::plan::{ALIAS, Phram, Plan, RootfsIn, add_words};
 use crate::{ErrorCode, Failure, Result};
 
-/// The final tree may be larger than its base and the additions by accepted bootargs and padding.
+/// The final tree may be larger than its base and the overlay by accepted bootargs and padding.
 pub(super) const TREE_GROWTH: usize = 4096 + 64;
 
-/// The most that the additions' size depends on the digits of addresses in it, and on what that moves.
-pub(super) const ADDITIONS_SLACK: usize = 256;
+/// The most that the overlay's size depends on the digits of addresses in it, and on what that moves.
+pub(super) const OVERLAY_SLACK: usize = 256;
 
 /// Room for the final tree when it is made from one that is not known yet.
 pub(super) const UNKNOWN_TREE: usize = 0x2_0000;
@@ -115,12 +115,17 @@ pub(super) fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow
 }
 
 /// What the final tree has that its base has not.
-pub(super) fn additions(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
-    additions_of(plan, line, places, false).map(|(bytes, _)| bytes)
+pub(super) fn overlay_bytes(plan: &Plan, line: &[u8], places: &Places) -> Result<Vec<u8>> {
+    overlay_and_fixups(plan, line, places, false).map(|(bytes, _)| bytes)
 }
 
 /// The same, and where there are addresses that count from the image.
-pub(super) fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: bool) -> Result<(Vec<u8>, [u16; 3])> {
+pub(super) fn overlay_and_fixups(
+    plan: &Plan,
+    line: &[u8],
+    places: &Places,
+    relative: bool,
+) -> Result<(Vec<u8>, [u16; 3])> {
     let packed = plan.dtb.is_some();
     let (initrd, rootfs) = (places.initrd, places.rootfs);
     let pages = Region::new(rootfs.start(), rootfs.size().next_multiple_of(boot::PAGE)).unwrap_or(rootfs);
@@ -149,13 +154,13 @@ pub(super) fn additions_of(plan: &Plan, line: &[u8], places: &Places, relative: 
     Ok((bytes, relative))
 }
 
-/// Room for the final tree, and behind it the place of the additions.
-pub(super) fn tree_room(plan: &Plan, places: &Places, additions: usize) -> Result<(Region, Region)> {
+/// Room for the final tree, and behind it the place of the overlay.
+pub(super) fn tree_room(plan: &Plan, places: &Places, overlay: usize) -> Result<(Region, Region)> {
     let slot = plan.kernel.appended_dtb.filter(|_| plan.handoff.value == HandoffKind::Appended);
     let slot = slot.and_then(|(at, room)| Region::new(at as usize, room as usize));
     let whole = slot.unwrap_or(places.tree);
-    let split = whole.end().saturating_sub(additions).max(whole.start()) & !7;
-    let (tree, place) = (Region::between(whole.start(), split), Region::new(split, additions));
+    let split = whole.end().saturating_sub(overlay).max(whole.start()) & !7;
+    let (tree, place) = (Region::between(whole.start(), split), Region::new(split, overlay));
     tree.zip(place).filter(|(tree, _)| !tree.is_empty()).ok_or_else(|| {
         Failure::new(ErrorCode::NoRoom, format!("0x{:x} bytes are too few for the final device tree", whole.size()))
             .next("give a kernel with a larger slot for its device tree")

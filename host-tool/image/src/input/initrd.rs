@@ -65,6 +65,7 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
         let front = &rest[zeros..];
         if is_newc(front) {
+            aligned(bytes.len() - front.len())?;
             // Archives for early use, such as pack's modules, come first and plain.
             match plain(front, &mut warnings)? {
                 Some(behind) => rest = &front[behind..],
@@ -75,6 +76,9 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
             warnings.extend(warning.map(|warning| format!("{} data, and inside it {warning}", codec.name())));
             let codec = needs.codec.or(found.codec);
             needs = Needs { codec, filter: needs.filter.or(found.filter), image: needs.image.or(found.image) };
+            if codec == Some(Codec::Lz4) {
+                warnings.extend(behind_lz4(behind)?);
+            }
             rest = behind;
         } else if front.is_empty() && !std::ptr::eq(rest, bytes) {
             break;
@@ -88,6 +92,37 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
         }
     }
     Ok((needs, warnings.into_iter().next()))
+}
+
+/// Linux takes a plain archive only at a multiple of four (init/initramfs.c: unpack_to_rootfs); elsewhere it looks for a compression.
+fn aligned(at: usize) -> Result<()> {
+    let missing = at.next_multiple_of(4) - at;
+    if missing == 0 {
+        return Ok(());
+    }
+    let fact =
+        format!("an archive in it begins at 0x{at:x}: Linux takes one that is not compressed at a multiple of 4 only");
+    Err(Failure::new(ErrorCode::Initrd, fact).next(format!(
+        "put {missing} zero bytes in front of it: (cat FIRST; head -c {missing} /dev/zero; cat SECOND) > initrd"
+    )))
+}
+
+/// Linux' decoder of LZ4 takes all that follows its data for more of them, zeros excepted (lib/decompress_unlz4.c).
+///
+/// # Errors
+/// It is an archive, of which nothing would be seen.
+fn behind_lz4(behind: &[u8]) -> Result<Option<String>> {
+    let zeros = behind.iter().take_while(|byte| **byte == 0).count();
+    let front = &behind[zeros..];
+    if front.is_empty() || zeros >= 4 || detect(front) == Some(Codec::Lz4) {
+        return Ok(None);
+    }
+    if is_newc(front) || detect(front).is_some() {
+        let fact = format!("0x{:x} bytes follow the LZ4 data, which Linux takes for more of them", behind.len());
+        return Err(Failure::new(ErrorCode::Initrd, fact)
+            .next("put the archive that is compressed by LZ4 last, or 4 zero bytes behind its data"));
+    }
+    Ok(Some(format!("0x{:x} bytes follow the LZ4 data: Linux says that decoding failed", behind.len())))
 }
 
 /// Looks at plain entries; gives where what is none of them begins.
@@ -422,6 +457,41 @@ mod tests {
         lzop[0x14] = 0;
         assert!(refusal(&lzop).contains("lzop -dc i | lzop -9"));
         assert!(refusal(&gzip(&gzip(&newc()))).contains("compressed twice"));
+    }
+
+    fn lz4(bytes: &[u8]) -> Vec<u8> {
+        let block = lz4_flex::block::compress(bytes);
+        [&[0x02, 0x21, 0x4c, 0x18][..], &(block.len() as u32).to_le_bytes(), &block].concat()
+    }
+
+    #[test]
+    fn a_plain_archive_begins_at_a_multiple_of_four() {
+        for missing in 0..4 {
+            let mut front = gzip(&newc());
+            while front.len() % 4 != (4 - missing) % 4 {
+                front.push(0);
+            }
+            let whole = [front, newc()].concat();
+            match missing {
+                0 => assert_eq!(needs(&whole).codec, Some(Codec::Gzip)),
+                _ => assert!(refusal(&whole).contains(&format!("head -c {missing} /dev/zero")), "{missing}"),
+            }
+        }
+    }
+
+    #[test]
+    fn behind_lz4_data_linux_sees_only_more_of_them() {
+        assert_eq!(needs(&[lz4(&newc()), lz4(&newc())].concat()).codec, Some(Codec::Lz4));
+        assert_eq!(needs(&[gzip(&newc()), lz4(&newc()), vec![0; 8]].concat()).codec, Some(Codec::Gzip));
+        let mut padded = lz4(&newc());
+        padded.resize(padded.len().next_multiple_of(4) + 4, 0);
+        for next in [gzip(&newc()), newc(), zstd::encode_all(&newc()[..], 1).unwrap()] {
+            let text = refusal(&[lz4(&newc()), next.clone()].concat());
+            assert!(text.contains("follow the LZ4 data") || text.contains("multiple of 4"), "{text}");
+            needs(&[padded.clone(), next].concat());
+        }
+        let (_, warning) = examine(&[lz4(&newc()), b"some text at its end".to_vec()].concat(), "i").unwrap();
+        assert!(warning.unwrap().contains("decoding failed"));
     }
 
     #[test]

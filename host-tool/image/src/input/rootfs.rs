@@ -104,6 +104,12 @@ const OPTIONS: u16 = 0x400;
 
 /// In place of a table's address: there is none.
 const NO_TABLE: u64 = u64::MAX;
+/// Bytes of a block of metadata at most.
+const METADATA: u64 = 0x2000;
+/// Where the superblock has the number of owners.
+const OWNERS: usize = 26;
+/// Where it has the root directory's inode: its block from the inode table's start, and 16 bits for the place in it.
+const ROOT_INODE: usize = 32;
 const XATTR_TABLE: usize = 56;
 const FRAGMENT_TABLE: usize = 80;
 /// Where the superblock has the addresses of the tables, and their names.
@@ -123,18 +129,31 @@ fn table(bytes: &[u8], at: usize) -> u64 {
     word(at) | word(at + 4) << 32
 }
 
-/// Every table begins within the file system (fs/squashfs/super.c: squashfs_fill_super).
+/// Every table begins within the file system, and inodes lie before directories (fs/squashfs/super.c: squashfs_fill_super).
 fn tables(bytes: &[u8], bytes_used: u64, fragments: u32) -> Result<()> {
+    let damaged = |fact: String| {
+        Err(Failure::new(ErrorCode::Rootfs, format!("the squashfs is damaged: {fact}"))
+            .next("build or download it again"))
+    };
     for (at, name) in TABLES {
         let start = table(bytes, at);
         let may_lack = OPTIONAL.contains(&at) && !(at == FRAGMENT_TABLE && fragments > 0);
         if start >= bytes_used && !(may_lack && start == NO_TABLE) {
-            return Err(Failure::new(
-                ErrorCode::Rootfs,
-                format!("the squashfs is damaged: its {name} is at 0x{start:x}, it has 0x{bytes_used:x} bytes"),
-            )
-            .next("build or download it again"));
+            return damaged(format!("its {name} is at 0x{start:x}, it has 0x{bytes_used:x} bytes"));
         }
+    }
+    let [owners, inodes, directories] = [48, 64, 72].map(|at| table(bytes, at));
+    let root = table(bytes, ROOT_INODE);
+    if inodes >= directories || directories > owners {
+        return damaged(format!(
+            "its inode table is at 0x{inodes:x}, its directory table at 0x{directories:x}, its table of owners at 0x{owners:x}"
+        ));
+    }
+    if root & 0xffff > METADATA || inodes + (root >> 16) >= directories {
+        return damaged(format!("its root directory, 0x{root:x}, is not in its inode table"));
+    }
+    if bytes.get(OWNERS..OWNERS + 2) == Some(&[0, 0]) {
+        return damaged("it has no owners".into());
     }
     Ok(())
 }
@@ -350,6 +369,9 @@ mod tests {
         bytes[28..32].copy_from_slice(&[4, 0, 0, 0]);
         bytes[40..48].copy_from_slice(&200u64.to_le_bytes());
         bytes[56..64].fill(0xff);
+        bytes[26] = 1;
+        // Owners, inodes, directories.
+        (bytes[48], bytes[64], bytes[72]) = (180, 120, 150);
         bytes
     }
 
@@ -428,13 +450,18 @@ mod tests {
             refusal(&bytes)
         };
         assert!(with(28, 3).contains("version 3.0"));
+        assert!(with(26, 0).contains("no owners"));
+        assert!(with(64, 150).contains("its inode table is at 0x96"));
+        assert!(with(72, 181).contains("its directory table at 0xb5"));
+        assert!(with(33, 0x21).contains("its root directory, 0x2100,"));
+        assert!(with(34, 30).contains("its root directory, 0x1e0000,"));
         assert!(with(20, 9).contains("compressor 9"));
         assert!(with(22, 18).contains("damaged"));
         assert!(with(22, 200).contains("damaged"));
         assert!(with(47, 1).contains("truncated"));
-        assert!(with(49, 1).contains("table of owners is at 0x100, it has 0xc8 bytes"));
+        assert!(with(49, 1).contains("table of owners is at 0x1b4, it has 0xc8 bytes"));
         for at in [64, 72, 80, 88] {
-            assert!(with(at + 7, 0x80).contains("table is at 0x8000000000000000"), "{at}");
+            assert!(with(at + 7, 0x80).contains("table is at 0x80000000000000"), "{at}");
         }
     }
 }

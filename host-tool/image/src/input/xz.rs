@@ -10,7 +10,12 @@ pub struct Demands {
     pub check: u8,
     /// Filter numbers, in their order; 0x21 is LZMA2.
     pub filters: Vec<u64>,
+    /// Bytes of LZMA2's dictionary, which Linux lays out beside what it unpacks.
+    pub dictionary: u64,
 }
+
+/// A larger dictionary than any preset of `xz` has (-9: 64 MiB) is no accident that boards have RAM for.
+const LARGEST_DICTIONARY: u64 = 128 << 20;
 
 /// LZMA2's number.
 const LZMA2: u64 = 0x21;
@@ -37,13 +42,18 @@ impl Demands {
         for _ in 0..(flags >> 6 & 1) + (flags >> 7) {
             number(header, &mut at)?;
         }
-        let mut filters = Vec::new();
+        let (mut filters, mut dictionary) = (Vec::new(), 0);
         for _ in 0..(flags & 3) + 1 {
             filters.push(number(header, &mut at)?);
             let properties = number(header, &mut at)?;
+            // Section 5.3.1; of LZMA2 the last one counts, which is the only one.
+            dictionary = header.get(at).map_or(0, |bits| match bits {
+                0..40 => u64::from(2 | bits & 1) << (bits / 2 + 11),
+                _ => u64::from(u32::MAX),
+            });
             at = at.checked_add(usize::try_from(properties).ok()?)?;
         }
-        Some(Demands { check, filters })
+        Some(Demands { check, filters, dictionary })
     }
 
     /// The symbol that a kernel needs for them beyond those for xz itself; `Ok(None)` when there is none.
@@ -59,6 +69,12 @@ impl Demands {
                 other => format!("number {other}"),
             };
             return refuse(format!("the xz data has the check {name}; Linux takes CRC32 or none"));
+        }
+        if self.filters.last() == Some(&LZMA2) && self.dictionary > LARGEST_DICTIONARY {
+            let dictionary = self.dictionary;
+            return refuse(format!(
+                "the xz data need a dictionary of 0x{dictionary:x} bytes of RAM while Linux unpacks them"
+            ));
         }
         let branch = |filter: &u64| BRANCH.iter().find(|(number, ..)| number == filter);
         match &self.filters[..] {
@@ -130,6 +146,16 @@ mod tests {
         let mut three = Filters::new();
         three.x86().arm().lzma2(&options);
         assert!(demands(&three, Check::Crc32).symbol("").unwrap_err().fact().contains("x86 arm lzma2"));
+    }
+
+    #[test]
+    fn a_dictionary_for_which_no_board_has_ram_is_refused() {
+        let mut whole = packed(Filters::new().lzma2(&LzmaOptions::new_preset(9).unwrap()), Check::Crc32);
+        assert_eq!(Demands::of(&whole).unwrap().dictionary, 64 << 20);
+        // The properties of the only filter: 256 MiB.
+        whole[16] += 4;
+        let demands = Demands::of(&whole).unwrap();
+        assert!(demands.symbol("").unwrap_err().fact().contains("a dictionary of 0x10000000 bytes"));
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Fit {
     /// The lowest address at or above `floor`, a multiple of `align`, where `size` bytes are free during `when`.
     pub(super) fn lowest(&self, size: usize, align: usize, when: Phases, floor: usize) -> Option<usize> {
         let ends = self.taken.iter().filter(|taken| taken.when.meets(when)).map(|taken| taken.region.end());
-        let mut candidates: Vec<usize> =
-            ends.chain([self.ram.start()]).map(|end| end.max(floor).next_multiple_of(align)).collect();
+        let next = |end: usize| end.max(floor).checked_next_multiple_of(align);
+        let mut candidates: Vec<usize> = ends.chain([self.ram.start()]).filter_map(next).collect();
         candidates.sort_unstable();
         candidates.into_iter().find(|start| Region::new(*start, size).is_some_and(|region| self.free(region, when)))
     }

@@ -289,9 +289,9 @@ impl Group {
             let parts = self.parts.iter();
             parts.map(move |(_, offset, ..)| taken.region.end().saturating_sub(*offset)).collect::<Vec<_>>()
         };
-        let mut candidates: Vec<usize> = fit.taken.iter().flat_map(behind).collect();
-        candidates.push(fit.ram.start());
-        candidates.iter_mut().for_each(|start| *start = (*start).max(floor).next_multiple_of(GRAIN));
+        let starts = fit.taken.iter().flat_map(behind).chain([fit.ram.start()]);
+        let mut candidates: Vec<usize> =
+            starts.filter_map(|start| start.max(floor).checked_next_multiple_of(GRAIN)).collect();
         candidates.sort_unstable();
         if self.parts.is_empty() {
             return Ok(Vec::new());

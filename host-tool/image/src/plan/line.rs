@@ -2,10 +2,12 @@
 
 use stoop_core::bootargs::word;
 
-/// Where the words begin that are init's: at the first word `--` (kernel/params.c: parse_args). The line's end if there is
-/// none.
+/// Where the kernel takes no further words: at the first word `--`, in quotes or not, behind which all are init's (kernel/params.c:
+/// parse_args), and at a word with a quote that is not closed, of which all that follows is a part (lib/cmdline.c: next_arg). The line's
+/// end if there is neither.
 pub fn kernels_part(line: &[u8]) -> usize {
-    words(line).find(|(start, end)| &line[*start..*end] == b"--").map_or(line.len(), |(start, _)| start)
+    let ends = |word: &[u8]| is_dashes(word) || has_open_quote(word);
+    words(line).find(|(start, end)| ends(&line[*start..*end])).map_or(line.len(), |(start, _)| start)
 }
 
 /// Where the words begin and end, separated as the kernel and the shim separate them.
@@ -18,14 +20,31 @@ fn words(line: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+fn is_dashes(word: &[u8]) -> bool {
+    matches!(word, b"--" | b"\"--\"")
+}
+
+fn has_open_quote(line: &[u8]) -> bool {
+    line.iter().filter(|byte| **byte == b'"').count() % 2 == 1
+}
+
 /// A word of the kernel's part of `line` for which `is` holds.
 pub fn has_word(line: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
     let line = &line[..kernels_part(line)];
     words(line).any(|(start, end)| is(&line[start..end]))
 }
 
-/// Adds words behind one blank; the kernel's in front of a `--`, init's behind it.
+/// What follows `key` in the last word of the kernel's part of `line` that begins with it.
+pub fn last_value<'a>(line: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let line = &line[..kernels_part(line)];
+    words(line).filter_map(|(start, end)| line[start..end].strip_prefix(key)).last()
+}
+
+/// Adds words behind one blank; the kernel's in front of a `--` or of a quote that is not closed, init's behind it.
 pub fn add_words(line: &mut Vec<u8>, words: &[u8]) {
+    if words.is_empty() {
+        return;
+    }
     let (kernels, inits) = words.split_at(kernels_part(words));
     let rest = line.split_off(kernels_part(line));
     if rest.is_empty() {
@@ -35,7 +54,8 @@ pub fn add_words(line: &mut Vec<u8>, words: &[u8]) {
     line.truncate(line.trim_ascii_end().len());
     join(line, kernels.trim_ascii_end());
     join(line, &rest);
-    join(line, inits.strip_prefix(b"--").unwrap_or_default().trim_ascii_start());
+    let dashes = word(&mut &inits[..]).filter(|word| is_dashes(word)).map_or(0, <[u8]>::len);
+    join(line, inits[dashes..].trim_ascii_start());
 }
 
 fn join(line: &mut Vec<u8>, words: &[u8]) {
@@ -63,7 +83,12 @@ pub fn warnings(line: &[u8]) -> Vec<String> {
             warnings.push(format!("the command line has {}: {which}", found.join(" and ")));
         }
     }
-    if !inits.is_empty() {
+    if has_open_quote(inits) && !word(&mut &inits[..]).is_some_and(is_dashes) {
+        warnings.push(format!(
+            "the command line has a quote that is not closed: the bootloader's accepted bootargs become part of the word {}",
+            inits.escape_ascii()
+        ));
+    } else if !inits.is_empty() {
         warnings.push(format!(
             "the command line has a `--`: what follows it, and with it the bootloader's accepted bootargs, goes to init and \
              not to the kernel ({}); omit it if the bootloader's words are for the kernel",
@@ -89,6 +114,9 @@ mod tests {
             ("a=1 -- single", "quiet -- emergency", "a=1 quiet -- single emergency"),
             ("a=1", "quiet -- emergency", "a=1 quiet -- emergency"),
             ("a=\"x -- y\" b", "root=x", "a=\"x -- y\" b root=x"),
+            ("a=1 \"--\" single", "root=x", "a=1 root=x \"--\" single"),
+            ("a=1 -- single", "quiet \"--\" emergency", "a=1 quiet -- single emergency"),
+            ("a=1 b=\"x y", "root=x", "a=1 root=x b=\"x y"),
             ("a=1  ", "b", "a=1   b"),
             ("--x y", "b", "--x y b"),
         ] {
@@ -107,6 +135,7 @@ mod tests {
             "{said:?}"
         );
         assert!(said[1].contains("/dev/console is the last"));
+        assert!(warnings(b"a=\"x y\" b=\"c d")[0].contains("part of the word b="));
         assert!(warnings(b"root=a rootfstype=b console=c -- root=d")[0].contains("goes to init"));
     }
 

@@ -4,6 +4,7 @@
 pub mod line;
 mod request;
 mod tree;
+mod warnings;
 
 use crate::cache::Cache;
 use crate::machine::{Machine, described};
@@ -32,6 +33,7 @@ pub use request::{
     ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
     PhramChoice, Request, RootfsIn,
 };
+use warnings::{another_root, board_warnings, reserved_kernel, root_warnings};
 
 /// Everything resolved and read; what is left is arithmetic.
 #[derive(Clone, Debug)]
@@ -138,6 +140,7 @@ impl Plan {
             None if kernel.arch == Machine::Arm64 => Facts { cells: [2, 2], ..Facts::default() },
             None => Facts::default(),
         };
+        few_reservations(&facts)?;
         let phram = phram_choice(request, phram, &facts, rootfs.is_some())?;
         let ramoops = request.ramoops.map(|size| ramoops::place(size, &board, &facts)).transpose()?;
         if ramoops.is_some() {
@@ -149,6 +152,10 @@ impl Plan {
             return Err(no_phram_parameter());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
+        if rootfs.is_some() && request.rootfs_in == RootfsIn::Ram && has_line {
+            warnings.extend(another_root(phram.value, &line));
+        }
+        warnings.extend(reserved_kernel(&facts, &kernel));
         let plan = Plan {
             board,
             kernel,
@@ -350,31 +357,6 @@ fn no_phram_parameter() -> Failure {
     .next("omit it: pack puts the root filesystem into the device tree, and the kernel maps it cached")
 }
 
-fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let runs_at = kernel.runs_at().start as usize;
-    let mut links = board.load_addresses.values().map(|address| board.physical(*address));
-    if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
-        let known: Vec<_> = board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
-        warnings.push(format!(
-            "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
-            board.typed(runs_at),
-            board.name,
-            known.join(" or ")
-        ));
-    }
-    if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
-        warnings.push(format!(
-            "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
-            board.bootloader.name
-        ));
-    }
-    if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
-        warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
-    }
-    warnings
-}
-
 fn phram_mode(request: &Request, board: &Board) -> PhramMode {
     if request.rootfs_in == RootfsIn::Flash {
         return PhramMode::Off;
@@ -482,22 +464,15 @@ fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool
     Ok((line, packed && !root))
 }
 
-fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
-    match phram {
-        Phram::CommandLine if ours => Some(
-            "root=/dev/mtdblock0 is right only if no flash registers before the root filesystem in RAM; if one does, \
-             give the right root= with --append"
-                .into(),
-        ),
-        Phram::Tree if !packed => Some(format!(
-            "root= is not set: with the bootloader's device tree it has to come from accepted bootargs, as \
-             root=/dev/mtdblock{ALIAS}"
-        )),
-        Phram::CommandLine if !packed => {
-            Some("phram.phram= is not set: without a packed device tree there is no line to put it on".into())
-        }
-        _ => None,
+/// Every place is held against every reservation, so their number is bounded.
+fn few_reservations(facts: &Facts) -> Result<()> {
+    const MOST: usize = 1024;
+    let count = facts.reserved.len() + facts.dynamic.len();
+    if count <= MOST {
+        return Ok(());
     }
+    let fact = format!("the device tree reserves {count} pieces of memory, more than the {MOST} of any board");
+    Err(Failure::new(ErrorCode::TreeUnsuited, fact).next("check that this is the device tree you meant"))
 }
 
 /// Physical addresses are numbers of either width.

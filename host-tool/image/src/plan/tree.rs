@@ -8,7 +8,7 @@ use super::request::{Chosen, Origin, Request};
 use crate::board::Board;
 use crate::format::device_tree;
 use crate::format::device_tree::tree::{Node, Tree};
-use crate::format::device_tree::{Facts, is_memory, overlay};
+use crate::format::device_tree::{Facts, has_whole_entries, is_memory, overlay};
 use crate::input::dtb;
 use crate::{ErrorCode, Failure, Result};
 
@@ -145,10 +145,13 @@ fn contradictions(facts: &Facts, board: &Board) -> Vec<String> {
     let within = |range: &std::ops::Range<u64>| range.start.min(reach)..range.end.min(reach);
     let memory: Vec<_> = facts.memory.iter().map(within).filter(|range| !range.is_empty()).collect();
     let (ram, said) = (board.ram.start() as u64..board.ram.end() as u64, memory.iter());
-    let outside = said.clone().any(|range| range.start < ram.start || range.end > ram.end);
+    // Beyond reach is all of it, if anything.
+    let beyond = memory.is_empty() && !facts.memory.is_empty();
+    let outside = beyond || said.clone().any(|range| range.start < ram.start || range.end > ram.end);
     let total: u64 = said.map(|range| range.end - range.start).sum();
-    if !memory.is_empty() && (outside || total < ram.end - ram.start) {
-        let shown: Vec<_> = memory.iter().map(|range| format!("[0x{:x}, 0x{:x})", range.start, range.end)).collect();
+    if outside || !memory.is_empty() && total < ram.end - ram.start {
+        let shown = if beyond { &facts.memory } else { &memory };
+        let shown: Vec<_> = shown.iter().map(|range| format!("[0x{:x}, 0x{:x})", range.start, range.end)).collect();
         let why = if outside {
             "the kernel would use RAM that is not there"
         } else {
@@ -200,8 +203,19 @@ fn not_taken(tree: &Tree) -> Vec<String> {
                 .into(),
         );
     }
-    if let Some(why) = tree.root.child("reserved-memory").and_then(|node| ignored(node, &tree.root)) {
-        warnings.push(format!("Linux ignores the device tree's /reserved-memory: {why}; correct it in the source"));
+    if let Some(node) = tree.root.child("reserved-memory") {
+        if let Some(why) = ignored(node, &tree.root) {
+            warnings.push(format!("Linux ignores the device tree's /reserved-memory: {why}; correct it in the source"));
+        }
+        warnings.extend(node.children.iter().filter_map(|child| {
+            let reg = child.get("reg").filter(|reg| !has_whole_entries(reg, tree.root.cells()))?;
+            Some(format!(
+                "Linux ignores the device tree's /reserved-memory/{}: its reg has {} bytes, which are no whole entries; \
+                 correct it in the source",
+                child.name.escape_default(),
+                reg.len()
+            ))
+        }));
     }
     warnings
 }

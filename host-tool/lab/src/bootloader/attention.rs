@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Bootloader, Error, prompt_pattern};
+use super::conversation::prompt_pattern;
+use super::{Bootloader, Error};
 
 /// Discards what is typed and gives a new prompt (U-Boot `common/cli_readline.c`: Ctrl-C).
 pub(super) const CTRL_C: &[u8] = b"\x03";

@@ -1,6 +1,6 @@
 //! What can go wrong in a conversation with a bootloader.
 
-use crate::error::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
+use crate::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// What can go wrong in a conversation with a bootloader. `tail` is the console's last lines as [`crate::qemu::Console::tail`] gives

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Address;
-use crate::error::{Explained, FAILED, NO_PLACE, USAGE};
+use crate::explained::{Explained, FAILED, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// What is wrong on the way to a console.

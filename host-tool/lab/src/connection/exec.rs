@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Address, Error, PATIENCE, Port, unsupported};
+use super::port::{PATIENCE, unsupported};
+use super::{Address, Error, Port};
 
 pub struct Exec {
     child: Mutex<Child>,

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use rfc2217::{Client, NotReady, PortSettings};
 
-use super::{Address, BREAK, CONNECT, Endpoint, Error, Port, tcp};
+use super::port::{BREAK, CONNECT};
+use super::{Address, Endpoint, Error, Port, tcp};
 
 pub struct Rfc2217 {
     stream: TcpStream,

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serialport::{SerialPort, TTYPort};
 
-use super::{Address, BREAK, Error, Lock, PATIENCE, Port};
+use super::port::{BREAK, PATIENCE};
+use super::{Address, Error, Lock, Port};
 
 /// Where udev keeps stable names: by the USB socket first, since adapters without a serial number share their `by-id`.
 const STABLE: [&str; 2] = ["/dev/serial/by-path", "/dev/serial/by-id"];

@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{Address, Error, PATIENCE, Port, open, serial};
+use super::port::PATIENCE;
+use super::{Address, Error, Port, open, serial};
 
 /// How a console is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

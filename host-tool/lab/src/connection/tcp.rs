@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::{Address, CONNECT, Endpoint, Error, PATIENCE, Port, unsupported};
+use super::port::{CONNECT, PATIENCE, unsupported};
+use super::{Address, Endpoint, Error, Port};
 
 /// How long a peer that reads nothing is put up with.
 const SEND: Duration = Duration::from_secs(10);

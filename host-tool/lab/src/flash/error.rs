@@ -2,7 +2,7 @@
 
 use stoop_image::Failure;
 
-use crate::error::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
+use crate::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// Why flash is not, or cannot be, as it should be. Addresses are as typed.
@@ -128,7 +128,9 @@ impl Explained for Error {
         Some(match self {
             Error::Image(failure) => return failure.next_step().map(str::to_owned),
             Error::NotMapped { .. } => {
-                "write it from a running Linux, or by the bootloader's own commands by hand".into()
+                "write it by the updater of the system that runs on the board, for example `sysupgrade`, or by the bootloader's own \
+                 commands by hand: stoop writes NOR flash that the CPU reads as memory"
+                    .into()
             }
             Error::NoPartition { known, .. } => format!("name one of: {known}"),
             Error::NoRam { .. } => "write it from a running Linux".into(),

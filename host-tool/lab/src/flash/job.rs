@@ -78,3 +78,31 @@ impl Job {
         Ok(lines)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stoop_image::board;
+    use stoop_image::board::FlashKind;
+
+    use super::Job;
+    use crate::explained::Explained;
+
+    #[test]
+    fn flash_that_the_cpu_does_not_read_as_memory_is_refused_and_nothing_is_typed() {
+        let mut refused = [0, 0];
+        for board in board::all().expect("boards") {
+            let Some(flash) = &board.flash else { continue };
+            let job = Job::of(&board, b"image", false);
+            if flash.window.is_empty() {
+                let error = job.expect_err(&board.name);
+                assert_eq!((error.code(), error.exit_code()), ("L081", 2), "{}", board.name);
+                let next = error.next_step().unwrap_or_default();
+                assert!(next.contains("updater") && !next.contains("ssh"), "{next}");
+                refused[usize::from(flash.kind == FlashKind::Nand)] += 1;
+            } else if let Err(error) = job {
+                assert_ne!(error.code(), "L081", "{}", board.name);
+            }
+        }
+        assert!(refused[0] > 0 && refused[1] > 0, "{refused:?}: NOR behind a driver, and NAND");
+    }
+}

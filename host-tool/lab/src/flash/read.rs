@@ -1,6 +1,7 @@
 //! Flash's bytes through the console: `md.b` is the one way that every U-Boot has.
 
-use super::{Error, sum};
+use super::Error;
+use super::step::sum;
 use crate::Result;
 use crate::bootloader::Bootloader;
 use std::time::Duration;

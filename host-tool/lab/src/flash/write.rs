@@ -11,7 +11,8 @@ use stoop_image::board::Board;
 use stoop_image::bootloader::flash::Range;
 use stoop_image::image::flash::{Area, Write};
 
-use super::{Error, Step, Tell, sum};
+use super::step::sum;
+use super::{Error, Step, Tell};
 use crate::Result;
 use crate::bootloader::Bootloader;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use stoop_image::Failure;
 
-use crate::error::{Explained, NO_ANSWER, USAGE};
+use crate::explained::{Explained, NO_ANSWER, USAGE};
 use crate::text::shown;
 
 /// Why an image did not get into the board's RAM, or did not start there.

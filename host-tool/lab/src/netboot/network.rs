@@ -8,8 +8,9 @@ use crate::bootloader::Bootloader;
 use crate::place::BoardAddress;
 
 /// Blocks on their way at once. Bootloaders' network drivers have as few as four receive buffers (U-Boot `include/net.h`, `PKTBUFSRX`;
-/// `drivers/net/pcnet.c`), and a window that overruns them is slower than none.
-const WINDOW: u16 = 4;
+/// `drivers/net/pcnet.c`), and give one back only after its packet was answered: a window of four overruns them, and a window that loses
+/// blocks is slower than none (`docs/desk.md` has the measurements).
+const WINDOW: u16 = 2;
 
 /// Sets both addresses; gives this machine's.
 pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) -> Result<IpAddr> {

@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// A place in a function, as `%pS` prints it (`symbol_string` in lib/vsprintf.c): `name+0x1c/0x28`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Named {
+pub struct SymbolOffset {
     /// The function's.
     pub name: String,
     /// Bytes from its beginning.
@@ -18,7 +18,7 @@ pub struct Named {
     pub module: Option<String>,
 }
 
-impl fmt::Display for Named {
+impl fmt::Display for SymbolOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}+{:#x}/{:#x}", self.name, self.offset, self.size)
     }
@@ -30,7 +30,7 @@ pub struct Frame {
     /// Where it is, if the line says so.
     pub address: Option<u64>,
     /// The same by name, if the kernel has names.
-    pub named: Option<Named>,
+    pub named: Option<SymbolOffset>,
     /// It is where a call returns to, so the call is before it.
     pub is_return: bool,
 }
@@ -40,7 +40,7 @@ pub struct Frame {
 pub struct Reader {
     in_trace: bool,
     /// Where it went wrong, from the registers. A trace begins with it, and there it is no return address.
-    at: Option<(Option<u64>, Option<Named>)>,
+    at: Option<(Option<u64>, Option<SymbolOffset>)>,
 }
 
 /// `name+0x1c/0x28`, `name+0x1c/0x28 [module]`.
@@ -135,9 +135,9 @@ fn address(digits: &str) -> u64 {
     u64::from_str_radix(digits, 16).unwrap_or_default()
 }
 
-fn named(found: &regex::Captures<'_>) -> Option<Named> {
+fn named(found: &regex::Captures<'_>) -> Option<SymbolOffset> {
     let number = |name| u64::from_str_radix(found.name(name)?.as_str(), 16).ok();
-    Some(Named {
+    Some(SymbolOffset {
         name: found.name("name")?.as_str().to_owned(),
         offset: number("offset")?,
         size: number("size")?,

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::notes::{Annotator, Notes};
 use crate::text::shown;
-use frame::{Frame, Named, Reader};
+use frame::{Frame, Reader, SymbolOffset};
 pub use symbols::Symbols;
 
 /// Reads a console's lines, one after the other, with the symbols of the kernel that should be running.
@@ -90,7 +90,7 @@ impl Decoder {
         Some(self.placed(&named, address, frame.is_return))
     }
 
-    fn placed(&self, named: &Named, address: u64, is_return: bool) -> String {
+    fn placed(&self, named: &SymbolOffset, address: u64, is_return: bool) -> String {
         match self.source(address, is_return) {
             Some(source) => format!("{named} {source}"),
             None => named.to_string(),

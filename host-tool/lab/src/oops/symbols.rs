@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
-use super::frame::Named;
+use super::frame::SymbolOffset;
 use super::sources::Sources;
 use crate::terminal::Error;
 use crate::{Error as Failure, Result};
@@ -95,13 +95,13 @@ impl Symbols {
     }
 
     /// What an address lies in, by the addresses that the kernel is linked for.
-    pub fn named(&self, address: u64) -> Option<Named> {
+    pub fn named(&self, address: u64) -> Option<SymbolOffset> {
         let behind = self.functions.partition_point(|function| function.address <= address);
         let last = self.functions.get(behind.checked_sub(1)?)?;
         let end = self.functions.get(behind).map_or(self.end, |next| next.address);
         // Of several names for an address the first one is taken, as the order in the file has it.
         let first = self.functions.partition_point(|function| function.address < last.address);
-        (address < end).then(|| Named {
+        (address < end).then(|| SymbolOffset {
             name: self.functions[first].name.clone(),
             offset: address - last.address,
             size: end - last.address,
@@ -110,7 +110,7 @@ impl Symbols {
     }
 
     /// Where a place is linked. Of functions with the same name it is the one with the same length; nothing, if there is none.
-    pub fn address_of(&self, place: &Named) -> Option<u64> {
+    pub fn address_of(&self, place: &SymbolOffset) -> Option<u64> {
         let same = self.functions.iter().filter(|function| function.name == place.name);
         let mut same = same.filter(|function| self.named(function.address).is_some_and(|own| own.size == place.size));
         same.next()?.address.checked_add(place.offset)

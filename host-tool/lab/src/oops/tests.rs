@@ -140,6 +140,6 @@ fn a_kernel_that_starts_is_compared_with_the_file() {
     assert_eq!(decoder.line(&format!("[    0.000000] {banner}")), Notes::default());
     let said = decoder.line("[    0.000000] Linux version 6.1.0 (other) (gcc) #1 Fri").below;
     assert!(said.len() == 1 && said[0].contains("is of another kernel: Linux version 6.12.117 (lab)"), "{said:?}");
-    let Named { name, size, .. } = Symbols::of(Path::new("vmlinux"), &file).unwrap().named(8).unwrap();
+    let SymbolOffset { name, size, .. } = Symbols::of(Path::new("vmlinux"), &file).unwrap().named(8).unwrap();
     assert_eq!((name.as_str(), size), ("start", 64), "a mark between code and data is no function");
 }

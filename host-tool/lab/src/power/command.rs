@@ -2,7 +2,8 @@
 
 use std::process;
 
-use super::{Error, Power, word};
+use super::word::word;
+use super::{Error, Power};
 
 pub struct Command {
     text: String,

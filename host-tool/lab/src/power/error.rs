@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::error::{Explained, FAILED, NO_PLACE, USAGE};
+use super::word::word;
+use crate::explained::{Explained, FAILED, NO_PLACE, USAGE};
 use crate::text::shown;
 
 /// Why the power could not be switched.
@@ -44,7 +45,7 @@ pub enum Error {
         answer: String,
     },
     /// The switch says that it is not as it was told to be.
-    #[error("{} was told to switch {} and says that it is {}", shown(what), super::word(*wanted), super::word(!wanted))]
+    #[error("{} was told to switch {} and says that it is {}", shown(what), word(*wanted), word(!wanted))]
     Disobeyed {
         /// The switch.
         what: String,

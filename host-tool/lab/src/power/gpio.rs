@@ -9,17 +9,7 @@ use std::time::Duration;
 
 use embedded_hal::digital::{OutputPin, PinState};
 
-use super::supply::GpioLine;
-use super::{Error, Power};
-
-/// What a line does.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Mode {
-    /// A low level is "on", or "pressed".
-    pub active_low: bool,
-    /// The line is a button: "on" and "off" press it for this long. `None`: the line's level is the power's.
-    pub pulse: Option<Duration>,
-}
+use super::{Error, GpioLine, Mode, Power};
 
 /// A line that switches; over any pin of embedded-hal.
 pub struct Line<P> {
@@ -106,8 +96,8 @@ mod tests {
 
     use embedded_hal::digital::{ErrorType, OutputPin};
 
-    use super::{Line, Mode};
-    use crate::power::Power;
+    use super::Line;
+    use crate::power::{Mode, Power};
 
     /// Writes down every level it is driven to.
     #[derive(Clone, Default)]

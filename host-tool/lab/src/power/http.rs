@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::{Endpoint, Error};
+use super::Error;
+use crate::connection::Endpoint;
 
 /// How long each step of a request may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,7 +1,9 @@
 //! Power strips behind pdudaemon, by its HTTP listener (`pdudaemon/httplistener.py`: GET `/power/control/on`).
 
 use super::http::{quoted, request};
-use super::{Endpoint, Error, Power, word};
+use super::word::word;
+use super::{Error, Power};
+use crate::connection::Endpoint;
 
 pub struct Pdudaemon {
     daemon: Endpoint,

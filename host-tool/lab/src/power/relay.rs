@@ -2,7 +2,9 @@
 
 use super::http::{basic, quoted, request};
 use super::supply::{HttpRelay, Kind};
-use super::{Error, Power, confirm, word};
+use super::switch::confirm;
+use super::word::word;
+use super::{Error, Power};
 
 pub struct Relay(HttpRelay);
 

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::gpio::Mode;
-use super::{Endpoint, Error};
+use super::Error;
+use crate::connection::Endpoint;
 
 /// A power switch, by the words of its user.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +35,15 @@ pub struct GpioLine {
     pub line: u32,
     /// What it does.
     pub mode: Mode,
+}
+
+/// What a line does.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Mode {
+    /// A low level is "on", or "pressed".
+    pub active_low: bool,
+    /// The line is a button: "on" and "off" press it for this long. `None`: the line's level is the power's.
+    pub pulse: Option<Duration>,
 }
 
 /// A relay that speaks HTTP.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Explained, FAILED, USAGE};
+use crate::explained::{Explained, FAILED, USAGE};
 use crate::text::shown;
 
 /// What is wrong with what is asked of a console.

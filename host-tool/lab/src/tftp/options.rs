@@ -1,16 +1,10 @@
 //! TFTP's options: what a client asks for, and what it gets.
 
-use std::time::Duration;
-
 /// The largest window that is granted. U-Boot 2023.01 behind QEMU's network hangs with 32 blocks on their way, whoever sends them.
 pub const MOST_BLOCKS: u16 = 8;
 
 /// Bytes in a block when the client does not ask for another size (RFC 1350).
 pub const BLOCK: u16 = 512;
-
-/// How long an answer may take before the blocks are sent again. Longer than any round trip. A client's own `timeout` is granted and
-/// not waited for: U-Boot asks for five seconds, so that each lost window would cost as much.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client asks for; values out of their range count as not asked.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -61,11 +55,6 @@ impl Granted {
     /// Blocks that may be on their way without an answer.
     pub fn window(&self) -> u16 {
         self.window.unwrap_or(1)
-    }
-
-    /// How long an answer may take before the blocks are sent again.
-    pub const fn patience() -> Duration {
-        PATIENCE
     }
 
     /// The granted options by name, as the answer lists them; empty when the client asked for none that is known.

@@ -11,25 +11,38 @@ use super::options::Granted;
 pub struct Transfer {
     size: u64,
     granted: Granted,
-    answer: Answer,
+    options: Options,
     acknowledged: u64,
     /// The last block that was sent and is not to be sent again.
     sent: u64,
     /// The last block that was ever sent.
     furthest: u64,
+    /// The last block that went twice: an answer up to it may be for either.
+    again: u64,
     /// The last block that the client asked for twice, so that it is sent again once and not for each copy of the question.
     repeated: Option<u64>,
 }
 
 /// The answer to the request's options, before the first block (RFC 2347).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
+enum Options {
     /// To be sent.
     Due,
     /// On its way; block 0 acknowledges it.
     Sent,
     /// Acknowledged, or there is nothing to answer.
     Done,
+}
+
+/// What a client's answer says of those before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// All that was on its way has arrived, and nothing of it went twice.
+    Whole,
+    /// Some of it was lost.
+    Lost,
+    /// Neither.
+    Other,
 }
 
 /// What to send next.
@@ -44,16 +57,16 @@ pub enum Send {
 impl Transfer {
     /// Begins to send a file of `size` bytes.
     pub fn new(size: u64, granted: Granted) -> Transfer {
-        let answer = if granted.words().next().is_some() { Answer::Due } else { Answer::Done };
-        Transfer { size, granted, answer, acknowledged: 0, sent: 0, furthest: 0, repeated: None }
+        let options = if granted.words().next().is_some() { Options::Due } else { Options::Done };
+        Transfer { size, granted, options, acknowledged: 0, sent: 0, furthest: 0, again: 0, repeated: None }
     }
 
     /// Whether there is a packet to send before the client answers.
     pub fn is_due(&self) -> bool {
-        match self.answer {
-            Answer::Due => true,
-            Answer::Sent => false,
-            Answer::Done => self.sent < self.last().min(self.acknowledged + u64::from(self.granted.window())),
+        match self.options {
+            Options::Due => true,
+            Options::Sent => false,
+            Options::Done => self.sent < self.last().min(self.acknowledged + u64::from(self.granted.window())),
         }
     }
 
@@ -62,8 +75,8 @@ impl Transfer {
         if !self.is_due() {
             return None;
         }
-        if self.answer == Answer::Due {
-            self.answer = Answer::Sent;
+        if self.options == Options::Due {
+            self.options = Options::Sent;
             return Some(Send::Options);
         }
         let begin = self.sent * self.block_size();
@@ -72,46 +85,56 @@ impl Transfer {
         Some(Send::Block(self.sent as u16, begin..self.size.min(begin + self.block_size())))
     }
 
-    /// The client has this block and all before it. Whether that says that others were lost on the way.
-    pub fn acknowledge(&mut self, block: u16) -> bool {
-        match self.answer {
-            Answer::Sent if block == 0 => {
-                self.answer = Answer::Done;
-                return false;
+    /// The client has this block and all before it.
+    pub fn acknowledge(&mut self, block: u16) -> Answer {
+        match self.options {
+            Options::Sent if block == 0 => {
+                self.options = Options::Done;
+                return Answer::Other;
             }
-            Answer::Done => {}
-            Answer::Due | Answer::Sent => return false,
+            Options::Done => {}
+            Options::Due | Options::Sent => return Answer::Other,
         }
         let further = u64::from(block.wrapping_sub(self.acknowledged as u16));
         let acknowledged = self.acknowledged + further;
         // An answer to a block that was sent before, which came late.
         if acknowledged > self.furthest {
-            return false;
+            return Answer::Other;
         }
         if further > 0 {
             // In the middle of a window it says that the next block was lost. Two such answers may come at once: the second then
             // goes beyond what is to be sent again.
-            let lost = acknowledged < self.sent;
+            let (is_lost, is_clear) = (acknowledged < self.sent, self.acknowledged >= self.again);
             self.acknowledged = acknowledged;
+            if is_lost {
+                self.send_again();
+                return Answer::Lost;
+            }
             self.sent = acknowledged;
-            return lost;
+            return if is_clear { Answer::Whole } else { Answer::Other };
         }
         if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
             // The first block of the window was lost. With a window of one, sending again for each copy of an answer would
             // double every packet from then on (RFC 1123, 4.2.3.1).
             self.repeated = Some(acknowledged);
-            self.sent = acknowledged;
-            return true;
+            self.send_again();
+            return Answer::Lost;
         }
-        false
+        Answer::Other
+    }
+
+    /// Everything without an answer is to be sent again.
+    fn send_again(&mut self) {
+        self.again = self.furthest;
+        self.sent = self.acknowledged;
     }
 
     /// Nothing came for as long as the client may take: everything without an answer is to be sent again.
     pub fn repeat(&mut self) {
-        self.sent = self.acknowledged;
+        self.send_again();
         self.repeated = None;
-        if self.answer == Answer::Sent {
-            self.answer = Answer::Due;
+        if self.options == Options::Sent {
+            self.options = Options::Due;
         }
     }
 
@@ -143,7 +166,7 @@ impl Transfer {
 #[cfg(test)]
 mod tests {
     use super::super::options::Asked;
-    use super::{Send, Transfer};
+    use super::{Answer, Send, Transfer};
 
     fn transfer(size: u64, window: Option<u16>, block_size: Option<u16>) -> Transfer {
         Transfer::new(size, Asked { window, block_size, ..Asked::default() }.grant(size))
@@ -221,10 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_counts_as_whole_when_nothing_of_it_went_twice() {
+        let mut transfer = begun(10_000, 4);
+        blocks(&mut transfer);
+        assert_eq!(transfer.acknowledge(4), Answer::Whole);
+        blocks(&mut transfer);
+        transfer.repeat();
+        blocks(&mut transfer);
+        assert_eq!(transfer.acknowledge(8), Answer::Other, "for the first or the second time they were sent");
+        blocks(&mut transfer);
+        assert_eq!(transfer.acknowledge(12), Answer::Whole);
+    }
+
+    #[test]
     fn two_answers_within_a_window_at_once_go_on_behind_the_second() {
         let mut transfer = begun(5000, 4);
         assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
-        assert!(transfer.acknowledge(1), "2 was lost");
+        assert_eq!(transfer.acknowledge(1), Answer::Lost, "2 was lost");
         transfer.acknowledge(3);
         assert_eq!(blocks(&mut transfer), [4, 5, 6, 7]);
     }

@@ -15,6 +15,7 @@ use core::arch::{asm, global_asm};
 
 use stoop_core::Region;
 use stoop_core::arm64;
+use stoop_core::codec::Tables;
 use stoop_core::fdt;
 use stoop_core::params::MAX_SIZE;
 
@@ -24,6 +25,7 @@ global_asm!(
     include_str!("cache.S"),
     include_str!("mem.S"),
     PARAMS = const MAX_SIZE,
+    TABLES = const size_of::<Tables>(),
 );
 
 /// The kernel's and bootloader's conventions.

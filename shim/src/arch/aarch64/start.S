@@ -88,3 +88,10 @@ leave:
     mov   x2, x6
     mov   x3, x7
     br    x8
+
+// The decoders' memory: nobody clears it.
+    .section .scratch, "aw", @nobits
+    .balign 16
+    .globl __tables
+__tables:
+    .space {TABLES}

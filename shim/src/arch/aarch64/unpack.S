@@ -11,15 +11,6 @@
 9:
     .endm
 
-// x14: a number, from 1 on. The commonest, 1, is one bit.
-    .macro number
-    mov   x14, #1
-    next_bit
-    b.cs  8f
-    bl    digits
-8:
-    .endm
-
 // w12: the sum of the words from x10 up to x11, four at a time and at least four, 0 for what is whole: its last word makes it so
 // (host-tool/image/src/shim_image.rs: sum). Uses w13 and w14.
 sum:
@@ -54,7 +45,7 @@ unpack:
     mov   x12, #1 << 63
     mov   x13, #-4
 literals:
-    number
+    bl    count
     bl    room
 1:  next_bit
     ldrb  w15, [x10], #1
@@ -66,7 +57,7 @@ literals:
     b.ne  1b
     next_bit
     b.cs  match
-    number
+    bl    count
 copy:
     bl    room
     add   x15, x11, x13           // from nowhere but what is there already
@@ -81,26 +72,46 @@ copy:
     next_bit
     b.cc  literals
 match:
-    number
-    cmp   x14, #256               // the end
+    bl    number
+    cmp   x14, #255               // the end
     b.hs  params
     ldrb  w15, [x10], #1
     and   x13, x15, #0x7f
     sub   x13, x13, x14, lsl #7   // in words
     lsl   x13, x13, #2
     mov   x14, #1
-    tbnz  w15, #7, copy           // the count's first bit
-    bl    digits
+    tbz   w15, #7, copy           // whether it is more than one half
+    bl    many
     b     copy
 
-// x14: a number in interlaced Elias gamma code, from what is in it, behind its first bit, which was a 0.
-digits:
+// x14: how many halves, from 1 on. The commonest, 1, is one bit. Uses w15 to x17.
+count:
+    mov   x16, x30
+    mov   x14, #1
+    next_bit
+    b.cc  1f
+    ret   x16
+// The same behind that bit: one more than the number.
+many:
+    mov   x16, x30
+1:  bl    number
+    add   x14, x14, #1
+    ret   x16
+
+// x14: a number in Elias gamma code. Uses w15 and x17.
+number:
     mov   x17, x30
-1:  next_bit
-    adc   x14, x14, x14
+    mov   x14, #1
+    mov   w15, #-1
+1:  add   w15, w15, #1            // zeros, and digits behind the leading 1
     next_bit
     b.cc  1b
-    ret   x17
+    cbz   w15, 3f
+2:  next_bit
+    adc   x14, x14, x14
+    sub   w15, w15, #1
+    cbnz  w15, 2b
+3:  ret   x17
 
 // 32 bits, one of them for who wants it now.
 more:

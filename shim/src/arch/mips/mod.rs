@@ -11,6 +11,7 @@
 
 use core::arch::{asm, global_asm};
 
+use stoop_core::codec::Tables;
 use stoop_core::params::MAX_SIZE;
 use stoop_core::{Code, Region, mips};
 
@@ -21,6 +22,7 @@ global_asm!(
     include_str!("mem.S"),
     DAMAGED = const Code::Shim as u8,
     PARAMS = const MAX_SIZE,
+    TABLES = const size_of::<Tables>(),
 );
 
 /// The kernel's and bootloader's conventions for this endianness.

@@ -128,3 +128,10 @@ leave:
     lw    $a0, 0($s0)
     jr.hb $t9
     nop
+
+# The decoders' memory: nobody clears it.
+    .section .scratch, "aw", @nobits
+    .balign 16
+    .globl __tables
+__tables:
+    .space {TABLES}

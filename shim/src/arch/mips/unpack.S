@@ -4,31 +4,23 @@
 
     .section .text.start, "ax"
 
-# The sign of t4 becomes the next bit; whoever branches by it shifts it out. Uses t2.
+# The sign of t4 becomes the next bit; whoever branches by it shifts it out. Uses v0.
     .macro next_bit
     bgezal $t1, more
     addiu $t1, $t1, 1
     .endm
 
-# t0: a number. The commonest, 1, is one bit. Uses at and t2.
+# t0: a number in Elias gamma code, behind a bit of its own; as many zeros as are in t4. Uses t2 and v0.
     .macro number
-    li    $t0, 1
+    clz   $t2, $t4                # zeros, and digits behind the leading 1
+    sllv  $t4, $t4, $t2
+    addu  $t1, $t1, $t2
     next_bit
-    bltz  $t4, 9f
+    nor   $t0, $t2, $zero
+    srlv  $t0, $t4, $t0
+    sllv  $t4, $t4, $t2
     sll   $t4, $t4, 1
-    bal   digits
-    nop
-9:
-    .endm
-
-# t3: where t0 halves from a0 on end, if there is room for them.
-    .macro room_for_t0
-    sll   $t0, $t0, 1
-    subu  $t3, $a3, $a0
-    addiu $at, $t0, -1
-    sltu  $at, $at, $t3
-    beqz  $at, damaged
-    addu  $t3, $a0, $t0
+    addu  $t1, $t1, $t2
     .endm
 
 # v0: the sum of the words from t0 up to t1, four at a time and at least four, 0 for what is whole: its last word makes it so
@@ -69,21 +61,21 @@ unpack:
     bne   $a0, $t1, 1b
     sw    $t2, -4($a0)
 
-    # t7 the next byte, a2 behind the next word of bits, a0 destination; t4 the bits to come from the highest on, t1 minus their
-    # number; t5 minus the distance.
+    # t7 the next byte, a2 behind the next 16 bits, a0 destination; t4 the bits to come from the highest on, zeros behind them, t1
+    # 15 minus their number; t5 minus the distance.
     move  $a2, $a1
-    move  $t1, $zero
+    move  $t4, $zero
+    li    $t1, 15
     li    $t5, -4
 literals:
     next_bit
-    bltz  $t4, 1f
+    bltz  $t4, 1f                 # one literal, as most often
     sll   $t4, $t4, 1
-    bal   digits
-    li    $t0, 1
-    room_for_t0
+    bal   run
+    nop
     b     2f
     nop
-1:  beq   $a0, $a3, damaged       # one literal, as most often
+1:  beq   $a0, $a3, damaged
     addiu $t3, $a0, 2
 2:  next_bit
     lbu   $t2, 0($t7)
@@ -103,9 +95,19 @@ literals:
 4:  next_bit
     bltz  $t4, match
     sll   $t4, $t4, 1
-    number
-copy:
-    room_for_t0
+    next_bit
+    bgez  $t4, many
+    sll   $t4, $t4, 1
+one:
+    beq   $a0, $a3, damaged
+    addu  $t2, $a0, $t5
+    lhu   $at, 0($t2)
+    addiu $a0, $a0, 2
+    b     copied
+    sh    $at, -2($a0)
+many:
+    bal   run
+    nop
     addu  $t2, $a0, $t5
 1:  lhu   $at, 0($t2)
     addiu $t2, $t2, 2
@@ -118,48 +120,40 @@ copied:
     sll   $t4, $t4, 1
 match:
     number
-    sltiu $at, $t0, 256           # the end
+    sltiu $at, $t0, 255           # the end
     beqz  $at, params
     lb    $t2, 0($t7)
     addiu $t7, $t7, 1
     sll   $t5, $t0, 9
     sll   $t3, $t2, 2
-    bgez  $t2, 1f                 # the count's first bit
+    bgez  $t2, one                # whether it is more than one half
     subu  $t5, $t3, $t5
-    beq   $a0, $a3, damaged       # one half, as most often
-    addiu $t5, $t5, 512
-    addu  $t2, $a0, $t5
-    lhu   $at, 0($t2)
-    addiu $a0, $a0, 2
-    b     copied
-    sh    $at, -2($a0)
-1:  bal   digits
-    li    $t0, 1
-    b     copy
-    nop
+    b     many
+    addiu $t5, $t5, 512           # its sign was that bit
 
-# t0: a number in interlaced Elias gamma code, from what is in it, behind its first bit, which was a 0. Uses at and t2.
-digits:
+# t3: where a run of halves from a0 on ends, if there is room for it; the number is how many there are besides one. Uses at, t0, t2.
+run:
     move  $at, $ra
-1:  next_bit
-    srl   $t2, $t4, 31
-    sll   $t4, $t4, 1
-    addu  $t0, $t0, $t0
-    addu  $t0, $t0, $t2
-    next_bit
-    bgez  $t4, 1b
-    sll   $t4, $t4, 1
+    number
+    sll   $t0, $t0, 1
+    subu  $t3, $a3, $a0
+    addiu $t2, $t0, 1
+    sltu  $t2, $t2, $t3
+    beqz  $t2, damaged
+    addu  $t3, $a0, $t0
     jr    $at
-    nop
+    addiu $t3, $t3, 2
 
-# 32 bits, one of them for who wants it now.
+# 16 bits more, where fewer are left. The delay slot has counted one that is read.
 more:
-    addiu $a2, $a2, -4
-    sltu  $t2, $a2, $t7
-    bnez  $t2, damaged
-    li    $t1, -31
+    addiu $a2, $a2, -2
+    sltu  $v0, $a2, $t7
+    bnez  $v0, damaged
+    lhu   $v0, 0($a2)
+    sllv  $v0, $v0, $t1
+    or    $t4, $t4, $v0
     jr    $ra
-    lw    $t4, 0($a2)
+    addiu $t1, $t1, -16
 
 damaged:
     jr    $v1

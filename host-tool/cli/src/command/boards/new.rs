@@ -12,7 +12,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 use super::check::{list, verdict};
 use super::words::print;
-use crate::command::stdin_once;
+use crate::command::stdin::stdin_once;
 use crate::ui;
 
 /// What the user typed.

@@ -8,7 +8,7 @@ use stoop_image::image::Opened;
 use stoop_image::layout::{Phases, RegionKind};
 use stoop_image::svg::Picture;
 
-use crate::command::picture::{self, Extent, Named};
+use crate::command::picture::{self, Extent, MapRegion};
 
 /// Payloads that are there.
 pub(super) fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static str, Payload)> {
@@ -17,7 +17,7 @@ pub(super) fn payloads(manifest: &Manifest) -> impl Iterator<Item = (&'static st
 }
 
 /// Its own, by address.
-pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<Named> {
+pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<MapRegion> {
     let run = opened.note.run;
     // An image whose shim runs where it was loaded, as on arm64, brings it along.
     let shim = if run.start() == opened.load { Phases::LOADED } else { Phases::SHIM };
@@ -56,7 +56,7 @@ pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<Named
 }
 
 /// What of the board's RAM others than the image use, as pack's map has it.
-pub(super) fn of_the_board(opened: &Opened<'_>, file: usize) -> Vec<Named> {
+pub(super) fn of_the_board(opened: &Opened<'_>, file: usize) -> Vec<MapRegion> {
     let Ok(board) = board::of_image(opened.board()) else { return Vec::new() };
     let bootloader = Region::between(board.free_ram().end(), board.ram.end());
     let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
@@ -114,6 +114,6 @@ fn is_used_where_it_lies(payload: &Payload) -> bool {
     payload.source.start() == payload.place.start()
 }
 
-fn named(name: &'static str, region: Region, when: Phases) -> Named {
-    Named { name, region, when }
+fn named(name: &'static str, region: Region, when: Phases) -> MapRegion {
+    MapRegion { name, region, when }
 }

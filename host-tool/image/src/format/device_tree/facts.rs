@@ -133,9 +133,15 @@ fn ranges(reg: &[u8], [address, size]: [usize; 2]) -> Vec<Range<u64>> {
     entries.map(|(start, size)| number(start)..number(start).saturating_add(number(size))).collect()
 }
 
+/// Linux skips a child of /reserved-memory else (drivers/of/of_reserved_mem.c: `__reserved_mem_reserve_reg`).
+pub(crate) fn has_whole_entries(reg: &[u8], [address, size]: [usize; 2]) -> bool {
+    reg.len().is_multiple_of(4 * (address + size))
+}
+
 fn reserved(node: &Node, facts: &mut Facts) {
     for child in node.children.iter().filter(|child| child.is_available()) {
         match (child.get("reg"), child.get("size")) {
+            (Some(reg), _) if !has_whole_entries(reg, facts.cells) => {}
             (Some(reg), _) => {
                 let named = ranges(reg, facts.cells).into_iter().map(|range| (child.name.clone(), range));
                 facts.reserved.extend(named);
@@ -143,7 +149,7 @@ fn reserved(node: &Node, facts: &mut Facts) {
             (None, Some(size)) => facts.dynamic.push(Dynamic {
                 name: child.name.clone(),
                 size: number(size),
-                align: child.get("alignment").map_or(1, number).max(1).next_power_of_two(),
+                align: child.get("alignment").map_or(1, number).checked_next_power_of_two().unwrap_or(1 << 63),
                 within: child.get("alloc-ranges").map_or(Vec::new(), |value| ranges(value, facts.cells)),
             }),
             (None, None) => {}

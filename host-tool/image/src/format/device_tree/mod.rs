@@ -8,4 +8,5 @@ pub mod source;
 pub mod tree;
 
 pub use blob::{DEEPEST, MAGIC, Property, empty, has_root_child, is_fit, listed, number, text, walk};
+pub(crate) use facts::has_whole_entries;
 pub use facts::{Dynamic, Facts, is_memory, with_alias};

@@ -1,0 +1,18 @@
+//! Stdin as an input.
+
+use std::path::Path;
+
+use stoop_image::{ErrorCode, Failure, Result};
+
+/// Refuses to take stdin for two inputs.
+///
+/// # Errors
+/// Two of them are `-`.
+pub(super) fn stdin_once<'a>(inputs: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>) -> Result<()> {
+    let dashes = inputs.into_iter().filter(|path| path.as_ref().as_os_str() == "-").count();
+    if dashes > 1 {
+        let fact = "stdin can be only one of its inputs";
+        return Err(Failure::usage(ErrorCode::Options, fact).next("give the others as files"));
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What pack warns of in a plan that holds: doubts that the user can settle, and pack cannot.
+
+use crate::board::Board;
+use crate::format::device_tree::Facts;
+use crate::input::Kernel;
+
+use super::line::last_value;
+use super::request::{ALIAS, Format, Phram};
+
+/// What the board is not known for.
+pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let runs_at = kernel.runs_at().start as usize;
+    let mut links = board.load_addresses.values().map(|address| board.physical(*address));
+    if !board.load_addresses.is_empty() && !links.any(|link| link == runs_at) {
+        let known: Vec<_> = board.load_addresses.iter().map(|(family, at)| format!("0x{at:08x} ({family})")).collect();
+        warnings.push(format!(
+            "the kernel is linked at 0x{:08x}, kernels for {} usually at {}",
+            board.typed(runs_at),
+            board.name,
+            known.join(" or ")
+        ));
+    }
+    if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
+        warnings.push(format!(
+            "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
+            board.bootloader.name
+        ));
+    }
+    if format.container().is_some_and(|container| !board.bootloader.containers.contains(&container)) {
+        warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
+    }
+    warnings
+}
+
+/// A root= that may name another device, or is missing; `ours` is whether pack adds it.
+pub(super) fn root_warnings(phram: Phram, packed: bool, ours: bool) -> Option<String> {
+    match phram {
+        Phram::CommandLine if ours => Some(
+            "root=/dev/mtdblock0 is right only if no flash registers before the root filesystem in RAM; if one does, \
+             give the right root= with --append"
+                .into(),
+        ),
+        Phram::Tree if !packed => Some(format!(
+            "root= is not set: with the bootloader's device tree it has to come from accepted bootargs, as \
+             root=/dev/mtdblock{ALIAS}"
+        )),
+        Phram::CommandLine if !packed => {
+            Some("phram.phram= is not set: without a packed device tree there is no line to put it on".into())
+        }
+        _ => None,
+    }
+}
+
+/// A root= that is not the packed root filesystem.
+pub(super) fn another_root(phram: Phram, line: &[u8]) -> Option<String> {
+    let packed = format!("/dev/mtdblock{ALIAS}");
+    let root = last_value(line, b"root=").filter(|_| phram == Phram::Tree)?;
+    (root != packed.as_bytes()).then(|| {
+        format!(
+            "root={} is not the packed root filesystem, which is {packed}: leave root= away, or pack without --rootfs",
+            root.escape_ascii()
+        )
+    })
+}
+
+/// Linux would reserve what it runs from, or give it to somebody else.
+pub(super) fn reserved_kernel(facts: &Facts, kernel: &Kernel) -> Vec<String> {
+    // Where an arm64 kernel runs is known on the board only.
+    let place = if kernel.arch.is_mips() { kernel.runs_at() } else { 0..0 };
+    let overlaps = |range: &std::ops::Range<u64>| range.start < place.end && place.start < range.end;
+    let all = facts.reserved.iter().filter(|(_, range)| overlaps(range));
+    all.map(|(name, range)| {
+        format!(
+            "the device tree reserves [0x{:x}, 0x{:x}) ({}), where the kernel runs: [0x{:x}, 0x{:x}); move one of them",
+            range.start,
+            range.end,
+            name.escape_default(),
+            place.start,
+            place.end
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,6 @@
+//! How switches and messages call it.
+
+/// `on` or `off`.
+pub fn word(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

@@ -1,0 +1,143 @@
+//! When to send: how long an answer may take before its blocks are sent again, and how fast the blocks of a window follow each
+//! other. Times go in and come out; there is no clock here.
+
+use std::time::Duration;
+
+/// How long the first answer may take, and each one at most. A client's own `timeout` is granted and not waited for: U-Boot asks for
+/// five seconds, so that each lost window would cost as much.
+pub const LONGEST: Duration = Duration::from_secs(1);
+
+/// How long an answer may take at least. Far more than a cable and a bootloader need; a block that is sent twice for nothing does no
+/// harm, while QEMU's `pcnet` loses three of a thousand blocks, and each of them costs this.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// Between two blocks of a window after the first loss, and at most. Ethernet chips of bootloaders have as few as four receive buffers
+/// (U-Boot `drivers/net/pcnet.c`), which a whole window overruns. A block takes 120 microseconds on a cable of 100 Mbit/s; a chip that
+/// loses blocks for another reason must not be waited for with each of them.
+const FIRST_GAP: Duration = Duration::from_micros(125);
+const LONGEST_GAP: Duration = Duration::from_micros(500);
+
+/// Up to so many blocks are never held back: whoever loses one of them loses it for another reason than their pace, and each wait of a
+/// busy machine is longer than it was meant to be.
+const SMALL_WINDOW: u16 = 2;
+
+/// A gap that has shrunk below this is none: no clock wakes anybody so soon.
+const SHORTEST_GAP: Duration = Duration::from_micros(50);
+
+/// What a transfer has shown of its network and its client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// A whole window is more than every chip takes at once.
+    is_burst: bool,
+    /// The mean time to an answer and its mean deviation (RFC 6298, section 2); `None` before the first answer.
+    answers: Option<(Duration, Duration)>,
+    patience: Duration,
+    gap: Duration,
+}
+
+impl Pace {
+    /// Of a transfer with a window of so many blocks.
+    pub fn new(window: u16) -> Pace {
+        Pace { is_burst: window > SMALL_WINDOW, answers: None, patience: LONGEST, gap: Duration::ZERO }
+    }
+
+    /// How long the present answer may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Between two blocks of a window.
+    pub fn gap(&self) -> Duration {
+        self.gap
+    }
+
+    /// A whole window was answered so long after its last block went. Not to be told of blocks that were sent twice: nobody knows which
+    /// of the two the answer is for (RFC 6298, section 3).
+    pub fn answered(&mut self, after: Duration) {
+        let (mean, deviation) = match self.answers {
+            None => (after, after / 2),
+            Some((mean, deviation)) => ((mean * 7 + after) / 8, (deviation * 3 + mean.abs_diff(after)) / 4),
+        };
+        self.answers = Some((mean, deviation));
+        self.patience = (mean + deviation * 4).clamp(SHORTEST, LONGEST);
+        self.gap -= self.gap / 8;
+        if self.gap < SHORTEST_GAP {
+            self.gap = Duration::ZERO;
+        }
+    }
+
+    /// Some of a window was lost.
+    pub fn lost(&mut self) {
+        if self.is_burst {
+            self.gap = (self.gap * 2).clamp(FIRST_GAP, LONGEST_GAP);
+        }
+    }
+
+    /// No answer came in time: the next may take twice as long.
+    pub fn unanswered(&mut self) {
+        self.lost();
+        self.patience = (self.patience * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{FIRST_GAP, LONGEST, LONGEST_GAP, Pace, SHORTEST, SMALL_WINDOW};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_first_answer_may_take_long_and_the_others_as_long_as_answers_take() {
+        let mut pace = Pace::new(1);
+        assert_eq!(pace.patience(), LONGEST);
+        pace.answered(MS);
+        assert_eq!(pace.patience(), SHORTEST);
+        for _ in 0..50 {
+            pace.answered(100 * MS);
+        }
+        assert!(pace.patience() > 100 * MS && pace.patience() < 150 * MS, "{:?}", pace.patience());
+        pace.answered(5 * LONGEST);
+        assert_eq!(pace.patience(), LONGEST);
+    }
+
+    #[test]
+    fn silence_is_waited_for_twice_as_long_each_time_up_to_a_second() {
+        let mut pace = Pace::new(1);
+        pace.answered(MS);
+        let waits: Vec<Duration> = (0..8)
+            .map(|_| {
+                let patience = pace.patience();
+                pace.unanswered();
+                patience
+            })
+            .collect();
+        assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1000, 1000].map(Duration::from_millis));
+        pace.answered(MS);
+        assert_eq!(pace.patience(), SHORTEST);
+    }
+
+    #[test]
+    fn a_window_that_loses_blocks_is_sent_slower_and_faster_again_when_it_does_not() {
+        let mut pace = Pace::new(8);
+        pace.lost();
+        assert_eq!(pace.gap(), FIRST_GAP);
+        for _ in 0..10 {
+            pace.lost();
+        }
+        assert_eq!(pace.gap(), LONGEST_GAP);
+        for _ in 0..40 {
+            pace.answered(MS);
+        }
+        assert_eq!(pace.gap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_small_window_is_never_held_back() {
+        let mut pace = Pace::new(SMALL_WINDOW);
+        pace.lost();
+        pace.unanswered();
+        assert_eq!(pace.gap(), Duration::ZERO);
+    }
+}
