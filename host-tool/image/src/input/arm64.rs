@@ -4,7 +4,7 @@
 use crate::machine::Machine;
 use std::collections::BTreeMap;
 
-use super::kernel::version;
+use super::kernel::{contradicts, version};
 use super::{Form, Kernel};
 use crate::format::arm64::{ALIGNMENT, ANYWHERE, HEADER, Header};
 use crate::kconfig::Kconfig;
@@ -57,11 +57,7 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if let Some(config) = &config
         && !config.is_yes("ARM64")
     {
-        return Err(Failure::new(
-            ErrorCode::KernelConfig,
-            format!("the kernel is arm64 but its configuration ({}) says otherwise", config.source()),
-        )
-        .next("give the configuration that this kernel was built with"));
+        return Err(contradicts(Machine::Arm64, config));
     }
     Ok(Kernel {
         arch: Machine::Arm64,

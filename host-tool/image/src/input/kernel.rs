@@ -10,7 +10,7 @@ use super::zboot;
 use crate::format::bytes::find;
 use crate::format::codec::Codec;
 use crate::kconfig::Kconfig;
-use crate::machine::Machine;
+use crate::machine::{Machine, described};
 use crate::platform::Platform;
 use crate::{ErrorCode, Failure, Result};
 
@@ -200,4 +200,13 @@ pub(super) fn version(image: &[u8]) -> Option<String> {
         }
     }
     None
+}
+
+/// The configuration is of another kernel.
+pub(super) fn contradicts(arch: Machine, config: &Kconfig) -> Failure {
+    Failure::new(
+        ErrorCode::KernelConfig,
+        format!("the kernel is {} but its configuration ({}) says otherwise", described(arch), config.source()),
+    )
+    .next("give the configuration that this kernel was built with")
 }

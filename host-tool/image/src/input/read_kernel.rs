@@ -1,9 +1,9 @@
 //! Every way a kernel comes, read: vmlinux, vmlinuz, arm64 Image, flat binary, uImage, FIT, Debian package.
 
-use crate::machine::{KSEG_SIZE, Machine, described};
+use crate::machine::{KSEG_SIZE, Machine};
 use std::path::Path;
 
-use super::kernel::{Form, Inner, Kernel, Overrides, version};
+use super::kernel::{Form, Inner, Kernel, Overrides, contradicts, version};
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::relocation;
@@ -323,15 +323,6 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
         return Err(elf::release_6());
     }
     Ok(())
-}
-
-/// The configuration is of another kernel.
-fn contradicts(arch: Machine, config: &Kconfig) -> Failure {
-    Failure::new(
-        ErrorCode::KernelConfig,
-        format!("the kernel is {} but its configuration ({}) says otherwise", described(arch), config.source()),
-    )
-    .next("give the configuration that this kernel was built with")
 }
 
 fn appended_slot(kernel: &Kernel, section: Option<(u64, u64)>, size: u64) -> Option<(u64, u64)> {
