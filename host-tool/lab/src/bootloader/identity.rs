@@ -49,7 +49,7 @@ static BANNER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^ *(DRAM|Flash|F
 static BDINFO: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^(memsize|flashsize) *= *0x([0-9a-fA-F]+)"));
 /// `-> size     = 0x10000000` after `DRAM bank   = 0x00000000`.
 static BANK: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?m)^DRAM bank *=.*\n-> start *=.*\n-> size *= *0x([0-9a-fA-F]+)"));
+    LazyLock::new(|| pattern(r"(?m)^DRAM bank *= *0x([0-9a-fA-F]+).*\n-> start *=.*\n-> size *= *0x([0-9a-fA-F]+)"));
 /// The first line of `version` or of the start.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^(?:U-Boot|Ralink UBoot Version:) .*$"));
 
@@ -61,10 +61,13 @@ impl Identity {
             let Some(size) = printed::size(&line[2]) else { continue };
             *(if &line[1] == "DRAM" { &mut found.ram } else { &mut found.flash }) = Some(size);
         }
-        let banks: Vec<u64> = BANK.captures_iter(said).filter_map(|bank| hex(&bank[1])).collect();
-        if !banks.is_empty() {
-            found.ram = Some(banks.iter().sum());
+        let mut banks = None;
+        for bank in BANK.captures_iter(said) {
+            // The first one begins another answer.
+            let before = if hex(&bank[1]) == Some(0) { None } else { banks };
+            banks = before.unwrap_or(0_u64).checked_add(hex(&bank[2]).unwrap_or(0));
         }
+        found.ram = banks.or(found.ram);
         for line in BDINFO.captures_iter(said) {
             match (&line[1], hex(&line[2])) {
                 (_, None | Some(0)) => {}
@@ -117,6 +120,8 @@ mod tests {
 
     #[test]
     fn the_start_of_old_and_new_bootloaders_is_understood() {
+        let two_banks = "DRAM bank   = 0x00000000\n-> start    = 0x40000000\n-> size     = 0x20000000\n\
+            DRAM bank   = 0x00000001\n-> start    = 0x80000000\n-> size     = 0x10000000\n";
         for (said, ram, flash) in [
             ("U-Boot 1.1.4 (Jun 6 2015)\n\nDRAM:  128 MB\nFlash: 16 MB\n", Some(0x800_0000), Some(0x100_0000)),
             ("DRAM:  256 MiB\nFlash: 4 MiB\n", Some(0x1000_0000), Some(0x40_0000)),
@@ -124,6 +129,7 @@ mod tests {
             ("memsize     = 0x10000000\nflashsize   = 0x00400000\n", Some(0x1000_0000), Some(0x40_0000)),
             ("DRAM bank   = 0x00000000\n-> start    = 0x40000000\n-> size     = 0x20000000\n", Some(0x2000_0000), None),
             ("Starting kernel ...\n", None, None),
+            (&two_banks.repeat(2), Some(0x3000_0000), None),
         ] {
             let found = Identity::read(said);
             assert_eq!((found.ram, found.flash), (ram, flash), "{said}");
