@@ -1,7 +1,9 @@
 //! Whether a stream of cpio entries is whole, as Linux reads it (init/initramfs.c: do_header, do_name, do_skip, do_reset), while it
 //! is decoded and without keeping it.
 
-use super::cpio::{HEADER, MAGICS, TRAILER, field};
+use std::ops::Range;
+
+use super::cpio::{HEADER, MAGICS, TRAILER, WITH_SUM, field};
 
 /// Bytes of the trailer's name, with the NUL behind it.
 const TRAILER_SIZE: usize = TRAILER.len() + 1;
@@ -17,6 +19,8 @@ pub(super) enum End {
     Cut,
     /// At bytes that begin no entry: so far from its beginning.
     Foreign(usize),
+    /// Somewhere; but the bytes of the file whose entry begins here do not match the entry's checksum.
+    Checksum(usize),
 }
 
 /// A reader of entries that gets them piece by piece.
@@ -34,6 +38,10 @@ pub(super) struct Entries {
     padding: u64,
     /// Bytes of them that came.
     passed: u64,
+    /// Of a file whose entry has a checksum: what is left of it when the bytes that came are taken away, and where they lie in the entry.
+    sum: Option<(u32, Range<u64>)>,
+    /// Where the first entry begins whose checksum is wrong.
+    wrong: Option<usize>,
     marked: bool,
     foreign: bool,
 }
@@ -74,6 +82,10 @@ impl Entries {
             self.left = name + behind_name + data + behind_data;
             self.padding = if data == 0 { behind_name } else { behind_data };
             (self.passed, self.marked) = (0, false);
+            let is_file = number(1) & 0o170_000 == 0o100_000;
+            let has_sum = is_file && self.header.starts_with(WITH_SUM);
+            let bytes = name + behind_name..name + behind_name + data;
+            self.sum = has_sum.then_some((number(12) as u32, bytes));
             self.name.clear();
             if self.left == 0 {
                 self.close();
@@ -85,6 +97,11 @@ impl Entries {
     fn body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let take = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (more, rest) = bytes.split_at(take);
+        if let Some((sum, bytes)) = &mut self.sum {
+            let within = |at: u64| (at.saturating_sub(self.passed).min(take as u64)) as usize;
+            let data = &more[within(bytes.start)..within(bytes.end)];
+            *sum = data.iter().fold(*sum, |sum, byte| sum.wrapping_sub(u32::from(*byte)));
+        }
         let wanted = TRAILER_SIZE.saturating_sub(self.name.len());
         self.name.extend_from_slice(&more[..wanted.min(more.len())]);
         (self.left, self.passed) = (self.left - take as u64, self.passed + take as u64);
@@ -100,12 +117,18 @@ impl Entries {
 
     fn close(&mut self) {
         self.marked = self.is_trailer();
+        if self.sum.take().is_some_and(|(left, _)| left != 0) {
+            self.wrong.get_or_insert(self.whole);
+        }
         self.whole += HEADER + self.passed as usize;
         self.header.clear();
     }
 
     /// How it ends, all bytes having come. Padding that nothing follows may be missing.
     pub(super) fn end(&self) -> End {
+        if let Some(at) = self.wrong {
+            return End::Checksum(at);
+        }
         match self.header.is_empty() {
             _ if self.foreign => End::Foreign(self.whole),
             // Not even one header: that it is an archive cannot be told.
@@ -164,6 +187,23 @@ mod tests {
             };
             assert_eq!(Entries::of(&whole[..cut]), expected, "{cut}");
         }
+    }
+
+    #[test]
+    fn a_files_checksum_is_the_sum_of_its_bytes() {
+        let mut whole = sample();
+        let second = whole[6..].windows(6).position(|bytes| bytes == b"070701").unwrap() + 6;
+        whole[second..second + 6].copy_from_slice(WITH_SUM);
+        assert_eq!(Entries::of(&whole), End::Checksum(second), "its field is 0");
+        let sum = format!("{:08x}", 7 * 4099);
+        whole[second + HEADER - 8..second + HEADER].copy_from_slice(sum.as_bytes());
+        for piece in [1, 7, 4096, 1 << 20] {
+            let mut entries = Entries::default();
+            whole.chunks(piece).for_each(|bytes| entries.feed(bytes));
+            assert_eq!(entries.end(), End::Marked, "pieces of {piece}");
+        }
+        whole[second + 200] ^= 1;
+        assert_eq!(Entries::of(&whole), End::Checksum(second));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! `buffer-format.rst`). The same entries give the same bytes: no time, no owner, numbered inodes.
 
 /// What an entry begins with: newc's magic, and that of newc with sums (init/initramfs.c: do_header).
-pub(super) const MAGICS: [&[u8]; 2] = [b"070701", b"070702"];
+pub(super) const MAGICS: [&[u8]; 2] = [b"070701", WITH_SUM];
+/// Newc with sums: each file's entry has the sum of its bytes.
+pub(super) const WITH_SUM: &[u8] = b"070702";
 /// Bytes of an entry's header: a magic of six characters and thirteen numbers of eight hexadecimal digits.
 pub(super) const HEADER: usize = 110;
 /// The name of the entry that ends an archive.

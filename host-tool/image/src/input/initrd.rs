@@ -142,7 +142,13 @@ fn plain(bytes: &[u8], warnings: &mut Vec<String>) -> Result<Option<usize>> {
         }
         End::Foreign(at) => Ok(Some(at)),
         End::Cut => Err(cut("the cpio archive")),
+        End::Checksum(at) => Err(wrong_checksum(at)),
     }
+}
+
+fn wrong_checksum(at: usize) -> Failure {
+    let fact = format!("the file at 0x{at:x} of the cpio archive does not match its checksum: Linux stops there");
+    Failure::new(ErrorCode::Initrd, fact).next("build or download it again")
 }
 
 const NO_MARK: &str = "the cpio archive ends without its mark (TRAILER!!!): it may be cut off between two files";
@@ -190,6 +196,7 @@ fn compressed<'a>(
         End::Cut => return Err(cut(&format!("the cpio archive in the {} data", codec.name()))),
         End::Marked => None,
         End::Unmarked => (behind.len() == zeros).then(|| NO_MARK.to_owned()),
+        End::Checksum(at) => return Err(wrong_checksum(at)),
         End::Foreign(at) => Some(format!("the cpio archive is damaged at 0x{at:x}: Linux stops there")),
     };
     Ok((Needs { image: what.image, ..needs }, warning, behind))
