@@ -216,16 +216,14 @@ fn value_of(text: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+    use crate::format::codec::Codec;
+    use crate::format::codec::tests::encode;
 
     fn ikconfig(text: &str) -> Vec<u8> {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(text.as_bytes()).unwrap();
         let mut image = b"some code IKCFG_ST in a string ".to_vec();
         image.extend_from_slice(START);
-        image.extend(gzip.finish().unwrap());
+        image.extend(encode(Codec::Gzip, text.as_bytes()));
         image.extend_from_slice(END);
         image.extend_from_slice(b" more code");
         image

@@ -251,9 +251,10 @@ fn lz4_legacy(bytes: &[u8], limit: u64) -> std::result::Result<(Vec<u8>, &[u8]),
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    /// One stream of these bytes, in the form that Linux takes.
     pub(crate) fn encode(codec: Codec, bytes: &[u8]) -> Vec<u8> {
         match codec {
             Codec::Gzip => {

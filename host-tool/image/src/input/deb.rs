@@ -136,9 +136,8 @@ impl<R: Read> Read for Counted<R> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::io::Write;
-
     use super::*;
+    use crate::format::codec::tests::encode;
     use crate::progress::Quiet;
 
     /// A package with these files; `suffix` names the compression of its data.
@@ -152,17 +151,9 @@ pub(super) mod tests {
         }
         let data = builder.into_inner().unwrap();
         let data = match suffix {
-            ".xz" => {
-                let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-                encoder.write_all(&data).unwrap();
-                encoder.finish().unwrap()
-            }
-            ".zst" => zstd::stream::encode_all(&data[..], 1).unwrap(),
-            ".gz" => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                encoder.write_all(&data).unwrap();
-                encoder.finish().unwrap()
-            }
+            ".xz" => encode(Codec::Xz, &data),
+            ".zst" => encode(Codec::Zstd, &data),
+            ".gz" => encode(Codec::Gzip, &data),
             _ => data,
         };
         let mut archive = ar::Builder::new(Vec::new());

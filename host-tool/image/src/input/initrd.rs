@@ -382,6 +382,7 @@ fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::codec::tests::encode;
     use crate::input::cpio;
 
     fn newc() -> Vec<u8> {
@@ -389,9 +390,7 @@ mod tests {
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+        encode(Codec::Gzip, bytes)
     }
 
     fn tar() -> Vec<u8> {
@@ -419,13 +418,7 @@ mod tests {
         assert_eq!(needs(&newc()), Needs::default());
         assert_eq!(needs(&gzip(&newc())).codec, Some(Codec::Gzip));
         assert_eq!(needs(&[newc(), gzip(&newc())].concat()).codec, Some(Codec::Gzip));
-        assert_eq!(needs(&zstd::encode_all(&newc()[..], 1).unwrap()).codec, Some(Codec::Zstd));
-    }
-
-    fn bzip2(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+        assert_eq!(needs(&encode(Codec::Zstd, &newc())).codec, Some(Codec::Zstd));
     }
 
     #[test]
@@ -436,8 +429,8 @@ mod tests {
             (b"\x71\xc7\0\0".to_vec(), "old binary form", "cpio -id"),
             (tar(), "a tar archive", "tar -x"),
         ] {
-            let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
-            for packed in [bytes.clone(), gzip(&bytes), zstd, bzip2(&bytes), lzop::tests::encode(&bytes)] {
+            let packed = [Codec::Gzip, Codec::Zstd, Codec::Bzip2, Codec::Lzo].map(|codec| encode(codec, &bytes));
+            for packed in packed.into_iter().chain([bytes.clone()]) {
                 let text = refusal(&packed);
                 assert!(text.contains(word) && text.contains(command) && text.contains("-H newc"), "{text}");
             }
@@ -458,7 +451,7 @@ mod tests {
         zstd.window_log(28).unwrap();
         zstd.write_all(&newc()).unwrap();
         assert!(refusal(&zstd.finish().unwrap()).contains("| zstd -19"));
-        let mut lzop = lzop::tests::encode(&newc());
+        let mut lzop = encode(Codec::Lzo, &newc());
         assert_eq!(needs(&lzop).codec, Some(Codec::Lzo));
         // Without the flag of a checksum for every block.
         lzop[0x14] = 0;
@@ -467,8 +460,7 @@ mod tests {
     }
 
     fn lz4(bytes: &[u8]) -> Vec<u8> {
-        let block = lz4_flex::block::compress(bytes);
-        [&[0x02, 0x21, 0x4c, 0x18][..], &(block.len() as u32).to_le_bytes(), &block].concat()
+        encode(Codec::Lz4, bytes)
     }
 
     #[test]
@@ -492,7 +484,7 @@ mod tests {
         assert_eq!(needs(&[gzip(&newc()), lz4(&newc()), vec![0; 8]].concat()).codec, Some(Codec::Gzip));
         let mut padded = lz4(&newc());
         padded.resize(padded.len().next_multiple_of(4) + 4, 0);
-        for next in [gzip(&newc()), newc(), zstd::encode_all(&newc()[..], 1).unwrap()] {
+        for next in [gzip(&newc()), newc(), encode(Codec::Zstd, &newc())] {
             let text = refusal(&[lz4(&newc()), next.clone()].concat());
             assert!(text.contains("follow the LZ4 data") || text.contains("multiple of 4"), "{text}");
             needs(&[padded.clone(), next].concat());
@@ -529,10 +521,7 @@ mod tests {
         let text = refusal(&[gzip(front), gzip(back)].concat());
         assert!(text.contains("goes on in the next gzip stream") && text.contains("gzip -dc i | gzip -9"), "{text}");
         assert_eq!(needs(&[gzip(&whole), gzip(&whole)].concat()).codec, Some(Codec::Gzip));
-        assert_eq!(
-            needs(&[gzip(&whole), vec![0; 5], zstd::encode_all(&whole[..], 1).unwrap()].concat()).codec,
-            Some(Codec::Gzip)
-        );
+        assert_eq!(needs(&[gzip(&whole), vec![0; 5], encode(Codec::Zstd, &whole)].concat()).codec, Some(Codec::Gzip));
         let text = refusal(&[gzip(&whole), gzip(&tar())].concat());
         assert!(text.contains("a tar archive"), "the second stream is looked at too: {text}");
     }

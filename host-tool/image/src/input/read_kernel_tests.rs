@@ -4,7 +4,7 @@ use std::io::Write;
 use super::super::deb::tests::package;
 use super::super::testing::{Elf, Fit, Segment, UImage, kernel_entry, words, zboot_start};
 use super::*;
-use crate::format::lzop;
+use crate::format::codec::tests::encode;
 use crate::progress::Quiet;
 
 const BANNER: &[u8] = b"\nLinux version 6.12.1-test (a@b) (gcc) #1 SMP\0Linux version %s\0";
@@ -26,21 +26,11 @@ fn refusal(bytes: &[u8]) -> Failure {
 }
 
 fn ikconfig(text: &str) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(text.as_bytes()).unwrap();
-    [b"IKCFG_ST", &gzip.finish().unwrap()[..], b"IKCFG_ED"].concat()
-}
-
-fn bzip2(bytes: &[u8]) -> Vec<u8> {
-    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-    bzip2.write_all(bytes).unwrap();
-    bzip2.finish().unwrap()
+    [b"IKCFG_ST", &gzip(text.as_bytes())[..], b"IKCFG_ED"].concat()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(bytes).unwrap();
-    gzip.finish().unwrap()
+    encode(Codec::Gzip, bytes)
 }
 
 #[test]
@@ -112,7 +102,9 @@ fn an_elf_refuses_addresses_of_its_own() {
 fn a_uimage_gives_its_addresses_in_every_compression() {
     let elf = Elf::kernel(true, BANNER);
     let flat = &elf.segments[0].bytes;
-    for (codec, data) in [(0, flat.clone()), (1, gzip(flat)), (2, bzip2(flat)), (4, lzop::tests::encode(flat))] {
+    let packed =
+        [(1, Codec::Gzip), (2, Codec::Bzip2), (4, Codec::Lzo)].map(|(number, codec)| (number, encode(codec, flat)));
+    for (codec, data) in [(0, flat.clone())].into_iter().chain(packed) {
         let kernel = read(&UImage { codec, ..UImage::kernel(0x8010_0000) }.write(&data)).unwrap();
         assert_eq!(kernel.form, Form::UImage(Box::new(Form::Flat)));
         assert_eq!((&kernel.image, kernel.load_address), (flat, 0x10_0000));
