@@ -1,5 +1,8 @@
 //! `stoop run` as people call it, with a program that prints its arguments in place of a packed image.
 
+#[path = "../../host-tool/cli/tests/pack/schema.rs"]
+mod schema;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -69,15 +72,10 @@ fn json_is_a_line_for_each_of_the_console_as_the_schema_has_it() {
     stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args(["run", "--quiet", "--package", "stoop", "--", "run", "--json"]);
     let output = stoop.args(LE).args(["--args", "ab"]).arg(place.path().join("uimage")).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let mut schema = stoop::json::schema();
-    let definitions = schema["$defs"].take();
-    let all = schema["anyOf"].as_array_mut().unwrap().iter_mut();
-    let line = all.into_iter().find(|one| one["title"].as_str().is_some_and(|title| title.contains("run,"))).unwrap();
-    line["$defs"] = definitions;
-    let line = jsonschema::validator_for(line).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let said: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(said.iter().all(|said| line.is_valid(said) && said["event"] == "console"), "{text}");
+    said.iter().for_each(|said| schema::check(schema::LINE, said));
+    assert!(said.iter().all(|said| said["event"] == "console"), "{text}");
     assert!(said.iter().any(|said| said["line"].as_str().is_some_and(|line| line.contains("[ab]"))), "{text}");
 }
 

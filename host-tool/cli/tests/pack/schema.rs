@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+const SCHEMA: &str = include_str!("../../../../docs/schema/stoop.json");
+
 /// A line of a verb that goes on for a while.
 #[allow(dead_code, reason = "not every test binary runs such a verb")]
 pub const LINE: &str = "stoop netboot, flash, run, monitor and kernel build, a line";
@@ -20,8 +22,7 @@ pub fn check(title: &str, value: &Value) {
 /// The check by one entry.
 #[track_caller]
 pub fn of(title: &str) -> jsonschema::Validator {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/stoop.json");
-    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let one = schema["anyOf"].as_array().unwrap().iter().find(|one| one["title"] == title);
     let mut one = one.unwrap_or_else(|| panic!("no {title} in the schema")).clone();
     one["$defs"] = schema["$defs"].clone();
