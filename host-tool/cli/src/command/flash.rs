@@ -10,6 +10,7 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::{ErrorCode, Failure, Result, shell};
 use stoop_lab::bootloader::Patience;
+use stoop_lab::flash::ssh::Host;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
@@ -23,7 +24,7 @@ use crate::ui;
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0"
+    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0\n  stoop flash image.bin --ssh root@192.168.1.1"
 )]
 pub struct Args {
     /// The image: one for flash, or what the bootloader starts from its firmware partition
@@ -37,6 +38,9 @@ pub struct Args {
     /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader
     #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup"])]
     ssh: Option<String>,
+    /// ssh's configuration, instead of your own
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    ssh_config: Option<PathBuf>,
     /// Read this partition through the console, and write nothing
     #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
     read: Option<String>,
@@ -80,7 +84,8 @@ pub fn run(args: &Args) -> Result<()> {
         Some(image) => board_for(args.board.as_deref(), image)?,
         None => board::load(args.board.as_deref().unwrap_or_default())?,
     };
-    let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
+    let job_of = if args.ssh.is_some() { Job::for_linux } else { Job::of };
+    let job = image.as_deref().map(|image| job_of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
     let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);
     if let (true, Some(job)) = (args.dry_run, &job) {
@@ -93,14 +98,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(job) = &job {
         ask(args, &board, job)?;
     }
-    if let (Some(host), Some(job)) = (&args.ssh, &job) {
+    if let (Some(name), Some(job)) = (&args.ssh, &job) {
         let show = Show::new(args.json);
-        return super::netboot::finish(
-            false,
-            &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(Failure::from),
-            &show,
-        );
+        let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
+        let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
+        return super::netboot::finish(false, &mut None, done.map_err(Failure::from), &show);
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();

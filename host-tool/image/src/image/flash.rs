@@ -8,7 +8,7 @@ use crate::{ErrorCode, Failure, Result};
 
 /// An extent of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
-/// [`Area::within`] is the only way to get one, and every command that erases or writes is made from one.
+/// [`Area::within`] and [`Area::behind_driver`] are the only ways to get one, and every command that erases or writes is made from one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Area {
     partition: String,
@@ -29,10 +29,21 @@ impl Area {
     /// The partition or any byte is protected, the range leaves the partition or the memory-mapped window, or it cuts an erase
     /// block.
     pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
+        let area = Area::behind_driver(flash, partition, range)?;
+        let mapped = Region::new(flash.window.start() + range.start(), range.size());
+        if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
+            let fact = format!("{} lies behind what the CPU reads of the flash, {}", span(range), span(flash.window));
+            return Err(refused(fact));
+        }
+        Ok(area)
+    }
+
+    /// The same for what a driver writes, by partition: the CPU need not read it, and its [`Area::address`] says nothing.
+    ///
+    /// # Errors
+    /// The partition or any byte is protected, the range leaves the partition, or it cuts an erase block.
+    pub fn behind_driver(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
         let name = &partition.name;
-        let refused = |fact: String| {
-            Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
-        };
         let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
         if partition.protected || !written {
             return Err(refused(format!("the flash partition {name} is protected: nothing may write it")));
@@ -47,11 +58,6 @@ impl Area {
         let erase = flash.erase_size;
         if !range.start().is_multiple_of(erase) || !range.size().is_multiple_of(erase) {
             return Err(refused(format!("{} cuts an erase block of 0x{erase:x} bytes", span(range))));
-        }
-        let mapped = Region::new(flash.window.start() + range.start(), range.size());
-        if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
-            let fact = format!("{} lies behind what the CPU reads of the flash, {}", span(range), span(flash.window));
-            return Err(refused(fact));
         }
         Ok(Area {
             partition: name.clone(),
@@ -119,6 +125,10 @@ impl Area {
         let range = Region::new(self.offset(), blocks).unwrap_or(self.range);
         Ok(Area { range, whole: self.whole && range == self.range, ..self.clone() })
     }
+}
+
+fn refused(fact: String) -> Failure {
+    Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
 }
 
 fn span(region: Region) -> String {
