@@ -4,6 +4,8 @@ mod code;
 
 use std::fmt;
 
+use crate::explained::{self, Explained};
+
 pub use code::ErrorCode;
 
 /// What exit code a failure gives.
@@ -53,6 +55,18 @@ impl Failure {
     /// A failure of a crate that has codes of its own: `code` is what `stoop explain` takes.
     pub fn of(kind: Kind, code: &'static str, fact: impl Into<String>) -> Self {
         Failure { kind, code, fact: fact.into(), next: None }
+    }
+
+    /// As any other failure.
+    pub fn explained(error: &dyn Explained) -> Self {
+        let kind = match error.exit_code() {
+            explained::USAGE => Kind::Usage,
+            explained::NO_ANSWER => Kind::NoAnswer,
+            explained::NO_PLACE => Kind::NoPlace,
+            explained::INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
+        };
+        Failure { kind, code: error.code(), fact: error.to_string(), next: error.next_step() }
     }
 
     /// Somebody pressed Ctrl-C, or asked the process to end.

@@ -38,6 +38,7 @@ pub mod cache;
 pub mod commands;
 pub mod error;
 pub mod explain;
+pub mod explained;
 pub mod format;
 pub mod halves;
 pub mod image;
@@ -59,3 +60,4 @@ pub mod svg;
 pub mod watchdog;
 
 pub use error::{ErrorCode, Failure, Result};
+pub use explained::Explained;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use stoop_image::Failure;
 use stoop_image::error::Kind;
 
-use crate::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
+use stoop_image::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use stoop_core::Region;
 use stoop_core::params::{Led, Policy, Uart, UartKind};
 
+use super::problem::Problem;
 use super::raw::{self, Document};
-use super::source::{self, Origin, Problem};
+use super::source::{self, Origin};
 use super::types::{Board, Bootloader, Defaults, Dtb, Watchdog};
 use crate::machine::{KSEG_SIZE, Machine};
 

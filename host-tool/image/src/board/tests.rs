@@ -7,6 +7,7 @@ use std::process::Command;
 use stoop_core::Region;
 
 use super::*;
+use crate::Explained as _;
 
 /// A small, correct board; the tests break one line of it.
 const RIGHT: &str = r#"title = "Test"
@@ -320,7 +321,7 @@ fn several_mistakes_are_all_reported() {
     let text = RIGHT.replace("erase-size = 0x1_0000", "erase-size = 0x8_0000").replace("gpio = 3", "gpio = 99");
     let problems = read_text("t", text).expect_err("a broken board passed");
     assert_eq!(problems.len(), 3, "{problems:?}");
-    let failure = failure(&problems);
+    let failure = Error::Broken { problems };
     assert!(failure.next_step().is_some_and(|next| next.ends_with("`stoop boards check t.toml` shows all 3 problems")));
     assert_eq!(failure.exit_code(), 2);
 }

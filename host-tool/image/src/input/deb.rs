@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use object::read::archive::ArchiveFile;
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::codec::Codec;
 use crate::format::codec::most_decoded;
 use crate::progress::Progress;
-use crate::{ErrorCode, Failure, Result};
 
 /// What lies under /boot.
 pub(super) struct Contents {
@@ -22,10 +23,7 @@ pub(super) struct Contents {
 
 /// Reads until kernel and configuration are found; the modules behind them are not unpacked.
 pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(ErrorCode::Package, format!("the package is damaged or cut off: {error}"))
-            .next("download it again")
-    };
+    let broken = |error: &dyn std::fmt::Display| Error::PackageDamaged { reason: error.to_string() };
     let archive = ArchiveFile::parse(bytes).map_err(|error| broken(&error))?;
     for member in archive.members() {
         let member = member.map_err(|error| broken(&error))?;
@@ -39,11 +37,7 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
             ".bz2" => Some(Codec::Bzip2),
             ".lzma" => Some(Codec::Lzma),
             _ => {
-                return Err(Failure::new(
-                    ErrorCode::Package,
-                    format!("the package's {name} has a compression not known here"),
-                )
-                .next("unpack it with dpkg-deb -x and give the kernel in boot/"));
+                return Err(Error::PackageCompression { member: name }.into());
             }
         };
         let data = member.data(bytes).map_err(|error| broken(&error))?;
@@ -56,13 +50,10 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
         };
         let most = most_decoded(bytes.len());
         let data = Bounded { inner: data, left: most, most };
-        return from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?.ok_or_else(|| {
-            Failure::new(ErrorCode::Package, "the package has no kernel: no /boot/vmlinux-* or /boot/vmlinuz-*")
-                .next("give the package that `apt-get download` fetches for the versioned name, such as linux-image-6.1.0-50-mips32r2el")
-        });
+        let found = from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?;
+        return Ok(found.ok_or(Error::PackageWithoutKernel)?);
     }
-    Err(Failure::new(ErrorCode::Package, "the file is an ar archive without data.tar: no Debian package, or cut off")
-        .next("download it again"))
+    Err(Error::NoPackage.into())
 }
 
 /// Ends in an error behind so many bytes.
