@@ -1,7 +1,7 @@
 //! A failure of the lab, told as one of the suite.
 
-use stoop_image::{ErrorCode, Failure};
 use stoop_image::explained::Explained;
+use stoop_image::{ErrorCode, Failure};
 
 /// A lab's error as ours.
 pub(super) fn failure<E: Explained + std::fmt::Display>(error: &E) -> Failure {

@@ -57,18 +57,6 @@ impl Failure {
         Failure { kind, code, fact: fact.into(), next: None }
     }
 
-    /// As any other failure.
-    pub fn explained(error: &dyn Explained) -> Self {
-        let kind = match error.exit_code() {
-            explained::USAGE => Kind::Usage,
-            explained::NO_ANSWER => Kind::NoAnswer,
-            explained::NO_PLACE => Kind::NoPlace,
-            explained::INTERRUPTED => Kind::Interrupted,
-            _ => Kind::Failed,
-        };
-        Failure { kind, code: error.code(), fact: error.to_string(), next: error.next_step() }
-    }
-
     /// Somebody pressed Ctrl-C, or asked the process to end.
     pub fn interrupted() -> Self {
         Failure { kind: Kind::Interrupted, ..Failure::new(ErrorCode::Interrupted, "interrupted") }
@@ -136,3 +124,16 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl<E: Explained> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        let kind = match error.exit_code() {
+            explained::USAGE => Kind::Usage,
+            explained::NO_ANSWER => Kind::NoAnswer,
+            explained::NO_PLACE => Kind::NoPlace,
+            explained::INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
+        };
+        Failure { kind, code: error.code(), fact: error.to_string(), next: error.next_step() }
+    }
+}

@@ -93,12 +93,6 @@ macro_rules! explained {
                 }
             }
         }
-
-        impl From<$name> for $crate::Failure {
-            fn from(error: $name) -> $crate::Failure {
-                $crate::Failure::explained(&error)
-            }
-        }
     };
     (@next) => { None };
     (@next $text:literal) => { Some(::std::fmt::format(format_args!($text))) };
