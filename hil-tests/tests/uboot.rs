@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::time::Duration;
+use stoop_image::Explained as _;
 
+use stoop_ci::{Failure, Result};
 use stoop_core::crc32::Crc32;
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -16,10 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 macro_rules! on_both {
     ($($name:ident needs $caps:expr;)*) => {
         mod le {
-            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_ci::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
         }
         mod be {
-            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_ci::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
         }
     };
 }
@@ -116,8 +117,7 @@ fn bootargs_arrive_byte_for_byte(rig: &mut dyn Rig) -> Result<()> {
 
 /// Runs the printing program and returns the line that it printed.
 fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) -> Result<String> {
-    let mut file =
-        tempfile::NamedTempFile::new().map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let mut file = tempfile::NamedTempFile::new().map_err(|error| Failure::new(error.to_string()))?;
     file.write_all(image).map_err(|error| Failure::io(file.path(), &error))?;
     let said = boot(rig, &Boot { image: file.path(), bootargs, files: &[], via }, r"^\[.*\n", PATIENCE)?;
     rig.wait_end(PATIENCE)?;

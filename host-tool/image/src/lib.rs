@@ -59,5 +59,5 @@ pub mod simulate;
 pub mod svg;
 pub mod watchdog;
 
-pub use error::{ErrorCode, Failure, Result};
+pub use error::{Error, ErrorCode, Result};
 pub use explained::Explained;

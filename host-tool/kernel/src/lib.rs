@@ -15,5 +15,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod error;
 pub mod kernel_build;
 pub mod modules;
+
+pub use error::{Error, Result};

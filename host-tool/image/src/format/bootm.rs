@@ -111,6 +111,7 @@ pub fn first_file(data: &[u8]) -> Result<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     /// A header of this operating system and type, with data.
     fn header(system: u8, kind: u8) -> Vec<u8> {
@@ -127,15 +128,18 @@ mod tests {
         }
         for kind in (0..=40).filter(|kind| ![2, MULTI, NOLOAD].contains(kind)) {
             let refused = uimage_header(&header(LINUX, kind)).unwrap_err();
-            assert!(refused.fact().contains(&format!("type {kind}")) && refused.next_step().is_some(), "{refused}");
+            assert!(
+                refused.to_string().contains(&format!("type {kind}")) && refused.next_step().is_some(),
+                "{refused}"
+            );
         }
         for system in (0..=40).filter(|system| *system != LINUX) {
             let refused = uimage_header(&header(system, 2)).unwrap_err();
-            assert!(refused.fact().contains(&format!("operating system {system} ")), "{refused}");
+            assert!(refused.to_string().contains(&format!("operating system {system} ")), "{refused}");
         }
         let mut empty = header(LINUX, 2);
         empty[15] = 0;
-        assert!(uimage_header(&empty).unwrap_err().fact().contains("holds nothing"));
+        assert!(uimage_header(&empty).unwrap_err().to_string().contains("holds nothing"));
     }
 
     #[test]
@@ -144,14 +148,14 @@ mod tests {
         for (kind, system) in [("kernel", "linux"), ("kernel_noload", "linux"), ("kernel", "")] {
             with(kind, system).unwrap();
         }
-        assert!(with("standalone", "linux").unwrap_err().fact().contains("standalone"));
-        assert!(with("kernel", "netbsd").unwrap_err().fact().contains("netbsd"));
+        assert!(with("standalone", "linux").unwrap_err().to_string().contains("standalone"));
+        assert!(with("kernel", "netbsd").unwrap_err().to_string().contains("netbsd"));
     }
 
     #[test]
     fn what_bootm_would_jump_into_must_be_code() {
         let inner = [&uimage::MAGIC.to_be_bytes()[..], &[0; 60]].concat();
-        let fact = |bytes: &[u8]| content(bytes, "a uImage").unwrap_err().fact().to_owned();
+        let fact = |bytes: &[u8]| content(bytes, "a uImage").unwrap_err().to_string().to_owned();
         assert_eq!(fact(&inner), "a uImage inside a uImage");
         assert!(fact(b"\x7fELF\x01").contains("an ELF file inside a uImage"));
         assert!(fact(b"\x1f\x8b\x08").contains("gzip data"));
@@ -169,7 +173,7 @@ mod tests {
             [table(&[0], b""), table(&[3, 2], b""), table(&[3, 3, 0], b"abc-de"), table(&[u32::MAX, 0], b"abc"), vec![]]
         {
             let refused = first_file(&broken).unwrap_err();
-            assert!(refused.fact().contains("broken") && refused.next_step().is_some(), "{refused}");
+            assert!(refused.to_string().contains("broken") && refused.next_step().is_some(), "{refused}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The arm64 Image (Documentation/arch/arm64/booting.rst, arch/arm64/include/asm/image.h): 64 bytes of header that are its first
 //! bytes in RAM as well.
 
+use crate::Explained as _;
 use crate::machine::Machine;
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ pub(crate) mod tests {
         bytes
     }
 
-    fn refused(bytes: Vec<u8>) -> crate::Failure {
+    fn refused(bytes: Vec<u8>) -> crate::Error {
         read(bytes, None).unwrap_err()
     }
 
@@ -105,7 +106,7 @@ pub(crate) mod tests {
             (0, 0xfff, 0xa, "needs 0xfff bytes by its header and has 0x1000"),
         ] {
             let failure = refused(image(text_offset, size, flags));
-            assert!(failure.fact().contains(says), "{failure}");
+            assert!(failure.to_string().contains(says), "{failure}");
             assert!(failure.next_step().is_some(), "{failure}");
         }
     }

@@ -1,5 +1,6 @@
 //! Debian kernel packages: the kernel and its configuration out of `linux-image-*.deb`.
 
+use crate::Explained as _;
 use std::cell::Cell;
 use std::io::Read;
 use std::rc::Rc;
@@ -185,7 +186,7 @@ pub(super) mod tests {
     #[test]
     fn a_package_without_a_kernel_says_which_package_has_one() {
         let failure = read_bytes(&package(&[("./usr/share/doc/x", b"")], ".xz")).err().unwrap();
-        assert!(failure.fact().contains("no kernel"), "{failure}");
+        assert!(failure.to_string().contains("no kernel"), "{failure}");
         assert!(failure.next_step().unwrap().contains("versioned name"));
     }
 
@@ -208,7 +209,7 @@ pub(super) mod tests {
         let kernel = super::tests::package(&[("./boot/vmlinuz-6", &zeros)], ".zst");
         for package in [package(builder.into_inner().unwrap()), kernel] {
             let failure = read_bytes(&package).err().unwrap();
-            assert!(failure.fact().contains("unpacks to more than 0x6000000 bytes"), "{failure}");
+            assert!(failure.to_string().contains("unpacks to more than 0x6000000 bytes"), "{failure}");
         }
     }
 

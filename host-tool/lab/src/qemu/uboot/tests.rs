@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::sync::mpsc::{Receiver, channel};
+use stoop_image::Explained as _;
 
 use super::*;
 
@@ -137,11 +138,14 @@ fn a_lease_that_does_not_come_and_a_short_file_are_failures() {
     let (mut console, _lines) = bootloader(PROMPT, |_| "no link\r\n".into());
     attach(&mut console, &facts()).unwrap();
     let failure = network(&mut console, &facts()).unwrap_err();
-    assert!(failure.fact().starts_with("`dhcp` got no lease; the console's last lines:"), "{failure}");
+    assert!(failure.to_string().starts_with("`dhcp` got no lease; the console's last lines:"), "{failure}");
     let (mut console, _lines) = bootloader(PROMPT, willing);
     attach(&mut console, &facts()).unwrap();
     let failure = fetch(&mut console, &facts(), 0x8100_0000, "image", 6).unwrap_err();
-    assert!(failure.fact().starts_with("`tftpboot 0x81000000 10.0.2.2:image` did not fetch 0x6 bytes"), "{failure}");
+    assert!(
+        failure.to_string().starts_with("`tftpboot 0x81000000 10.0.2.2:image` did not fetch 0x6 bytes"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -150,7 +154,7 @@ fn what_a_command_printed_is_returned_without_its_echo() {
     attach(&mut console, &facts()).unwrap();
     assert_eq!(command(&mut console, &facts(), "help").unwrap(), "one\ntwo\n");
     let failure = command(&mut console, &facts(), &"x".repeat(256)).unwrap_err();
-    assert_eq!(failure.fact(), "a command of 256 bytes is too long for the bootloader");
+    assert_eq!(failure.to_string(), "a command of 256 bytes is too long for the bootloader");
 }
 
 #[test]
@@ -158,7 +162,7 @@ fn bootargs_that_u_boot_cannot_deliver_are_refused() {
     let mut put = |name: &str, _: &[u8]| Ok(name.to_owned());
     let how = StartCommand::Bootm { at: 0, tree: None };
     let nul = stage(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put).unwrap_err();
-    assert_eq!((nul.fact(), nul.exit_code()), ("bootargs hold a NUL", 2));
+    assert_eq!((nul.to_string(), nul.exit_code()), ("bootargs hold a NUL".to_owned(), 2));
     let words = vec!["a"; BOOTM_WORDS + 1].join(" ");
     let many = Boot { image: b"i", bootargs: Some(words.as_bytes()), files: &[], how };
     assert_eq!(stage(&facts(), &many, &mut put).unwrap_err().exit_code(), 2);
