@@ -8,12 +8,12 @@ mod watchdog;
 use std::collections::BTreeMap;
 
 use stoop_core::Region;
-use stoop_core::params::{Led, Policy, Uart, UartKind};
+use stoop_core::params::{Policy, Uart, UartKind};
 
 use super::problem::Problem;
 use super::raw::{self, Document};
 use super::source::{self, Origin};
-use super::types::{Board, Bootloader, Defaults, Dtb, Watchdog};
+use super::types::{Board, Bootloader, Defaults, Dtb};
 use crate::machine::{KSEG_SIZE, Machine};
 
 /// RAM starts and sizes are multiples of this.
