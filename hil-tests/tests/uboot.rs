@@ -49,7 +49,7 @@ fn commands(rig: &mut dyn Rig, lines: &[&str]) -> Result<Vec<String>> {
     rig.power_cycle()?;
     let console = rig.console()?;
     uboot::attach(console, &facts)?;
-    lines.iter().map(|line| uboot::command(console, &facts, line)).collect()
+    lines.iter().map(|line| Ok(uboot::command(console, &facts, line)?)).collect()
 }
 
 fn a_file_arrives_as_it_was_staged(rig: &mut dyn Rig) -> Result<()> {
@@ -64,7 +64,7 @@ fn a_file_arrives_as_it_was_staged(rig: &mut dyn Rig) -> Result<()> {
     let said = uboot::command(console, &facts, &format!("crc32 {at:#x} {:#x}", bytes.len()))?;
     assert!(said.contains(&format!("==> {:08x}\n", Crc32::new().of(&bytes))), "{said}");
     let refused = uboot::fetch(console, &facts, at, &name, bytes.len() + 1).unwrap_err();
-    assert!(refused.fact().contains("did not fetch 0x48d15 bytes"), "{refused}");
+    assert!(refused.to_string().contains("did not fetch 0x48d15 bytes"), "{refused}");
     Ok(())
 }
 
@@ -75,7 +75,7 @@ fn a_missing_file_ends_the_wait_with_the_reason(rig: &mut dyn Rig) -> Result<()>
     uboot::network(console, &facts)?;
     let refused = uboot::fetch(console, &facts, facts.tftp_address, "nope", 1).unwrap_err();
     assert_eq!(refused.exit_code(), 1, "{refused}");
-    assert!(refused.fact().contains("the console says `TFTP error: 'File not found' (1)`"), "{refused}");
+    assert!(refused.to_string().contains("the console says `TFTP error: 'File not found' (1)`"), "{refused}");
     uboot::attach(console, &facts)?;
     assert_eq!(uboot::command(console, &facts, "echo $?")?, "1\n", "the prompt is back");
     Ok(())
@@ -138,7 +138,7 @@ fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result
     let got = printed(rig, &image, Some(&many), Via::Bootm)?;
     assert_eq!(got, format!("[]{}", "[a]".repeat(BOOTM_WORDS)), "the most that U-Boot delivers");
     let refused = printed(rig, &image, Some(&(many + " a")), Via::Bootm).unwrap_err();
-    assert_eq!(refused.fact(), "U-Boot delivers 255 words of bootargs, these have 256");
+    assert_eq!(refused.to_string(), "U-Boot delivers 255 words of bootargs, these have 256");
     Ok(())
 }
 

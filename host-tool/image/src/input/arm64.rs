@@ -1,7 +1,6 @@
 //! The arm64 Image (Documentation/arch/arm64/booting.rst, arch/arm64/include/asm/image.h): 64 bytes of header that are its first
 //! bytes in RAM as well.
 
-use crate::Explained as _;
 use crate::machine::Machine;
 use std::collections::BTreeMap;
 
@@ -71,6 +70,7 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::Explained as _;
 
     /// A file that has the header of a kernel, and its banner.
     pub(crate) fn image(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {

@@ -1,6 +1,5 @@
 //! Debian kernel packages: the kernel and its configuration out of `linux-image-*.deb`.
 
-use crate::Explained as _;
 use std::cell::Cell;
 use std::io::Read;
 use std::rc::Rc;
@@ -129,6 +128,7 @@ impl<R: Read> Read for Counted<R> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::Explained as _;
     use crate::format::codec::tests::encode;
     use crate::progress::Quiet;
 

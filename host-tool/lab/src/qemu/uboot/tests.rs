@@ -55,7 +55,7 @@ fn willing(line: &str) -> String {
 fn typed(bootargs: Option<&[u8]>, how: StartCommand<'_>) -> Vec<String> {
     let boot = Boot { image: b"image", bootargs, files: &[], how };
     let mut staged = Vec::new();
-    let plan = stage(&facts(), &boot, &mut |name, bytes| {
+    let plan = stage::<crate::Error>(&facts(), &boot, &mut |name, bytes| {
         staged.push((name.to_owned(), bytes.len()));
         Ok(name.to_owned())
     });
@@ -99,7 +99,7 @@ fn bootm_with_a_tree_fetches_it_and_names_it() {
 fn other_files_are_fetched_before_the_image() {
     let how = StartCommand::Bootm { at: 0x8100_0000, tree: None };
     let boot = Boot { image: b"image", bootargs: None, files: &[(0x8400_0000, b"x"), (0x8500_0000, b"yz")], how };
-    let plan = stage(&facts(), &boot, &mut |name, _| Ok(name.to_owned())).unwrap();
+    let plan = stage::<crate::Error>(&facts(), &boot, &mut |name, _| Ok(name.to_owned())).unwrap();
     let files: Vec<_> = plan.files.iter().map(|file| (file.name.as_str(), file.size, file.at)).collect();
     assert_eq!(files, [("file0", 1, 0x8400_0000), ("file1", 2, 0x8500_0000), ("image", 5, 0x8100_0000)]);
 }
@@ -161,13 +161,15 @@ fn what_a_command_printed_is_returned_without_its_echo() {
 fn bootargs_that_u_boot_cannot_deliver_are_refused() {
     let mut put = |name: &str, _: &[u8]| Ok(name.to_owned());
     let how = StartCommand::Bootm { at: 0, tree: None };
-    let nul = stage(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put).unwrap_err();
+    let nul =
+        stage::<crate::Error>(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put)
+            .unwrap_err();
     assert_eq!((nul.to_string(), nul.exit_code()), ("bootargs hold a NUL".to_owned(), 2));
     let words = vec!["a"; BOOTM_WORDS + 1].join(" ");
     let many = Boot { image: b"i", bootargs: Some(words.as_bytes()), files: &[], how };
     assert_eq!(stage(&facts(), &many, &mut put).unwrap_err().exit_code(), 2);
     let tree = StartCommand::Bootm { at: 0, tree: Some((0, b"dtb")) };
-    stage(&facts(), &Boot { how: tree, ..many }, &mut put).expect("a tree takes any number");
+    stage::<crate::Error>(&facts(), &Boot { how: tree, ..many }, &mut put).expect("a tree takes any number");
 }
 
 #[test]
