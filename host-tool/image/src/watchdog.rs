@@ -196,7 +196,7 @@ mod tests {
 
     fn refused(choice: &str, board: &Board) -> String {
         let failure = Plan::resolve(Some(choice.parse().unwrap()), board).expect_err(choice);
-        format!("{} | {}", failure.to_string(), failure.next_step().unwrap_or_default())
+        format!("{failure} | {}", failure.next_step().unwrap_or_default())
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! use stoop_image::kconfig::Value;
 //! use stoop_kernel::modules::requirement::{Need, Requirement};
 //!
-//! # fn main() -> stoop_image::Result<()> {
+//! # fn main() -> stoop_kernel::Result<()> {
 //! let text = "description = \"USB sticks\"\nmodules = [\"usb-storage\"]\nsymbols.USB = \"either\"";
 //! let requirement = Requirement::parse("sticks", text)?;
 //! assert_eq!(requirement.symbols["USB"], Need::Either);

@@ -94,7 +94,7 @@ pub(super) fn finish(power_off: bool, power: &mut Option<Box<dyn Power>>, done: 
     };
     let done = match (done, off) {
         (Err(failure), Err(second)) => {
-            ui::tell(second);
+            ui::tell(ui::in_full(&second));
             Err(failure)
         }
         (done, off) => done.and(off),

@@ -99,7 +99,7 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         let failure = check(bytes).unwrap_err();
         assert!(failure.next_step().is_some());
-        failure.to_string().to_owned()
+        failure.to_string()
     }
 
     #[test]

@@ -368,7 +368,7 @@ mod tests {
     /// The fact and the command.
     fn refusal(bytes: &[u8]) -> String {
         let failure = examine(bytes, "i").unwrap_err();
-        format!("{} | {}", failure.to_string(), failure.next_step().unwrap())
+        format!("{failure} | {}", failure.next_step().unwrap())
     }
 
     #[test]

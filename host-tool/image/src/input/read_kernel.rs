@@ -191,7 +191,7 @@ impl Stored<'_> {
         };
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
         let raw = from_flat(image, load, Some(entry))
-            .map_err(|failure| Error::ContainerAddresses { container: what, why: failure.to_string().to_owned() })?;
+            .map_err(|failure| Error::ContainerAddresses { container: what, why: failure.to_string() })?;
         finish(raw, overrides.config, progress)
     }
 }

@@ -29,7 +29,8 @@ stoop_image::explained! {
         PathOutside { tree: PathBuf, path: String }
             => ModuleTree, "run depmod again, or remove modules.dep so that the module files decide";
         /// `other` is there instead, compressed otherwise.
-        #[error("{tree}/modules.dep names {path}, which is not there{}", other.as_ref().map_or(String::new(), |other| format!(", only {other} is")), tree = tree.display())]
+        #[error("{tree}/modules.dep names {path}, which is not \
+            there{}", other.as_ref().map_or(String::new(), |other| format!(", only {other} is")), tree = tree.display())]
         NotThere { tree: PathBuf, path: String, other: Option<String> }
             => ModuleTree, "run depmod again, or remove modules.dep so that the module files decide";
         #[error("the modules need each other in a circle: {}", names.join(" -> "))]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Result;
+use crate::{Result, ui};
 use stoop_image::output::Output;
 use stoop_lab::crash_log::CrashLogs;
 use stoop_lab::notes::Annotator;
@@ -19,7 +19,7 @@ pub(super) fn logs(folder: &Path) -> Result<impl Annotator + use<>> {
     let folder = folder.to_owned();
     Ok(CrashLogs::new(move |name: &str, text: &str| match keep(&folder, name, text) {
         Ok(path) => vec![format!("the crash log {name} is kept as {}", path.display())],
-        Err(failure) => vec![format!("the crash log {name} is not kept: {failure}")],
+        Err(failure) => vec![format!("the crash log {name} is not kept: {}", ui::in_full(&failure))],
     }))
 }
 
