@@ -4,6 +4,7 @@ use std::fs::{self, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::unfinished::UnfinishedFile;
 use crate::{ErrorCode, Failure, Result};
 
 /// A place for a result, checked before the work begins.
@@ -113,13 +114,12 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let all = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(all);
-    let mut file = builder.prefix(".stoop-").tempfile_in(folder(path))?;
-    file.write_all(bytes)?;
+    let mut unfinished = UnfinishedFile::new(builder.prefix(".stoop-"), folder(path))?;
+    unfinished.file().write_all(bytes)?;
     if let Ok(old) = fs::metadata(path) {
-        file.as_file().set_permissions(old.permissions())?;
+        unfinished.file().set_permissions(old.permissions())?;
     }
-    file.persist(path)?;
-    Ok(())
+    unfinished.persist(path)
 }
 
 fn folder(path: &Path) -> &Path {
