@@ -1,11 +1,15 @@
 //! What is typed at a U-Boot prompt to fetch and start an image: printed by pack, typed by `run` and by the tests.
 
+mod error;
+
 use crate::board::Board;
 use crate::bootloader::image::{Image, download};
 use crate::format::fit;
 use crate::image::{self, Built};
 use crate::plan::{Format, Plan};
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// The command that starts an image which lies in RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,8 +86,7 @@ pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
     let image = Image::of(file)?;
     let opened = image::open(file).ok();
     if opened.as_ref().is_some_and(|opened| opened.format == Format::Nor) {
-        return Err(Failure::usage(ErrorCode::Internal, "the image is for flash, not for RAM")
-            .next("write it with `stoop flash`, or pack it with another --format"));
+        return Err(Error::ForFlash.into());
     }
     let start = match image {
         Image::Uimage { .. } | Image::Fit { .. } => Start::Bootm,
@@ -98,11 +101,7 @@ pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
             download(&image, file.len(), board.physical(preferred) as u64, board.free_ram().end() as u64)?
         }
         (_, _, None) => {
-            return Err(Failure::usage(
-                ErrorCode::Internal,
-                format!("where the board {} fetches files to is not known", board.name),
-            )
-            .next("add `tftp-address` to its bootloader table"));
+            return Err(Error::NoAddress { board: board.name.clone() }.into());
         }
     };
     let at = board.typed(at as usize) as u64;

@@ -38,6 +38,7 @@ pub mod cache;
 pub mod commands;
 pub mod error;
 pub mod explain;
+pub mod explained;
 pub mod format;
 pub mod halves;
 pub mod image;
@@ -60,3 +61,4 @@ pub mod unfinished;
 pub mod watchdog;
 
 pub use error::{ErrorCode, Failure, Result};
+pub use explained::Explained;

@@ -8,10 +8,11 @@ use std::rc::Rc;
 
 use object::read::archive::ArchiveFile;
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::codec::Codec;
 use crate::format::codec::most_decoded;
 use crate::progress::Progress;
-use crate::{ErrorCode, Failure, Result};
 
 /// What was taken out of it.
 pub(super) struct Contents {
@@ -24,10 +25,7 @@ pub(super) struct Contents {
 
 /// Reads until kernel and configuration are found; the modules behind them are not unpacked.
 pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(ErrorCode::Package, format!("the package is damaged or cut off: {error}"))
-            .next("download it again")
-    };
+    let broken = |error: &dyn std::fmt::Display| Error::PackageDamaged { reason: error.to_string() };
     let archive = ArchiveFile::parse(bytes).map_err(|error| broken(&error))?;
     for member in archive.members() {
         let member = member.map_err(|error| broken(&error))?;
@@ -41,11 +39,7 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
             ".bz2" => Some(Codec::Bzip2),
             ".lzma" => Some(Codec::Lzma),
             _ => {
-                return Err(Failure::new(
-                    ErrorCode::Package,
-                    format!("the package's {name} has a compression not known here"),
-                )
-                .next("unpack it with dpkg-deb -x and give the kernel in boot/"));
+                return Err(Error::PackageCompression { member: name }.into());
             }
         };
         let data = member.data(bytes).map_err(|error| broken(&error))?;
@@ -61,8 +55,7 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
         let found = from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?;
         return chosen(found);
     }
-    Err(Failure::new(ErrorCode::Package, "the file is an ar archive without data.tar: no Debian package, or cut off")
-        .next("download it again"))
+    Err(Error::NoPackage.into())
 }
 
 /// Ends in an error behind so many bytes.
@@ -162,14 +155,10 @@ fn chosen(mut found: Vec<Found>) -> Result<Contents> {
     });
     let versions: BTreeSet<&str> = found.iter().map(|file| file.version.as_str()).collect();
     if versions.len() > 1 {
-        let all = versions.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(Failure::new(ErrorCode::Package, format!("the package has kernels of several versions: {all}"))
-            .next("unpack it with dpkg-deb -x and give one of them"));
+        let versions = versions.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Error::PackageOfKernels { versions }.into());
     }
-    let kernel = found.into_iter().next().ok_or_else(|| {
-        Failure::new(ErrorCode::Package, "the package has no kernel: no file boot/vmlinux-*, boot/vmlinuz-* or lib/modules/*/vmlinuz")
-            .next("give the package that `apt-get download` fetches for the versioned name, such as linux-image-6.1.0-50-mips32r2el")
-    })?;
+    let kernel = found.into_iter().next().ok_or(Error::PackageWithoutKernel)?;
     let of_it = configs.iter().position(|config| config.version == kernel.version);
     let config = of_it.map(|at| configs.swap_remove(at));
     let config = config.map(|config| (config.path, String::from_utf8_lossy(&config.bytes).into_owned()));

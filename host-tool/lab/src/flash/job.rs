@@ -85,7 +85,7 @@ mod tests {
     use stoop_image::board::FlashKind;
 
     use super::Job;
-    use crate::explained::Explained;
+    use stoop_image::Explained;
 
     #[test]
     fn flash_that_the_cpu_does_not_read_as_memory_is_refused_and_nothing_is_typed() {
