@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod ending;
 pub mod error;
 pub mod json;
 pub mod project;

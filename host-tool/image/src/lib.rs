@@ -57,6 +57,7 @@ pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod svg;
+pub mod unfinished;
 pub mod watchdog;
 
 pub use error::{Error, ErrorCode, Result};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub use error::Error;
 
 use crate::Result;
+use crate::unfinished::UnfinishedFile;
 
 /// A place for a result, checked before the work begins.
 #[derive(Clone, Debug)]
@@ -106,13 +107,12 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let all = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(all);
-    let mut file = builder.prefix(".stoop-").tempfile_in(folder(path))?;
-    file.write_all(bytes)?;
+    let mut unfinished = UnfinishedFile::new(builder.prefix(".stoop-"), folder(path))?;
+    unfinished.file().write_all(bytes)?;
     if let Ok(old) = fs::metadata(path) {
-        file.as_file().set_permissions(old.permissions())?;
+        unfinished.file().set_permissions(old.permissions())?;
     }
-    file.persist(path)?;
-    Ok(())
+    unfinished.persist(path)
 }
 
 fn folder(path: &Path) -> &Path {

@@ -56,13 +56,13 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
 /// # Errors
 /// It says none, or is no image at all.
 fn board_of(file: &[u8]) -> Result<Board> {
-    match open(file) {
-        Ok(opened) => Ok(board::of_image(opened.board())?),
+    if let Ok(opened) = open(file) {
+        return Ok(board::of_image(opened.board())?);
+    }
+    match recognised(file) {
         // What it is says more than that it names no board.
-        Err(failure) if recognised(file).is_some() && matches!(Image::of(file), Ok(Image::Raw)) => {
-            Err(Error::NotAnImage { why: failure.to_string() }.into())
-        }
-        Err(_) => Ok(board::of_image(None)?),
+        Some(what) if matches!(Image::of(file), Ok(Image::Raw)) => Err(Error::NotAnImage { what }.into()),
+        _ => Ok(board::of_image(None)?),
     }
 }
 

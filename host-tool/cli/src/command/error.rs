@@ -51,9 +51,9 @@ stoop_image::explained! {
         #[error("{failed} of {needed} requirements not met: {}", names.join(", "))]
         NotMet { failed: usize, needed: usize, names: Vec<&'static str> }
             => WouldNotBoot, "see what to do behind each \"no\" above";
-        /// `why` is what it is instead.
-        #[error("{why}")]
-        NotAnImage { why: String } => NotAnImage, "give an image; a kernel is checked by `stoop check --kernel FILE`";
+        #[error("it is {what}, no image")]
+        NotAnImage { what: &'static str } => BoardUnnamed USAGE, "give an image; for what it would do on a board, \
+            name one with --board; a kernel is checked by `stoop check --kernel FILE`";
         #[error("it would not boot on {board}: {}", findings.join(", "))]
         WouldNotBoot { board: String, findings: Vec<String> }
             => WouldNotBoot, "see what to do behind each \"no\" above";

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Result;
 use crate::command::Error;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_lab::qemu::{Console, Interrupter};
+
+use crate::ending;
 
 /// Listens for the signals that ask a process to end.
 pub(super) struct Stop(Arc<Mutex<Asked>>);
@@ -24,7 +25,8 @@ impl Stop {
     /// # Errors
     /// The process may not.
     pub(super) fn on_signals() -> Result<Stop> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|error| Error::Signals { source: error })?;
+        let mut signals = Signals::new(ending::signals()).map_err(|error| Error::Signals { source: error })?;
+        ending::hand_over();
         let stop = Stop(Arc::default());
         let asked = Arc::clone(&stop.0);
         std::thread::spawn(move || {

@@ -3,6 +3,7 @@
 mod bootloader;
 mod flash;
 mod registers;
+mod texts;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,8 @@ use stoop_core::params::{Policy, Uart, UartKind};
 use super::problem::Problem;
 use super::raw::{self, Document};
 use super::source::{self, Origin};
-use super::types::{Board, Bootloader, Defaults, Dtb};
-use crate::machine::{KSEG_SIZE, Machine};
+use super::types::{Board, Bootloader, Defaults, Dtb, Handoff};
+use crate::machine::{KSEG_SIZE, Machine, described};
 
 /// RAM starts and sizes are multiples of this.
 const RAM_STEP: usize = 0x10_0000;
@@ -61,6 +62,9 @@ impl Rules<'_> {
 
         self.name_is_plain(&origin.name);
         self.sources_are_named();
+        self.texts_are_plain(watchdog.as_ref());
+        self.handoff_is_possible(arch);
+        self.dialogue_is_possible();
         self.ram_is_usable(arch, ram);
         self.bootloader_leaves_ram(ram);
         self.kernels_fit(arch, ram, &load_addresses);
@@ -142,6 +146,10 @@ impl Rules<'_> {
     fn problem(&mut self, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let top = key.split(['.', '[']).next().unwrap_or(key);
         let in_soc = self.file.line(top).is_none() && self.soc.line(top).is_some();
+        self.problem_in(in_soc, key, fact, next);
+    }
+
+    fn problem_in(&mut self, in_soc: bool, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let (file, line) = match in_soc {
             true => (self.soc.file(), self.soc.line(key)),
             false => (self.file.file(), self.file.line(key)),
@@ -213,6 +221,14 @@ impl Rules<'_> {
         }
     }
 
+    fn handoff_is_possible(&mut self, arch: Machine) {
+        let handoff = self.file.form.defaults.handoff.or(self.soc.form.defaults.handoff).unwrap_or_default();
+        if handoff != Handoff::Auto && (handoff == Handoff::Arm64) == arch.is_mips() {
+            let fact = format!("a kernel for {} is not called that way", described(arch));
+            self.problem("defaults.handoff", fact, "leave it out: pack sees from the kernel how to call it");
+        }
+    }
+
     fn policy_is_possible(&mut self, arch: Machine, policy: Option<raw::Policy>, has_reset: bool, has_flash: bool) {
         match policy {
             Some(raw::Policy::Reset) if !has_reset => {
@@ -240,14 +256,14 @@ impl Rules<'_> {
         }
     }
 
-    /// The least that is taken for hertz and for bytes in a second, not for MHz and MB/s.
+    /// Below these it is taken for MHz and MB/s, above for a slip: no CPU or flash of such boards is as fast.
     fn speeds_are_possible(&mut self, cpu_clock: Option<usize>) {
-        if let Some(clock) = cpu_clock.filter(|clock| *clock < 1_000_000) {
+        if let Some(clock) = cpu_clock.filter(|clock| !(1_000_000..10_000_000_000).contains(clock)) {
             let next = "give it in hertz, as 650_000_000; leave the key out when nobody knows";
             self.problem("cpu-clock", format!("{clock} Hz"), next);
         }
         let speed = self.file.form.flash.as_ref().and_then(|flash| flash.read_speed);
-        if let Some(speed) = speed.filter(|speed| *speed < 10_000) {
+        if let Some(speed) = speed.filter(|speed| !(10_000..10_000_000_000).contains(speed)) {
             let next = "give bytes in a second, as 3_125_000; leave the key out when nobody knows";
             self.problem("flash.read-speed", format!("{speed} bytes in a second"), next);
         }

@@ -17,6 +17,8 @@ crate::explained! {
         Elf { reason: object::Error } => ImageDamaged, "pack it again";
         #[error("the ELF file is for {machine:?}, not for 32-bit MIPS")]
         Machine { machine: Architecture } => ImageMachine, "give an image for a MIPS32 board";
+        #[error("where the board {board} fetches files to is not known")]
+        NoAddress { board: String } => BoardLacks USAGE, "add `tftp-address` to its bootloader table";
         #[error("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM")]
         NoRoom { size: u64, at: u64, limit: u64 }
             => NoRoom, "give the machine more memory (`--memory`) or pack a smaller image";

@@ -148,19 +148,19 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
     Ok(at)
 }
 
-/// Where to fetch an image of `size` bytes to: `preferred`, unless what starts it will write there ([`staging`]); an arm64 Image where
+/// Where to fetch an image of `size` bytes to: `preferred`, unless what starts it will write there, to `load` ([`staging`]); an arm64 Image where
 /// booti wants it, so that it is not moved (U-Boot arch/arm/lib/image.c, booti_setup). Addresses are physical.
 ///
 /// # Errors
 /// As for [`staging`].
-pub fn download(image: &Image, size: usize, preferred: u64, limit: u64) -> Result<u64> {
+pub fn download(image: &Image, size: usize, preferred: u64, load: Option<Range<u64>>, limit: u64) -> Result<u64> {
     let at = match image {
         Image::Arm64 { text_offset } => {
             preferred.saturating_sub(*text_offset).next_multiple_of(ALIGNMENT) + text_offset
         }
         _ => preferred,
     };
-    staging(at, size as u64, image.load_range(), limit)
+    staging(at, size as u64, load, limit)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

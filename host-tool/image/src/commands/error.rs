@@ -5,7 +5,5 @@ crate::explained! {
     pub enum Error {
         #[error("the image is for flash, not for RAM")]
         ForFlash => Internal USAGE, "write it with `stoop flash`, or pack it with another --format";
-        #[error("where the board {board} fetches files to is not known")]
-        NoAddress { board: String } => Internal USAGE, "add `tftp-address` to its bootloader table";
     }
 }

@@ -204,11 +204,23 @@ impl Opened<'_> {
     }
 
     /// Physical memory that pack kept free though no payload goes there: what the device tree reserves, where a vmlinuz unpacks its
-    /// kernel, where the kernel may move itself, and its log. Nothing when the list is damaged.
+    /// kernel, where the kernel may move itself, its log, and where the file is fetched to. Nothing when the list is damaged.
     pub fn kept_free(&self) -> Vec<(RegionKind, Region)> {
         let at = self.flash.map_or(note::KEPT_AT, |_| note::KEPT_IN_SLOT);
         let list = self.behind_shim().get(at..).unwrap_or_default();
         kept::decode(list, self.note.big_endian, &Crc32::new()).unwrap_or_default()
+    }
+
+    /// Where pack found room for the file on its way, physical; `None` for one that goes to flash.
+    pub fn download(&self) -> Option<usize> {
+        match self.format {
+            Format::Nor => None,
+            Format::Raw | Format::Image => Some(self.load),
+            Format::Uimage | Format::Fit | Format::Elf => {
+                let kept = self.kept_free().into_iter();
+                kept.filter(|(what, _)| *what == RegionKind::Download).map(|(_, region)| region.start()).next()
+            }
+        }
     }
 
     /// The bytes at a physical range, when one piece has them all.

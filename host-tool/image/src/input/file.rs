@@ -32,7 +32,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         let bytes = stdin()?;
         return match bytes.len() as u64 {
             0 => Err(Error::StdinEmpty.into()),
-            size if size > LARGEST => Err(Error::StdinTooLarge.into()),
+            size if size > LARGEST => Err(Error::StdinTooLarge { most: LARGEST }.into()),
             _ => Ok(bytes),
         };
     }
@@ -70,7 +70,7 @@ pub(super) fn open_file(path: &Path) -> Result<File> {
         return Err(Error::Directory { path: path.into() }.into());
     }
     if meta.len() > LARGEST {
-        return Err(Error::TooLarge { path: path.into(), size: meta.len() }.into());
+        return Err(Error::TooLarge { path: path.into(), size: meta.len(), most: LARGEST }.into());
     }
     File::open(path).map_err(|error| crate::Error::file(path, error))
 }

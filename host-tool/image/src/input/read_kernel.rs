@@ -34,7 +34,7 @@ impl Kernel {
             let contents = deb::read(&bytes, progress).map_err(within)?;
             let config = match (&overrides.config, &contents.config) {
                 (None, Some((name, text))) => {
-                    Some(Kconfig::parse(text, &format!("boot/{name} of the package")).map_err(within)?)
+                    Some(Kconfig::parse(text, &format!("{name} of the package")).map_err(within)?)
                 }
                 _ => overrides.config.clone(),
             };

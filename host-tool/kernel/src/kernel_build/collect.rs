@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::kernel_build::Error;
 use crate::modules::tree::{Source, Tree};
+use stoop_image::unfinished::UnfinishedFolder;
 
 /// What lies in the output directory.
 #[derive(Clone, Default, Debug)]
@@ -67,7 +68,7 @@ impl Links<'_> {
         if is_same(from, &target) {
             return Ok(());
         }
-        let temporary = tempfile::tempdir_in(parent).map_err(|e| crate::Error::file(parent, e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
         let new = temporary.path().join("new");
         self.link(from, &new)?;
         std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))
@@ -82,7 +83,7 @@ impl Links<'_> {
         }
         let parent = target.parent().unwrap_or(self.out);
         std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
-        let temporary = tempfile::tempdir_in(parent).map_err(|e| crate::Error::file(parent, e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
         let new = temporary.path().join("new");
         self.collected.copied += std::fs::copy(from, &new).map_err(|e| crate::Error::file(from, e))?;
         std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))

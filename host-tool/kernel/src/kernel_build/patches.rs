@@ -13,6 +13,7 @@ use super::unpack::STATE;
 use crate::Result;
 use crate::kernel_build::Error;
 use stoop_image::input;
+use stoop_image::unfinished::UnfinishedFolder;
 
 /// What was done to the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -111,7 +112,7 @@ fn read_state(state: &Path) -> Result<Vec<Patch>> {
 fn write_state(state: &Path, patches: &[Patch]) -> Result<()> {
     let parent = state.parent().unwrap_or(state);
     std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
-    let temporary = tempfile::tempdir_in(parent).map_err(|e| crate::Error::file(parent, e))?;
+    let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
     let new = temporary.path().join("new");
     std::fs::create_dir(&new).map_err(|e| crate::Error::file(&new, e))?;
     for (number, patch) in patches.iter().enumerate() {

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::Result;
 use crate::kernel_build::Error;
 use stoop_image::progress::Progress;
+use stoop_image::unfinished::UnfinishedFolder;
 
 /// Where a tree keeps what stoop knows about it.
 pub const STATE: &str = ".stoop";
@@ -54,8 +55,7 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
     }
     progress.step(&format!("unpack {name}"), Some(metadata.len()));
     std::fs::create_dir_all(out).map_err(|e| crate::Error::file(out, e))?;
-    let temporary =
-        tempfile::Builder::new().prefix(".stoop-unpack-").tempdir_in(out).map_err(|e| crate::Error::file(out, e))?;
+    let temporary = UnfinishedFolder::new(out).map_err(|e| crate::Error::file(out, e))?;
     unpack(source, temporary.path(), progress)?;
     let top = single_directory(temporary.path()).ok_or_else(|| Error::NotOneDirectory { path: source.into() })?;
     is_kernel(&top, source)?;

@@ -24,6 +24,7 @@ use crate::modules::Error;
 use stoop_image::kconfig::Kconfig;
 use stoop_image::output::Output;
 use stoop_image::shell::quoted;
+use stoop_image::unfinished::UnfinishedFolder;
 
 /// A bundle in memory.
 #[derive(Debug)]
@@ -151,10 +152,8 @@ impl Bundle {
         fn failed(path: &Path) -> impl Fn(std::io::Error) -> crate::Error {
             move |e| crate::Error::file(path, e)
         }
-        let temporary = tempfile::Builder::new()
-            .prefix(".stoop-bundle-")
-            .tempdir_in(parent)
-            .map_err(|e| Error::BundleFolder { path: parent.into(), source: e })?;
+        let temporary =
+            UnfinishedFolder::new(parent).map_err(|e| Error::BundleFolder { path: parent.into(), source: e })?;
         let new = temporary.path().join("new");
         std::fs::create_dir(&new).map_err(failed(&new))?;
         set_mode(&new, 0o755)?;

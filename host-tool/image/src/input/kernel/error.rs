@@ -117,7 +117,9 @@ crate::explained! {
         PackageDamaged { reason: String } => Package, "download it again";
         #[error("the package's {member} has a compression not known here")]
         PackageCompression { member: String } => Package, "unpack it with dpkg-deb -x and give the kernel in boot/";
-        #[error("the package has no kernel: no /boot/vmlinux-* or /boot/vmlinuz-*")]
+        #[error("the package has kernels of several versions: {versions}")]
+        PackageOfKernels { versions: String } => Package, "unpack it with dpkg-deb -x and give one of them";
+        #[error("the package has no kernel: no file boot/vmlinux-*, boot/vmlinuz-* or lib/modules/*/vmlinuz")]
         PackageWithoutKernel => Package, "give the package that `apt-get download` fetches for the versioned name, such as linux-image-6.1.0-50-mips32r2el";
         #[error("the file is an ar archive without data.tar: no Debian package, or cut off")]
         NoPackage => Package, "download it again";
