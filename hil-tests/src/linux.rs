@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Flavour, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_image::board::Board;
 use stoop_image::plan::Request;
-use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::TempDir;
 
 use crate::packed::{self, lab};
@@ -121,7 +121,7 @@ fn write_config(folder: &Path, port: u16) -> Result<()> {
     let key = folder.join("key");
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
     if !made.is_ok_and(|status| status.success()) {
-        return Err(Failure::new(ErrorCode::Repository, "ssh-keygen makes no key"));
+        return Err(Failure::new("ssh-keygen makes no key"));
     }
     let (path, hosts) = (folder.join("config"), folder.join(HOSTS));
     let text = format!(
@@ -176,7 +176,5 @@ while read -r line; do eval \"$line\"; done
 /// A port of this machine that nobody has now.
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener
-        .map(|address| address.port())
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("no free port: {error}")))
+    listener.map(|address| address.port()).map_err(|error| Failure::new(format!("no free port: {error}")))
 }

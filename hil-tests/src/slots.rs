@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use stoop_ci::lab::{Endian, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_image::image::flash::Flashing;
 use stoop_image::plan::{Format, Request, RootfsIn};
-use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::Packed;
@@ -57,9 +57,7 @@ pub fn flashing(packed: &Packed) -> &Flashing {
 /// # Panics
 /// mksquashfs fails.
 pub fn small_root(lab: &Lab, endian: Endian) -> Result<NamedTempFile> {
-    let failed = |error: std::io::Error| {
-        Failure::new(ErrorCode::Repository, format!("no root file system could be made: {error}"))
-    };
+    let failed = |error: std::io::Error| Failure::new(format!("no root file system could be made: {error}"));
     let tree = tempfile::tempdir().map_err(failed)?;
     for name in ["dev", "proc", "sys", "sbin"] {
         std::fs::create_dir(tree.path().join(name)).map_err(failed)?;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_core::Code;
 use stoop_hil_tests::packed::{board, lab};
 use stoop_hil_tests::rig::{self, BootRequest};
@@ -11,7 +12,6 @@ use stoop_hil_tests::slots::{flashing, small_root, system};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see, slots};
 use stoop_image::image::flash::Map;
 use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -56,9 +56,7 @@ impl Bench<'_> {
         let predicted = run_from_flash(&flash[at..], &Input { entry, load: None }, &flash)?;
         let line = self.rig.board().bootloader.flash_command.clone().expect("Malta starts from flash");
         let what = Boot { image: std::path::Path::new(""), bootargs, files: &[], via: Via::Command(line) };
-        let booted = predicted
-            .result
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim would give up: {error}")))?;
+        let booted = predicted.result.map_err(|error| Failure::new(format!("the shim would give up: {error}")))?;
         let seen = see(self.rig, &what, PATIENCE)?;
         let said = self.rig.power_off()?;
         for (slot, error) in &predicted.failed {

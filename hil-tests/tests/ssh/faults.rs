@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use stoop_image::Result;
+use stoop_ci::Result;
 
 use crate::{Bench, fault};
 

@@ -1,8 +1,8 @@
 //! The connection ends in the middle of writing: the slot does not look good, and the next run goes on.
 
+use stoop_ci::Result;
 use stoop_core::Code;
 use stoop_hil_tests::slots::flashing;
-use stoop_image::Result;
 use stoop_image::image::flash::Map;
 use stoop_image::simulate::{Input, run_from_flash};
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use clap::Parser;
 use stoop::command::Cli;
+use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::linux::{BOARD, HOST, Linux};
 use stoop_hil_tests::packed::lab;
@@ -16,7 +17,6 @@ use stoop_hil_tests::slots::{self, flashing, small_root, system};
 use stoop_hil_tests::{Boot, Packed, Via, see};
 use stoop_image::board::{self, Board};
 use stoop_image::image::flash::Write;
-use stoop_image::{Failure, Result};
 use tempfile::NamedTempFile;
 
 /// A Linux that runs, and what to make images of.
@@ -53,7 +53,8 @@ impl Bench {
         let image = packed.path().to_string_lossy();
         let config = config.to_string_lossy();
         let line = ["stoop", "flash", &image, "--ssh", HOST, "--ssh-config", &config, "--yes"];
-        Cli::try_parse_from(line.iter().chain(more)).expect("a command line").run()
+        Cli::try_parse_from(line.iter().chain(more)).expect("a command line").run()?;
+        Ok(())
     }
 
     /// Switches it off; gives its flash.
@@ -92,9 +93,4 @@ fn assert_holds(flash: &[u8], packed: &Packed) {
     for (write, bytes) in pieces(packed) {
         assert!(&flash[write.area.offset()..][..bytes.len()] == bytes, "{} is not in flash", write.what);
     }
-}
-
-/// As an error of the library becomes one of the command.
-fn failed(error: stoop_lab::Error) -> Failure {
-    error.into()
 }

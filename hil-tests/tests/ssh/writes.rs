@@ -2,27 +2,28 @@
 
 use std::sync::mpsc::Receiver;
 
+use stoop_ci::Result;
 use stoop_core::Region;
 use stoop_hil_tests::Packed;
 use stoop_hil_tests::desk::collected;
 use stoop_hil_tests::linux::HOST;
 use stoop_hil_tests::slots::flashing;
-use stoop_image::Result;
+use stoop_image::Explained;
 use stoop_lab::flash::{self, Job, Step, ssh};
 
-use crate::{Bench, assert_holds, failed};
+use crate::{Bench, assert_holds};
 
 impl Bench {
     /// Writes a job by the library; gives the steps.
     fn write(&self, job: &Job) -> Result<Receiver<Step>> {
         let (tell, steps) = collected();
         let host = ssh::Host::new(HOST).with_config(&self.linux.config());
-        flash::ssh::write(&host, &self.board, job, &tell).map_err(failed)?;
+        flash::ssh::write(&host, &self.board, job, &tell)?;
         Ok(steps)
     }
 
     fn job(&self, packed: &Packed, switch: bool) -> Result<Job> {
-        Ok(Job::for_linux(&self.board, &packed.built.file, switch).map_err(stoop_lab::Error::from)?)
+        Ok(Job::for_linux(&self.board, &packed.built.file, switch)?)
     }
 }
 
@@ -82,15 +83,8 @@ fn flash_that_only_a_driver_reaches_is_written_by_the_names_of_its_partitions() 
     flash.window = Region::EMPTY;
     let firmware = flash.image(None).expect("a partition for images").clone();
     let image: Vec<u8> = (0..0x2_1234_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
-    assert_eq!(
-        Job::of(&bench.board, &image, false)
-            .map_err(stoop_lab::Error::from)
-            .map_err(failed)
-            .expect_err("no window")
-            .code(),
-        "L081"
-    );
-    let job = Job::for_linux(&bench.board, &image, false).map_err(stoop_lab::Error::from)?;
+    assert_eq!(Job::of(&bench.board, &image, false).expect_err("no window").code(), "L081");
+    let job = Job::for_linux(&bench.board, &image, false)?;
     bench.write(&job)?;
     let flash = bench.flash_when_off()?;
     assert!(flash[firmware.offset..][..image.len()] == image, "the whole image is there");

@@ -4,11 +4,12 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board};
-use stoop_image::error::Kind;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result, shell};
+use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::ssh::Host;
 use stoop_lab::flash::{self, Job, Reach};
@@ -16,6 +17,7 @@ use stoop_lab::place::Place;
 use stoop_lab::power::Power;
 use stoop_lab::qemu::{Console, Log};
 
+use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
@@ -59,6 +61,9 @@ pub struct Args {
     /// Print the commands and do nothing
     #[arg(long, requires = "image")]
     dry_run: bool,
+    /// Write although `stoop check` says that it would not boot
+    #[arg(long, requires = "image")]
+    unchecked: bool,
     /// Write although the bootloader does not say how large its flash is
     #[arg(long)]
     trust_board: bool,
@@ -76,7 +81,7 @@ pub struct Args {
 /// Does it.
 ///
 /// # Errors
-/// Usage: the image does not go into this board's flash, or nobody said yes. Device (3), place (75): as for `netboot`, and each byte that
+/// Failed: the image would not boot on this board. Usage: it does not go into this board's flash, or nobody said yes. Device (3), place (75): as for `netboot`, and each byte that
 /// is not as it should be.
 pub fn run(args: &Args) -> Result<()> {
     let image = args.image.as_deref().map(read_file).transpose()?;
@@ -84,6 +89,9 @@ pub fn run(args: &Args) -> Result<()> {
         Some(image) => board_for(args.board.as_deref(), image)?,
         None => board::load(args.board.as_deref().unwrap_or_default())?,
     };
+    if let (Some(image), false) = (&image, args.unchecked) {
+        would_boot(image, &board, "or write it all the same with --unchecked")?;
+    }
     let job_of = if args.ssh.is_some() { Job::for_linux } else { Job::of };
     let job = image.as_deref().map(|image| job_of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
@@ -102,7 +110,7 @@ pub fn run(args: &Args) -> Result<()> {
         let show = Show::new(args.json);
         let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
         let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
-        return super::netboot::finish(false, &mut None, done.map_err(Failure::from), &show);
+        return super::netboot::finish(false, &mut None, done.map_err(Into::into), &show);
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
@@ -116,7 +124,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut power = place.power()?;
     let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &show, &stop);
     let done = super::netboot::finish(args.place.power_off, &mut power, done, &show);
-    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+    if stop.is_asked() { Err(Error::Interrupted.into()) } else { done }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is used once, and none belongs to another")]
@@ -176,7 +184,7 @@ fn save(
     tell: &flash::Tell,
 ) -> Result<()> {
     let pieces = flash::read(console, power, way, areas, tell)?;
-    Output::new(to, [])?.write(&pieces.concat())
+    Ok(Output::new(to, [])?.write(&pieces.concat())?)
 }
 
 /// Shows the exact ranges, and asks once.
@@ -195,15 +203,14 @@ fn ask(args: &Args, board: &Board, job: &Job) -> Result<()> {
     if args.yes {
         return Ok(());
     }
-    let declined = |fact: &str| Failure::of(Kind::Usage, ErrorCode::Options.name(), fact);
     if !io::stdin().is_terminal() {
-        return Err(declined("nobody can be asked whether to write flash").next("give --yes"));
+        return Err(Error::NobodyToAsk.into());
     }
     ui::put_beside("write it? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     match read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         true => Ok(()),
-        false => Err(declined("nothing was written: the answer was not yes")),
+        false => Err(Error::Declined.into()),
     }
 }

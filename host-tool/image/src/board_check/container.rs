@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, MadeFor};
 use super::finding::{Finding, found, no, ok};
+use crate::Explained as _;
 use crate::board::{Board, Container};
 use crate::format::codec::Codec;
 use crate::format::uimage;
@@ -44,6 +45,7 @@ pub(super) fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
         no("arch", says, "give an image that was built for this board")
     };
     match facts.big_endian {
+        _ if facts.no_code.is_some() => found(Level::Unknown, "arch", "it is no code".into(), "see containers"),
         _ if let MadeFor::Other(machine) = &facts.machine => other(machine),
         _ if facts.machine == MadeFor::Arm64 && board.arch != Machine::Arm64 => other("arm64"),
         _ if facts.machine == MadeFor::Mips && board.arch == Machine::Arm64 => other("MIPS"),
@@ -69,8 +71,12 @@ pub(super) fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
 pub(super) fn containers(facts: &Facts<'_>, board: &Board) -> Finding {
     let bootloader = &board.bootloader;
     if let Some(failure) = &facts.no_kernel {
-        let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure.fact());
-        return no("containers", says, failure.next_step().unwrap_or("give a kernel"));
+        let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure);
+        return no("containers", says, failure.next_step().as_deref().unwrap_or("give a kernel"));
+    }
+    if let Some(what) = facts.no_code {
+        let says = format!("it is {what}, no code that {} could start", bootloader.name);
+        return no("containers", says, "give an image that the bootloader starts; `stoop pack` makes one of a kernel");
     }
     let known = |container| bootloader.containers.contains(&container);
     let unpacks = known(Container::UimageLzma) || known(Container::UimageGzip);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use stoop_core::Region;
 
+use crate::Result;
 use crate::board::Container;
 use crate::bootloader::image::{Image, physical};
 use crate::format::bytes::be32;
@@ -12,13 +13,13 @@ use crate::format::codec::Codec;
 use crate::format::uimage::{self, header};
 use crate::format::{bootm, fit};
 use crate::image::{self, Opened};
-use crate::input::mips_byte_order;
+use crate::input::{mips_byte_order, recognised};
 use crate::machine::KSEG_SIZE;
-use crate::{Failure, Result};
 
 /// An image as a bootloader sees it.
 pub(super) struct Facts<'a> {
     pub(super) file: &'a [u8],
+    pub(super) image: Image,
     /// Says its container, for people.
     pub(super) form: String,
     /// `None` for a codec that no board's list has.
@@ -34,7 +35,9 @@ pub(super) struct Facts<'a> {
     /// What the headers call it, and the address of it that no loader on MIPS reaches: outside KSEG0 and KSEG1.
     pub(super) unreachable: Option<(&'static str, u64)>,
     /// Why the bootloader does not start it as a kernel, whatever its container.
-    pub(super) no_kernel: Option<Failure>,
+    pub(super) no_kernel: Option<crate::Error>,
+    /// What it is by its first bytes, when a bootloader could only run them as code.
+    pub(super) no_code: Option<&'static str>,
     /// Physical.
     pub(super) entry: Option<usize>,
     pub(super) big_endian: Option<bool>,
@@ -125,8 +128,10 @@ impl Facts<'_> {
 /// It is empty, or ends within its own header.
 pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
     let stoop = image::open(file).ok();
+    let image = Image::of(file)?;
     let mut facts = Facts {
         file,
+        image,
         form: String::new(),
         container: None,
         wrong: Vec::new(),
@@ -135,6 +140,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         load: Region::EMPTY,
         unreachable: None,
         no_kernel: None,
+        no_code: None,
         entry: None,
         big_endian: None,
         machine: MadeFor::Unsaid,
@@ -142,7 +148,6 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         unchecked: Vec::new(),
         stoop: None,
     };
-    let image = Image::of(file)?;
     let (codec, data) = match image {
         Image::Uimage { load, entry, size, compression } => {
             let (front, data) = file.split_at(uimage::HEADER);
@@ -212,6 +217,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         }
         Image::Raw => {
             (facts.form, facts.container) = ("bytes without a header".into(), Some(Container::Raw));
+            facts.no_code = if stoop.is_none() { recognised(file) } else { None };
             (None, file)
         }
     };
@@ -221,7 +227,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         Some(codec) => match codec.decode(data, KSEG_SIZE as u64) {
             Ok(decoded) => Cow::Owned(decoded),
             Err(failure) => {
-                facts.wrong.push(failure.fact().to_owned());
+                facts.wrong.push(failure.to_string());
                 Cow::Borrowed(&[])
             }
         },

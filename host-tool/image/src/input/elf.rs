@@ -1,5 +1,7 @@
 //! ELF32 kernels: all PT_LOADs merged into one flat image at a physical address.
 
+mod error;
+
 use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
@@ -8,7 +10,9 @@ use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
 use crate::format::codec::most_decoded;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// What an ELF file says.
 pub(super) struct Flat {
@@ -55,12 +59,6 @@ fn is_64_bit(flags: u32) -> bool {
     WIDE.contains(&(flags >> 28)) && flags & 0xf000 != O32 && flags & MODE_32 == 0
 }
 
-/// Of a kernel for release 6 of MIPS, which encodes instructions of the releases before it otherwise: no board here runs it.
-pub(super) fn release_6() -> Failure {
-    Failure::new(ErrorCode::KernelMachine, "the kernel is for MIPS release 6, whose code no CPU before it runs")
-        .next("build it for the board's CPU: CONFIG_CPU_MIPS32_R2=y")
-}
-
 /// By e_flags' EF_MIPS_ARCH (binutils' include/elf/mips.h): MIPS32R6 and MIPS64R6.
 fn is_release_6(flags: u32) -> bool {
     matches!(flags >> 28, 9 | 10)
@@ -73,26 +71,26 @@ struct Load {
     memory: u64,
 }
 
+impl Load {
+    /// In memory.
+    fn range(&self) -> std::ops::Range<u64> {
+        self.start..self.start + self.memory
+    }
+}
+
 /// Reads an ELF file; `bytes` begin with the magic.
 pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     check_ident(bytes)?;
-    let broken = |error: object::read::Error| {
-        Failure::new(ErrorCode::KernelDamaged, format!("the ELF headers are broken: {error}"))
-            .next("build or download the file again")
-    };
+    let broken = |error: object::read::Error| Error::Headers { reason: error };
     let header = FileHeader32::<Endianness>::parse(bytes).map_err(broken)?;
     let endian = header.endian().map_err(broken)?;
     let arch = if endian == Endianness::Big { Machine::MipsBe } else { Machine::MipsLe };
     let segments = header.program_headers(endian, bytes).map_err(broken)?;
     if is_64_bit(header.e_flags(endian).0) {
-        return Err(Failure::new(
-            ErrorCode::KernelMachine,
-            "the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32",
-        )
-        .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+        return Err(Error::Mips64In32.into());
     }
     if is_release_6(header.e_flags(endian).0) {
-        return Err(release_6());
+        return Err(super::kernel::Error::Release6.into());
     }
 
     let mut loads = Vec::new();
@@ -103,25 +101,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     loads.sort_by_key(|load| load.start);
     let (Some(first), Some(last)) = (loads.first(), loads.last()) else {
-        return Err(Failure::new(
-            ErrorCode::KernelForm,
-            "the ELF file has no PT_LOAD segment: nothing in it would be in memory",
-        )
-        .next("give the linked vmlinux, not an object file or a debug symbol file"));
+        return Err(Error::NoSegment.into());
     };
     for pair in loads.windows(2) {
         if pair[0].start + pair[0].memory > pair[1].start {
-            return Err(Failure::new(
-                ErrorCode::KernelDamaged,
-                format!(
-                    "two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, 0x{:x})",
-                    pair[0].start,
-                    pair[0].start + pair[0].memory,
-                    pair[1].start,
-                    pair[1].start + pair[1].memory
-                ),
-            )
-            .next("link the kernel again; no loader can load this file"));
+            return Err(Error::Overlap { first: pair[0].range(), second: pair[1].range() }.into());
         }
     }
 
@@ -129,14 +113,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     let filled = loads.iter().filter(|load| load.file != 0).map(|load| load.start + load.file - start).max();
     let (filled, most) = (filled.unwrap_or(0), most_decoded(bytes.len()));
     if filled > most {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!(
-                "its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{:x} bytes",
-                bytes.len()
-            ),
-        )
-        .next("link the kernel again: its segments lie far apart"));
+        return Err(Error::FarApart { filled, most, size: bytes.len() }.into());
     }
     let mut image = Vec::with_capacity(filled as usize);
     for load in &loads {
@@ -149,19 +126,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     let entry = u64::from(header.e_entry(endian));
     let inside = |at: u64| loads.iter().any(|load| at >= load.start && at < load.start + load.file);
-    let entry = unmapped(header.e_entry(endian)).filter(|at| inside(*at)).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the entry point 0x{entry:x} is in no loaded part of the file"),
-        )
-        .next("link the kernel again, or give the flat binary with --load-address and --entry-point")
-    })?;
+    let entry = unmapped(header.e_entry(endian)).filter(|at| inside(*at)).ok_or(Error::EntryOutside { entry })?;
     if entry % 4 != 0 {
-        return Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the entry point 0x{entry:x} is odd: MIPS16 or microMIPS code"),
-        )
-        .next("build the kernel without CONFIG_CPU_MICROMIPS"));
+        return Err(Error::EntryOdd { entry }.into());
     }
     Ok(Flat {
         arch,
@@ -178,21 +145,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
 /// What must be right before anything else is believed; each wrong thing has its own message.
 fn check_ident(bytes: &[u8]) -> Result<()> {
     let Some(ident) = bytes.get(..20) else {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the ELF file ends after 0x{:x} bytes, inside its header", bytes.len()),
-        )
-        .next("build or download the file again"));
+        return Err(Error::HeaderCut { size: bytes.len() }.into());
     };
     let big = match ident[5] {
         1 => false,
         2 => true,
         other => {
-            return Err(Failure::new(
-                ErrorCode::KernelDamaged,
-                format!("the ELF file's byte order is 0x{other:x}, neither 1 nor 2"),
-            )
-            .next("build or download the file again"));
+            return Err(Error::ByteOrder { value: other }.into());
         }
     };
     let half = |at: usize| {
@@ -213,35 +172,19 @@ fn check_ident(bytes: &[u8]) -> Result<()> {
     match (machine, ident[4]) {
         (defs::EM_MIPS, 1) => {}
         (defs::EM_MIPS, 2) => {
-            return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit MIPS (ELF64)")
-                .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+            return Err(Error::Mips64.into());
         }
         (defs::EM_AARCH64, _) => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                "the kernel is an arm64 ELF: its physical address is not in it",
-            )
-            .next("give arch/arm64/boot/Image instead"));
+            return Err(Error::Arm64.into());
         }
         _ => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("the ELF file is for {machine_name} (e_machine 0x{:x})", machine.0),
-            )
-            .next("give a kernel built for MIPS"));
+            return Err(Error::Machine { name: machine_name, number: machine.0 }.into());
         }
     }
     match defs::FileType(half(16)) {
         defs::ET_EXEC => Ok(()),
-        defs::ET_REL => {
-            Err(Failure::new(ErrorCode::KernelForm, "the ELF file is relocatable: an object file or a kernel module")
-                .next("give the linked vmlinux or vmlinuz"))
-        }
-        other => Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the ELF file is of type 0x{:x}, not an executable", other.0),
-        )
-        .next("give the linked vmlinux or vmlinuz")),
+        defs::ET_REL => Err(Error::Relocatable.into()),
+        other => Err(Error::Kind { kind: other.0 }.into()),
     }
 }
 
@@ -254,38 +197,17 @@ fn load(segment: &defs::ProgramHeader32<Endianness>, endian: Endianness, file_si
     let (virt, phys) = (segment.p_vaddr(endian), segment.p_paddr(endian));
     let (offset, file) = segment.file_range(endian);
     let memory = u64::from(segment.p_memsz(endian));
-    let start = unmapped(virt).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelAddresses,
-            format!(
-                "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 and KSEG1 (0x80000000..0xc0000000)"
-            ),
-        )
-        .next("give a 32-bit kernel that is linked in KSEG0: a program of Linux is none; EVA and mapped kernels are not supported")
-    })?;
+    let start = unmapped(virt)
+        .filter(|start| start + memory <= KSEG_SIZE as u64)
+        .ok_or(Error::NotInKseg { address: virt, memory })?;
     if physical(phys.into()) != Some(start) {
-        return Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("a PT_LOAD segment has p_vaddr 0x{virt:x} but p_paddr 0x{phys:x}"),
-        )
-        .next("link it so that both are the same, as Linux does"));
+        return Err(Error::TwoAddresses { virt, phys }.into());
     }
     if file > memory {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("a PT_LOAD segment has 0x{file:x} bytes of file but 0x{memory:x} of memory"),
-        )
-        .next("build or download the file again"));
+        return Err(Error::SegmentSize { file, memory }.into());
     }
     if offset + file > file_size {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!(
-                "the ELF file is truncated: a PT_LOAD segment ends at 0x{:x}, the file at 0x{file_size:x}",
-                offset + file
-            ),
-        )
-        .next("build or download the file again"));
+        return Err(Error::Cut { end: offset + file, size: file_size }.into());
     }
     Ok(Load { start, offset, file, memory })
 }
@@ -316,8 +238,9 @@ fn appended(header: &FileHeader32<Endianness>, endian: Endianness, bytes: &[u8])
 mod tests {
     use super::super::testing::{Elf, Segment};
     use super::*;
+    use crate::Explained as _;
 
-    fn refusal(elf: &Elf) -> Failure {
+    fn refusal(elf: &Elf) -> crate::Error {
         let failure = read(&elf.write()).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure
@@ -355,36 +278,38 @@ mod tests {
     fn each_foreign_file_has_its_own_refusal() {
         let kernel = || Elf::kernel(false, b"");
         let x86 = Elf { machine: defs::EM_X86_64, is_64: true, ..kernel() };
-        assert!(refusal(&x86).fact().contains("x86-64"));
+        assert!(refusal(&x86).to_string().contains("x86-64"));
         let arm64 = Elf { machine: defs::EM_AARCH64, is_64: true, ..kernel() };
-        assert!(refusal(&arm64).fact().contains("arm64"));
+        assert!(refusal(&arm64).to_string().contains("arm64"));
         let mips64 = Elf { is_64: true, ..kernel() };
-        assert!(refusal(&mips64).fact().contains("64-bit MIPS"));
+        assert!(refusal(&mips64).to_string().contains("64-bit MIPS"));
         let module = Elf { kind: defs::ET_REL, ..kernel() };
-        assert!(refusal(&module).fact().contains("kernel module"));
+        assert!(refusal(&module).to_string().contains("kernel module"));
         let shared = Elf { kind: defs::ET_DYN, ..kernel() };
-        assert!(refusal(&shared).fact().contains("type 0x3"));
-        assert!(refusal(&Elf::default()).fact().contains("no PT_LOAD"));
+        assert!(refusal(&shared).to_string().contains("type 0x3"));
+        assert!(refusal(&Elf::default()).to_string().contains("no PT_LOAD"));
     }
 
     #[test]
     fn a_wrong_entry_or_address_is_refused() {
-        assert!(refusal(&Elf { entry: 0x8020_0000, ..Elf::kernel(false, b"") }).fact().contains("0x80200000"));
-        assert!(refusal(&Elf { entry: 0x8010_0001, ..Elf::kernel(false, b"") }).fact().contains("microMIPS"));
+        assert!(refusal(&Elf { entry: 0x8020_0000, ..Elf::kernel(false, b"") }).to_string().contains("0x80200000"));
+        assert!(refusal(&Elf { entry: 0x8010_0001, ..Elf::kernel(false, b"") }).to_string().contains("microMIPS"));
         let mut mapped = Elf::kernel(false, b"");
         mapped.segments[0].address = 0xc000_0000;
-        assert!(refusal(&mapped).fact().contains("outside KSEG0"));
+        assert!(matches!(refusal(&mapped), crate::Error::Elf(Error::NotInKseg { .. })));
         // As a program of Linux is linked, and as a physical address.
         for address in [0x40_0000, 0x10_0000] {
             let mut program = Elf::kernel(false, b"");
             program.segments[0].address = address;
             let failure = refusal(&Elf { entry: address, ..program });
-            assert!(failure.fact().contains(&format!("at 0x{address:x} ")), "{failure}");
+            assert!(failure.to_string().contains(&format!("at 0x{address:x} ")), "{failure}");
         }
-        assert!(refusal(&Elf { entry: 0x10_0000, ..Elf::kernel(false, b"") }).fact().contains("entry point 0x100000"));
+        assert!(
+            refusal(&Elf { entry: 0x10_0000, ..Elf::kernel(false, b"") }).to_string().contains("entry point 0x100000")
+        );
         let mut high = Elf::kernel(false, b"");
         high.segments[0].address = 0x9fff_fff0;
-        assert!(refusal(&high).fact().contains("outside KSEG0"));
+        assert!(matches!(refusal(&high), crate::Error::Elf(Error::NotInKseg { .. })));
     }
 
     #[test]
@@ -392,10 +317,14 @@ mod tests {
         let mut elf = Elf::kernel(false, b"");
         elf.segments.push(Segment { address: 0x8010_0040, bytes: vec![1], memory: 1 });
         let failure = refusal(&elf);
-        assert!(failure.fact().contains("overlap") && failure.fact().contains("[0x100040, 0x100041)"), "{failure}");
+        let second = 0x10_0040..0x10_0041;
+        assert!(
+            matches!(&failure, crate::Error::Elf(Error::Overlap { second: found, .. }) if *found == second),
+            "{failure}"
+        );
         // In the first one's bss, of which the file has nothing.
         elf.segments[1].address = 0x8010_0000 + elf.segments[0].memory - 1;
-        assert!(refusal(&elf).fact().contains("overlap"));
+        assert!(refusal(&elf).to_string().contains("overlap"));
         elf.segments[1].address += 1;
         assert!(read(&elf.write()).is_ok());
     }
@@ -404,7 +333,7 @@ mod tests {
     fn a_small_file_whose_segments_lie_far_apart_makes_no_large_image() {
         let mut elf = Elf::kernel(false, b"");
         elf.segments.push(Segment { address: 0x9f00_0000, bytes: vec![1], memory: 1 });
-        assert!(refusal(&elf).fact().contains("span 0x1ef00001 bytes"), "{}", refusal(&elf));
+        assert!(refusal(&elf).to_string().contains("span 0x1ef00001 bytes"), "{}", refusal(&elf));
         // A bss of any size takes none.
         elf.segments[1] = Segment { address: 0x8f00_0000, bytes: vec![], memory: 0x1000_0000 };
         assert_eq!(read(&elf.write()).unwrap().image.len(), elf.segments[0].bytes.len());
@@ -414,7 +343,7 @@ mod tests {
     fn more_file_than_memory_is_refused() {
         let mut elf = Elf::kernel(false, b"");
         elf.segments[0].memory = 8;
-        assert!(refusal(&elf).fact().contains("0x8 of memory"));
+        assert!(refusal(&elf).to_string().contains("0x8 of memory"));
     }
 
     #[test]
@@ -426,7 +355,7 @@ mod tests {
                 assert_eq!(flat.image, elf.segments[0].bytes, "cut at 0x{length:x}");
             }
         }
-        assert!(read(&bytes[..10]).err().unwrap().fact().contains("inside its header"));
-        assert!(read(&bytes[..0x60]).err().unwrap().fact().contains("truncated"));
+        assert!(read(&bytes[..10]).err().unwrap().to_string().contains("inside its header"));
+        assert!(read(&bytes[..0x60]).err().unwrap().to_string().contains("truncated"));
     }
 }

@@ -1,10 +1,11 @@
 //! The kernel of a flattened image tree.
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::bootm;
 use crate::format::codec::Codec;
 use crate::format::fit;
 use crate::machine::Machine;
-use crate::{ErrorCode, Failure, Result};
 
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
@@ -26,32 +27,21 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
     let fit = fit::read(bytes)?;
     let kernel = &fit.kernel;
     if let Some(wrong) = kernel.wrong.first() {
-        return Err(Failure::new(ErrorCode::KernelDamaged, format!("the FIT's kernel is damaged: {wrong}"))
-            .next("download or build the file again"));
+        return Err(Error::FitHash { why: wrong.clone() }.into());
     }
     bootm::fit_image(kernel)?;
     let arch = match kernel.arch {
         "mips" => None,
         "arm64" => Some(Machine::Arm64),
         "mips64" => {
-            return Err(Failure::new(ErrorCode::KernelMachine, "the FIT's kernel is for 64-bit MIPS")
-                .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+            return Err(Error::FitMips64.into());
         }
         other => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("the FIT's kernel is for another machine, {other:?}"),
-            )
-            .next("give a kernel built for MIPS"));
+            return Err(Error::FitMachine { name: other.to_owned() }.into());
         }
     };
-    let codec = fit::codec(kernel.compression).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelForm,
-            format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression),
-        )
-        .next("unpack it with dumpimage and give the kernel inside")
-    })?;
+    let codec =
+        fit::codec(kernel.compression).ok_or_else(|| Error::FitCompression { name: kernel.compression.to_owned() })?;
     let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();
     if kernel.hashes.is_empty() {
@@ -73,13 +63,14 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
 mod tests {
     use super::super::testing::Fit;
     use super::*;
+    use crate::Explained as _;
     use crate::format::checksum::checksum;
     use sha1::Sha1;
     use sha2::{Digest, Sha256};
 
     const DATA: &[u8] = b"kernel bytes";
 
-    fn refusal(bytes: &[u8]) -> Failure {
+    fn refusal(bytes: &[u8]) -> crate::Error {
         let failure = kernel(bytes).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure
@@ -103,14 +94,14 @@ mod tests {
         for bit in 0..8 * DATA.len() {
             let mut bad = good.clone();
             bad[at + bit / 8] ^= 1 << (bit % 8);
-            assert!(refusal(&bad).fact().contains("is damaged: crc32"), "bit {bit}");
+            assert!(refusal(&bad).to_string().contains("is damaged: crc32"), "bit {bit}");
         }
         for hash in [&checksum(DATA).to_be_bytes()[..], &Sha1::digest(DATA), &Sha256::digest(DATA)] {
             let at = crate::format::bytes::find(&good, hash).unwrap();
             for bit in 0..8 * hash.len() {
                 let mut bad = good.clone();
                 bad[at + bit / 8] ^= 1 << (bit % 8);
-                assert!(refusal(&bad).fact().contains("the FIT says"), "bit {bit}");
+                assert!(refusal(&bad).to_string().contains("the FIT says"), "bit {bit}");
             }
         }
     }
@@ -138,12 +129,16 @@ mod tests {
             change(&mut fit);
             refusal(&fit.write(DATA))
         };
-        assert!(with(|fit| fit.arch = "mips64").fact().contains("64-bit MIPS"));
-        assert!(with(|fit| fit.arch = "arm").fact().contains("\"arm\""));
-        assert!(with(|fit| fit.kind = "ramdisk").fact().contains("ramdisk"));
-        assert!(with(|fit| fit.compression = "brotli").fact().contains("brotli"));
-        assert!(with(|fit| fit.default = None).fact().contains("no default among its configurations first, second"));
-        assert!(with(|fit| fit.default = Some("third")).fact().contains("third is not there, only: first, second"));
-        assert!(with(|fit| fit.kernel = "other").fact().contains("names the image other"));
+        assert!(with(|fit| fit.arch = "mips64").to_string().contains("64-bit MIPS"));
+        assert!(with(|fit| fit.arch = "arm").to_string().contains("\"arm\""));
+        assert!(with(|fit| fit.kind = "ramdisk").to_string().contains("ramdisk"));
+        assert!(with(|fit| fit.compression = "brotli").to_string().contains("brotli"));
+        assert!(
+            with(|fit| fit.default = None).to_string().contains("no default among its configurations first, second")
+        );
+        assert!(
+            with(|fit| fit.default = Some("third")).to_string().contains("third is not there, only: first, second")
+        );
+        assert!(with(|fit| fit.kernel = "other").to_string().contains("names the image other"));
     }
 }

@@ -26,9 +26,10 @@ mod zboot;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use file::{read_file, read_text};
+pub use elf::Error as ElfError;
+pub use file::{Error as FileError, read_file, read_text};
 pub use kernel::{Form, Inner, Kernel, Overrides};
-pub use likeness::looks_like;
+pub use likeness::{looks_like, recognised};
 pub use mips::big_endian as mips_byte_order;
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;

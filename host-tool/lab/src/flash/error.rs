@@ -1,17 +1,15 @@
 //! Why flash is not as it should be.
 
-use stoop_image::Failure;
-
-use crate::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// Why flash is not, or cannot be, as it should be. Addresses are as typed.
 #[non_exhaustive]
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
     /// The image does not go there.
-    #[error("{}", .0.fact())]
-    Image(Failure),
+    #[error(transparent)]
+    Image(stoop_image::Error),
     /// The bootloader does not read the flash as memory.
     #[error("the bootloader of {board} does not read its flash as memory")]
     NotMapped {
@@ -119,7 +117,7 @@ impl Explained for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
-            Error::Image(failure) => return failure.next_step().map(str::to_owned),
+            Error::Image(failure) => return failure.next_step(),
             Error::NotMapped { .. } => {
                 "write it from a Linux that runs on the board: --ssh HOST (NOR flash), or that system's own updater, for example \
                  `sysupgrade`; or by the bootloader's own commands by hand"

@@ -2,6 +2,7 @@
 
 use stoop_core::Region;
 use stoop_image::board::{Board, Flash, FlashKind, Partition};
+use stoop_image::board_check::room;
 use stoop_image::bootloader::flash::Range;
 use stoop_image::image::flash::{Area, Write};
 use stoop_image::image::flashing;
@@ -24,7 +25,7 @@ impl Job {
     /// partition that the bootloader starts. To be written by the bootloader, at addresses.
     ///
     /// # Errors
-    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it is another board's. [`Error::NotMapped`].
+    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it was laid out for another flash map. [`Error::NotMapped`].
     pub fn of(board: &Board, image: &[u8], switch: bool) -> Result<Job, Error> {
         let flash = board.flash.as_ref().filter(|flash| !flash.window.is_empty());
         let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
@@ -54,9 +55,8 @@ impl Job {
     /// # Errors
     /// [`Error::NoRam`].
     pub fn fetched(&self, board: &Board) -> Result<usize, Error> {
-        let usual = board.bootloader.tftp_address.map_or(board.ram.start() + 0x100_0000, |at| board.physical(at));
-        let fits = Region::new(usual, self.file.len()).is_some_and(|file| board.free_ram().contains(&file));
-        if fits { Ok(board.typed(usual)) } else { Err(Error::NoRam { size: self.file.len() }) }
+        let size = self.file.len();
+        room(board, size).map(|at| board.typed(at)).ok_or(Error::NoRam { size })
     }
 
     /// All that would be typed for it if nothing of it was in flash yet, as `pack` prints it.
@@ -114,7 +114,7 @@ mod tests {
     use stoop_image::board::FlashKind;
 
     use super::Job;
-    use crate::explained::Explained;
+    use stoop_image::Explained;
 
     #[test]
     fn flash_that_the_cpu_does_not_read_as_memory_is_for_linux_alone_and_nand_for_neither() {

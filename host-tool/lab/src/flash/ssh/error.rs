@@ -1,6 +1,7 @@
 //! Why flash is not written by a Linux that runs on the board.
 
-use crate::explained::{Explained, NO_ANSWER, NO_PLACE};
+use stoop_image::explained::{Explained, NO_ANSWER, NO_PLACE, USAGE};
+
 use crate::text::shown;
 
 /// Why a Linux that runs on the board does not, or must not, write its flash.
@@ -131,7 +132,7 @@ impl Explained for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Reach { .. } | Error::Lost { .. } => NO_PLACE,
-            Error::Nand { .. } => crate::explained::USAGE,
+            Error::Nand { .. } => USAGE,
             _ => NO_ANSWER,
         }
     }
@@ -160,7 +161,7 @@ fn way(host: &str, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::Error;
-    use crate::explained::Explained;
+    use stoop_image::Explained;
 
     #[test]
     fn what_to_do_follows_from_the_words_of_ssh() {

@@ -202,11 +202,11 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
+    use stoop_image::Explained;
     use stoop_image::board::{self, Board};
 
     use super::super::command::Tool;
     use super::Target;
-    use crate::explained::Explained;
     use crate::flash::Job;
 
     const ANSWERS: &str = "\
