@@ -1,8 +1,10 @@
 //! The project file `stoop.toml`: what is typed each time. Its keys are the long flags of `stoop pack`; flags win.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
@@ -12,6 +14,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 
 /// In the folder where `stoop` runs.
 pub const FILE: &str = "stoop.toml";
+const FORMAT: &str = "format";
 /// Several values of `--format`: an image of each.
 const FORMATS: &str = "formats";
 /// Where the board is, for what works on a real one: a table of [`PLACE_KEYS`], or only its name in a lab.
@@ -83,13 +86,11 @@ impl Project {
                 check_place(place)?;
                 continue;
             }
-            if words(value).is_none() {
-                return Err(Failure::usage(
-                    ErrorCode::Project,
-                    format!("{FILE}: {key} has a value that no flag takes"),
-                )
-                .next("give it a text, a number, true or false, or a list of texts"));
-            }
+            check_value(pack, key, value)?;
+        }
+        if values.contains_key(FORMATS) && values.contains_key(FORMAT) {
+            let fact = format!("{FILE}: it has both {FORMAT} and {FORMATS}");
+            return Err(Failure::usage(ErrorCode::Project, fact).next("leave one of them out"));
         }
         Ok(Project { values })
     }
@@ -166,15 +167,14 @@ impl Project {
             let argument = pack.get_arguments().find(|argument| argument.get_long() == Some(long));
             argument.is_none_or(|argument| !is_typed(typed, argument))
         };
-        let formats = if is_free("format") { self.formats() } else { Vec::new() };
+        let formats = if is_free(FORMAT) { self.formats() } else { Vec::new() };
         if formats.is_empty() {
             return vec![spelled(&flags)];
         }
         let several = formats.len() > 1 && is_free(OUTPUT);
         let of = |format: &String| {
             let mut flags = flags.clone();
-            flags.retain(|(key, _)| key != "format");
-            flags.push(("format".into(), vec![format.clone()]));
+            flags.push((FORMAT.into(), vec![format.clone()]));
             if let Some((_, output)) = flags.iter_mut().find(|(key, _)| several && key == OUTPUT) {
                 output.iter_mut().for_each(|output| *output = named_by_format(output, format));
             }
@@ -182,6 +182,48 @@ impl Project {
         };
         formats.iter().map(of).collect()
     }
+}
+
+/// Whether the flag of this name takes the value. `formats` is several values of `--format`, each once.
+fn check_value(pack: &Command, key: &str, value: &Value) -> Result<()> {
+    let failed =
+        |fact: String, next: &str| Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {fact}")).next(next));
+    let Some(words) = words(value) else {
+        return failed(
+            format!("{key} has a value that no flag takes"),
+            "give it a text, a number, true or false, or a list of texts",
+        );
+    };
+    let flag = if key == FORMATS { FORMAT } else { key };
+    // A place's name is no flag of pack.
+    let Some(argument) = pack.get_arguments().find(|argument| argument.get_long() == Some(flag)) else { return Ok(()) };
+    let takes = |number: TypeId| argument.get_value_parser().type_id() == number;
+    let is_number = [TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<u32>()].into_iter().any(takes);
+    if matches!(value, Value::Integer(_)) && !is_number {
+        return failed(format!("{key} is a number, and a text is wanted"), "write it in quotes");
+    }
+    let mut seen = words.iter();
+    while let Some(word) = seen.next() {
+        if key == FORMATS && seen.as_slice().contains(word) {
+            return failed(format!("{key} has {word} twice"), "name each format once");
+        }
+    }
+    let is_off = matches!(value, Value::Boolean(false));
+    let typed = if key == FORMATS { words.iter().map(|word| vec![word.clone()]).collect() } else { vec![words] };
+    for words in typed.into_iter().filter(|_| !is_off) {
+        let words = spelled(&[(flag.to_owned(), words)]);
+        let parsed = pack.clone().try_get_matches_from([OsString::from("pack")].into_iter().chain(words));
+        // What else pack needs may be typed.
+        let Some(error) = parsed.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument) else {
+            continue;
+        };
+        let text = error.to_string();
+        let mut lines = text.lines();
+        let fact = lines.next().unwrap_or_default().trim_start_matches("error: ");
+        let possible = lines.find(|line| line.contains("possible values")).map(str::trim);
+        return failed(format!("{key}: {fact}"), possible.unwrap_or("see `stoop pack --help`"));
+    }
+    Ok(())
 }
 
 fn check_place(place: &Table) -> Result<()> {
