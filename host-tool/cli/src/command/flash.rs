@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::Result;
 use crate::command::Error;
 use stoop_image::board::{self, Board};
+use stoop_image::bootloader::image::Image;
+use stoop_image::image;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::shell;
@@ -87,6 +89,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if let (Some(image), false) = (&image, args.unchecked) {
         would_boot(image, &board, "or write it all the same with --unchecked")?;
+        plain_container(image, &board)?;
     }
     let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
@@ -114,6 +117,10 @@ pub fn run(args: &Args) -> Result<()> {
                 .map_err(|error| stoop_lab::Error::from(error).into()),
             &show,
         );
+    }
+    // The run before may have stopped in the middle: what is read now is not what was there.
+    if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {
+        return Err(Error::BackupExists { path: path.clone() }.into());
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
@@ -164,6 +171,18 @@ fn on_board(
     // After a backup it is at its prompt already.
     let power = if args.backup.is_some() { None } else { switch(power) };
     Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
+}
+
+/// Makes sure that the bootloader is not known to want its vendor's own container, where this is a plain one.
+///
+/// # Errors
+/// [`Error::VendorContainer`]; what is in a vendor's container is not read here, and goes.
+fn plain_container(image: &[u8], board: &Board) -> Result<()> {
+    let is_plain = image::open(image).is_ok() || !matches!(Image::of(image)?, Image::Raw);
+    match board.bootloader.vendor_container.clone().filter(|_| is_plain) {
+        Some(vendor) => Err(Error::VendorContainer { board: board.name.clone(), vendor }.into()),
+        None => Ok(()),
+    }
 }
 
 fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {
