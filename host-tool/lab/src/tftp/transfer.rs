@@ -106,12 +106,20 @@ impl Transfer {
             // goes beyond what is to be sent again.
             let (is_lost, is_clear) = (acknowledged < self.sent, self.acknowledged >= self.again);
             self.acknowledged = acknowledged;
-            if is_lost {
-                self.send_again();
-                return Answer::Lost;
-            }
-            self.sent = acknowledged;
-            return if is_clear { Answer::Whole } else { Answer::Other };
+            return match (is_lost, is_clear) {
+                (true, true) => {
+                    self.send_again();
+                    Answer::Lost
+                }
+                // Of a window that went twice it may only say that the client had its front already: U-Boot (`net/tftp.c`) answers
+                // the first duplicate with the last good block, and counts on from there to its next answer. Going back once more
+                // would send it one duplicate in each window for ever. If something was lost again, silence tells.
+                (true, false) => Answer::Other,
+                (false, _) => {
+                    self.sent = acknowledged;
+                    if is_clear { Answer::Whole } else { Answer::Other }
+                }
+            };
         }
         if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
             // The first block of the window was lost. With a window of one, sending again for each copy of an answer would
@@ -254,6 +262,32 @@ mod tests {
         assert_eq!(transfer.acknowledge(8), Answer::Other, "for the first or the second time they were sent");
         blocks(&mut transfer);
         assert_eq!(transfer.acknowledge(12), Answer::Whole);
+    }
+
+    #[test]
+    fn an_answer_within_a_window_that_went_twice_only_slides_it_on() {
+        let mut transfer = begun(5000, 2);
+        assert_eq!(blocks(&mut transfer), [1, 2]);
+        transfer.repeat();
+        assert_eq!(blocks(&mut transfer), [1, 2]);
+        assert_eq!(transfer.acknowledge(1), Answer::Other, "it had the first, and counts two blocks on from there");
+        assert_eq!(blocks(&mut transfer), [3]);
+        assert_eq!(transfer.acknowledge(3), Answer::Other);
+        assert_eq!(blocks(&mut transfer), [4, 5]);
+        assert_eq!(transfer.acknowledge(4), Answer::Lost, "these went once");
+        assert_eq!(blocks(&mut transfer), [5, 6]);
+    }
+
+    #[test]
+    fn what_is_lost_a_second_time_is_sent_again_after_silence() {
+        let mut transfer = begun(5000, 4);
+        blocks(&mut transfer);
+        assert_eq!(transfer.acknowledge(1), Answer::Lost);
+        assert_eq!(blocks(&mut transfer), [2, 3, 4, 5]);
+        assert_eq!(transfer.acknowledge(2), Answer::Other);
+        assert_eq!(blocks(&mut transfer), [6], "the window slides");
+        transfer.repeat();
+        assert_eq!(blocks(&mut transfer), [3, 4, 5, 6]);
     }
 
     #[test]
