@@ -10,7 +10,7 @@ use stoop_core::params::{Led, Policy, Uart, UartKind};
 
 use super::raw::{self, Document};
 use super::source::{self, Origin, Problem};
-use super::types::{Board, Bootloader, Defaults, Dtb, Watchdog};
+use super::types::{Board, Bootloader, Defaults, Dtb, MOST_TFTP_BLOCKS, Watchdog};
 use crate::machine::{KSEG_SIZE, Machine};
 
 /// RAM starts and sizes are multiples of this.
@@ -64,6 +64,7 @@ impl Rules<'_> {
         self.uart_is_possible(uart);
         self.policy_is_possible(arch, policy, reset.is_some(), flash.is_some());
         self.tftp_address_is_free(arch, ram);
+        self.tftp_window_is_granted();
         self.staging_is_ram(ram, staging);
         self.limits_are_not_zero();
         self.speeds_are_possible(cpu_clock);
@@ -117,6 +118,7 @@ impl Rules<'_> {
                 bootm_dtb: bootloader.bootm_dtb,
                 own_dtb: bootloader.own_dtb.clone(),
                 tftp_address: bootloader.tftp_address,
+                tftp_window: bootloader.tftp_window,
                 staging,
                 reserved_top: bootloader.reserved_top,
                 decompression_limit: bootloader.decompression_limit,
@@ -271,6 +273,14 @@ impl Rules<'_> {
         if self.typed_is_ram(key, arch, ram, address) && physical(arch, address) >= taken {
             let fact = format!("{address:#x} lies in the top of RAM from {taken:#x}, which is the bootloader's own");
             self.problem(key, fact, "give an address below it, or correct reserved-top");
+        }
+    }
+
+    fn tftp_window_is_granted(&mut self) {
+        let window = self.file.form.bootloader.tftp_window;
+        if let Some(window) = window.filter(|window| !(1..=MOST_TFTP_BLOCKS).contains(window)) {
+            let next = format!("give 1 to {MOST_TFTP_BLOCKS}, or leave the key out when nobody measured it");
+            self.problem("bootloader.tftp-window", format!("a window of {window} blocks"), next);
         }
     }
 
