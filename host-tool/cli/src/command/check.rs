@@ -324,7 +324,7 @@ struct Row<'a> {
 fn symbol(finding: &preflight::Finding) -> String {
     match finding.value.as_str() {
         "" => finding.symbol.clone(),
-        value => format!("{}={value}", finding.symbol),
+        value => format!("{}={}", finding.symbol, on_one_line(value)),
     }
 }
 

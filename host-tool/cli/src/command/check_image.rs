@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::json;
 use crate::ui::put;
-use stoop_image::board;
+use stoop_image::board::{self, Board};
 use stoop_image::board_check::{Finding, examine};
-use stoop_image::image::{Opened, open};
-use stoop_image::input::read_file;
+use stoop_image::bootloader::image::Image;
+use stoop_image::image::open;
+use stoop_image::input::{read_file, recognised};
 use stoop_image::preflight::Level;
 use stoop_image::{ErrorCode, Failure, Result};
 
@@ -19,8 +20,7 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
     let file = read_file(image)?;
     let board = match board {
         Some(board) => board::load(board)?,
-        None => board::of_image(open(&file).ok().as_ref().and_then(Opened::board))
-            .map_err(|failure| failure.within(image.display()))?,
+        None => board_of(&file).map_err(|failure| failure.within(image.display()))?,
     };
     let findings = examine(&file, &board).map_err(|failure| failure.within(image.display()))?;
     let wrong: Vec<&str> = findings.iter().filter(|finding| finding.level == Level::No).map(|f| f.what).collect();
@@ -48,4 +48,33 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
         false => findings.iter().map(row).collect(),
     })?;
     failure.map_or(Ok(()), Err)
+}
+
+/// The board that an image was packed for.
+///
+/// # Errors
+/// It says none, or is no image at all.
+fn board_of(file: &[u8]) -> Result<Board> {
+    match open(file) {
+        Ok(opened) => board::of_image(opened.board()),
+        // What it is says more than that it names no board.
+        Err(failure) if recognised(file).is_some() && matches!(Image::of(file), Ok(Image::Raw)) => {
+            Err(failure.next("give an image; a kernel is checked by `stoop check --kernel FILE`"))
+        }
+        Err(_) => board::of_image(None),
+    }
+}
+
+/// Makes sure that nothing is known which keeps the image from booting on the board.
+///
+/// # Errors
+/// Something is; its first finding says what to do, or else `otherwise`.
+pub(super) fn would_boot(file: &[u8], board: &Board, otherwise: &str) -> Result<()> {
+    let findings = examine(file, board)?;
+    let mut wrong = findings.iter().filter(|finding| finding.level == Level::No);
+    let Some(first) = wrong.next() else { return Ok(()) };
+    let fact =
+        wrong.fold(format!("{}: {}", first.what, first.says), |all, next| all + "; " + next.what + ": " + &next.says);
+    Err(Failure::new(ErrorCode::WouldNotBoot, format!("it would not boot on {}: {fact}", board.name))
+        .next(format!("{}; {otherwise}", first.fix.as_deref().unwrap_or("see `stoop check`"))))
 }

@@ -15,6 +15,7 @@ use stoop_lab::place::Place;
 use stoop_lab::power::Power;
 use stoop_lab::qemu::{Console, Log};
 
+use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
@@ -55,6 +56,9 @@ pub struct Args {
     /// Print the commands and do nothing
     #[arg(long, requires = "image")]
     dry_run: bool,
+    /// Write although `stoop check` says that it would not boot
+    #[arg(long, requires = "image")]
+    unchecked: bool,
     /// Write although the bootloader does not say how large its flash is
     #[arg(long)]
     trust_board: bool,
@@ -72,7 +76,7 @@ pub struct Args {
 /// Does it.
 ///
 /// # Errors
-/// Usage: the image does not go into this board's flash, or nobody said yes. Device (3), place (75): as for `netboot`, and each byte that
+/// Failed: the image would not boot on this board. Usage: it does not go into this board's flash, or nobody said yes. Device (3), place (75): as for `netboot`, and each byte that
 /// is not as it should be.
 pub fn run(args: &Args) -> Result<()> {
     let image = args.image.as_deref().map(read_file).transpose()?;
@@ -80,6 +84,9 @@ pub fn run(args: &Args) -> Result<()> {
         Some(image) => board_for(args.board.as_deref(), image)?,
         None => board::load(args.board.as_deref().unwrap_or_default())?,
     };
+    if let (Some(image), false) = (&image, args.unchecked) {
+        would_boot(image, &board, "or write it all the same with --unchecked")?;
+    }
     let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
     let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);

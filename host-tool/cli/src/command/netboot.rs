@@ -9,7 +9,7 @@ use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result, shell};
+use stoop_image::{ErrorCode, Failure, Result, shell};
 use stoop_lab::bootloader::Patience;
 use stoop_lab::netboot::{self, Netboot};
 use stoop_lab::place::Place;
@@ -137,9 +137,19 @@ fn watch(args: &Args, console: &mut Console, stop: &Stop) -> Result<()> {
 }
 
 /// The board that was named, or the one that the image was packed for.
+///
+/// # Errors
+/// There is none, or the image was packed for another one than that was named.
 pub(super) fn board_for(named: Option<&str>, bytes: &[u8]) -> Result<Board> {
-    match named {
-        Some(name) => board::load(name),
-        None => board::of_image(image::open(bytes).ok().as_ref().and_then(Opened::board)),
+    let opened = image::open(bytes).ok();
+    let packed_for = opened.as_ref().and_then(Opened::board);
+    let Some(named) = named else { return board::of_image(packed_for) };
+    let board = board::load(named)?;
+    match packed_for {
+        Some(other) if other != board.name => {
+            let fact = format!("the image was packed for {other}, not for {}", board.name);
+            Err(Failure::usage(ErrorCode::BoardUnnamed, fact).next("pack it for this board, or name the other one"))
+        }
+        _ => Ok(board),
     }
 }

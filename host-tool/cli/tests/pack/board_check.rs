@@ -266,6 +266,68 @@ fn the_command_says_it_and_ends_with_1_only_when_it_would_not_boot() {
     }
 }
 
+/// Exit code and stderr of a command in the bench's folder.
+fn refusal(bench: &Bench, words: &[&str]) -> (i32, String) {
+    let output = bench.stoop(words);
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_file_that_is_no_code_is_named_and_not_taken_for_bytes_to_run() {
+    let bench = Bench::new();
+    for (bytes, name) in [
+        (&b"hsqs and more"[..], "a squashfs"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (&[0xff; 0x1000], "erased flash (all 0xff)"),
+        (b"!<arch>\ndebian-binary", "an ar archive or Debian package"),
+        (b"HDR0 and more", "a TRX image"),
+    ] {
+        let said = only(bytes, &board("gl-ar750"));
+        assert!(said.starts_with(&format!("containers: it is {name}, no code that U-Boot 1.1.4")), "{said}");
+        bench.put("file", bytes);
+        let (code, said) = refusal(&bench, &["check", "file"]);
+        assert!(code == 1 && said.contains(name) && said.contains("stoop check --kernel FILE"), "{said}");
+    }
+    assert_eq!(wrong(&code(0x1000, true), &board("gl-ar750")), [""; 0], "code has no mark");
+}
+
+#[test]
+fn flash_writes_nothing_that_would_not_boot_unless_it_is_told_to() {
+    let bench = Bench::new();
+    let good = gl_ar750(&bench, Format::Uimage);
+    let mut damaged = good.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let little = uimage(0x8006_0000, 0, &code(0x1000, false));
+    for (bytes, why) in [
+        (&damaged[..], "checksums: "),
+        (&little, "arch: the code is little endian"),
+        (b"<!DOCTYPE html>", "containers: it is a web page"),
+    ] {
+        bench.put("image", bytes);
+        let words = ["flash", "image", "--board", "gl-ar750", "--dry-run"];
+        let (code, said) = refusal(&bench, &words);
+        assert!(code == 1 && said.contains("H074: it would not boot on gl-ar750: ") && said.contains(why), "{said}");
+        assert!(said.contains("--unchecked"), "{said}");
+        assert_eq!(bench.stoop(&[&words[..], &["--unchecked"]].concat()).status.code(), Some(0));
+    }
+    bench.put("image", &good);
+    assert_eq!(bench.stoop(&["flash", "image", "--dry-run"]).status.code(), Some(0));
+}
+
+#[test]
+fn an_image_of_another_board_is_neither_written_nor_started() {
+    let bench = Bench::new();
+    let (_, built) = packed(&Request { format: Some(Format::Nor), ..bench.full() });
+    bench.put("image", &built.file);
+    for words in [
+        &["flash", "image", "--board", "qemu-malta-be", "--dry-run", "--unchecked"][..],
+        &["netboot", "image", "--board", "qemu-malta-be", "--serial", "tcp://127.0.0.1:1"],
+    ] {
+        let (code, said) = refusal(&bench, words);
+        assert!(code == 2 && said.contains("the image was packed for qemu-malta-le, not for qemu-malta-be"), "{said}");
+    }
+}
+
 #[test]
 fn pack_refuses_what_the_board_is_known_to_choke_on() {
     let bench = Bench::new();

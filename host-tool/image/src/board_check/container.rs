@@ -44,6 +44,7 @@ pub(super) fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
         no("arch", says, "give an image that was built for this board")
     };
     match facts.big_endian {
+        _ if facts.no_code.is_some() => found(Level::Unknown, "arch", "it is no code".into(), "see containers"),
         _ if let MadeFor::Other(machine) = &facts.machine => other(machine),
         _ if facts.machine == MadeFor::Arm64 && board.arch != Machine::Arm64 => other("arm64"),
         _ if facts.machine == MadeFor::Mips && board.arch == Machine::Arm64 => other("MIPS"),
@@ -71,6 +72,10 @@ pub(super) fn containers(facts: &Facts<'_>, board: &Board) -> Finding {
     if let Some(failure) = &facts.no_kernel {
         let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure.fact());
         return no("containers", says, failure.next_step().unwrap_or("give a kernel"));
+    }
+    if let Some(what) = facts.no_code {
+        let says = format!("it is {what}, no code that {} could start", bootloader.name);
+        return no("containers", says, "give an image that the bootloader starts; `stoop pack` makes one of a kernel");
     }
     let known = |container| bootloader.containers.contains(&container);
     let unpacks = known(Container::UimageLzma) || known(Container::UimageGzip);

@@ -12,7 +12,7 @@ use crate::format::codec::Codec;
 use crate::format::uimage::{self, header};
 use crate::format::{bootm, fit};
 use crate::image::{self, Opened};
-use crate::input::mips_byte_order;
+use crate::input::{mips_byte_order, recognised};
 use crate::machine::KSEG_SIZE;
 use crate::{Failure, Result};
 
@@ -35,6 +35,8 @@ pub(super) struct Facts<'a> {
     pub(super) unreachable: Option<(&'static str, u64)>,
     /// Why the bootloader does not start it as a kernel, whatever its container.
     pub(super) no_kernel: Option<Failure>,
+    /// What it is by its first bytes, when a bootloader could only run them as code.
+    pub(super) no_code: Option<&'static str>,
     /// Physical.
     pub(super) entry: Option<usize>,
     pub(super) big_endian: Option<bool>,
@@ -135,6 +137,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         load: Region::EMPTY,
         unreachable: None,
         no_kernel: None,
+        no_code: None,
         entry: None,
         big_endian: None,
         machine: MadeFor::Unsaid,
@@ -212,6 +215,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         }
         Image::Raw => {
             (facts.form, facts.container) = ("bytes without a header".into(), Some(Container::Raw));
+            facts.no_code = if stoop.is_none() { recognised(file) } else { None };
             (None, file)
         }
     };

@@ -6,6 +6,11 @@ use crate::format::device_tree::{MAGIC, is_fit};
 
 /// A few words that say what a file most likely is, by its first bytes.
 pub fn looks_like(bytes: &[u8]) -> &'static str {
+    recognised(bytes).unwrap_or("unknown data")
+}
+
+/// A few words that say what a file is, by its first bytes; `None` for bytes that say nothing, as code has them.
+pub fn recognised(bytes: &[u8]) -> Option<&'static str> {
     const MAGICS: &[(usize, &[u8], &str)] = &[
         (0, b"\x7fELF", "an ELF file"),
         (0, b"\x27\x05\x19\x56", "a uImage"),
@@ -52,25 +57,25 @@ pub fn looks_like(bytes: &[u8]) -> &'static str {
     if let Some((.., name)) =
         MAGICS.iter().find(|(at, magic, _)| bytes.get(*at..).is_some_and(|b| b.starts_with(magic)))
     {
-        return name;
+        return Some(name);
     }
     if be32(bytes, 0) == Some(MAGIC) {
-        return if is_fit(bytes) { "a FIT image" } else { "a device tree blob" };
+        return Some(if is_fit(bytes) { "a FIT image" } else { "a device tree blob" });
     }
     if let Some(codec) = Codec::detect(bytes) {
-        return codec.described();
+        return Some(codec.described());
     }
     let head = &bytes[..bytes.len().min(4096)];
     if head.is_empty() {
-        "nothing"
+        Some("nothing")
     } else if head.iter().all(|byte| *byte == 0xff) {
-        "erased flash (all 0xff)"
+        Some("erased flash (all 0xff)")
     } else if head.iter().all(|byte| *byte == 0) {
-        "all zeros"
+        Some("all zeros")
     } else if std::str::from_utf8(&head[..head.len().min(512)]).is_ok_and(|text| !text.contains('\0')) {
-        "text"
+        Some("text")
     } else {
-        "unknown data"
+        None
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) mod testing;
 
 pub use file::{read_file, read_text};
 pub use kernel::{Form, Inner, Kernel, Overrides};
-pub use likeness::looks_like;
+pub use likeness::{looks_like, recognised};
 pub use mips::big_endian as mips_byte_order;
 pub use relocation::Relocation;
 pub use rootfs::Rootfs;

@@ -139,9 +139,9 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// For a finding, which is one line: the version may be a name of a uImage, with any character in it.
+    /// As the kernel has it; that of a uImage is its name, with any character in it.
     pub(super) fn version_text(&self) -> String {
-        self.kernel.version.as_deref().unwrap_or("unknown").replace('\n', "\\u000a")
+        self.kernel.version.as_deref().unwrap_or("unknown").to_owned()
     }
 }
 

@@ -24,7 +24,7 @@ impl Job {
     /// partition that the bootloader starts.
     ///
     /// # Errors
-    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it is another board's.
+    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it was laid out for another flash map.
     pub fn of(board: &Board, image: &[u8], switch: bool) -> Result<Job, Error> {
         let flash = board.flash.as_ref().filter(|flash| !flash.window.is_empty());
         let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
