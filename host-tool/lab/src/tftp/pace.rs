@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// How long the first answer may take. U-Boot's first two of a transfer are there within a millisecond in QEMU, and a board that takes
-/// longer gets its options twice, which it answers once more; while a lost first packet costs all of this.
+/// How long the first answer may take: the client has just asked, so it listens; if it takes longer, its options go twice, which does no
+/// harm. A lost first packet costs all of this.
 pub const FIRST: Duration = Duration::from_millis(100);
 
 /// How long each answer may take at most. A client's own `timeout` is granted and not waited for: U-Boot asks for five seconds, so that
@@ -16,6 +16,11 @@ pub const LONGEST: Duration = Duration::from_secs(1);
 /// while U-Boot's `drivers/net/pcnet.c` loses several blocks of a thousand (`docs/desk.md`), and each of them costs all that is waited.
 /// Slow boards are protected by the deviation of their answers, slower ones by the doubling.
 const MARGIN: Duration = Duration::from_micros(250);
+
+/// Silence for so long is more than a late answer. Until then a client is asked with one block, since whole windows would pile up in
+/// front of one that does not run: U-Boot stops for good with 32 blocks on their way ([`super::MOST_BLOCKS`]), and once did so on a busy
+/// machine when windows of eight were sent again each time.
+const LATE: Duration = Duration::from_millis(250);
 
 /// Between two blocks of a window after the first loss, and at most. Ethernet chips of bootloaders have as few as four receive buffers
 /// (U-Boot `drivers/net/pcnet.c`), which a whole window overruns. A block takes 120 microseconds on a cable of 100 Mbit/s; a chip that
@@ -52,6 +57,11 @@ impl Pace {
         self.patience
     }
 
+    /// Whether the present answer would be more than late if it did not come in time.
+    pub fn is_long(&self) -> bool {
+        self.patience >= LATE
+    }
+
     /// Between two blocks of a window.
     pub fn gap(&self) -> Duration {
         self.gap
@@ -79,9 +89,8 @@ impl Pace {
         }
     }
 
-    /// No answer came in time: the next may take twice as long.
+    /// No answer came in time: the next may take twice as long. Perhaps nothing was lost, which the answers to come will say.
     pub fn unanswered(&mut self) {
-        self.lost();
         self.patience = (self.patience * 2).min(LONGEST);
     }
 }
@@ -143,6 +152,16 @@ mod tests {
         for _ in 0..40 {
             pace.answered(MS);
         }
+        assert_eq!(pace.gap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn silence_slows_no_window_since_the_answer_may_only_be_late() {
+        let mut pace = Pace::new(8);
+        pace.answered(MS);
+        assert!(!pace.is_long());
+        (0..10).for_each(|_| pace.unanswered());
+        assert!(pace.is_long());
         assert_eq!(pace.gap(), Duration::ZERO);
     }
 
