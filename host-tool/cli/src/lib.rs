@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod ending;
 pub mod json;
 pub mod project;
 pub mod ui;

@@ -7,6 +7,7 @@ use stoop::command::Cli;
 
 fn main() -> ExitCode {
     stoop::ui::fail_where_files_may_not_grow();
+    stoop::ending::on_signals();
     let done = Cli::read(std::env::args_os().collect()).and_then(|all| all.into_iter().try_for_each(Cli::run));
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,8 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 use stoop_core::codec::Codec;
 
+use crate::unfinished::UnfinishedFile;
+
 /// Changes with the encoders and their settings (`image/codec.rs`).
 const SETTINGS: &str = "1";
 /// Smaller kernels are compressed in no time.
@@ -58,9 +60,9 @@ impl Cache {
 
     fn keep(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::Builder::new().prefix(".kernel-").tempfile_in(&self.folder)?;
-        file.write_all(&Sha256::digest(bytes))?;
-        file.write_all(bytes)?;
+        let mut file = UnfinishedFile::new(tempfile::Builder::new().prefix(".kernel-"), &self.folder)?;
+        file.file().write_all(&Sha256::digest(bytes))?;
+        file.file().write_all(bytes)?;
         file.persist(path)?;
         self.trim(path)
     }

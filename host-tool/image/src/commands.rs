@@ -1,11 +1,16 @@
 //! What is typed at a U-Boot prompt to fetch and start an image: printed by pack, typed by `run` and by the tests.
 
+mod error;
+
 use crate::board::Board;
-use crate::bootloader::image::{Image, download};
+use crate::board_check;
+use crate::bootloader::image::Image;
 use crate::format::fit;
 use crate::image::{self, Built};
 use crate::plan::{Format, Plan};
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// The command that starts an image which lies in RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,13 +82,11 @@ pub fn printed(plan: &Plan, built: &Built, name: &str) -> Vec<String> {
 /// The same for a finished image: what [`printed`] said when it was packed.
 ///
 /// # Errors
-/// It is for flash, or where the board fetches files to is not known, or it has no room there.
+/// It is for flash, or as for [`board_check::fetched`].
 pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
     let image = Image::of(file)?;
-    let opened = image::open(file).ok();
-    if opened.as_ref().is_some_and(|opened| opened.format == Format::Nor) {
-        return Err(Failure::usage(ErrorCode::Internal, "the image is for flash, not for RAM")
-            .next("write it with `stoop flash`, or pack it with another --format"));
+    if image::open(file).is_ok_and(|opened| opened.format == Format::Nor) {
+        return Err(Error::ForFlash.into());
     }
     let start = match image {
         Image::Uimage { .. } | Image::Fit { .. } => Start::Bootm,
@@ -91,21 +94,7 @@ pub fn of_image(board: &Board, file: &[u8], name: &str) -> Result<Vec<String>> {
         Image::Arm64 { .. } => Start::Booti,
         Image::Raw => Start::Go,
     };
-    let at = match (start, &opened, board.bootloader.tftp_address) {
-        // It runs where it was laid out for and nowhere else.
-        (Start::Go, Some(opened), _) => opened.load as u64,
-        (_, _, Some(preferred)) => {
-            download(&image, file.len(), board.physical(preferred) as u64, board.free_ram().end() as u64)?
-        }
-        (_, _, None) => {
-            return Err(Failure::usage(
-                ErrorCode::Internal,
-                format!("where the board {} fetches files to is not known", board.name),
-            )
-            .next("add `tftp-address` to its bootloader table"));
-        }
-    };
-    let at = board.typed(at as usize) as u64;
+    let at = board.typed(board_check::fetched(board, file)?.at) as u64;
     let own_tree = board.bootloader.own_dtb.as_deref();
     let mut lines = vec![fetch(at, None, name)];
     lines.extend(start.lines(at, &configuration(file, own_tree), own_tree, ""));

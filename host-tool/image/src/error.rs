@@ -4,6 +4,8 @@ mod code;
 
 use std::fmt;
 
+use crate::explained::{self, Explained};
+
 pub use code::ErrorCode;
 
 /// What exit code a failure gives.
@@ -122,3 +124,16 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl<E: Explained> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        let kind = match error.exit_code() {
+            explained::USAGE => Kind::Usage,
+            explained::NO_ANSWER => Kind::NoAnswer,
+            explained::NO_PLACE => Kind::NoPlace,
+            explained::INTERRUPTED => Kind::Interrupted,
+            _ => Kind::Failed,
+        };
+        Failure { kind, code: error.code(), fact: error.to_string(), next: error.next_step() }
+    }
+}

@@ -1,12 +1,16 @@
 //! What the codes mean, why they come, and what to do: those of the shim (`E12`, on a UART or a LED) and those of the host tool
 //! (`H061`, in front of its error messages).
 
+mod error;
+
 mod host;
 mod shim;
 
 use stoop_core::Code;
 
-use crate::{ErrorCode, Failure, Result, board};
+pub use error::Error;
+
+use crate::{ErrorCode, Result, board};
 
 /// A code for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,9 +66,7 @@ pub fn find(all: &[Explanation], text: &str) -> Result<Explanation> {
             .map(|(each, _)| each.code.as_str()),
         None => board::nearest(typed, all.iter().map(|each| each.code.as_str())),
     };
-    let hint = near.map_or(String::new(), |near| format!("did you mean {near}? "));
-    Err(Failure::usage(ErrorCode::NoSuchCode, format!("there is no code in {typed:?}"))
-        .next(format!("{hint}`stoop explain` lists all codes")))
+    Err(Error::NoSuchCode { typed: typed.to_owned(), near: near.map(str::to_owned) }.into())
 }
 
 /// Letter and number of a word that has the form of a code: E of the shim, H of the host tool, L of the lab.

@@ -1,5 +1,7 @@
 //! Kernel configurations: the text of a `.config`, or IKCONFIG inside an uncompressed kernel image.
 
+mod error;
+
 use crate::format::bytes::find;
 use crate::input::{looks_like, read_file};
 use std::collections::BTreeMap;
@@ -7,7 +9,9 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::format::codec::Codec;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// What a configuration says about one symbol.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -97,18 +101,13 @@ impl Kconfig {
                 let parsed = setting.and_then(|(name, value)| Some((name, value_of(value)?)));
                 parsed.ok_or_else(|| {
                     let shown: String = line.chars().take(40).collect();
-                    Failure::new(
-                        ErrorCode::KernelConfig,
-                        format!("{source}: line {} is no kernel setting: {shown:?}", index + 1),
-                    )
-                    .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")
+                    Error::NotASetting { name: source.to_owned(), line: index + 1, text: shown.to_string() }
                 })?
             };
             values.insert(name.to_owned(), value);
         }
         if values.is_empty() {
-            return Err(Failure::new(ErrorCode::KernelConfig, format!("{source}: no CONFIG_ setting in it"))
-                .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz"));
+            return Err(Error::NoSetting { name: source.to_owned() }.into());
         }
         Ok(Kconfig { values, source: source.to_owned(), version })
     }
@@ -121,21 +120,15 @@ impl Kconfig {
         let mut bytes = read_file(path)?;
         let source = path.display().to_string();
         if bytes.starts_with(b"\x7fELF") {
-            return Kconfig::from_image(&bytes, &source)?.ok_or_else(|| {
-                Failure::new(ErrorCode::KernelConfig, format!("{source}: a kernel without IKCONFIG"))
-                    .next("give the .config that it was built with, or build it with CONFIG_IKCONFIG=y")
-            });
+            return Kconfig::from_image(&bytes, &source)?
+                .ok_or_else(|| Error::NoIkconfig { name: source.clone() }.into());
         }
         if Codec::detect(&bytes) == Some(Codec::Gzip) {
             bytes = Codec::Gzip.decode(&bytes, LIMIT).map_err(|failure| failure.within(&source))?;
         }
         match String::from_utf8(bytes) {
             Ok(text) => Kconfig::parse(&text, &source),
-            Err(error) => Err(Failure::new(
-                ErrorCode::KernelConfig,
-                format!("{source}: not a kernel configuration but {}", looks_like(error.as_bytes())),
-            )
-            .next("give a kernel's .config, a /boot/config-* or a /proc/config.gz")),
+            Err(error) => Err(Error::NotText { name: source.clone(), likeness: looks_like(error.as_bytes()) }.into()),
         }
     }
 
@@ -154,15 +147,10 @@ impl Kconfig {
             }
             let end = find(&image[begin..], END).map_or(image.len(), |length| begin + length);
             let mut text = String::new();
-            flate2::read::GzDecoder::new(&image[begin..end]).take(LIMIT).read_to_string(&mut text).map_err(
-                |error| {
-                    Failure::new(
-                        ErrorCode::KernelConfig,
-                        format!("{source}: IKCONFIG at offset 0x{begin:x} is damaged: {error}"),
-                    )
-                    .next("give the configuration as a file with --config")
-                },
-            )?;
+            flate2::read::GzDecoder::new(&image[begin..end])
+                .take(LIMIT)
+                .read_to_string(&mut text)
+                .map_err(|error| Error::Ikconfig { name: source.to_owned(), at: begin, reason: error.to_string() })?;
             return Kconfig::parse(&text, &format!("{source} (IKCONFIG)")).map(Some);
         }
         Ok(None)

@@ -38,6 +38,7 @@ pub mod cache;
 pub mod commands;
 pub mod error;
 pub mod explain;
+pub mod explained;
 pub mod format;
 pub mod halves;
 pub mod image;
@@ -56,6 +57,8 @@ pub mod shell;
 pub mod shim_image;
 pub mod simulate;
 pub mod svg;
+pub mod unfinished;
 pub mod watchdog;
 
 pub use error::{ErrorCode, Failure, Result};
+pub use explained::Explained;

@@ -5,6 +5,9 @@ pub use stoop_core::manifest::Machine;
 /// KSEG0 and KSEG1 of 32-bit MIPS each map this much physical memory, from 0: nothing of a boot may lie above it.
 pub const KSEG_SIZE: usize = 0x2000_0000;
 
+/// Where the kernel may have exception vectors, kexec its line and secondary CPUs their stubs: never used, from RAM's start 0.
+pub const LOW: usize = 0x1000;
+
 /// For messages and JSON about kernels.
 pub fn described(machine: Machine) -> &'static str {
     match machine {

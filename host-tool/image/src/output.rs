@@ -1,10 +1,15 @@
 //! Where results go: a regular file appears whole or not at all; to anything else (a pipe, a device, stdout) the bytes are written.
 
+mod error;
+
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::unfinished::UnfinishedFile;
+use crate::{Failure, Result};
 
 /// A place for a result, checked before the work begins.
 #[derive(Clone, Debug)]
@@ -35,35 +40,26 @@ impl Output {
         if path.as_os_str() == "-" {
             return Ok(output(Target::Stdout));
         }
-        let shown = path.display();
         match fs::metadata(path) {
-            Ok(there) if there.is_dir() => {
-                Err(Failure::new(ErrorCode::Output, format!("{shown}: is a directory")).next("name a file in it"))
-            }
+            Ok(there) if there.is_dir() => Err(Error::Directory { path: path.into() }.into()),
             Ok(there) if fs::metadata("/dev/stdout").is_ok_and(|stdout| is_same(&stdout, &there)) => {
                 Ok(output(Target::Stdout))
             }
             Ok(there) if there.is_file() => {
                 let is_it = |input: &&Path| fs::metadata(input).is_ok_and(|input| is_same(&input, &there));
                 if let Some(input) = inputs.into_iter().find(is_it) {
-                    return Err(Failure::usage(
-                        ErrorCode::OutputIsInput,
-                        format!("the output {shown} is the input {}", input.display()),
-                    )
-                    .next("write to another file"));
+                    return Err(Error::IsInput { path: path.into(), input: input.into() }.into());
                 }
                 let path = path.canonicalize().map_err(|error| Failure::io(path, &error))?;
                 Ok(output(Target::File(path)))
             }
             Ok(_) => Ok(output(Target::Stream)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let end = end_of_links(path).ok_or_else(|| Failure::io(path, &error))?;
-                if !folder(&end).is_dir() {
-                    return Err(Failure::io(path, &error).next("make the folder first, or name a file elsewhere"));
-                }
-                Ok(output(Target::File(end)))
-            }
-            Err(error) => Err(Failure::io(path, &error).next("name a file that you may write")),
+            Err(error) if error.kind() == ErrorKind::NotFound => match end_of_links(path) {
+                None => Err(Failure::io(path, &error)),
+                Some(end) if !folder(&end).is_dir() => Err(Error::NoFolder { path: path.into(), source: error }.into()),
+                Some(end) => Ok(output(Target::File(end))),
+            },
+            Err(error) => Err(Error::Unreachable { path: path.into(), source: error }.into()),
         }
     }
 
@@ -82,14 +78,14 @@ impl Output {
     /// # Errors
     /// The place cannot be written, or has too little room; of a file nothing is left behind then.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
-        let failed = |error: std::io::Error| failure(&self.path, bytes.len(), &error);
+        let failed = |error| failed_to_write(&self.path, bytes.len(), error);
         match &self.target {
             Target::Stdout => stdout(bytes),
             Target::Stream => {
                 let mut stream = OpenOptions::new().write(true).open(&self.path).map_err(failed)?;
-                stream.write_all(bytes).map_err(failed)
+                Ok(stream.write_all(bytes).map_err(failed)?)
             }
-            Target::File(path) => replace(path, bytes).map_err(failed),
+            Target::File(path) => Ok(replace(path, bytes).map_err(failed)?),
         }
     }
 }
@@ -98,9 +94,7 @@ impl Output {
 fn stdout(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(ErrorCode::Output, format!("stdout: {error}")))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Stdout { source: error }.into()),
         _ => Ok(()),
     }
 }
@@ -113,13 +107,12 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let all = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(all);
-    let mut file = builder.prefix(".stoop-").tempfile_in(folder(path))?;
-    file.write_all(bytes)?;
+    let mut unfinished = UnfinishedFile::new(builder.prefix(".stoop-"), folder(path))?;
+    unfinished.file().write_all(bytes)?;
     if let Ok(old) = fs::metadata(path) {
-        file.as_file().set_permissions(old.permissions())?;
+        unfinished.file().set_permissions(old.permissions())?;
     }
-    file.persist(path)?;
-    Ok(())
+    unfinished.persist(path)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -152,20 +145,21 @@ fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
     false
 }
 
-fn failure(path: &Path, size: usize, error: &std::io::Error) -> Failure {
-    let failure = Failure::io(path, error);
-    match error.kind() {
+fn failed_to_write(path: &Path, size: usize, source: std::io::Error) -> Error {
+    let path = path.to_owned();
+    match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            failure.next(format!("make room for 0x{size:x} bytes there, or name a file elsewhere"))
+            Error::Full { path, source, size }
         }
-        ErrorKind::BrokenPipe => failure.next("see why its reader went away"),
-        _ => failure.next("name a file in a folder that exists and that you may write"),
+        ErrorKind::BrokenPipe => Error::ReaderGone { path, source },
+        _ => Error::Unwritable { path, source },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         Output::new(path, [])?.write(bytes)
@@ -228,7 +222,9 @@ mod tests {
     #[test]
     fn a_full_disk_says_so() {
         let full = std::io::Error::from(ErrorKind::StorageFull);
-        let said = failure(Path::new("f"), 0x1000, &full).to_string();
-        assert!(said.contains("no storage space") && said.contains("make room for 0x1000 bytes"), "{said}");
+        let full = failed_to_write(Path::new("f"), 0x1000, full);
+        assert!(matches!(full, Error::Full { size: 0x1000, .. }), "{full}");
+        assert!(full.to_string().contains("no storage space"), "{full}");
+        assert_eq!(full.next_step().unwrap(), "make room for 0x1000 bytes there, or name a file elsewhere");
     }
 }

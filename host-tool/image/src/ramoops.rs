@@ -5,6 +5,8 @@
 //! depends on the board and the size alone, not on what is packed, and pack's layout keeps everything else away from it: the
 //! file as it is fetched, the image, the shim, the kernel.
 
+mod error;
+
 use stoop_core::Region;
 use stoop_core::fdt::Ramoops;
 
@@ -13,7 +15,9 @@ use crate::format::device_tree::Facts;
 use crate::kconfig::{Kconfig, Value};
 use crate::layout::GRAIN;
 use crate::machine::KSEG_SIZE;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// The least and the most bytes that may be asked for. Below there is no room for a console and two records.
 pub const SIZES: std::ops::RangeInclusive<usize> = 0x1_0000..=0x100_0000;
@@ -43,10 +47,8 @@ pub fn size(text: &str) -> Result<usize> {
         None => digits.parse(),
     };
     let size = number.ok().and_then(|number| number.checked_mul(unit));
-    size.filter(|size| SIZES.contains(size) && size.is_multiple_of(GRAIN)).ok_or_else(|| {
-        Failure::usage(ErrorCode::Ramoops, format!("{text:?} is no size for --ramoops"))
-            .next("give a multiple of 64K from 64K to 16M, for example `--ramoops 128K`")
-    })
+    size.filter(|size| SIZES.contains(size) && size.is_multiple_of(GRAIN))
+        .ok_or_else(|| Error::Size { text: text.to_owned() }.into())
 }
 
 /// Where it goes on this board, and how it is divided: a quarter for the console, records in the rest.
@@ -55,11 +57,7 @@ pub fn size(text: &str) -> Result<usize> {
 /// The device tree has one of its own, or there is no room.
 pub fn place(size: usize, board: &Board, facts: &Facts) -> Result<Ramoops> {
     if let Some((name, range)) = facts.reserved.iter().find(|(name, _)| name.starts_with("ramoops")) {
-        return Err(Failure::usage(
-            ErrorCode::Ramoops,
-            format!("the device tree has a ramoops of its own, {name} at 0x{:x}, and kernels take one", range.start),
-        )
-        .next("omit --ramoops, or take the node out of the device tree"));
+        return Err(Error::Taken { node: name.clone(), at: range.start }.into());
     }
     let ram = board.shim_ram();
     let end = if board.arch.is_mips() { ram.end().min(KSEG_SIZE) } else { ram.end() };
@@ -75,13 +73,7 @@ pub fn place(size: usize, board: &Board, facts: &Facts) -> Result<Ramoops> {
         }
     }
     let region = start.filter(|start| *start > ram.start()).and_then(|start| Region::new(start, size));
-    let region = region.ok_or_else(|| {
-        Failure::new(
-            ErrorCode::Ramoops,
-            format!("there is no room for 0x{size:x} bytes of ramoops below what the bootloader keeps"),
-        )
-        .next("give a smaller --ramoops")
-    })?;
+    let region = region.ok_or(Error::NoRoom { size })?;
     let largest = |bytes: usize| 1 << bytes.ilog2();
     let record = largest(size / 8).min(LARGEST_RECORD);
     Ok(Ramoops { region, record: record as u32, console: largest(size / 4) as u32, ecc: ECC })

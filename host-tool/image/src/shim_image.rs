@@ -10,6 +10,8 @@
 //!
 //! Nothing in it but the params and the numbers in the header depends on the image, so its size is known before anything is laid out.
 
+mod error;
+
 mod linked;
 pub mod strings;
 mod sum;
@@ -25,7 +27,9 @@ pub use sum::sum;
 
 use self::linked::Linked;
 use crate::format::arm64;
-use crate::{ErrorCode, Failure, Result, halves};
+pub use error::Error;
+
+use crate::{Result, halves};
 
 /// `STPS`: how tools know a shim.
 const MARK: u32 = 0x5354_5053;
@@ -150,9 +154,7 @@ pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
         (Machine::Arm64, Variant::Store) => include_bytes!("../prebuilt/shim-arm64-store.elf"),
         (Machine::Arm64, Variant::Full) => include_bytes!("../prebuilt/shim-arm64.elf"),
         (Machine::Arm64, Variant::Trace) => {
-            return Err(
-                Failure::usage(ErrorCode::Options, "there is no traced shim for arm64").next("pack without `--trace`")
-            );
+            return Err(Error::NoTrace.into());
         }
     })
 }
@@ -164,11 +166,7 @@ pub fn prebuilt(arch: Machine, variant: Variant) -> Result<&'static [u8]> {
 /// no shim, or one for another machine than the header.
 pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<ShimFront> {
     if params.len() > MAX_SIZE {
-        return Err(Failure::usage(
-            ErrorCode::Params,
-            format!("the params take 0x{:x} bytes, the shim has room for 0x{MAX_SIZE:x}", params.len()),
-        )
-        .next("give a shorter cookie or fewer kept keys"));
+        return Err(Error::Params { size: params.len() }.into());
     }
     let linked = Linked::of(shim).map_err(broken)?;
     let big_endian = linked.big_endian;
@@ -191,7 +189,9 @@ pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<S
     bytes.resize(places.summed + summed - WORD, 0);
     let stored = bytes.len() + WORD;
     if stored > linked.room {
-        return Err(broken(format!("it takes 0x{stored:x} bytes of the image, there is room for 0x{:x}", linked.room)));
+        return Err(
+            broken(format!("it takes 0x{stored:x} bytes of the image, there is room for 0x{:x}", linked.room)).into()
+        );
     }
     match header {
         Header::Mips { run_address } => put(&mut bytes[at..at + WORD], run_address as u32, big_endian),
@@ -206,7 +206,7 @@ pub fn front(shim: &[u8], header: Header, params: &[u8], form: Form) -> Result<S
     let last = closing(&bytes[places.summed..], big_endian);
     bytes.extend(last);
     if parts(&bytes).is_none_or(|parts| !parts.whole) {
-        return Err(broken("its header is another machine's"));
+        return Err(broken("its header is another machine's").into());
     }
     Ok(ShimFront { bytes, unpacked })
 }

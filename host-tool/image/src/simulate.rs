@@ -1,8 +1,11 @@
 //! What the shim will decide and write: core's own function, over an image in the memory of a board made of vectors.
 
+mod error;
+
 mod memory;
 
 use crate::machine::Machine;
+use stoop_core::Region;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;
 use stoop_core::boot::{self, Buffers, Handoff, Loader, Report};
@@ -15,12 +18,13 @@ use stoop_core::fdt::{self, Overlay};
 use stoop_core::manifest::{HandoffKind, Kind, Manifest};
 use stoop_core::memory::Memory;
 use stoop_core::mips::{Mips, kseg0, kseg1, physical};
-use stoop_core::{Error, Region};
 
 use crate::bootloader::uboot;
 use crate::format::device_tree::Facts;
 use crate::image::{Opened, open, open_container};
-use crate::{ErrorCode, Failure, Result, watchdog};
+pub use error::Error;
+
+use crate::{Result, watchdog};
 use memory::Board;
 
 /// How the bootloader enters the image.
@@ -93,9 +97,9 @@ pub struct Booted {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
     /// What the shim did, or why it gave up.
-    pub result: std::result::Result<Booted, Error>,
+    pub result: std::result::Result<Booted, stoop_core::Error>,
     /// What the shim prints about slots that do not boot: slot and error.
-    pub failed: Vec<(char, Error)>,
+    pub failed: Vec<(char, stoop_core::Error)>,
     /// What it does about the watchdog; `None`: nothing.
     pub watchdog: Option<String>,
     /// What the user should know, whole sentences without a full stop.
@@ -153,10 +157,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let pieces: usize = image.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
     let flash = flash.unwrap_or_default();
     let mut board = Board::new(params.ram(), window, run, MOST_MEMORY.max(4 * pieces));
-    let damaged = || {
-        Failure::new(ErrorCode::ImageDamaged, "the flash of its board cannot hold the image")
-            .next("pack it for the board again")
-    };
+    let damaged = || Error::Flash;
     // Of an image for flash, all but its front lie there.
     let stays = |at: usize, bytes: &[u8]| Region::new(at, bytes.len()).is_some_and(|region| window.contains(&region));
     for (at, bytes) in image.pieces.iter().filter(|(at, bytes)| stays(*at, bytes)) {
@@ -169,16 +170,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
         let at = at.wrapping_add(offset);
         board.lend(at, bytes).or_else(|| board.put(at, bytes)).ok_or_else(|| {
             let ram = params.ram();
-            Failure::new(
-                ErrorCode::NoRoom,
-                format!(
-                    "0x{:x} bytes at 0x{at:08x} are not in RAM [0x{:08x}, 0x{:08x})",
-                    bytes.len(),
-                    ram.start(),
-                    ram.end()
-                ),
-            )
-            .next("load the image where it was packed for")
+            Error::NotInRam { size: bytes.len(), at, ram }
         })?;
     }
     let registers = enter::<A>(&mut board, image, params.ram(), &input.entry)?;
@@ -196,13 +188,7 @@ fn run_on<A: Abi>(image: &Opened<'_>, input: &Input, flash: Option<&[u8]>) -> Re
     let booting = board.boot::<A>(&params, registers, &mut |slot, error| failed.push((char::from(slot), *error)));
     let board = board.memory;
     if let Some(most) = board.exceeded() {
-        return Err(Failure::new(
-            ErrorCode::ImageDamaged,
-            format!(
-                "its payloads take more than 0x{most:x} bytes of RAM, which is simulated for no image of this size"
-            ),
-        )
-        .next("pack it again, and see what `stoop inspect` says about its payloads"));
+        return Err(Error::TooLarge { most }.into());
     }
     let result = match booting {
         Ok((handoff, report)) => {
@@ -233,16 +219,9 @@ fn enter<'a, A: Abi>(board: &mut Board<'a>, image: &Opened<'_>, ram: Region, ent
         let candidates = (ram.start()..=top.saturating_sub(size)).rev().step_by(BOOTLOADER_GRAIN);
         let mut free =
             candidates.filter(|at| Region::new(*at, size).is_some_and(|at| !taken.iter().any(|t| t.overlaps(&at))));
-        free.next().ok_or_else(|| {
-            Failure::new(
-                ErrorCode::NoRoom,
-                format!("no 0x{size:x} bytes of RAM are left for the bootloader's arguments"),
-            )
-            .next("give less of them")
-        })
+        free.next().ok_or(Error::NoRoomForArguments { size })
     };
-    let lost =
-        || Failure::new(ErrorCode::NoRoom, "the bootloader's arguments do not fit into RAM").next("give less of them");
+    let lost = || Error::Arguments;
     match entry {
         Entry::None => Ok([0; 4]),
         Entry::Uhi(tree) if A::MACHINE == Machine::Arm64 && behind(tree, ram).is_some() => {
@@ -310,9 +289,7 @@ fn with_bootargs(line: &[u8]) -> Result<Vec<u8>> {
     // An empty variable is none, and leaves the tree as it is.
     let what = Overlay { cells: [2, 2], line: (!line.is_empty()).then_some(line), ..Overlay::default() };
     let mut tree = vec![0; line.len() + 4096];
-    let size = what
-        .encode(&mut tree)
-        .ok_or_else(|| Failure::new(ErrorCode::Internal, "the bootloader's device tree cannot be made"))?;
+    let size = what.encode(&mut tree).ok_or(Error::Tree)?;
     tree.truncate(size);
     Ok(tree)
 }
@@ -324,7 +301,7 @@ fn booted<A: Abi>(
     handoff: &Handoff,
     report: &Report,
 ) -> Result<Booted> {
-    let gone = || Failure::new(ErrorCode::Internal, "the simulation lost what it has just written").next("report this");
+    let gone = || Error::Lost;
     let slot = slots.iter().find(|slot| slot.name == report.slot).ok_or_else(gone)?;
     let at = slot.address.wrapping_add(if slot.relative { loader.image } else { 0 });
     // A payload may have been delivered over the manifest: then it says nothing any more, but the kernel does not ask.
@@ -338,8 +315,7 @@ fn booted<A: Abi>(
         let [argc, argv, list, _] = handoff.registers;
         let arguments = strings(board, argv, A::BIG_ENDIAN).ok_or_else(gone)?;
         if argc != arguments.len() || arguments != [Vec::new(), cmdline.clone()] {
-            return Err(Failure::new(ErrorCode::Internal, "argv and the final device tree have different lines")
-                .next("report this"));
+            return Err(Error::TwoLines.into());
         }
         env = strings(board, list, A::BIG_ENDIAN).ok_or_else(gone)?;
     }

@@ -1,6 +1,8 @@
 //! What is done about a board's watchdog: from `--watchdog` and the board's data to writes in the shim's params, and what
 //! to say about the time it leaves.
 
+mod error;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +11,9 @@ use stoop_core::watchdog::{Care, EVERY, Moment, Write};
 
 use crate::board::{Board, Register};
 use crate::kconfig::Kconfig;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// Of the time that a watchdog leaves, the part that an estimate may fill before it is too close: estimates are coarse.
 const MARGIN: f64 = 0.5;
@@ -77,42 +81,26 @@ impl Plan {
         let Some(dog) = &board.watchdog else {
             return match choice {
                 None | Some(WatchdogChoice::Leave) => Ok(Plan::default()),
-                Some(choice) => Err(Failure::usage(
-                    ErrorCode::Watchdog,
-                    format!("--watchdog {choice}: the data of {} name no watchdog", board.name),
-                )
-                .next("add `watchdog` to a board file of your own (boards/README.md), or give `--watchdog leave`")),
+                Some(choice) => Err(Error::None { choice: choice.to_string(), board: board.name.clone() }.into()),
             };
         };
-        let cannot = |what: &str, next: &str| {
-            Err(Failure::usage(
-                ErrorCode::Watchdog,
-                format!("--watchdog {what}: {} of {} {next}", dog.title, board.name),
-            )
-            .next(match dog.feed.is_empty() {
-                true => "give `--watchdog leave`".to_owned(),
-                false => "give `--watchdog feed`, or `--watchdog leave`".to_owned(),
-            }))
+        let can_be_fed = !dog.feed.is_empty();
+        let cannot = |asked, done| {
+            Err(Error::Unknown { asked, done, dog: dog.title.clone(), board: board.name.clone(), can_be_fed }.into())
         };
         let longest = dog.longest.unwrap_or(0);
         let fed = |seconds| writes(&dog.feed, seconds);
         match choice {
             None if dog.feed.is_empty() => Ok(Plan::default()),
             Some(WatchdogChoice::Leave) => Ok(Plan::default()),
-            Some(WatchdogChoice::Feed) if dog.feed.is_empty() => cannot("feed", "cannot be fed by what is known of it"),
+            Some(WatchdogChoice::Feed) if dog.feed.is_empty() => cannot("feed", "fed"),
             None | Some(WatchdogChoice::Feed) => Ok(Plan { care: Care::Feed, feed: fed(longest), ..Plan::default() }),
-            Some(WatchdogChoice::Stop) if dog.stop.is_empty() => {
-                cannot("stop", "cannot be stopped by what is known of it")
-            }
+            Some(WatchdogChoice::Stop) if dog.stop.is_empty() => cannot("stop", "stopped"),
             Some(WatchdogChoice::Stop) => Ok(Plan { care: Care::Stop, begin: writes(&dog.stop, 0), ..Plan::default() }),
-            Some(WatchdogChoice::Start(_)) if dog.start.is_empty() => {
-                cannot("start", "cannot be started by what is known of it")
+            Some(WatchdogChoice::Start(_)) if dog.start.is_empty() => cannot("start", "started"),
+            Some(WatchdogChoice::Start(seconds)) if seconds > longest => {
+                Err(Error::TooLong { seconds, dog: dog.title.clone(), board: board.name.clone(), longest }.into())
             }
-            Some(WatchdogChoice::Start(seconds)) if seconds > longest => Err(Failure::usage(
-                ErrorCode::Watchdog,
-                format!("--watchdog start:{seconds}: {} of {} counts {longest} s at most", dog.title, board.name),
-            )
-            .next(format!("give 1 to {longest} seconds"))),
             Some(WatchdogChoice::Start(seconds)) => Ok(Plan {
                 care: Care::Start,
                 seconds,

@@ -4,10 +4,7 @@
 
 use std::path::PathBuf;
 
-use stoop_image::Failure;
-use stoop_image::error::Kind;
-
-use crate::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
+use stoop_image::explained::{Explained, FAILED};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -78,23 +75,5 @@ impl Explained for Error {
 
     fn exit_code(&self) -> u8 {
         self.explained().map_or(FAILED, Explained::exit_code)
-    }
-}
-
-/// For the verbs, which print one kind of failure.
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        let kind = match error.exit_code() {
-            USAGE => Kind::Usage,
-            NO_ANSWER => Kind::NoAnswer,
-            NO_PLACE => Kind::NoPlace,
-            INTERRUPTED => Kind::Interrupted,
-            _ => Kind::Failed,
-        };
-        let failure = Failure::of(kind, error.code(), error.to_string());
-        match error.next_step() {
-            Some(next) => failure.next(next),
-            None => failure,
-        }
     }
 }

@@ -235,6 +235,48 @@ const TEXTS: &[Text] = &[
         "See `help` at its prompt; write from Linux instead.",
     ),
     (
+        "L050",
+        "a file has no kernel's symbols",
+        "Addresses of a crash are named by the symbol table of the vmlinux that runs, or by its System.map. This file has neither.",
+        "A vmlinux that was stripped, an Image or vmlinuz, or another file.",
+        "Give the vmlinux of the kernel's build folder, or the System.map beside it.",
+    ),
+    (
+        "L051",
+        "a pattern is no regular expression",
+        "What stands behind --until or --fail-on cannot be read as one.",
+        "A bracket or parenthesis without its partner, or a star at the beginning.",
+        "Put a backslash before characters that are meant as themselves.",
+    ),
+    (
+        "L052",
+        "a log would be written into what is no file",
+        "The name behind --log or --record is a device, a folder or a pipe.",
+        "A mistyped name.",
+        "Name a new file, or one from before.",
+    ),
+    (
+        "L053",
+        "the console cannot be shown",
+        "The terminal, file or pipe that it is shown on does not take it.",
+        "A full disk behind a redirection.",
+        "Make room, or show it elsewhere.",
+    ),
+    (
+        "L054",
+        "how to switch the power is not known",
+        "The verb needs the board's power switch, and neither --power nor stoop.toml names one.",
+        "A place without `power`.",
+        "Name the switch with --power.",
+    ),
+    (
+        "L055",
+        "a recording takes no keys",
+        "What is shown is a file, not a board, so nothing can be typed or sent.",
+        "A file's name where the serial port was meant.",
+        "Give --serial for a board.",
+    ),
+    (
         "L061",
         "the board has no network link",
         "The bootloader says that its Ethernet port is not connected or has no PHY.",
@@ -415,13 +457,14 @@ const TEXTS: &[Text] = &[
 mod tests {
     use regex::Regex;
 
-    const SOURCES: [&str; 7] = [
+    const SOURCES: [&str; 8] = [
         include_str!("error.rs"),
         include_str!("bootloader/error.rs"),
         include_str!("connection/error.rs"),
         include_str!("flash/error.rs"),
         include_str!("netboot/error.rs"),
         include_str!("power/error.rs"),
+        include_str!("terminal/error.rs"),
         include_str!("tftp/error.rs"),
     ];
 

@@ -22,7 +22,6 @@ pub mod connection;
 pub mod crash_log;
 pub mod error;
 pub mod explain;
-pub mod explained;
 pub mod flash;
 pub mod monitor;
 pub mod netboot;
@@ -36,4 +35,4 @@ pub mod text;
 pub mod tftp;
 
 pub use error::{Error, Result};
-pub use explained::Explained;
+pub use stoop_image::Explained;

@@ -55,13 +55,17 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
 /// # Errors
 /// It says none, or is no image at all.
 fn board_of(file: &[u8]) -> Result<Board> {
-    match open(file) {
-        Ok(opened) => board::of_image(opened.board()),
+    if let Ok(opened) = open(file) {
+        return board::of_image(opened.board());
+    }
+    match recognised(file) {
         // What it is says more than that it names no board.
-        Err(failure) if recognised(file).is_some() && matches!(Image::of(file), Ok(Image::Raw)) => {
-            Err(failure.next("give an image; a kernel is checked by `stoop check --kernel FILE`"))
+        Some(what) if matches!(Image::of(file), Ok(Image::Raw)) => {
+            Err(Failure::usage(ErrorCode::BoardUnnamed, format!("it is {what}, no image")).next(
+                "give an image; for what it would do on a board, name one with --board; a kernel is checked by `stoop check --kernel FILE`",
+            ))
         }
-        Err(_) => board::of_image(None),
+        _ => board::of_image(None),
     }
 }
 

@@ -24,6 +24,7 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
+use stoop_image::unfinished::UnfinishedFolder;
 use stoop_image::{ErrorCode, Failure, Result, board, shell, watchdog};
 use stoop_kernel::modules;
 
@@ -101,15 +102,25 @@ fn show_foreign(args: &Args, found: foreign::Foreign<'_>) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Writes each to a file of its name; the directory is made.
+/// Writes each to a file of its name; the directory is made, and appears with all of them or not at all.
 fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> {
-    std::fs::create_dir(directory).map_err(|error| {
+    let failed = |error: std::io::Error| {
         Failure::io(directory, &error).next("name a directory that is not there yet, in one that exists")
-    })?;
-    for (name, bytes) in parts {
-        Output::new(&directory.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?.write(&bytes)?;
+    };
+    if directory.symlink_metadata().is_ok() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     }
-    Ok(())
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unfinished = UnfinishedFolder::new(parent).map_err(failed)?;
+    // The temporary folder is for nobody else; this one has the permissions of any new folder.
+    let new = unfinished.path().join("new");
+    std::fs::create_dir(&new).map_err(failed)?;
+    for (name, bytes) in parts {
+        Output::new(&new.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?
+            .write(&bytes)
+            .map_err(|failure| failure.within(directory.display()))?;
+    }
+    std::fs::rename(&new, directory).map_err(failed)
 }
 
 /// Every payload as the board gets it.

@@ -12,7 +12,7 @@ use stoop_image::commands;
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Built};
 use stoop_image::output::Output;
-use stoop_image::plan::Plan;
+use stoop_image::plan::{Format, Plan};
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
@@ -99,6 +99,7 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     if built.reads_twice {
         warnings.push("RAM has no room for a copy of what is stored in flash: the shim reads it twice".into());
     }
+    warnings.extend(fetched(plan, built)?);
     for finding in board_check::examine(&built.file, &plan.board)? {
         let next = finding.fix.unwrap_or_default();
         match finding.level {
@@ -114,4 +115,16 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
         }
     }
     Ok(warnings)
+}
+
+/// Why the commands fetch the file to another address than people type on this board.
+fn fetched(plan: &Plan, built: &Built) -> Result<Option<String>> {
+    let board = &plan.board;
+    let Some(usual) = board.bootloader.tftp_address else { return Ok(None) };
+    let at = board.typed(built.places.download);
+    if at == usual || plan.format.value == Format::Nor {
+        return Ok(None);
+    }
+    let moved = board_check::fetched(board, &built.file)?.moved;
+    Ok(moved.map(|why| format!("fetch it to 0x{at:08x}, not to the board's usual 0x{usual:08x}: {why}")))
 }

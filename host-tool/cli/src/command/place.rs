@@ -15,9 +15,14 @@ pub(super) struct SwitchArgs {
     /// The board's power switch: cmd:COMMAND, http:tasmota:HOST, http:shelly:HOST, http:rest:HOST/PATH, pdudaemon:HOST/PDU/OUTLET, gpio:CHIP:LINE
     #[arg(long, value_name = "SWITCH")]
     pub(super) power: Option<String>,
-    /// How long the power stays off in a cycle
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
-    pub(super) off_time: f64,
+    /// How long the power stays off in a cycle, up to an hour [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    off_time: Option<Duration>,
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "give seconds, from 0 to 3600".to_owned())
 }
 
 impl SwitchArgs {
@@ -33,7 +38,7 @@ impl SwitchArgs {
     }
 
     pub(super) fn off_time(&self) -> Duration {
-        Duration::try_from_secs_f64(self.off_time).unwrap_or(power::OFF_TIME)
+        self.off_time.unwrap_or(power::OFF_TIME)
     }
 }
 

@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Interrupter};
+
+use crate::ending;
 
 /// Listens for the signals that ask a process to end.
 pub(super) struct Stop(Arc<Mutex<Asked>>);
@@ -23,8 +24,9 @@ impl Stop {
     /// # Errors
     /// The process may not.
     pub(super) fn on_signals() -> Result<Stop> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+        let mut signals = Signals::new(ending::signals())
             .map_err(|error| Failure::new(ErrorCode::Options, format!("cannot listen for Ctrl-C: {error}")))?;
+        ending::hand_over();
         let stop = Stop(Arc::default());
         let asked = Arc::clone(&stop.0);
         std::thread::spawn(move || {

@@ -8,6 +8,7 @@ mod bench;
 mod bundle;
 mod check;
 mod debian;
+mod interrupted;
 mod kernel;
 mod make_ko;
 mod pack;

@@ -286,7 +286,7 @@ fn a_file_that_is_no_code_is_named_and_not_taken_for_bytes_to_run() {
         assert!(said.starts_with(&format!("containers: it is {name}, no code that U-Boot 1.1.4")), "{said}");
         bench.put("file", bytes);
         let (code, said) = refusal(&bench, &["check", "file"]);
-        assert!(code == 1 && said.contains(name) && said.contains("stoop check --kernel FILE"), "{said}");
+        assert!(code == 2 && said.contains(name) && said.contains("stoop check --kernel FILE"), "{said}");
     }
     assert_eq!(wrong(&code(0x1000, true), &board("gl-ar750")), [""; 0], "code has no mark");
 }

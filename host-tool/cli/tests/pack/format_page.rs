@@ -302,7 +302,13 @@ fn assert_kept(bytes: &[u8], opened: &Opened) {
         .map(|entry| ["kind", "start", "size"].map(|name| entry.size(name)))
         .filter(|[kind, ..]| *kind != 0)
         .collect();
-    let kinds = [RegionKind::Reserved, RegionKind::Decompressed, RegionKind::Relocation, RegionKind::Ramoops];
+    let kinds = [
+        RegionKind::Reserved,
+        RegionKind::Decompressed,
+        RegionKind::Relocation,
+        RegionKind::Ramoops,
+        RegionKind::Download,
+    ];
     let known = opened.kept_free().into_iter().map(|(what, region)| {
         [kinds.iter().position(|kind| *kind == what).unwrap() + 1, region.start(), region.size()]
     });

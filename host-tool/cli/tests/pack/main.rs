@@ -10,6 +10,7 @@ mod check;
 mod cookie;
 mod damage;
 mod documents;
+mod fetch;
 mod format_page;
 mod forms;
 mod hostile;

@@ -10,10 +10,11 @@ mod write;
 
 pub use self::facts::Draft;
 use self::facts::{By, Loader, Said};
+use super::error::Error;
 use super::types::{Board, FlashKind};
+use crate::Result;
 use crate::format::device_tree::tree::Tree;
 use crate::machine::KSEG_SIZE;
-use crate::{ErrorCode, Failure, Result};
 
 /// The log of a boot: what messages call it, and its text.
 pub type Log<'a> = (&'a str, &'a str);
@@ -38,11 +39,7 @@ impl Draft {
     pub fn new(file: &str, tree: &Tree, log: Option<Log<'_>>, soc: Option<&str>) -> Result<Draft> {
         let compatible: Vec<String> = super::maps::texts(&tree.root, "compatible").map(str::to_owned).collect();
         let Some(first) = compatible.first() else {
-            return Err(Failure::usage(
-                ErrorCode::BoardUnnamed,
-                format!("{file}: the root has no compatible, which names the board"),
-            )
-            .next("give the device tree of the board itself, not an overlay"));
+            return Err(Error::NoCompatible { file: file.to_owned() }.into());
         };
         let boards = super::all()?;
         let sister = sister(&boards, &compatible, soc, tree::flash_kind(tree))?;
@@ -139,10 +136,7 @@ impl Draft {
     /// # Errors
     /// It is no such figure.
     pub fn answer(&mut self, key: &str, answer: &str) -> Result<()> {
-        let wrong = || {
-            Failure::usage(ErrorCode::Options, format!("{key}: {answer:?} is no such figure"))
-                .next("give it as in the proposal")
-        };
+        let wrong = || Error::Answer { key: key.to_owned(), answer: answer.to_owned() };
         let number = || match answer.strip_prefix("0x") {
             Some(hex) => usize::from_str_radix(hex, 16).map_err(|_| wrong()),
             None => answer.parse::<usize>().map_err(|_| wrong()),
@@ -157,13 +151,13 @@ impl Draft {
             "bootloader.containers" => {
                 let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
                 let known = words.map(|word| serde_json::from_value(word.into()).map_err(|_| wrong()));
-                loader.containers = Said::person(known.collect::<Result<_>>()?);
+                loader.containers = Said::person(known.collect::<std::result::Result<_, Error>>()?);
             }
             "flash.size" => {
                 let size = mebibytes()?;
                 self.flash.iter_mut().for_each(|chip| chip.size = Said::person(size));
             }
-            _ => return Err(wrong()),
+            _ => return Err(wrong().into()),
         }
         Ok(())
     }
@@ -218,11 +212,8 @@ fn sister<'a>(
     let all: Vec<&Board> = boards.iter().filter(is_it).collect();
     // The least RAM is the safest guess.
     let least = |boards: Vec<&'a Board>| boards.into_iter().min_by_key(|board| board.ram.size());
-    least(all.iter().copied().filter(|board| same(board)).collect()).or_else(|| least(all)).ok_or_else(|| {
-        let named = soc.map_or_else(|| compatible.join(", "), str::to_owned);
-        Failure::usage(ErrorCode::NoSuchBoard, format!("no board here has the SoC of {named:?}"))
-            .next("name its family with --soc, one of those that `stoop boards list --json` shows; a new one begins with a file in boards/soc")
-    })
+    let sister = least(all.iter().copied().filter(|board| same(board)).collect()).or_else(|| least(all));
+    sister.ok_or_else(|| Error::NoSuchSoc { named: soc.map_or_else(|| compatible.join(", "), str::to_owned) }.into())
 }
 
 /// Where RAM ends at the latest: on MIPS below the registers, which are below 512 MiB.

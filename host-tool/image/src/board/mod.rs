@@ -4,9 +4,11 @@
 //! text, embedded or a file of the user's own. `boards/README.md` explains the files.
 
 pub mod draft;
+mod error;
 mod json;
 pub mod maps;
 pub mod printed;
+mod problem;
 mod raw;
 mod rules;
 mod source;
@@ -17,11 +19,14 @@ mod types;
 use std::path::Path;
 
 pub use json::{policy_name, uart_kind};
-pub use source::{Origin, Problem};
+pub use problem::Problem;
+pub use source::Origin;
 pub use suggest::nearest;
 pub use types::*;
 
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// The board called `name_or_path`: a name or an alias of the embedded ones, or the path of a board file (it has a
 /// `/` or ends in `.toml`, or is `-` for stdin).
@@ -30,7 +35,7 @@ use crate::{ErrorCode, Failure, Result};
 /// An unknown name (with the nearest known one), an unreadable file, or the first problem in it.
 pub fn load(name_or_path: &str) -> Result<Board> {
     let origin = source::find(name_or_path)?;
-    read(&origin).map_err(|problems| failure(&problems))
+    read(&origin).map_err(|problems| Error::Broken { problems }.into())
 }
 
 /// The board that an image says it was packed for.
@@ -40,13 +45,8 @@ pub fn load(name_or_path: &str) -> Result<Board> {
 pub fn of_image(name: Option<&str>) -> Result<Board> {
     match name {
         Some(name) if names().any(|known| known == name) => load(name),
-        Some(name) => Err(Failure::usage(
-            ErrorCode::BoardUnnamed,
-            format!("it was packed for the board {name}, which does not come with stoop"),
-        )
-        .next("name its file with --board")),
-        None => Err(Failure::usage(ErrorCode::BoardUnnamed, "it does not say which board it is for")
-            .next("name one with --board")),
+        Some(name) => Err(Error::ForeignBoard { name: name.to_owned() }.into()),
+        None => Err(Error::BoardUnsaid.into()),
     }
 }
 
@@ -79,17 +79,6 @@ fn read(origin: &Origin) -> std::result::Result<Board, Vec<Problem>> {
     })?;
     let soc = raw::Document::<raw::Soc>::parse(&soc_origin).map_err(|problem| vec![problem])?;
     rules::resolve(origin, &board, &soc)
-}
-
-fn failure(problems: &[Problem]) -> Failure {
-    let Some(first) = problems.first() else {
-        return Failure::usage(ErrorCode::BoardFile, "the board file is broken");
-    };
-    let more = match problems.len() {
-        1 => String::new(),
-        n => format!("; `stoop boards check {}` shows all {n} problems", first.file),
-    };
-    Failure::usage(ErrorCode::BoardFile, first.to_string()).next(format!("{}{more}", first.next))
 }
 
 #[cfg(test)]

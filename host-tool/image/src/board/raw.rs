@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-use super::source::{Origin, Problem};
+use super::problem::Problem;
+use super::source::Origin;
 use super::suggest::nearest;
 use super::types::{Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
 use crate::machine::Machine;

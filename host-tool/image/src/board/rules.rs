@@ -1,17 +1,21 @@
 //! From what the files say to a [`Board`]: one level of inheritance, then small rules that each find one kind of mistake.
 
+mod bootloader;
 mod flash;
+mod registers;
+mod texts;
 mod watchdog;
 
 use std::collections::BTreeMap;
 
 use stoop_core::Region;
-use stoop_core::params::{Led, Policy, Uart, UartKind};
+use stoop_core::params::{Policy, Uart, UartKind};
 
+use super::problem::Problem;
 use super::raw::{self, Document};
-use super::source::{self, Origin, Problem};
-use super::types::{Board, Bootloader, Defaults, Dtb, MOST_TFTP_BLOCKS, Watchdog};
-use crate::machine::{KSEG_SIZE, Machine};
+use super::source::{self, Origin};
+use super::types::{Board, Bootloader, Defaults, Dtb, Handoff};
+use crate::machine::{KSEG_SIZE, Machine, described};
 
 /// RAM starts and sizes are multiples of this.
 const RAM_STEP: usize = 0x10_0000;
@@ -58,6 +62,9 @@ impl Rules<'_> {
 
         self.name_is_plain(&origin.name);
         self.sources_are_named();
+        self.texts_are_plain(watchdog.as_ref());
+        self.handoff_is_possible(arch);
+        self.dialogue_is_possible();
         self.ram_is_usable(arch, ram);
         self.bootloader_leaves_ram(ram);
         self.kernels_fit(arch, ram, &load_addresses);
@@ -72,9 +79,10 @@ impl Rules<'_> {
         let registers = [
             ("uart", (uart.kind != raw::UartKind::None).then_some(uart.address)),
             ("reset", reset.map(|reset| reset.address)),
-            ("led", led.map(|led| led.set)),
         ];
         self.registers_are_reachable(arch, ram, &registers);
+        self.reset_is_possible(reset);
+        self.pins_are_reachable(arch, ram);
         self.watchdog_is_possible(arch, ram, watchdog.as_ref());
 
         let bootloader = &form.bootloader;
@@ -140,6 +148,10 @@ impl Rules<'_> {
     fn problem(&mut self, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let top = key.split(['.', '[']).next().unwrap_or(key);
         let in_soc = self.file.line(top).is_none() && self.soc.line(top).is_some();
+        self.problem_in(in_soc, key, fact, next);
+    }
+
+    fn problem_in(&mut self, in_soc: bool, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let (file, line) = match in_soc {
             true => (self.soc.file(), self.soc.line(key)),
             false => (self.file.file(), self.file.line(key)),
@@ -198,18 +210,6 @@ impl Rules<'_> {
         }
     }
 
-    fn bootloader_leaves_ram(&mut self, ram: Region) {
-        let reserved = self.file.form.bootloader.reserved_top;
-        if reserved >= ram.size() {
-            let fact = format!("{reserved:#x} bytes leave nothing of {:#x} bytes of RAM", ram.size());
-            self.problem(
-                "bootloader.reserved-top",
-                fact,
-                "give the bytes that the bootloader occupies at the top of RAM",
-            );
-        }
-    }
-
     fn kernels_fit(&mut self, arch: Machine, ram: Region, addresses: &BTreeMap<String, usize>) {
         if arch.is_mips() && addresses.is_empty() {
             self.problem(
@@ -223,18 +223,11 @@ impl Rules<'_> {
         }
     }
 
-    fn uart_is_possible(&mut self, uart: raw::Uart) {
-        if uart.kind == raw::UartKind::None {
-            return;
-        }
-        if uart.shift > 4 {
-            self.problem("uart.shift", format!("{}", uart.shift), "registers are 1 << shift bytes apart, shift 0 to 4");
-        }
-        if !matches!(uart.width, 1 | 4) {
-            self.problem("uart.width", format!("{} bytes", uart.width), "registers are 1 or 4 bytes wide");
-        } else if uart.width == 4 && uart.shift < 2 {
-            let fact = format!("registers of 4 bytes cannot be {} bytes apart", 1 << uart.shift);
-            self.problem("uart.width", fact, "use width 1, or shift 2");
+    fn handoff_is_possible(&mut self, arch: Machine) {
+        let handoff = self.file.form.defaults.handoff.or(self.soc.form.defaults.handoff).unwrap_or_default();
+        if handoff != Handoff::Auto && (handoff == Handoff::Arm64) == arch.is_mips() {
+            let fact = format!("a kernel for {} is not called that way", described(arch));
+            self.problem("defaults.handoff", fact, "leave it out: pack sees from the kernel how to call it");
         }
     }
 
@@ -265,54 +258,14 @@ impl Rules<'_> {
         }
     }
 
-    fn tftp_address_is_free(&mut self, arch: Machine, ram: Region) {
-        let bootloader = &self.file.form.bootloader;
-        let Some(address) = bootloader.tftp_address else { return };
-        let taken = ram.end().saturating_sub(bootloader.reserved_top);
-        let key = "bootloader.tftp-address";
-        if self.typed_is_ram(key, arch, ram, address) && physical(arch, address) >= taken {
-            let fact = format!("{address:#x} lies in the top of RAM from {taken:#x}, which is the bootloader's own");
-            self.problem(key, fact, "give an address below it, or correct reserved-top");
-        }
-    }
-
-    fn tftp_window_is_granted(&mut self) {
-        let window = self.file.form.bootloader.tftp_window;
-        if let Some(window) = window.filter(|window| !(1..=MOST_TFTP_BLOCKS).contains(window)) {
-            let next = format!("give 1 to {MOST_TFTP_BLOCKS}, or leave the key out when nobody measured it");
-            self.problem("bootloader.tftp-window", format!("a window of {window} blocks"), next);
-        }
-    }
-
-    fn staging_is_ram(&mut self, ram: Region, staging: Option<Region>) {
-        let Some(staging) = staging else { return };
-        if staging.is_empty() || !ram.contains(&staging) {
-            let fact = format!("{} is not inside RAM {}", span(staging), span(ram));
-            self.problem("bootloader.staging", fact, "give the physical address, without KSEG0's 0x80000000");
-        }
-    }
-
-    fn limits_are_not_zero(&mut self) {
-        let bootloader = &self.file.form.bootloader;
-        for (key, limit) in [
-            ("bootloader.decompression-limit", bootloader.decompression_limit),
-            ("bootloader.dictionary-limit", bootloader.dictionary_limit),
-            ("bootloader.image-limit", bootloader.image_limit),
-        ] {
-            if limit == Some(0) {
-                self.problem(key, "0 bytes", "leave the key out when there is no known limit");
-            }
-        }
-    }
-
-    /// The least that is taken for hertz and for bytes in a second, not for MHz and MB/s.
+    /// Below these it is taken for MHz and MB/s, above for a slip: no CPU or flash of such boards is as fast.
     fn speeds_are_possible(&mut self, cpu_clock: Option<usize>) {
-        if let Some(clock) = cpu_clock.filter(|clock| *clock < 1_000_000) {
+        if let Some(clock) = cpu_clock.filter(|clock| !(1_000_000..10_000_000_000).contains(clock)) {
             let next = "give it in hertz, as 650_000_000; leave the key out when nobody knows";
             self.problem("cpu-clock", format!("{clock} Hz"), next);
         }
         let speed = self.file.form.flash.as_ref().and_then(|flash| flash.read_speed);
-        if let Some(speed) = speed.filter(|speed| *speed < 10_000) {
+        if let Some(speed) = speed.filter(|speed| !(10_000..10_000_000_000).contains(speed)) {
             let next = "give bytes in a second, as 3_125_000; leave the key out when nobody knows";
             self.problem("flash.read-speed", format!("{speed} bytes in a second"), next);
         }
@@ -323,46 +276,6 @@ impl Rules<'_> {
         if qemu.memory.checked_mul(0x10_0000).is_none_or(|bytes| bytes < ram.size()) {
             let fact = format!("{} MiB, but the board has {:#x} bytes of RAM", qemu.memory, ram.size());
             self.problem("qemu.memory", fact, "give QEMU at least the board's RAM");
-        }
-    }
-
-    fn registers_are_reachable(&mut self, arch: Machine, ram: Region, registers: &[(&str, Option<usize>)]) {
-        for (key, address) in registers {
-            let Some(address) = *address else { continue };
-            let register = Region::new(address, 1).unwrap_or(Region::EMPTY);
-            if arch.is_mips() && address >= KSEG_SIZE {
-                let fact = format!("{address:#x} is not below {KSEG_SIZE:#x}, where KSEG1 reaches");
-                self.problem(key, fact, "give the physical address, without KSEG1's 0xa0000000");
-            } else if (ram.end() <= KSEG_SIZE || !arch.is_mips()) && ram.overlaps(&register) {
-                self.problem(key, format!("{address:#x} lies in RAM {}", span(ram)), "give the register's address");
-            }
-        }
-    }
-
-    fn watchdog_is_possible(&mut self, arch: Machine, ram: Region, watchdog: Option<&Watchdog>) {
-        let Some(dog) = watchdog else { return };
-        for (list, writes) in [("feed", &dog.feed), ("stop", &dog.stop), ("start", &dog.start)] {
-            for (index, register) in writes.iter().enumerate() {
-                let key = format!("watchdog.{list}[{index}]");
-                if register.address % 4 != 0 {
-                    let fact = format!("{:#x} is not a multiple of 4", register.address);
-                    self.problem(&key, fact, "give the address of a 32-bit register");
-                }
-                if list == "stop" && register.per_second != 0 {
-                    self.problem(&key, "per-second, but stopping takes no time", "give `value` alone");
-                }
-                self.registers_are_reachable(arch, ram, &[(&key, Some(register.address as usize))]);
-            }
-        }
-        if dog.feed.is_empty() && dog.stop.is_empty() {
-            self.problem("watchdog", "nothing feeds it and nothing stops it", "add `feed` or `stop`, or leave it out");
-        }
-        if !dog.start.is_empty() && (dog.longest.is_none() || dog.feed.is_empty()) {
-            let next = "add `longest`, the most seconds that it counts, and `feed`";
-            self.problem("watchdog.start", "it can be started, but not for a known time and fed", next);
-        }
-        if let Err(fact) = watchdog::fits(dog) {
-            self.problem("watchdog", fact, "correct the registers, or `longest`");
         }
     }
 
@@ -379,22 +292,6 @@ impl Rules<'_> {
             self.problem(key, fact, "correct the address or the RAM size");
         }
         inside
-    }
-
-    fn led(&mut self) -> Option<Led> {
-        let led = self.file.form.led?;
-        let bank =
-            self.soc.form.gpio.iter().find(|bank| led.gpio.checked_sub(bank.first).is_some_and(|n| n < bank.count));
-        let Some(bank) = bank.copied() else {
-            let fact = format!("GPIO {} is in no bank of SoC {}", led.gpio, self.file.form.soc);
-            self.problem("led.gpio", fact, "correct the number, or add the bank to the SoC's `gpio`");
-            return None;
-        };
-        let mask = 1u32.checked_shl(led.gpio - bank.first)?;
-        Some(match led.active_low {
-            true => Led { mask, set: bank.clear, clear: bank.set },
-            false => Led { mask, set: bank.set, clear: bank.clear },
-        })
     }
 
     fn compatible(&mut self) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::{ErrorCode, Failure, Result};
+use super::error::Error;
+use crate::Result;
 
 use super::suggest::nearest;
 use crate::input::read_text;
@@ -23,34 +23,6 @@ pub struct Origin {
     pub folder: Option<PathBuf>,
     /// The content.
     pub text: Cow<'static, str>,
-}
-
-/// One thing wrong with a board file.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Problem {
-    /// The board's file, or its SoC's.
-    pub file: String,
-    /// Where in it, counted from 1, when the key is there.
-    pub line: Option<usize>,
-    /// The key, as `flash.partitions[2]`; empty when the file is no TOML.
-    pub key: String,
-    /// What is wrong.
-    pub fact: String,
-    /// What to do about it.
-    pub next: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.fact)
-    }
 }
 
 /// What to tell when a file named by a board file is not there: fact and next step.
@@ -76,13 +48,8 @@ pub(super) fn find(name_or_path: &str) -> Result<Origin> {
         return Ok(origin);
     }
     let known = BOARDS.iter().map(|(name, _)| *name).chain(aliases.iter().map(|(alias, _)| alias.as_str()));
-    let hint = match nearest(name_or_path, known) {
-        Some(near) => format!("did you mean {near}? "),
-        None => String::new(),
-    };
-    Err(Failure::usage(ErrorCode::NoSuchBoard, format!("no board is called {name_or_path:?}")).next(format!(
-        "{hint}`stoop boards list` shows all; a file of your own needs its path, as ./{name_or_path}.toml"
-    )))
+    let near = nearest(name_or_path, known).map(str::to_owned);
+    Err(Error::NoSuchBoard { name: name_or_path.to_owned(), near }.into())
 }
 
 /// A board file of the user's own; `-` is stdin, and the folder of files it names the current one.

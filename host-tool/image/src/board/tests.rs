@@ -7,6 +7,7 @@ use std::process::Command;
 use stoop_core::Region;
 
 use super::*;
+use crate::Explained as _;
 
 /// A small, correct board; the tests break one line of it.
 const RIGHT: &str = r#"title = "Test"
@@ -133,6 +134,21 @@ fn each_mistake_has_its_own_message() {
             "[led]",
             "[reset]\naddress = 0xb806_001c\nvalue = 1\n[led]",
             "t.toml:9: reset: 0xb806001c is not below 0x20000000, where KSEG1 reaches | give the physical address, without KSEG1's 0xa0000000\n",
+        ),
+        (
+            "[led]",
+            "[uart]\nkind = \"ns16550\"\naddress = 0x1802_0001\nshift = 2\nwidth = 4\n[led]",
+            "t.toml:9: uart: 0x18020001 is not a multiple of 4 | give the address of a 32-bit register\n",
+        ),
+        (
+            "[led]",
+            "[uart]\nkind = \"pl011\"\naddress = 0x1802_0002\nshift = 2\n[led]",
+            "t.toml:9: uart: 0x18020002 is not a multiple of 4 | give the address of a 32-bit register\n",
+        ),
+        (
+            "[led]",
+            "[reset]\naddress = 0x1806_0005\nvalue = 1\n[led]",
+            "t.toml:9: reset: 0x18060005 is not a multiple of 4 | give the address of a 32-bit register\n",
         ),
         (
             "[led]",
@@ -330,7 +346,7 @@ fn several_mistakes_are_all_reported() {
     let text = RIGHT.replace("erase-size = 0x1_0000", "erase-size = 0x8_0000").replace("gpio = 3", "gpio = 99");
     let problems = read_text("t", text).expect_err("a broken board passed");
     assert_eq!(problems.len(), 3, "{problems:?}");
-    let failure = failure(&problems);
+    let failure = Error::Broken { problems };
     assert!(failure.next_step().is_some_and(|next| next.ends_with("`stoop boards check t.toml` shows all 3 problems")));
     assert_eq!(failure.exit_code(), 2);
 }
@@ -351,10 +367,17 @@ fn a_mistake_in_the_soc_is_reported_in_its_file() {
         shown,
         [
             format!("{}:4: uart: 0xb8000000 is not below 0x20000000, where KSEG1 reaches", file.display()),
-            format!("{}:9: led: 0x4 lies in RAM 0x0..0x8000000", folder.path().join("mine.toml").display()),
+            format!("{}:10: gpio[0].set: 0x4 lies in RAM 0x0..0x8000000", file.display()),
+            format!("{}:11: gpio[0].clear: 0x8 lies in RAM 0x0..0x8000000", file.display()),
         ]
     );
-    write("soc/mine.toml", &soc.replace("0xb800_0000", "0x1800_0000").replace("set = 4", "set = 0x1800_0004"));
+    let soc = soc.replace("0xb800_0000", "0x1800_0000").replace("set = 4", "set = 0x1800_0004");
+    let soc = soc.replace("clear = 8", "clear = 0x1800_0008");
+    write("soc/mine.toml", &soc.replace("0x1800_0008", "0x1800_000a"));
+    let problems = check(&folder.path().join("mine.toml")).expect("readable");
+    let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, [format!("{}:11: gpio[0].clear: 0x1800000a is not a multiple of 4", file.display())]);
+    write("soc/mine.toml", &soc);
     assert_eq!(check(&folder.path().join("mine.toml")).expect("readable"), []);
     let board = load(folder.path().join("mine.toml").to_str().expect("plain")).expect("right");
     assert_eq!((board.name.as_str(), board.soc_title.as_str()), ("mine", "Mine"));

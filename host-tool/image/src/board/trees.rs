@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Board;
+use super::error::Error;
 use super::maps::{self, Difference};
 use crate::format::device_tree::source;
 use crate::format::device_tree::tree::{Node, Tree};
-use crate::{ErrorCode, Failure, Result};
+use crate::{Failure, Result};
 
 /// No tree is longer than this, in bytes; what is, is none.
 const LONGEST: u64 = 4 << 20;
@@ -47,11 +48,7 @@ impl Trees {
         let mut trees = Trees { boards: Vec::new(), included: BTreeMap::new() };
         trees.look(folder, 0)?;
         if trees.boards.is_empty() {
-            return Err(Failure::usage(
-                ErrorCode::NotATree,
-                format!("{}: no .dts, .dtso or .dtb file in it", folder.display()),
-            )
-            .next("name the folder of a checkout, such as target/linux/ramips/dts of OpenWrt"));
+            return Err(Error::NoTrees { path: folder.into() }.into());
         }
         trees.boards.sort();
         Ok(trees)

@@ -19,6 +19,7 @@ use crate::{Failure, Result};
 /// An image as a bootloader sees it.
 pub(super) struct Facts<'a> {
     pub(super) file: &'a [u8],
+    pub(super) image: Image,
     /// Says its container, for people.
     pub(super) form: String,
     /// `None` for a codec that no board's list has.
@@ -127,8 +128,10 @@ impl Facts<'_> {
 /// It is empty, or ends within its own header.
 pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
     let stoop = image::open(file).ok();
+    let image = Image::of(file)?;
     let mut facts = Facts {
         file,
+        image,
         form: String::new(),
         container: None,
         wrong: Vec::new(),
@@ -145,7 +148,6 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         unchecked: Vec::new(),
         stoop: None,
     };
-    let image = Image::of(file)?;
     let (codec, data) = match image {
         Image::Uimage { load, entry, size, compression } => {
             let (front, data) = file.split_at(uimage::HEADER);

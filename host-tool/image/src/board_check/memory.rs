@@ -3,9 +3,9 @@
 use stoop_core::Region;
 
 use super::facts::Facts;
+use super::fetch::{self, Fetch, room};
 use super::finding::{Finding, found, no, ok, span};
 use crate::board::Board;
-use crate::bootloader::image::staging;
 use crate::preflight::Level;
 
 pub(super) fn ram(facts: &Facts<'_>, board: &Board) -> Finding {
@@ -58,25 +58,37 @@ pub(super) fn staging_buffer(facts: &Facts<'_>, board: &Board) -> Option<Finding
 
 /// Fetching it: to the usual address, or to a better one.
 pub(super) fn tftp(facts: &Facts<'_>, board: &Board) -> Finding {
-    let Some(typed) = board.bootloader.tftp_address else {
-        return found(Level::Unknown, "tftp-address", "where it fetches files to is not known".into(), "ask the board");
-    };
-    let (usual, size, free) = (board.physical(typed), facts.file.len(), board.free_ram());
-    let load = (!facts.load.is_empty()).then(|| facts.load.start() as u64..facts.load.end() as u64);
-    let fits = |at: usize| Region::new(at, size).is_some_and(|file| free.contains(&file));
-    match staging(usual as u64, size as u64, load, free.end() as u64).map(|at| at as usize) {
-        Ok(at) if at == usual && fits(at) => ok("tftp-address", format!("tftpboot 0x{typed:08x} overwrites nothing")),
-        Ok(at) if fits(at) => found(
-            Level::Warn,
-            "tftp-address",
-            format!("fetched to 0x{typed:08x}, it is overwritten while it is loaded to {}", span(facts.load)),
-            &format!("fetch it to 0x{:08x}", board.typed(at)),
-        ),
-        _ => found(
-            // What is written to flash can come from elsewhere.
-            if facts.started() < size { Level::Warn } else { Level::No },
-            "tftp-address",
-            format!("0x{size:x} bytes fetched to 0x{typed:08x} do not fit RAM below 0x{:08x}", board.typed(free.end())),
+    const KEY: &str = "tftp-address";
+    let size = facts.file.len();
+    let usual = board.bootloader.tftp_address;
+    let limit = board.typed(board.free_ram().end());
+    if facts.stoop.as_ref().is_some_and(|opened| opened.flash.is_some()) {
+        return match room(board, size) {
+            Some(at) => ok(KEY, format!("tftpboot 0x{:08x} overwrites nothing", board.typed(at))),
+            None => found(
+                // What is written to flash can come from elsewhere.
+                Level::Warn,
+                KEY,
+                format!("0x{size:x} bytes do not fit RAM below 0x{limit:08x}"),
+                "write it from Linux, or pack it smaller",
+            ),
+        };
+    }
+    match (fetch::of(facts, board), usual) {
+        (Ok(Fetch { at, moved: None }), _) => ok(KEY, format!("tftpboot 0x{:08x} overwrites nothing", board.typed(at))),
+        (Ok(Fetch { at, moved: Some(why) }), usual) => {
+            let (at, usual) = (board.typed(at), usual.unwrap_or_default());
+            match facts.stoop.is_some() {
+                true => ok(KEY, format!("tftpboot 0x{at:08x} overwrites nothing; not 0x{usual:08x}: {why}")),
+                false => {
+                    found(Level::Warn, KEY, format!("not to 0x{usual:08x}: {why}"), &format!("fetch it to 0x{at:08x}"))
+                }
+            }
+        }
+        (Err(_), None) => found(Level::Unknown, KEY, "where it fetches files to is not known".into(), "ask the board"),
+        (Err(_), Some(usual)) => no(
+            KEY,
+            format!("0x{size:x} bytes fetched to 0x{usual:08x} do not fit RAM below 0x{limit:08x}"),
             "pack it smaller, or start it from flash",
         ),
     }

@@ -3,6 +3,7 @@
 
 mod container;
 mod facts;
+mod fetch;
 mod finding;
 mod flash;
 mod memory;
@@ -11,6 +12,7 @@ mod shim;
 use crate::Result;
 use crate::board::Board;
 
+pub use fetch::{Fetch, fetched, room};
 pub use finding::Finding;
 
 /// Looks for everything that could go wrong.

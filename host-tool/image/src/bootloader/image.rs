@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::error::Error;
+use crate::Result;
 use crate::format::arm64::{ALIGNMENT, Header, is_image};
 use crate::format::{bootm, uimage};
-use crate::{ErrorCode, Failure, Result};
 
 /// A file's format, from its first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +51,7 @@ impl Image {
     /// It is empty, ends within its uImage header or before the bytes this promises, or is an ELF for another CPU.
     pub fn of(bytes: &[u8]) -> Result<Image> {
         if bytes.is_empty() {
-            return Err(Failure::new(ErrorCode::ImageDamaged, "the image is empty").next("pack it again"));
+            return Err(Error::Empty.into());
         }
         if uimage::is_one(bytes) {
             return Image::uimage(bytes);
@@ -65,8 +66,7 @@ impl Image {
             }
             let load = kernel.load.and_then(|load| u32::try_from(load).ok());
             let (Some(load), Ok(size)) = (load, u32::try_from(kernel.data.len())) else {
-                return Err(Failure::new(ErrorCode::ImageDamaged, "the FIT's kernel has no 32-bit load address")
-                    .next("pack it again"));
+                return Err(Error::FitLoad.into());
             };
             return Ok(Image::Fit { load: Some(load), size: kernel.compression.is_empty().then_some(size) });
         }
@@ -83,19 +83,11 @@ impl Image {
         let (Some(size), Some(load), Some(entry), Some(&compression)) =
             (word(header, 12), word(header, 16), word(header, 20), header.get(31))
         else {
-            return Err(Failure::new(
-                ErrorCode::ImageDamaged,
-                format!("the uImage ends within its header, at {:#x}", bytes.len()),
-            )
-            .next("pack it again"));
+            return Err(Error::HeaderCut { size: bytes.len() }.into());
         };
         let have = bytes.len().saturating_sub(uimage::HEADER);
         if (have as u64) < u64::from(size) {
-            return Err(Failure::new(
-                ErrorCode::ImageDamaged,
-                format!("the uImage promises {size:#x} bytes and has {have:#x}"),
-            )
-            .next("pack it again"));
+            return Err(Error::Cut { size, have }.into());
         }
         let load = (header[30] != bootm::NOLOAD).then_some(load);
         Ok(Image::Uimage { load, entry, size, compression })
@@ -103,17 +95,11 @@ impl Image {
 
     fn elf(bytes: &[u8]) -> Result<Image> {
         use object::{Architecture, Object, ObjectSegment};
-        let broken = |error| {
-            Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {error}")).next("pack it again")
-        };
+        let broken = |error| Error::Elf { reason: error };
         let file = object::File::parse(bytes).map_err(broken)?;
         if file.architecture() != Architecture::Mips || file.is_64() {
             let machine = file.architecture();
-            return Err(Failure::new(
-                ErrorCode::ImageMachine,
-                format!("the ELF file is for {machine:?}, not for 32-bit MIPS"),
-            )
-            .next("give an image for a MIPS32 board"));
+            return Err(Error::Machine { machine }.into());
         }
         let mut load: Option<(u64, u64)> = None;
         for segment in file.segments().filter(|segment| segment.size() != 0) {
@@ -157,28 +143,24 @@ pub fn staging(preferred: u64, size: u64, load: Option<Range<u64>>, limit: u64) 
         _ => preferred,
     };
     if at.saturating_add(size) > limit {
-        return Err(Failure::new(
-            ErrorCode::NoRoom,
-            format!("{size:#x} bytes fetched to {at:#x} pass {limit:#x}, the end of free RAM"),
-        )
-        .next("give the machine more memory (`--memory`) or pack a smaller image"));
+        return Err(Error::NoRoom { size, at, limit }.into());
     }
     Ok(at)
 }
 
-/// Where to fetch an image of `size` bytes to: `preferred`, unless what starts it will write there ([`staging`]); an arm64 Image where
+/// Where to fetch an image of `size` bytes to: `preferred`, unless what starts it will write there, to `load` ([`staging`]); an arm64 Image where
 /// booti wants it, so that it is not moved (U-Boot arch/arm/lib/image.c, booti_setup). Addresses are physical.
 ///
 /// # Errors
 /// As for [`staging`].
-pub fn download(image: &Image, size: usize, preferred: u64, limit: u64) -> Result<u64> {
+pub fn download(image: &Image, size: usize, preferred: u64, load: Option<Range<u64>>, limit: u64) -> Result<u64> {
     let at = match image {
         Image::Arm64 { text_offset } => {
             preferred.saturating_sub(*text_offset).next_multiple_of(ALIGNMENT) + text_offset
         }
         _ => preferred,
     };
-    staging(at, size as u64, image.load_range(), limit)
+    staging(at, size as u64, load, limit)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

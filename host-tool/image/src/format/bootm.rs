@@ -3,8 +3,9 @@
 
 use super::bytes::be32;
 use super::codec::Codec;
+use super::error::Error;
 use super::{device_tree, fit, uimage};
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// A uImage's type `multi`: several files in one.
 pub const MULTI: u8 = 4;
@@ -13,10 +14,6 @@ pub const NOLOAD: u8 = 14;
 /// IH_OS_LINUX.
 const LINUX: u8 = 5;
 
-fn no(fact: String, next: &str) -> Result<()> {
-    Err(Failure::new(ErrorCode::KernelForm, fact).next(next))
-}
-
 /// Whether a uImage's header is that of a Linux kernel; `header` has [`uimage::HEADER`] bytes, its CRC is not looked at.
 ///
 /// # Errors
@@ -24,7 +21,7 @@ fn no(fact: String, next: &str) -> Result<()> {
 pub fn uimage_header(header: &[u8]) -> Result<()> {
     let byte = |at: usize| header.get(at).copied().unwrap_or_default();
     let (system, kind) = (byte(28), byte(30));
-    let (what, next) = match kind {
+    let (held, next) = match kind {
         2 | MULTI | NOLOAD => ("", ""),
         1 => (
             "a standalone program",
@@ -37,17 +34,14 @@ pub fn uimage_header(header: &[u8]) -> Result<()> {
         8 => ("a device tree", "give it to `stoop pack` with --dtb, and a kernel with --kernel"),
         _ => ("no kernel", "give a uImage of type kernel"),
     };
-    if !what.is_empty() {
-        return no(format!("the uImage holds {what} (type {kind} of U-Boot's list)"), next);
+    if !held.is_empty() {
+        return Err(Error::UimageKind { held, kind, next }.into());
     }
     if system != LINUX {
-        return no(
-            format!("the uImage is for operating system {system} of U-Boot's list, not for Linux ({LINUX})"),
-            "give a Linux kernel; if it is one, make the uImage again with `mkimage -O linux`",
-        );
+        return Err(Error::UimageSystem { system }.into());
     }
     if be32(header, 12) == Some(0) {
-        return no("the uImage holds nothing: its header says 0x0 bytes of data".into(), "build the file again");
+        return Err(Error::UimageEmpty.into());
     }
     Ok(())
 }
@@ -59,16 +53,10 @@ pub fn uimage_header(header: &[u8]) -> Result<()> {
 pub fn fit_image(image: &fit::Image<'_>) -> Result<()> {
     let fit::Image { name, kind, system, .. } = image;
     if !matches!(*kind, "kernel" | "kernel_noload") {
-        return no(
-            format!("the FIT's image {name} is of type {kind:?}, no kernel"),
-            "give a FIT whose default configuration starts a kernel",
-        );
+        return Err(Error::FitKind { name: (*name).to_owned(), kind: (*kind).to_owned() }.into());
     }
     if !matches!(*system, "" | "linux") {
-        return no(
-            format!("the FIT's image {name} is for the operating system {system:?}, not for Linux"),
-            "give a FIT whose default configuration starts Linux",
-        );
+        return Err(Error::FitSystem { name: (*name).to_owned(), system: (*system).to_owned() }.into());
     }
     Ok(())
 }
@@ -80,10 +68,7 @@ pub fn fit_image(image: &fit::Image<'_>) -> Result<()> {
 /// They are another container, compressed data or an ELF file: bootm jumps to an address, whatever lies there.
 pub fn content(bytes: &[u8], what: &str) -> Result<()> {
     if bytes.starts_with(b"\x7fELF") {
-        return no(
-            format!("an ELF file inside {what}: bootm would not take it apart, but jump into it"),
-            "let stoop pack the kernel inside: `stoop pack --kernel` takes this file",
-        );
+        return Err(Error::ElfInside { container: what.to_owned() }.into());
     }
     packaged(bytes, what)
 }
@@ -94,16 +79,13 @@ pub fn content(bytes: &[u8], what: &str) -> Result<()> {
 /// They are another container or compressed data.
 pub fn packaged(bytes: &[u8], what: &str) -> Result<()> {
     if uimage::is_one(bytes) {
-        let next = "cut the outer header off, 64 bytes: `tail -c +65 FILE`";
-        return no(format!("a uImage inside {what}"), if what == "a uImage" { next } else { "give the uImage inside" });
+        return Err(Error::UimageInside { container: what.to_owned() }.into());
     }
     if device_tree::is_fit(bytes) {
-        return no(format!("a FIT inside {what}"), "give the FIT inside");
+        return Err(Error::FitInside { container: what.to_owned() }.into());
     }
     if let Some(codec) = Codec::detect(bytes) {
-        let fact =
-            format!("{} data where {what} should hold a kernel: its header names another compression", codec.name());
-        return no(fact, "make it again with the compression in its header (`mkimage -C`)");
+        return Err(Error::OtherCompression { container: what.to_owned(), codec: codec.name() }.into());
     }
     Ok(())
 }
@@ -113,21 +95,17 @@ pub fn packaged(bytes: &[u8], what: &str) -> Result<()> {
 /// # Errors
 /// The table has no end or no entry, or the file it promises is not there.
 pub fn first_file(data: &[u8]) -> Result<&[u8]> {
-    let broken = |fact: String| {
-        Failure::new(ErrorCode::KernelDamaged, format!("the multi-file uImage is broken: {fact}"))
-            .next("build or download the file again")
-    };
     let sizes: Vec<usize> =
         (0..).map_while(|at| be32(data, 4 * at)).take_while(|size| *size != 0).map(|size| size as usize).collect();
     let table = 4 * (sizes.len() + 1);
-    let Some(&first) = sizes.first() else { return Err(broken("it lists no file".into())) };
-    let Some(files) = data.get(table..) else { return Err(broken("its list of sizes has no end".into())) };
+    let Some(&first) = sizes.first() else { return Err(Error::MultiEmpty.into()) };
+    let Some(files) = data.get(table..) else { return Err(Error::MultiEndless.into()) };
     // Each begins at a multiple of 4.
     let promised = sizes.iter().fold(0u64, |all, size| all.next_multiple_of(4) + *size as u64);
     if promised > files.len() as u64 {
-        return Err(broken(format!("it promises 0x{promised:x} bytes of files and has 0x{:x}", files.len())));
+        return Err(Error::MultiCut { promised, have: files.len() }.into());
     }
-    files.get(..first).ok_or_else(|| broken("its first file is not there".into()))
+    files.get(..first).ok_or_else(|| Error::MultiCut { promised, have: files.len() }.into())
 }
 
 #[cfg(test)]

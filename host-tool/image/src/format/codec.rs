@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 
 use super::lzop;
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::format::Error;
 
 /// The largest file believed; a vmlinux with debugging information stays well below.
 pub const LARGEST: u64 = 1 << 30;
@@ -95,10 +96,7 @@ impl Codec {
 
     fn decode_most(self, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        let damaged = |error: &dyn std::fmt::Display| {
-            Failure::new(ErrorCode::Compressed, format!("the {} stream is damaged or cut off: {error}", self.name()))
-                .next("build or download the file again")
-        };
+        let damaged = |error: &dyn std::fmt::Display| Error::Stream { codec: self.name(), reason: error.to_string() };
         let read = match self {
             Codec::Lz4 if self.is_by_blocks(bytes) => {
                 (out, _) = lz4_legacy(bytes, limit).map_err(|error| damaged(&error))?;
@@ -109,11 +107,7 @@ impl Codec {
         };
         read.map_err(|error| damaged(&error))?;
         if out.len() as u64 > limit {
-            return Err(Failure::new(
-                ErrorCode::Compressed,
-                format!("the {} stream decodes to more than 0x{limit:x} bytes", self.name()),
-            )
-            .next("check that this is the file you meant"));
+            return Err(Error::StreamTooLong { codec: self.name(), limit }.into());
         }
         Ok(out)
     }
@@ -193,9 +187,7 @@ impl Codec {
     /// # Errors
     /// No memory for its state, or no header of its format.
     pub(crate) fn reader<'a>(self, from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
-        let state = |error: &dyn std::fmt::Display| {
-            Failure::new(ErrorCode::Compressed, format!("no {} decoder: {error}", self.name()))
-        };
+        let state = |error: &dyn std::fmt::Display| Error::NoDecoder { codec: self.name(), reason: error.to_string() };
         Ok(match self {
             Codec::Gzip => Box::new(flate2::read::GzDecoder::new(from)),
             Codec::Xz => {

@@ -1,6 +1,7 @@
 //! ELF files of 32-bit MIPS with loadable segments: the ones that pack writes, and reading them back.
 
-use crate::{ErrorCode, Failure, Result};
+use super::error::Error;
+use crate::Result;
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Architecture, Endianness, Object, elf};
 
@@ -17,29 +18,18 @@ pub type Piece<'a> = (usize, &'a [u8]);
 /// # Errors
 /// The file is broken, for another machine, or has addresses outside of KSEG0 and KSEG1.
 pub fn segments(file: &[u8]) -> Result<(usize, Vec<Piece<'_>>)> {
-    let broken = |fact: String| {
-        Failure::new(ErrorCode::ImageDamaged, format!("the ELF file is broken: {fact}"))
-            .next("pack or download it again")
-    };
-    let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| broken(error.to_string()))?;
+    let elf = ElfFile32::<Endianness>::parse(file).map_err(|error| Error::Elf { reason: error.to_string() })?;
     if elf.architecture() != Architecture::Mips {
-        return Err(Failure::new(
-            ErrorCode::ImageMachine,
-            format!("the ELF file is for {:?}, not for 32-bit MIPS", elf.architecture()),
-        )
-        .next("give a file that `stoop pack` wrote"));
+        return Err(Error::ElfMachine { machine: elf.architecture() }.into());
     }
     let endian = elf.endian();
-    let physical = |address: u64| {
-        stoop_core::mips::physical(address as u32)
-            .ok_or_else(|| broken(format!("0x{address:x} is not in KSEG0 or KSEG1")))
-    };
+    let physical = |address: u64| stoop_core::mips::physical(address as u32).ok_or(Error::ElfAddress { address });
     let mut pieces = Vec::new();
     for header in elf.elf_program_headers() {
         if header.p_type(endian) != object::elf::PT_LOAD {
             continue;
         }
-        let bytes = header.data(endian, file).map_err(|()| broken("a segment ends behind the file".into()))?;
+        let bytes = header.data(endian, file).map_err(|()| Error::ElfCut)?;
         pieces.push((physical(header.p_paddr(endian).into())?, bytes));
     }
     Ok((physical(elf.entry())?, pieces))
@@ -96,8 +86,7 @@ fn sections(segments: &[Segment]) -> usize {
 /// # Errors
 /// More bytes than an ELF file of 32 bits can have.
 pub fn seal(file: &mut [u8], big_endian: bool, entry: usize, segments: &[Segment]) -> Result<()> {
-    let too_large =
-        |_| Failure::new(ErrorCode::Container, format!("0x{:x} bytes are too many for an ELF file", file.len()));
+    let too_large = |_| Error::ElfTooLarge { size: file.len() };
     u32::try_from(file.len()).map_err(too_large)?;
     let (offsets, _) = frame(segments);
     let end = offsets.iter().zip(segments).map(|(at, segment)| at + segment.size).max().unwrap_or(HEADERS[0]);

@@ -7,6 +7,9 @@ pub mod checksum;
 pub mod codec;
 pub mod device_tree;
 pub mod elf;
+mod error;
 pub mod fit;
 pub(crate) mod lzop;
 pub mod uimage;
+
+pub use error::Error;

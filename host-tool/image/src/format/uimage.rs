@@ -1,10 +1,11 @@
 //! U-Boot's legacy image format (include/image.h, struct legacy_img_hdr): a 64-byte big-endian header with two CRC-32.
 
+use crate::Result;
+use crate::format::Error;
 use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
 use crate::format::codec::Codec;
 use crate::machine::Machine;
-use crate::{ErrorCode, Failure, Result};
 
 /// Bytes in front of a uImage's data.
 pub const HEADER: usize = 64;
@@ -93,10 +94,7 @@ pub fn header(file: &[u8]) -> Option<Header> {
 /// More bytes than a header can name.
 pub fn seal(file: &mut [u8], name: &str, arch: Machine, entry: u32) -> Result<()> {
     let (room, data) = file.split_at_mut_checked(HEADER).unwrap_or_default();
-    let size = u32::try_from(data.len()).map_err(|_| {
-        Failure::new(ErrorCode::Container, format!("0x{:x} bytes are too many for a uImage", data.len()))
-            .next("give a smaller root filesystem")
-    })?;
+    let size = u32::try_from(data.len()).map_err(|_| Error::UimageTooLarge { size: data.len() })?;
     let mut header = Vec::with_capacity(HEADER);
     // The time is zero: the same inputs make the same file.
     for word in [MAGIC, 0, 0, size, entry, entry, checksum(data)] {

@@ -5,11 +5,12 @@ use stoop_core::Region;
 use stoop_core::manifest::{HandoffKind, argv};
 use stoop_core::mips::kseg0;
 
+use super::error::Error;
+use crate::Result;
 use crate::layout::{ARGV_SIZE, Places};
 use crate::plan::Plan;
 use crate::platform;
 use crate::platform::TreeFrom;
-use crate::{ErrorCode, Failure, Result};
 
 /// The tables, and where they go; `tree` is where the final device tree will be.
 ///
@@ -23,11 +24,8 @@ pub(super) fn tables(plan: &Plan, places: &Places, tree: usize) -> Result<Option
     let strings: Vec<&[u8]> = environment.iter().map(String::as_bytes).collect();
     let at = places.argv.start();
     let mut block = vec![0; ARGV_SIZE];
-    let length =
-        argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().is_big_endian()).ok_or_else(|| {
-            Failure::new(ErrorCode::Internal, format!("the environment does not fit 0x{ARGV_SIZE:x} bytes"))
-                .next("report this")
-        })?;
+    let length = argv::encode(&mut block, kseg0(at) as u32, &strings, plan.arch().is_big_endian())
+        .ok_or(Error::Environment { room: ARGV_SIZE })?;
     // A block of the least size makes the shim pass on the bootloader's environment.
     let passes_on = strings.is_empty() && !plan.tree_is_seen();
     let length = if passes_on { length } else { length.max(argv::NO_ENV + 4) };

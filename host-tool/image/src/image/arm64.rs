@@ -12,9 +12,11 @@ use super::assemble::extents;
 use super::blocks;
 use super::built::Layout;
 use super::codec::{self, Stored};
+use super::error::Error;
 use super::note::{self, Note};
 use super::part::Part;
 use super::tree::{self, OVERLAY_SLACK, TREE_GROWTH, UNKNOWN_TREE, command_line, dynamic, overlay_and_fixups};
+use crate::Result;
 use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 use crate::format::{fit, uimage};
 use crate::layout::{PAGE, Places};
@@ -22,7 +24,6 @@ use crate::layout::{Placed, Relative, place_relative};
 use crate::machine::Machine;
 use crate::plan::{Format, Plan};
 use crate::shim_image::{self, Header};
-use crate::{ErrorCode, Failure, Result};
 
 /// A larger tree the kernel does not map (arch/arm64/mm/fixmap.c: fixmap_remap_fdt).
 const LARGEST_TREE: usize = ARM64_ALIGNMENT as usize;
@@ -42,10 +43,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let base = dtb.map_or(UNKNOWN_TREE, <[u8]>::len);
     let tree_room = (base + TREE_GROWTH + 2 * overlay_size).next_multiple_of(PAGE);
     if tree_room > LARGEST_TREE {
-        return Err(Failure::new(ErrorCode::TreeUnsuited, format!(
-            "the device tree needs 0x{tree_room:x} bytes with what the shim adds, arm64 kernels take 0x{LARGEST_TREE:x}"
-        ))
-        .next("leave parts of it out, such as its __symbols__ (dtc without -@)"));
+        return Err(Error::TreeTooLarge { size: tree_room, most: LARGEST_TREE }.into());
     }
     let manifest_at = shim_image::run_size(shim)?;
     let dtb_at = (manifest_at + note::blocks_size(plan)).next_multiple_of(16);

@@ -5,10 +5,11 @@ use stoop_core::Region;
 
 use super::built::{Built, Extent, Layout};
 use super::container;
+use super::error::Error;
 use super::part::Part;
+use crate::Result;
 use crate::layout::GRAIN;
 use crate::plan::Plan;
-use crate::{ErrorCode, Failure, Result};
 
 /// Makes the file.
 ///
@@ -26,9 +27,7 @@ pub(super) fn assemble(plan: &Plan, layout: Layout<'_>) -> Result<Built> {
         let (extent, offset) = layout.extents.iter().zip(&frame.offsets).find(|(extent, _)| holds(extent))?;
         Some(offset + at - extent.at)
     };
-    let lost = |at: usize| {
-        Failure::new(ErrorCode::Internal, format!("the layout has no room at 0x{at:x}")).next("report this")
-    };
+    let lost = |at: usize| Error::NoPlace { at };
     for (at, bytes) in &layout.blocks {
         let offset = offset_of(*at, bytes.len()).ok_or_else(|| lost(*at))?;
         file[offset..offset + bytes.len()].copy_from_slice(bytes);

@@ -6,9 +6,10 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Entry, Kind, Listing};
 use stoop_core::params::{CookieRule, MAX_SIZE, Settings, SlotAt};
 
+use super::error::Error;
 use super::part::Part;
+use crate::Result;
 use crate::plan::{Format, Plan};
-use crate::{ErrorCode, Failure, Result};
 
 /// The params block.
 pub(super) fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u8>> {
@@ -31,11 +32,7 @@ pub(super) fn params(plan: &Plan, slots: &[SlotAt], crc: &Crc32) -> Result<Vec<u
     let mut block = [0; MAX_SIZE];
     let length = settings.encode(&mut block, plan.arch().is_big_endian(), crc).ok_or_else(|| {
         let bytes = plan.cookie.text.len() + keep.len();
-        Failure::usage(
-            ErrorCode::Params,
-            format!("cookie and kept keys take {bytes} bytes, too many for the params' {MAX_SIZE}"),
-        )
-        .next("give a shorter cookie or fewer --keep")
+        Error::Params { size: bytes }
     })?;
     Ok(block[..length].to_vec())
 }

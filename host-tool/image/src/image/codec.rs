@@ -6,9 +6,10 @@ use std::io::Read;
 use liblzma::stream::{LzmaOptions, Stream};
 use stoop_core::codec::Codec;
 
+use super::error::Error;
+use crate::Result;
 use crate::cache::Cache;
 use crate::format::checksum::checksum;
-use crate::{ErrorCode, Failure, Result};
 
 /// A payload in its stored form.
 #[derive(Clone, Debug)]
@@ -27,12 +28,8 @@ pub(super) struct Stored<'a> {
 pub(super) fn encode<'a>(codec: Codec, bytes: &'a [u8], why: String, cache: Option<&Cache>) -> Result<Stored<'a>> {
     let encode = || match codec {
         Codec::Store => Ok(Vec::new()),
-        Codec::Lz4 => {
-            lz4(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZ4 encoder: {error}")))
-        }
-        Codec::Lzma => {
-            lzma(bytes).map_err(|error| Failure::new(ErrorCode::Internal, format!("the LZMA encoder: {error}")))
-        }
+        Codec::Lz4 => lz4(bytes).map_err(|error| Error::Encoder { codec: "LZ4", reason: error.to_string() }),
+        Codec::Lzma => lzma(bytes).map_err(|error| Error::Encoder { codec: "LZMA", reason: error.to_string() }),
     };
     let stored = match (codec, cache) {
         (Codec::Store, _) => Cow::Borrowed(bytes),

@@ -5,12 +5,13 @@ use stoop_core::Region;
 
 use super::built::{Extent, Layout};
 
+use super::error::Error;
+use crate::Result;
 use crate::board::Container;
 use crate::format::{elf, fit, uimage};
 use crate::layout::GRAIN;
 use crate::machine::Machine;
 use crate::plan::{Format, Plan};
-use crate::{ErrorCode, Failure, Result};
 
 const _: () = assert!((GRAIN as u64).is_multiple_of(elf::ALIGN));
 
@@ -103,10 +104,7 @@ fn name(plan: &Plan) -> String {
 
 /// An address as bootm wants it.
 fn typed(plan: &Plan, address: usize) -> Result<u32> {
-    u32::try_from(plan.board.typed(address)).map_err(|_| {
-        Failure::new(ErrorCode::Container, format!("the container cannot name the load address 0x{address:x}"))
-            .next("pack with `--format image`")
-    })
+    u32::try_from(plan.board.typed(address)).map_err(|_| Error::LoadAddress { address }.into())
 }
 
 /// The kernel's bss belongs to its segment, and the head has its room.

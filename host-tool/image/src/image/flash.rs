@@ -3,8 +3,9 @@
 use stoop_core::Region;
 use stoop_core::params::{Policy, SlotAt};
 
+use super::error::Error;
+use crate::Result;
 use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
-use crate::{ErrorCode, Failure, Result};
 
 /// An extent of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
@@ -30,28 +31,23 @@ impl Area {
     /// block.
     pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
         let name = &partition.name;
-        let refused = |fact: String| {
-            Failure::new(ErrorCode::BoardLacks, fact).next("correct the board's flash map: see boards/README.md")
-        };
         let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
         if partition.protected || !written {
-            return Err(refused(format!("the flash partition {name} is protected: nothing may write it")));
+            return Err(Error::Protected { partition: name.clone() }.into());
         }
         if let Some(other) = flash.partitions.iter().find(|other| other.protected && other.range().overlaps(&range)) {
-            return Err(refused(format!("{} is in the protected flash partition {}", span(range), other.name)));
+            return Err(Error::InProtected { range, partition: other.name.clone() }.into());
         }
         if range.is_empty() || !partition.range().contains(&range) {
-            let fact = format!("{} is not inside the flash partition {name}, {}", span(range), span(partition.range()));
-            return Err(refused(fact));
+            return Err(Error::Outside { range, partition: name.clone(), whole: partition.range() }.into());
         }
         let erase = flash.erase_size;
         if !range.start().is_multiple_of(erase) || !range.size().is_multiple_of(erase) {
-            return Err(refused(format!("{} cuts an erase block of 0x{erase:x} bytes", span(range))));
+            return Err(Error::CutsBlock { range, erase }.into());
         }
         let mapped = Region::new(flash.window.start() + range.start(), range.size());
         if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
-            let fact = format!("{} lies behind what the CPU reads of the flash, {}", span(range), span(flash.window));
-            return Err(refused(fact));
+            return Err(Error::NotMapped { range, window: flash.window }.into());
         }
         Ok(Area {
             partition: name.clone(),
@@ -105,24 +101,17 @@ impl Area {
     pub fn front(&self, size: usize) -> Result<Area> {
         let blocks = size.next_multiple_of(self.erase);
         if size == 0 || blocks > self.size() {
-            return Err(Failure::new(
-                ErrorCode::Partition,
-                format!(
-                    "0x{size:x} bytes do not fit the flash partition {}, 0x{:x} bytes at 0x{:x} of the flash",
-                    self.partition,
-                    self.size(),
-                    self.offset()
-                ),
-            )
-            .next("pack it smaller: --codec lzma, less in it, or a flash map with larger slots"));
+            return Err(Error::PartitionFull {
+                size,
+                partition: self.partition.clone(),
+                room: self.size(),
+                at: self.offset(),
+            }
+            .into());
         }
         let range = Region::new(self.offset(), blocks).unwrap_or(self.range);
         Ok(Area { range, whole: self.whole && range == self.range, ..self.clone() })
     }
-}
-
-fn span(region: Region) -> String {
-    format!("[0x{:x}, 0x{:x})", region.start(), region.end())
 }
 
 /// One bootable copy.
@@ -158,50 +147,29 @@ impl Map {
     /// A flash that the CPU does not read as memory, a bootloader that starts neither uImage nor FIT or does so elsewhere, and a
     /// policy that would halt.
     pub fn of(board: &Board) -> Result<Map> {
-        let whole = "pack with --format uimage or fit, and let the bootloader copy the whole image to RAM";
         let flash = board.flash.as_ref().filter(|flash| flash.kind == FlashKind::Nor && !flash.window.is_empty());
-        let flash = flash.ok_or_else(|| {
-            Failure::usage(
-                ErrorCode::BoardLacks,
-                format!("{}'s CPU does not read its flash as memory, the shim cannot", board.name),
-            )
-            .next(whole)
-        })?;
+        let flash = flash.ok_or_else(|| Error::FlashNotMemory { board: board.name.clone() })?;
         if board.defaults.policy == Policy::Halt {
-            return Err(Failure::usage(
-                ErrorCode::BoardLacks,
-                format!("{} halts when nothing boots, which hides its failsafe", board.name),
-            )
-            .next("set `defaults.policy` to reset or return in the board file"));
+            return Err(Error::Halts { board: board.name.clone() }.into());
         }
         let starts = board.bootloader.containers.iter().copied();
         let container = starts.into_iter().find(|it| matches!(it, Container::UimageNone | Container::Fit));
-        let container = container.ok_or_else(|| {
-            let fact = format!("{} starts neither a uImage that is not compressed nor a FIT", board.bootloader.name);
-            Failure::usage(ErrorCode::BoardLacks, fact).next("if it does, add it to `containers` in the board file")
-        })?;
+        let container = container.ok_or_else(|| Error::NoContainer { bootloader: board.bootloader.name.clone() })?;
         let map = match flash.partitions.iter().find(|partition| partition.role == Role::Boot) {
             Some(boot) => Map { container, boot: Area::within(flash, boot, boot.range())?, slots: named(flash)? },
             None => divided(flash, container)?,
         };
         if map.slots.is_empty() {
-            return Err(Failure::usage(
-                ErrorCode::BoardLacks,
-                format!("{}'s flash map has no slot beside the partition boot", board.name),
-            )
-            .next("add a partition with the role firmware and `slot = \"a\"`"));
+            return Err(Error::NoSlot { board: board.name.clone() }.into());
         }
         let starts = board.bootloader.started_from();
         if let Some(address) = starts.filter(|address| board.physical(*address) != map.boot.address()) {
-            return Err(Failure::usage(
-                ErrorCode::BoardLacks,
-                format!(
-                    "{} starts what is at 0x{address:08x}, the map's container is at 0x{:08x}",
-                    board.bootloader.name,
-                    board.typed(map.boot.address())
-                ),
-            )
-            .next("correct `flash-command` or the flash map in the board file"));
+            return Err(Error::StartsElsewhere {
+                bootloader: board.bootloader.name.clone(),
+                started: address,
+                container: board.typed(map.boot.address()),
+            }
+            .into());
         }
         Ok(map)
     }
@@ -213,9 +181,8 @@ impl Map {
     pub fn slot(&self, name: Option<char>) -> Result<&Slot> {
         let found = self.slots.iter().find(|slot| name.is_none_or(|name| name == slot.name));
         found.ok_or_else(|| {
-            let names: Vec<_> = self.slots.iter().map(|slot| slot.name.to_string()).collect();
-            Failure::usage(ErrorCode::NoSuchSlot, format!("there is no slot {}", name.unwrap_or('-')))
-                .next(format!("name one of: {}", names.join(", ")))
+            let known = self.slots.iter().map(|slot| slot.name.to_string()).collect();
+            Error::NoSuchSlot { name, known }.into()
         })
     }
 
@@ -243,10 +210,7 @@ fn named(flash: &Flash) -> Result<Vec<Slot>> {
 
 /// The shim in front, and the rest of the partition in halves.
 fn divided(flash: &Flash, container: Container) -> Result<Map> {
-    let partition = flash.image(None).ok_or_else(|| {
-        Failure::usage(ErrorCode::BoardLacks, "the flash map has no partition for an image")
-            .next("add one with the role firmware")
-    })?;
+    let partition = flash.image(None).ok_or(Error::NoImagePartition)?;
     let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
     let half = partition.size.saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
     let at = |offset: usize, size: usize| {

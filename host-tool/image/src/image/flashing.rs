@@ -1,10 +1,11 @@
 //! What of a finished image goes where in flash.
 
+use super::error::Error;
 use super::flash::{Flashing, Map, Write};
 use super::open::open;
+use crate::Result;
 use crate::board::Board;
 use crate::plan::Format;
-use crate::{ErrorCode, Failure, Result};
 
 /// Of an image that was packed for flash ([`Format::Nor`]); `None` of one that is not.
 ///
@@ -16,28 +17,21 @@ pub fn of_image(board: &Board, file: &[u8]) -> Result<Option<Flashing>> {
     let wrong: Vec<_> =
         opened.checks().into_iter().filter_map(|check| Some(format!("{}: {}", check.of, check.wrong?))).collect();
     if !wrong.is_empty() {
-        return Err(Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {}", wrong.join("; ")))
-            .next("pack or download it again"));
+        return Err(Error::Checksums { wrong }.into());
     }
     let map = Map::of(board)?;
-    let elsewhere = |what: &str| {
-        Failure::usage(
-            ErrorCode::Partition,
-            format!("the image's {what} is laid out for another flash map than {}'s", board.name),
-        )
-        .next("pack it again for this board")
-    };
+    let elsewhere = |part| Error::OtherMap { part, board: board.name.clone() };
     let slot = map.slot(Some(char::from(note.slot)))?;
     let boot = map.boot.front(opened.note.manifest)?;
     let area = slot.area.front(note.size)?;
     if (area.address(), area.size(), boot.size()) != (note.at, note.size, opened.note.manifest) {
-        return Err(elsewhere("slot"));
+        return Err(elsewhere("slot").into());
     }
     let mut update = Vec::new();
     if !note.rootfs.is_empty() {
         let rootfs = slot.rootfs.as_ref().ok_or_else(|| elsewhere("root filesystem"))?.front(note.rootfs.size())?;
         if (rootfs.address(), rootfs.size()) != (note.rootfs.start(), note.rootfs.size()) {
-            return Err(elsewhere("root filesystem"));
+            return Err(elsewhere("root filesystem").into());
         }
         update.push(Write { what: "rootfs", area: rootfs, from: boot.size() + area.size() });
     }

@@ -1,5 +1,5 @@
-//! The list of memory that pack kept free although no payload goes there, such as what the device tree reserves. It cannot be told
-//! from the rest of an image, so it is written down for `inspect`; the shim never reads it.
+//! The list of memory that pack kept free although no payload goes there, such as what the device tree reserves and where the file
+//! itself is fetched to. It cannot be told from the rest of an image, so it is written down for host tools; the shim never reads it.
 //!
 //! Words in the byte order of the machine: magic `STPR`; version (16 bits), length in bytes with its CRC (16 bits); for each region its
 //! kind, start and size; CRC-32 of all before it. An entry of kind 0 is not used.
@@ -15,8 +15,8 @@ use crate::plan::Plan;
 const MAGIC: u32 = 0x5354_5052;
 const VERSION: u32 = 1;
 /// What a region is, by number; the first is 1.
-const KINDS: [RegionKind; 4] =
-    [RegionKind::Reserved, RegionKind::Decompressed, RegionKind::Relocation, RegionKind::Ramoops];
+const KINDS: [RegionKind; 5] =
+    [RegionKind::Reserved, RegionKind::Decompressed, RegionKind::Relocation, RegionKind::Ramoops, RegionKind::Download];
 /// The most entries; no real device tree reserves as much.
 const MOST: usize = 256;
 
@@ -26,9 +26,9 @@ fn length(entries: usize) -> usize {
 
 /// Entries for a plan: known before it is laid out, so some may stay unused.
 fn entries(plan: &Plan) -> usize {
-    let [decompressed, relocation, ramoops] = [1; 3];
+    let [decompressed, relocation, ramoops, download] = [1; 4];
     let reserved = plan.facts.reserved.len() + plan.facts.dynamic.len();
-    (reserved + decompressed + relocation + ramoops).min(MOST)
+    (reserved + decompressed + relocation + ramoops + download).min(MOST)
 }
 
 /// Bytes of the list.

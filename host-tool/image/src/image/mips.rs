@@ -11,15 +11,16 @@ use stoop_core::params::SlotAt;
 use super::assemble::extents;
 use super::built::Layout;
 use super::codec::{self, Stored};
+use super::error::Error;
 use super::note::{self, Note};
 use super::part::Part;
 use super::tree::{OVERLAY_SLACK, TREE_GROWTH, UNKNOWN_TREE, command_line, dynamic, overlay_bytes, tree_room};
 use super::{argv, blocks};
+use crate::Result;
 use crate::format::{fit, uimage};
 use crate::layout::{self, BEHIND_SHIM, GRAIN, KernelNeed, Need, PAGE, Places, Shape};
 use crate::plan::{Format, Plan};
 use crate::shim_image::{self, Header};
-use crate::{ErrorCode, Failure, Result};
 
 /// Clears what a kernel whose bss is unknown may clear: an appended tree's slot of 1 MiB and as much again.
 const UNKNOWN_BSS: usize = 0x20_0000;
@@ -114,12 +115,7 @@ pub(super) fn layout<'a>(plan: &'a Plan, kernel: Stored<'a>) -> Result<Layout<'a
     let line = command_line(plan, &places)?;
     let overlay = overlay_bytes(plan, &line, &places)?;
     if overlay.len() > overlay_size {
-        let size = overlay.len();
-        return Err(Failure::new(
-            ErrorCode::Internal,
-            format!("the overlay for the device tree grew to 0x{size:x} bytes"),
-        )
-        .next("report this"));
+        return Err(Error::OverlayGrew { size: overlay.len() }.into());
     }
     let (tree, overlay_place) = tree_room(plan, &places, overlay.len())?;
     let kernel_place = Region::new(plan.kernel.load_address as usize, plan.kernel.image.len()).unwrap_or(Region::EMPTY);

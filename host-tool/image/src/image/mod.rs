@@ -10,6 +10,7 @@ mod built;
 mod codec;
 mod container;
 mod contents;
+mod error;
 pub mod flash;
 pub mod flashing;
 mod kept;
@@ -32,6 +33,7 @@ use crate::plan::{CodecChoice, Format, Plan};
 use crate::progress::Progress;
 
 pub use built::Built;
+pub use error::Error;
 pub use note::{FlashNote, Note};
 pub use open::{Opened, is_foreign, open, open_container};
 pub use part::Packed;

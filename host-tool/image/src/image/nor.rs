@@ -13,18 +13,19 @@ use stoop_core::manifest::{self, Kind, Listing};
 
 use super::built::{Extent, Layout};
 use super::codec::{self, Stored};
+use super::error::Error;
 use super::flash::{Area, BOOT_SIZE, Flashing, Map, Slot, Write};
 use super::mips::need;
 use super::note::{self, FlashNote, Note};
 use super::part::Part;
 use super::tree::{OVERLAY_SLACK, command_line, overlay_bytes, own_tree, tree_room};
 use super::{argv, blocks, container, kept};
+use crate::Result;
 use crate::board::Board;
 use crate::layout::{self, GRAIN, PAGE, Places, Shape};
 use crate::machine::KSEG_SIZE;
 use crate::plan::{Plan, RootfsIn};
 use crate::shim_image::{self, Header};
-use crate::{ErrorCode, Failure, Result};
 
 /// Where the shim and its container go in RAM: fixed by the board, so that a container which is in flash already starts every
 /// later slot. High, since kernels grow upwards.
@@ -40,9 +41,7 @@ fn fixed(board: &Board, run: usize, container: usize) -> Result<(Region, Region)
         board.ram.contains(&region).then_some(region)
     };
     let places = take(run).and_then(|run| Some((run, take(container)?)));
-    places.ok_or_else(|| {
-        Failure::new(ErrorCode::NoRoom, "too little RAM for the shim").next("correct `ram` in the board file")
-    })
+    places.ok_or_else(|| Error::NoRoomForShim.into())
 }
 
 /// The container: the same bytes for every slot and every kernel, as long as the board's data, the cookie and the shim are.
@@ -70,13 +69,9 @@ fn boot(plan: &Plan, map: &Map, crc: &Crc32) -> Result<Boot> {
     let note = Note { big_endian, run, load: load.start(), manifest: area.size(), variant };
     data.extend_from_slice(&note.encode(crc));
     data.extend_from_slice(&note::board(&plan.board.name, crc));
-    let load = Region::new(load.start(), data.len()).filter(|data| load.contains(data)).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::Params,
-            format!("the shim takes 0x{:x} bytes, there is room for 0x{BOOT_SIZE:x}", data.len()),
-        )
-        .next("give a shorter cookie or fewer kept keys")
-    })?;
+    let load = Region::new(load.start(), data.len())
+        .filter(|data| load.contains(data))
+        .ok_or(Error::ShimTooLarge { size: data.len(), room: BOOT_SIZE })?;
     let mut file = container::of_boot(map.container, load.start(), &data)?;
     // As erased flash is: nothing to program.
     file.resize(area.size(), ERASED);
@@ -227,12 +222,8 @@ fn ram(
 
 const COPIED: &str = "copied from flash to RAM";
 
-fn no_partition(slot: char) -> Failure {
-    Failure::usage(
-        ErrorCode::BoardLacks,
-        format!("the flash map has no partition for the root filesystem of slot {slot}"),
-    )
-    .next("add one with the role rootfs and the slot to the board file, or omit --rootfs-in")
+fn no_partition(slot: char) -> Error {
+    Error::NoRootfsPartition { slot }
 }
 
 /// The bytes of flash that the kernel mounts, when it does.

@@ -7,7 +7,9 @@ use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{self, Kind, Manifest};
 use stoop_core::params::Params;
 
+use super::error::Error;
 use super::{FlashNote, Note, kept, note};
+use crate::Result;
 use crate::format::checksum::checksum;
 use crate::format::elf::{Piece, segments};
 use crate::format::fit;
@@ -15,7 +17,6 @@ use crate::format::uimage;
 use crate::layout::RegionKind;
 use crate::plan::Format;
 use crate::shim_image::{self, Parts};
-use crate::{ErrorCode, Failure, Result};
 
 /// One checksum.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,10 +60,7 @@ pub fn open(file: &[u8]) -> Result<Opened<'_>> {
     let mut opened = open_container(file)?;
     if opened.is_in_flash() {
         let note = opened.note;
-        let damaged = |what: &str| {
-            Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}"))
-                .next("pack or download it again")
-        };
+        let damaged = |what| Error::Damaged { what };
         let slot = file.get(note.manifest..).unwrap_or(&[]);
         let behind = slot.get(manifest::SIZE..).unwrap_or(&[]);
         let flash = FlashNote::decode(behind, note.big_endian, &Crc32::new())
@@ -89,27 +87,20 @@ pub fn is_foreign(file: &[u8]) -> bool {
 /// As for [`open`].
 pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     if file.is_empty() {
-        return Err(Failure::new(ErrorCode::NotAnImage, "the file is empty").next("pack the image again"));
+        return Err(Error::Empty.into());
     }
     let mut container = Vec::new();
     let (format, load, pieces) = if let Some(header) = uimage::header(file) {
         let data = &file[uimage::HEADER..];
         if data.len() < header.size {
-            return Err(Failure::new(
-                ErrorCode::ImageDamaged,
-                format!("the uImage promises 0x{:x} bytes and has 0x{:x}", header.size, data.len()),
-            )
-            .next("pack or download it again"));
+            return Err(Error::Cut { size: header.size, have: data.len() }.into());
         }
         let data = &data[..header.size];
         container.push(Check::new("uImage header", header.header_good, || "its CRC-32 does not match".into()));
         let computed = checksum(data);
         let wrong = || format!("CRC-32 0x{computed:08x}, the header says 0x{:08x}", header.data_crc);
         container.push(Check::new("uImage data", computed == header.data_crc, wrong));
-        let load = header.load.ok_or_else(|| {
-            Failure::new(ErrorCode::NotAnImage, "the uImage has no load address in KSEG0 or KSEG1")
-                .next("give a file that `stoop pack` wrote")
-        })?;
+        let load = header.load.ok_or(Error::NoLoadAddress { container: "uImage" })?;
         (Format::Uimage, Some(load), vec![(load, data)])
     } else if crate::format::device_tree::is_fit(file) {
         let fit = fit::read(file)?;
@@ -119,10 +110,7 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
             Some(Machine::Arm64) => usize::try_from(load).ok(),
             _ => stoop_core::mips::physical(u32::try_from(load).ok()?),
         });
-        let load = load.ok_or_else(|| {
-            Failure::new(ErrorCode::NotAnImage, "the FIT's kernel has no load address in KSEG0 or KSEG1")
-                .next("give a file that `stoop pack` wrote")
-        })?;
+        let load = load.ok_or(Error::NoLoadAddress { container: "FIT's kernel" })?;
         (Format::Fit, Some(load), vec![(load, kernel.data)])
     } else if file.starts_with(b"\x7fELF") {
         let (entry, segments) = segments(file)?;
@@ -136,19 +124,13 @@ pub fn open_container(file: &[u8]) -> Result<Opened<'_>> {
     };
     let image = first.unwrap_or_default();
     let Some(machine) = shim_image::machine(image) else {
-        return Err(Failure::new(
-            ErrorCode::NotAnImage,
-            format!("no stoop image but {}", crate::input::looks_like(file)),
-        )
-        .next("give a file that `stoop pack` wrote"));
+        return Err(Error::Foreign { likeness: crate::input::looks_like(file) }.into());
     };
-    let damaged = |what: &str| {
-        Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {what}")).next("pack or download it again")
-    };
+    let damaged = |what| Error::Damaged { what };
     let note = Note::find(image, machine == Machine::MipsBe, &Crc32::new())
         .ok_or_else(|| damaged("the note behind its manifest is gone"))?;
     if note.run.size() > LARGEST_SHIM {
-        return Err(damaged("it says that its shim needs more RAM than any does"));
+        return Err(damaged("it says that its shim needs more RAM than any does").into());
     }
     let front = shim_image::parts(image).ok_or_else(|| damaged("its shim is cut"))?;
     let format = if format == Format::Raw && machine == Machine::Arm64 { Format::Image } else { format };
@@ -222,11 +204,23 @@ impl Opened<'_> {
     }
 
     /// Physical memory that pack kept free though no payload goes there: what the device tree reserves, where a vmlinuz unpacks its
-    /// kernel, where the kernel may move itself, and its log. Nothing when the list is damaged.
+    /// kernel, where the kernel may move itself, its log, and where the file is fetched to. Nothing when the list is damaged.
     pub fn kept_free(&self) -> Vec<(RegionKind, Region)> {
         let at = self.flash.map_or(note::KEPT_AT, |_| note::KEPT_IN_SLOT);
         let list = self.behind_shim().get(at..).unwrap_or_default();
         kept::decode(list, self.note.big_endian, &Crc32::new()).unwrap_or_default()
+    }
+
+    /// Where pack found room for the file on its way, physical; `None` for one that goes to flash.
+    pub fn download(&self) -> Option<usize> {
+        match self.format {
+            Format::Nor => None,
+            Format::Raw | Format::Image => Some(self.load),
+            Format::Uimage | Format::Fit | Format::Elf => {
+                let kept = self.kept_free().into_iter();
+                kept.filter(|(what, _)| *what == RegionKind::Download).map(|(_, region)| region.start()).next()
+            }
+        }
     }
 
     /// The bytes at a physical range, when one piece has them all.

@@ -10,11 +10,12 @@ use stoop_core::fdt::Overlay;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::mips::Mips;
 
+use super::error::Error;
+use crate::Result;
 use crate::format::device_tree;
 use crate::layout::{Places, Room};
 use crate::machine::Machine;
 use crate::plan::{ALIAS, Phram, Plan, RootfsIn, add_words};
-use crate::{ErrorCode, Failure, Result};
 
 /// The final tree may be larger than its base and the overlay by accepted bootargs and padding.
 pub(super) const TREE_GROWTH: usize = 4096 + 64;
@@ -66,11 +67,7 @@ pub(super) fn command_line(plan: &Plan, places: &Places) -> Result<Vec<u8>> {
     }
     let longest = longest_line(plan.arch());
     if line.len() > longest {
-        return Err(Failure::new(
-            ErrorCode::CommandLine,
-            format!("the command line has {} bytes, the kernel takes {longest}", line.len()),
-        )
-        .next("shorten --cmdline, --append or the device tree's bootargs"));
+        return Err(Error::CommandLine { size: line.len(), longest }.into());
     }
     Ok(line)
 }
@@ -80,37 +77,17 @@ pub(super) fn own_tree(plan: &Plan, rootfs: Option<Region>) -> Result<Option<Cow
     let Some(dtb) = &plan.dtb else { return Ok(None) };
     let (Some(rootfs), true) = (rootfs, plan.line_takes_root) else { return Ok(Some(Cow::Borrowed(&dtb.value))) };
     if !plan.tree_is_seen() {
-        return Err(Failure::usage(
-            ErrorCode::TreeUnsuited,
-            "the kernel does not see the device tree: which number its flash partition has is not known",
-        )
-        .next("name the root with `--append root=/dev/mtdblockN`"));
+        return Err(Error::TreeUnseen.into());
     }
     let bytes = rootfs.start() as u64..rootfs.end() as u64;
     let path = plan.facts.partitions.iter().find(|(_, range)| *range == bytes).map(|(path, _)| path);
-    let path = path.ok_or_else(|| {
-        Failure::new(
-            ErrorCode::TreeUnsuited,
-            format!(
-                "the device tree has no flash partition [0x{:x}, 0x{:x}) for the root filesystem",
-                bytes.start, bytes.end
-            ),
-        )
-        .next("add it to the fixed-partitions of the flash, or name the root with `--append root=/dev/mtdblockN`")
-    })?;
+    let path = path.ok_or_else(|| Error::NoPartitionInTree { range: bytes.clone() })?;
     let alias = format!("mtd{ALIAS}");
     if let Some((_, other)) = plan.facts.aliases.iter().find(|(name, other)| *name == alias && other != path) {
-        return Err(Failure::new(
-            ErrorCode::TreeUnsuited,
-            format!("the device tree has an alias {alias} of its own, for {other}"),
-        )
-        .next("take another number for it"));
+        return Err(Error::Alias { alias, path: other.clone() }.into());
     }
     let tree = device_tree::with_alias(&dtb.value, &alias, path);
-    let damaged = || {
-        Failure::new(ErrorCode::TreeDamaged, "the device tree is damaged")
-            .next("compile it again with dtc -I dts -O dtb")
-    };
+    let damaged = || Error::Tree;
     Ok(Some(Cow::Owned(tree.ok_or_else(damaged)?)))
 }
 
@@ -144,11 +121,7 @@ pub(super) fn overlay_and_fixups(
     let mut bytes = vec![0; line.len() + 4096];
     let (size, relative) = what.encode_relative(&mut bytes).ok_or_else(|| {
         let [address, size] = plan.facts.cells;
-        Failure::new(
-            ErrorCode::TreeUnsuited,
-            format!("the device tree has {address} cells for addresses and {size} for sizes, too few"),
-        )
-        .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`")
+        Error::Cells { address, size }
     })?;
     bytes.truncate(size);
     Ok((bytes, relative))
@@ -161,10 +134,7 @@ pub(super) fn tree_room(plan: &Plan, places: &Places, overlay: usize) -> Result<
     let whole = slot.unwrap_or(places.tree);
     let split = whole.end().saturating_sub(overlay).max(whole.start()) & !7;
     let (tree, place) = (Region::between(whole.start(), split), Region::new(split, overlay));
-    tree.zip(place).filter(|(tree, _)| !tree.is_empty()).ok_or_else(|| {
-        Failure::new(ErrorCode::NoRoom, format!("0x{:x} bytes are too few for the final device tree", whole.size()))
-            .next("give a kernel with a larger slot for its device tree")
-    })
+    tree.zip(place).filter(|(tree, _)| !tree.is_empty()).ok_or_else(|| Error::TreeRoom { room: whole.size() }.into())
 }
 
 /// What the kernel looks for a place for.

@@ -4,11 +4,12 @@
 use crate::machine::Machine;
 use std::collections::BTreeMap;
 
+use super::kernel::Error;
 use super::kernel::{contradicts, version};
 use super::{Form, Kernel};
+use crate::Result;
 use crate::format::arm64::{ALIGNMENT, ANYWHERE, HEADER, Header};
 use crate::kconfig::Kconfig;
-use crate::{ErrorCode, Failure, Result};
 
 /// The kernel in an Image. Its addresses count from a multiple of [`ALIGNMENT`]: whoever boots it chooses which.
 ///
@@ -16,39 +17,23 @@ use crate::{ErrorCode, Failure, Result};
 /// Kernels that could not run where stoop puts them, and files that are none.
 pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     let Some(header) = Header::of(&image) else {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("an arm64 Image of 0x{:x} bytes, cut within its header", image.len()),
-        )
-        .next("build or download it again"));
+        return Err(Error::ImageHeaderCut { size: image.len() }.into());
     };
     let Header { text_offset, image_size, flags } = header;
     if crate::shim_image::machine(&image).is_some() {
-        return Err(Failure::new(ErrorCode::KernelForm, "this is a stoop image, not a kernel")
-            .next("give the kernel that it was packed from"));
+        return Err(Error::StoopImage.into());
     }
-    let refused = |fact: &str, next: &str| {
-        Err(Failure::new(ErrorCode::KernelMachine, format!("the arm64 Image {fact}")).next(next))
-    };
     if header.is_big_endian() {
-        return refused("is big-endian", "build the kernel with CONFIG_CPU_LITTLE_ENDIAN=y");
+        return Err(Error::ImageBigEndian.into());
     }
     if flags & ANYWHERE == 0 || image_size == 0 {
-        return refused("must lie at the start of RAM, as before Linux 4.6", "give a newer kernel");
+        return Err(Error::ImageFixed.into());
     }
     if text_offset >= ALIGNMENT || !text_offset.is_multiple_of(0x1000) {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the arm64 Image's text_offset is 0x{text_offset:x}"),
-        )
-        .next("build or download it again"));
+        return Err(Error::ImageOffset { offset: text_offset }.into());
     }
     if image_size < image.len() as u64 || image.len() <= HEADER {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the arm64 Image needs 0x{image_size:x} bytes by its header and has 0x{:x}", image.len()),
-        )
-        .next("give the Image alone, as the kernel's build made it"));
+        return Err(Error::ImageSize { needs: image_size, have: image.len() }.into());
     }
     let config = match config {
         Some(config) => Some(config),
@@ -57,7 +42,7 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
     if let Some(config) = &config
         && !config.is_yes("ARM64")
     {
-        return Err(contradicts(Machine::Arm64, config));
+        return Err(contradicts(Machine::Arm64, config).into());
     }
     Ok(Kernel {
         arch: Machine::Arm64,
@@ -97,7 +82,7 @@ pub(crate) mod tests {
         bytes
     }
 
-    fn refused(bytes: Vec<u8>) -> Failure {
+    fn refused(bytes: Vec<u8>) -> crate::Failure {
         read(bytes, None).unwrap_err()
     }
 

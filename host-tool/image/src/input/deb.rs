@@ -1,31 +1,31 @@
 //! Debian kernel packages: the kernel and its configuration out of `linux-image-*.deb`.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::{Component, Path};
 use std::rc::Rc;
 
 use object::read::archive::ArchiveFile;
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::codec::Codec;
 use crate::format::codec::most_decoded;
 use crate::progress::Progress;
-use crate::{ErrorCode, Failure, Result};
 
-/// What lies under /boot.
+/// What was taken out of it.
 pub(super) struct Contents {
-    /// File name such as `vmlinuz-6.1.0-50-mips32r2el`.
+    /// Path such as `boot/vmlinuz-6.1.0-50-mips32r2el`.
     pub(super) name: String,
     pub(super) kernel: Vec<u8>,
-    /// Name and text of `config-*`.
+    /// Path and text of the configuration of the same version.
     pub(super) config: Option<(String, String)>,
 }
 
 /// Reads until kernel and configuration are found; the modules behind them are not unpacked.
 pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(ErrorCode::Package, format!("the package is damaged or cut off: {error}"))
-            .next("download it again")
-    };
+    let broken = |error: &dyn std::fmt::Display| Error::PackageDamaged { reason: error.to_string() };
     let archive = ArchiveFile::parse(bytes).map_err(|error| broken(&error))?;
     for member in archive.members() {
         let member = member.map_err(|error| broken(&error))?;
@@ -39,11 +39,7 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
             ".bz2" => Some(Codec::Bzip2),
             ".lzma" => Some(Codec::Lzma),
             _ => {
-                return Err(Failure::new(
-                    ErrorCode::Package,
-                    format!("the package's {name} has a compression not known here"),
-                )
-                .next("unpack it with dpkg-deb -x and give the kernel in boot/"));
+                return Err(Error::PackageCompression { member: name }.into());
             }
         };
         let data = member.data(bytes).map_err(|error| broken(&error))?;
@@ -56,13 +52,10 @@ pub(super) fn read(bytes: &[u8], progress: &mut dyn Progress) -> Result<Contents
         };
         let most = most_decoded(bytes.len());
         let data = Bounded { inner: data, left: most, most };
-        return from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?.ok_or_else(|| {
-            Failure::new(ErrorCode::Package, "the package has no kernel: no /boot/vmlinux-* or /boot/vmlinuz-*")
-                .next("give the package that `apt-get download` fetches for the versioned name, such as linux-image-6.1.0-50-mips32r2el")
-        });
+        let found = from_tar(data, || progress.at(done.get())).map_err(|error| broken(&error))?;
+        return chosen(found);
     }
-    Err(Failure::new(ErrorCode::Package, "the file is an ar archive without data.tar: no Debian package, or cut off")
-        .next("download it again"))
+    Err(Error::NoPackage.into())
 }
 
 /// Ends in an error behind so many bytes.
@@ -85,40 +78,91 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// `None` when there is no kernel in it.
-fn from_tar(data: impl Read, mut tick: impl FnMut()) -> std::io::Result<Option<Contents>> {
-    let mut kernel: Option<(String, Vec<u8>)> = None;
-    let mut config = None;
+/// What a file of a package is, by its path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    /// `vmlinux`, which tells more than the `vmlinuz` of the same build.
+    Plain,
+    /// `vmlinuz`.
+    Packed,
+    Config,
+}
+
+/// A part and the version it is of: `boot/vmlinuz-VERSION`, or `lib/modules/VERSION/vmlinuz` with or without `usr/` in front.
+fn part(path: &Path) -> Option<(Part, String)> {
+    let names: Vec<&str> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_str()),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    let (stem, version) = match names[..] {
+        ["boot", name] => name.split_once('-').unwrap_or((name, "")),
+        ["usr", "lib", "modules", version, name] | ["lib", "modules", version, name] => (name, version),
+        _ => return None,
+    };
+    let part = match stem {
+        "vmlinux" => Part::Plain,
+        "vmlinuz" => Part::Packed,
+        "config" => Part::Config,
+        _ => return None,
+    };
+    // Symbols alone, beside the kernel that they are of; and no version has control characters.
+    let is_version = !version.ends_with(".debug") && !version.contains(char::is_control);
+    is_version.then(|| (part, version.to_owned()))
+}
+
+struct Found {
+    part: Part,
+    version: String,
+    path: String,
+    bytes: Vec<u8>,
+}
+
+/// Everything that may be wanted.
+fn from_tar(data: impl Read, mut tick: impl FnMut()) -> std::io::Result<Vec<Found>> {
+    let mut found: Vec<Found> = Vec::new();
     // Raw: long names are entries of their own, which nothing here has to hold in memory. Kernels have short ones.
     for entry in tar::Archive::new(data).entries()?.raw(true) {
         let mut entry = entry?;
         tick();
         let path = entry.path()?.into_owned();
-        let mut parts = path.components().filter(|part| matches!(part, std::path::Component::Normal(_)));
-        let in_boot = parts.next().is_some_and(|part| part.as_os_str() == "boot");
-        // Archives are sorted by directory: behind /boot there is nothing more to find.
-        if !in_boot && kernel.is_some() && config.is_some() {
-            break;
-        }
-        if !in_boot || !entry.header().entry_type().is_file() {
+        let Some((part, version)) = part(&path).filter(|_| entry.header().entry_type().is_file()) else {
+            // Archives are sorted by directory: behind /boot there is nothing more to find.
+            let has = |wanted: fn(Part) -> bool| found.iter().any(|file| wanted(file.part));
+            let is_behind = !path.strip_prefix(".").unwrap_or(&path).starts_with("boot");
+            if is_behind && has(|part| part == Part::Config) && has(|part| part != Part::Config) {
+                break;
+            }
             continue;
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let plain = name.starts_with("vmlinux");
-        // An uncompressed kernel tells more than a vmlinuz of the same build.
-        if plain || (name.starts_with("vmlinuz") && kernel.is_none()) {
-            kernel = Some((name, contents(&mut entry)?));
-        } else if name.starts_with("config-") {
-            config = Some((name, String::from_utf8_lossy(&contents(&mut entry)?).into_owned()));
-        }
+        };
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        found.push(Found { part, version, path: path.to_string_lossy().trim_start_matches("./").to_owned(), bytes });
     }
-    Ok(kernel.map(|(name, kernel)| Contents { name, kernel, config }))
+    Ok(found)
 }
 
-fn contents(entry: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The kernel, and the configuration of the same version.
+fn chosen(mut found: Vec<Found>) -> Result<Contents> {
+    let mut configs: Vec<Found> = found.extract_if(.., |file| file.part == Part::Config).collect();
+    // An uncompressed kernel is an ELF file; what only has its name is of use where there is nothing else.
+    found.sort_by_key(|file| match file.part {
+        Part::Plain if file.bytes.starts_with(b"\x7fELF") => 0,
+        Part::Packed => 1,
+        _ => 2,
+    });
+    let versions: BTreeSet<&str> = found.iter().map(|file| file.version.as_str()).collect();
+    if versions.len() > 1 {
+        let versions = versions.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Error::PackageOfKernels { versions }.into());
+    }
+    let kernel = found.into_iter().next().ok_or(Error::PackageWithoutKernel)?;
+    let of_it = configs.iter().position(|config| config.version == kernel.version);
+    let config = of_it.map(|at| configs.swap_remove(at));
+    let config = config.map(|config| (config.path, String::from_utf8_lossy(&config.bytes).into_owned()));
+    Ok(Contents { name: kernel.path, kernel: kernel.bytes, config })
 }
 
 struct Counted<R> {
@@ -178,17 +222,56 @@ pub(super) mod tests {
     fn kernel_and_configuration_come_out_of_every_compression() {
         for suffix in ["", ".xz", ".zst", ".gz"] {
             let contents = read_bytes(&package(FILES, suffix)).unwrap();
-            assert_eq!((contents.name.as_str(), &contents.kernel[..]), ("vmlinuz-6.1", &b"the kernel"[..]));
-            assert_eq!(contents.config, Some(("config-6.1".into(), "CONFIG_MTD=y\n".into())), "{suffix}");
+            assert_eq!((contents.name.as_str(), &contents.kernel[..]), ("boot/vmlinuz-6.1", &b"the kernel"[..]));
+            assert_eq!(contents.config, Some(("boot/config-6.1".into(), "CONFIG_MTD=y\n".into())), "{suffix}");
         }
+    }
+
+    fn chosen_of(files: &[(&str, &[u8])]) -> (String, Option<String>) {
+        let contents = read_bytes(&package(files, "")).unwrap();
+        (contents.name, contents.config.map(|(name, _)| name))
     }
 
     #[test]
     fn an_uncompressed_kernel_is_preferred_wherever_it_stands() {
-        for names in [["./boot/vmlinux-6.1", "./boot/vmlinuz-6.1"], ["./boot/vmlinuz-6.1", "./boot/vmlinux-6.1"]] {
-            let contents = read_bytes(&package(&names.map(|name| (name, name.as_bytes())), "")).unwrap();
-            assert_eq!(contents.name, "vmlinux-6.1");
+        let (plain, packed) = (("./boot/vmlinux-6.1", &b"\x7fELF"[..]), ("./boot/vmlinuz-6.1", &b"z"[..]));
+        for files in [[plain, packed], [packed, plain]] {
+            assert_eq!(chosen_of(&files).0, "boot/vmlinux-6.1");
         }
+    }
+
+    #[test]
+    fn what_only_has_a_kernels_name_gives_way_to_a_kernel() {
+        let packed = ("./boot/vmlinuz-6.1", &b"z"[..]);
+        for other in
+            ["./boot/vmlinux-6.1", "./boot/vmlinux-6.1.debug", "./boot/dtbs/6.1/vmlinux-6.1", "./boot/vmlinuz-6\n1"]
+        {
+            assert_eq!(chosen_of(&[(other, b"no ELF"), packed]).0, "boot/vmlinuz-6.1", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_among_its_modules_is_found() {
+        for place in ["./usr/lib/modules/6.1", "./lib/modules/6.1"] {
+            let [kernel, config] = ["vmlinuz", "config"].map(|name| format!("{place}/{name}"));
+            let (name, of_it) = chosen_of(&[(&config, b"CONFIG_MTD=y\n"), (&kernel, b"z")]);
+            assert!(kernel.ends_with(&name) && config.ends_with(&of_it.unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_only_taken_for_its_own_kernel() {
+        let kernel = ("./boot/vmlinuz-6.1", &b"z"[..]);
+        assert_eq!(chosen_of(&[("./boot/config-6.12", b""), kernel]).1, None);
+        let both: [(&str, &[u8]); 3] = [("./boot/config-6.1", b""), ("./boot/config-6.12", b""), kernel];
+        assert_eq!(chosen_of(&both).1.unwrap(), "boot/config-6.1");
+    }
+
+    #[test]
+    fn kernels_of_two_versions_are_named_and_none_is_taken() {
+        let files: [(&str, &[u8]); 2] = [("./boot/vmlinuz-6.1", b"z"), ("./boot/vmlinux-6.12", b"\x7fELF")];
+        let failure = read_bytes(&package(&files, "")).err().unwrap();
+        assert!(failure.fact().contains("several versions: 6.1, 6.12"), "{failure}");
     }
 
     #[test]

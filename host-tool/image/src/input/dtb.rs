@@ -1,6 +1,8 @@
 //! Device trees: a blob that is all there, of any version that Linux reads; sources, overlays and FIT images are told apart
 //! from it.
 
+mod error;
+
 use std::path::Path;
 
 use stoop_core::fdt;
@@ -9,7 +11,9 @@ use super::{looks_like, read_file};
 use crate::format::bytes::be32;
 use crate::format::device_tree::tree::Tree;
 use crate::format::device_tree::{Facts, MAGIC, is_fit, overlay};
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::{Failure, Result};
 
 /// Reads a device tree: a blob of version 17 of exactly its `totalsize` bytes, whatever version it came in.
 ///
@@ -22,8 +26,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 fn whole_tree(bytes: Vec<u8>) -> Result<Vec<u8>> {
     let (blob, tree) = blob(bytes)?;
     if overlay::is_overlay(&tree) {
-        return Err(Failure::new(ErrorCode::NotATree, "this is an overlay, a change to a device tree and none itself")
-            .next("give it with --overlay, and the device tree that it changes with --dtb"));
+        return Err(Error::Overlay.into());
     }
     Ok(blob)
 }
@@ -43,53 +46,33 @@ pub fn read_overlay(path: &Path) -> Result<Tree> {
 /// They are not UTF-8.
 pub fn bootargs(blob: &[u8]) -> Result<Option<String>> {
     let Some(line) = Facts::of(blob)?.bootargs else { return Ok(None) };
-    String::from_utf8(line).map(Some).map_err(|error| {
-        Failure::new(ErrorCode::TreeDamaged, format!("the device tree's bootargs are no text: {error}"))
-            .next("correct /chosen/bootargs")
-    })
+    String::from_utf8(line).map(Some).map_err(|reason| Error::Bootargs { reason }.into())
 }
 
 /// A blob of version 17, and what is in it.
 fn blob(mut bytes: Vec<u8>) -> Result<(Vec<u8>, Tree)> {
-    let again = "compile it again with dtc -I dts -O dtb";
     if be32(&bytes, 0) != Some(MAGIC) {
         let text = std::str::from_utf8(&bytes[..bytes.len().min(0x1_0000)]).unwrap_or_default();
         if text.contains("/dts-v1/") || (text.contains('{') && text.contains("};")) {
-            return Err(Failure::new(ErrorCode::NotATree, "this is the source of a device tree")
-                .next("compile it with dtc -I dts -O dtb -o FILE.dtb FILE.dts"));
+            return Err(Error::Source.into());
         }
-        return Err(Failure::new(ErrorCode::NotATree, format!("not a device tree blob but {}", looks_like(&bytes)))
-            .next("give a .dtb; its first bytes are d0 0d fe ed"));
+        return Err(Error::NotATree { likeness: looks_like(&bytes) }.into());
     }
     if is_fit(&bytes) {
-        return Err(Failure::new(ErrorCode::NotATree, "this is a FIT image, not a plain device tree")
-            .next("take the device tree out of it with dumpimage, or give the FIT's own .dtb"));
+        return Err(Error::Fit.into());
     }
     let Some(total) = be32(&bytes, 4).map(|total| total as usize).filter(|_| bytes.len() >= 28) else {
-        return Err(Failure::new(
-            ErrorCode::TreeDamaged,
-            format!("the device tree ends after 0x{:x} bytes, inside its header", bytes.len()),
-        )
-        .next(again));
+        return Err(Error::HeaderCut { size: bytes.len() }.into());
     };
     if total > bytes.len() {
-        return Err(Failure::new(
-            ErrorCode::TreeDamaged,
-            format!(
-                "the device tree is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}",
-                bytes.len()
-            ),
-        )
-        .next(again));
+        return Err(Error::Cut { total, have: bytes.len() }.into());
     }
     let tree = Tree::parse(&bytes)?;
     bytes.truncate(total);
     // The board reads version 17 only, with its blocks in the usual order.
     if fdt::check(&bytes).is_err() {
         bytes = tree.write();
-        fdt::check(&bytes).map_err(|error| {
-            Failure::new(ErrorCode::TreeDamaged, format!("the device tree is damaged ({error})")).next(again)
-        })?;
+        fdt::check(&bytes).map_err(|error| Error::Refused { reason: error })?;
     }
     Ok((bytes, tree))
 }

@@ -1,9 +1,10 @@
 //! EFI zboot images, the `vmlinuz` of today's distributions: a small EFI program in front of a compressed kernel
 //! (drivers/firmware/efi/libstub/zboot-header.S of Linux 6.12; include/linux/pe.h: struct linux_efi_zboot_header).
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::bytes::le32;
 use crate::format::codec::Codec;
-use crate::{ErrorCode, Failure, Result};
 
 /// Whether the bytes begin with the header of one.
 pub(super) fn is_zboot(bytes: &[u8]) -> bool {
@@ -15,19 +16,11 @@ pub(super) fn is_zboot(bytes: &[u8]) -> bool {
 /// # Errors
 /// The header is cut off, or names bytes that are not there or a compression that is not known.
 pub(super) fn zboot(bytes: &[u8]) -> Result<(Codec, &[u8])> {
-    let again = "download or build the file again";
-    let cut = || Failure::new(ErrorCode::KernelDamaged, "the EFI zboot image ends inside its header").next(again);
+    let cut = || Error::ZbootHeaderCut;
     let (at, size) = le32(bytes, 8).zip(le32(bytes, 12)).ok_or_else(cut)?;
     let name = bytes.get(24..56).ok_or_else(cut)?.split(|byte| *byte == 0).next().unwrap_or_default();
     let range = at as usize..at as usize + size as usize;
-    let payload =
-        bytes.get(range).ok_or_else(|| {
-            Failure::new(ErrorCode::KernelDamaged, format!(
-            "the EFI zboot image is truncated: its kernel is at 0x{at:x}, 0x{size:x} bytes, the file has 0x{:x}",
-            bytes.len()
-        ))
-        .next(again)
-        })?;
+    let payload = bytes.get(range).ok_or(Error::ZbootCut { at, size, have: bytes.len() })?;
     // Such as `zstd22` and `xzkern`, the names of Kbuild's compressors.
     let named = [
         (&b"gzip"[..], Codec::Gzip),
@@ -38,13 +31,8 @@ pub(super) fn zboot(bytes: &[u8]) -> Result<(Codec, &[u8])> {
         (b"lzo", Codec::Lzo),
     ];
     let codec = named.into_iter().find(|(start, _)| name.starts_with(start)).map(|(_, codec)| codec);
-    codec.map(|codec| (codec, payload)).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelForm,
-            format!("the EFI zboot image is compressed with {:?}, not known here", name.escape_ascii().to_string()),
-        )
-        .next("give arch/arm64/boot/Image of the same build (CONFIG_EFI_ZBOOT=n installs it)")
-    })
+    let codec = codec.ok_or_else(|| Error::ZbootCompression { compression: name.escape_ascii().to_string() })?;
+    Ok((codec, payload))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! ELF32 kernels: all PT_LOADs merged into one flat image at a physical address.
 
+mod error;
+
 use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
@@ -8,7 +10,9 @@ use object::elf::{self as defs, FileHeader32};
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, Sym as _};
 
 use crate::format::codec::most_decoded;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// What an ELF file says.
 pub(super) struct Flat {
@@ -55,12 +59,6 @@ fn is_64_bit(flags: u32) -> bool {
     WIDE.contains(&(flags >> 28)) && flags & 0xf000 != O32 && flags & MODE_32 == 0
 }
 
-/// Of a kernel for release 6 of MIPS, which encodes instructions of the releases before it otherwise: no board here runs it.
-pub(super) fn release_6() -> Failure {
-    Failure::new(ErrorCode::KernelMachine, "the kernel is for MIPS release 6, whose code no CPU before it runs")
-        .next("build it for the board's CPU: CONFIG_CPU_MIPS32_R2=y")
-}
-
 /// By e_flags' EF_MIPS_ARCH (binutils' include/elf/mips.h): MIPS32R6 and MIPS64R6.
 fn is_release_6(flags: u32) -> bool {
     matches!(flags >> 28, 9 | 10)
@@ -73,26 +71,26 @@ struct Load {
     memory: u64,
 }
 
+impl Load {
+    /// In memory.
+    fn range(&self) -> std::ops::Range<u64> {
+        self.start..self.start + self.memory
+    }
+}
+
 /// Reads an ELF file; `bytes` begin with the magic.
 pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     check_ident(bytes)?;
-    let broken = |error: object::read::Error| {
-        Failure::new(ErrorCode::KernelDamaged, format!("the ELF headers are broken: {error}"))
-            .next("build or download the file again")
-    };
+    let broken = |error: object::read::Error| Error::Headers { reason: error };
     let header = FileHeader32::<Endianness>::parse(bytes).map_err(broken)?;
     let endian = header.endian().map_err(broken)?;
     let arch = if endian == Endianness::Big { Machine::MipsBe } else { Machine::MipsLe };
     let segments = header.program_headers(endian, bytes).map_err(broken)?;
     if is_64_bit(header.e_flags(endian).0) {
-        return Err(Failure::new(
-            ErrorCode::KernelMachine,
-            "the kernel is 64-bit MIPS code in a 32-bit ELF file, such as vmlinux.32",
-        )
-        .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+        return Err(Error::Mips64In32.into());
     }
     if is_release_6(header.e_flags(endian).0) {
-        return Err(release_6());
+        return Err(super::kernel::Error::Release6.into());
     }
 
     let mut loads = Vec::new();
@@ -103,25 +101,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     loads.sort_by_key(|load| load.start);
     let (Some(first), Some(last)) = (loads.first(), loads.last()) else {
-        return Err(Failure::new(
-            ErrorCode::KernelForm,
-            "the ELF file has no PT_LOAD segment: nothing in it would be in memory",
-        )
-        .next("give the linked vmlinux, not an object file or a debug symbol file"));
+        return Err(Error::NoSegment.into());
     };
     for pair in loads.windows(2) {
         if pair[0].start + pair[0].memory > pair[1].start {
-            return Err(Failure::new(
-                ErrorCode::KernelDamaged,
-                format!(
-                    "two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, 0x{:x})",
-                    pair[0].start,
-                    pair[0].start + pair[0].memory,
-                    pair[1].start,
-                    pair[1].start + pair[1].memory
-                ),
-            )
-            .next("link the kernel again; no loader can load this file"));
+            return Err(Error::Overlap { first: pair[0].range(), second: pair[1].range() }.into());
         }
     }
 
@@ -129,14 +113,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     let filled = loads.iter().filter(|load| load.file != 0).map(|load| load.start + load.file - start).max();
     let (filled, most) = (filled.unwrap_or(0), most_decoded(bytes.len()));
     if filled > most {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!(
-                "its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{:x} bytes",
-                bytes.len()
-            ),
-        )
-        .next("link the kernel again: its segments lie far apart"));
+        return Err(Error::FarApart { filled, most, size: bytes.len() }.into());
     }
     let mut image = Vec::with_capacity(filled as usize);
     for load in &loads {
@@ -149,19 +126,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
     }
     let entry = u64::from(header.e_entry(endian));
     let inside = |at: u64| loads.iter().any(|load| at >= load.start && at < load.start + load.file);
-    let entry = unmapped(header.e_entry(endian)).filter(|at| inside(*at)).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the entry point 0x{entry:x} is in no loaded part of the file"),
-        )
-        .next("link the kernel again, or give the flat binary with --load-address and --entry-point")
-    })?;
+    let entry = unmapped(header.e_entry(endian)).filter(|at| inside(*at)).ok_or(Error::EntryOutside { entry })?;
     if entry % 4 != 0 {
-        return Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the entry point 0x{entry:x} is odd: MIPS16 or microMIPS code"),
-        )
-        .next("build the kernel without CONFIG_CPU_MICROMIPS"));
+        return Err(Error::EntryOdd { entry }.into());
     }
     Ok(Flat {
         arch,
@@ -178,21 +145,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Flat> {
 /// What must be right before anything else is believed; each wrong thing has its own message.
 fn check_ident(bytes: &[u8]) -> Result<()> {
     let Some(ident) = bytes.get(..20) else {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the ELF file ends after 0x{:x} bytes, inside its header", bytes.len()),
-        )
-        .next("build or download the file again"));
+        return Err(Error::HeaderCut { size: bytes.len() }.into());
     };
     let big = match ident[5] {
         1 => false,
         2 => true,
         other => {
-            return Err(Failure::new(
-                ErrorCode::KernelDamaged,
-                format!("the ELF file's byte order is 0x{other:x}, neither 1 nor 2"),
-            )
-            .next("build or download the file again"));
+            return Err(Error::ByteOrder { value: other }.into());
         }
     };
     let half = |at: usize| {
@@ -213,35 +172,19 @@ fn check_ident(bytes: &[u8]) -> Result<()> {
     match (machine, ident[4]) {
         (defs::EM_MIPS, 1) => {}
         (defs::EM_MIPS, 2) => {
-            return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit MIPS (ELF64)")
-                .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+            return Err(Error::Mips64.into());
         }
         (defs::EM_AARCH64, _) => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                "the kernel is an arm64 ELF: its physical address is not in it",
-            )
-            .next("give arch/arm64/boot/Image instead"));
+            return Err(Error::Arm64.into());
         }
         _ => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("the ELF file is for {machine_name} (e_machine 0x{:x})", machine.0),
-            )
-            .next("give a kernel built for MIPS"));
+            return Err(Error::Machine { name: machine_name, number: machine.0 }.into());
         }
     }
     match defs::FileType(half(16)) {
         defs::ET_EXEC => Ok(()),
-        defs::ET_REL => {
-            Err(Failure::new(ErrorCode::KernelForm, "the ELF file is relocatable: an object file or a kernel module")
-                .next("give the linked vmlinux or vmlinuz"))
-        }
-        other => Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("the ELF file is of type 0x{:x}, not an executable", other.0),
-        )
-        .next("give the linked vmlinux or vmlinuz")),
+        defs::ET_REL => Err(Error::Relocatable.into()),
+        other => Err(Error::Kind { kind: other.0 }.into()),
     }
 }
 
@@ -254,38 +197,17 @@ fn load(segment: &defs::ProgramHeader32<Endianness>, endian: Endianness, file_si
     let (virt, phys) = (segment.p_vaddr(endian), segment.p_paddr(endian));
     let (offset, file) = segment.file_range(endian);
     let memory = u64::from(segment.p_memsz(endian));
-    let start = unmapped(virt).filter(|start| start + memory <= KSEG_SIZE as u64).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelAddresses,
-            format!(
-                "a PT_LOAD segment is at 0x{virt:x} with 0x{memory:x} bytes, outside KSEG0 and KSEG1 (0x80000000..0xc0000000)"
-            ),
-        )
-        .next("give a 32-bit kernel that is linked in KSEG0: a program of Linux is none; EVA and mapped kernels are not supported")
-    })?;
+    let start = unmapped(virt)
+        .filter(|start| start + memory <= KSEG_SIZE as u64)
+        .ok_or(Error::NotInKseg { address: virt, memory })?;
     if physical(phys.into()) != Some(start) {
-        return Err(Failure::new(
-            ErrorCode::KernelAddresses,
-            format!("a PT_LOAD segment has p_vaddr 0x{virt:x} but p_paddr 0x{phys:x}"),
-        )
-        .next("link it so that both are the same, as Linux does"));
+        return Err(Error::TwoAddresses { virt, phys }.into());
     }
     if file > memory {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("a PT_LOAD segment has 0x{file:x} bytes of file but 0x{memory:x} of memory"),
-        )
-        .next("build or download the file again"));
+        return Err(Error::SegmentSize { file, memory }.into());
     }
     if offset + file > file_size {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!(
-                "the ELF file is truncated: a PT_LOAD segment ends at 0x{:x}, the file at 0x{file_size:x}",
-                offset + file
-            ),
-        )
-        .next("build or download the file again"));
+        return Err(Error::Cut { end: offset + file, size: file_size }.into());
     }
     Ok(Load { start, offset, file, memory })
 }
@@ -317,7 +239,7 @@ mod tests {
     use super::super::testing::{Elf, Segment};
     use super::*;
 
-    fn refusal(elf: &Elf) -> Failure {
+    fn refusal(elf: &Elf) -> crate::Failure {
         let failure = read(&elf.write()).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure

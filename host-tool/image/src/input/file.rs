@@ -1,12 +1,16 @@
 //! Files and stdin, read whole.
 
-use crate::format::codec::LARGEST;
+mod error;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::format::codec::LARGEST;
+use crate::{Failure, Result};
 
 /// Stdin, read once however often it is asked for.
 fn stdin() -> Result<Vec<u8>> {
@@ -16,7 +20,7 @@ fn stdin() -> Result<Vec<u8>> {
         let read = std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes);
         read.map(|_| bytes).map_err(|error| error.to_string())
     };
-    STDIN.get_or_init(read).clone().map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))
+    STDIN.get_or_init(read).clone().map_err(|error| Error::Stdin { reason: error }.into())
 }
 
 /// Reads a whole file; `-` is stdin.
@@ -27,11 +31,8 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     if path.as_os_str() == "-" {
         let bytes = stdin()?;
         return match bytes.len() as u64 {
-            0 => Err(Failure::new(ErrorCode::File, "stdin: is empty").next("pipe the file into it")),
-            size if size > LARGEST => {
-                Err(Failure::new(ErrorCode::File, format!("stdin: more than the 0x{LARGEST:x} bytes of any input"))
-                    .next("check that this is the file you meant"))
-            }
+            0 => Err(Error::StdinEmpty.into()),
+            size if size > LARGEST => Err(Error::StdinTooLarge.into()),
             _ => Ok(bytes),
         };
     }
@@ -39,7 +40,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
     if bytes.is_empty() {
-        return Err(empty(path));
+        return Err(empty(path).into());
     }
     Ok(bytes)
 }
@@ -51,13 +52,12 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
 pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read_file(path)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::new(ErrorCode::File, format!("{}: no text: byte {at} is no UTF-8", path.display()))
-            .next("check that this is the file you meant")
+        Error::NotText { path: path.into(), at }.into()
     })
 }
 
-pub(super) fn empty(path: &Path) -> Failure {
-    Failure::new(ErrorCode::File, format!("{}: is empty", path.display())).next("build or download it again")
+pub(super) fn empty(path: &Path) -> Error {
+    Error::Empty { path: path.into() }
 }
 
 /// Opens a file that may be an input.
@@ -65,19 +65,12 @@ pub(super) fn empty(path: &Path) -> Failure {
 /// # Errors
 /// It is missing, a directory, or larger than any input can be.
 pub(super) fn open_file(path: &Path) -> Result<File> {
-    let shown = path.display();
-    let meta = std::fs::metadata(path).map_err(|error| {
-        Failure::io(path, &error).next("check the path; relative paths count from the current directory")
-    })?;
+    let meta = std::fs::metadata(path).map_err(|error| Error::NotFound { path: path.into(), source: error })?;
     if meta.is_dir() {
-        return Err(Failure::new(ErrorCode::File, format!("{shown}: is a directory")).next("name the file in it"));
+        return Err(Error::Directory { path: path.into() }.into());
     }
     if meta.len() > LARGEST {
-        return Err(Failure::new(
-            ErrorCode::File,
-            format!("{shown}: 0x{:x} bytes, more than the 0x{LARGEST:x} of any input", meta.len()),
-        )
-        .next("check that this is the file you meant"));
+        return Err(Error::TooLarge { path: path.into(), size: meta.len() }.into());
     }
     File::open(path).map_err(|error| Failure::io(path, &error))
 }

@@ -1,10 +1,11 @@
 //! The kernel of a flattened image tree.
 
+use super::kernel::Error;
+use crate::Result;
 use crate::format::bootm;
 use crate::format::codec::Codec;
 use crate::format::fit;
 use crate::machine::Machine;
-use crate::{ErrorCode, Failure, Result};
 
 /// A kernel in a FIT, its hashes checked.
 pub(super) struct Kernel<'a> {
@@ -26,32 +27,21 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
     let fit = fit::read(bytes)?;
     let kernel = &fit.kernel;
     if let Some(wrong) = kernel.wrong.first() {
-        return Err(Failure::new(ErrorCode::KernelDamaged, format!("the FIT's kernel is damaged: {wrong}"))
-            .next("download or build the file again"));
+        return Err(Error::FitHash { why: wrong.clone() }.into());
     }
     bootm::fit_image(kernel)?;
     let arch = match kernel.arch {
         "mips" => None,
         "arm64" => Some(Machine::Arm64),
         "mips64" => {
-            return Err(Failure::new(ErrorCode::KernelMachine, "the FIT's kernel is for 64-bit MIPS")
-                .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+            return Err(Error::FitMips64.into());
         }
         other => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("the FIT's kernel is for another machine, {other:?}"),
-            )
-            .next("give a kernel built for MIPS"));
+            return Err(Error::FitMachine { name: other.to_owned() }.into());
         }
     };
-    let codec = fit::codec(kernel.compression).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelForm,
-            format!("the FIT's kernel is compressed with {:?}, not known here", kernel.compression),
-        )
-        .next("unpack it with dumpimage and give the kernel inside")
-    })?;
+    let codec =
+        fit::codec(kernel.compression).ok_or_else(|| Error::FitCompression { name: kernel.compression.to_owned() })?;
     let addresses = kernel.load.zip(kernel.entry.or(kernel.load));
     let mut notes = Vec::new();
     if kernel.hashes.is_empty() {
@@ -79,7 +69,7 @@ mod tests {
 
     const DATA: &[u8] = b"kernel bytes";
 
-    fn refusal(bytes: &[u8]) -> Failure {
+    fn refusal(bytes: &[u8]) -> crate::Failure {
         let failure = kernel(bytes).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure

@@ -2,6 +2,8 @@
 //! archives, then a compressed one, or a file system's image. What no kernel unpacks is refused with the command that makes a
 //! right one; what depends on the configuration is left to preflight.
 
+mod error;
+
 use std::cell::Cell;
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +13,9 @@ use super::cpio::is_newc;
 use super::{looks_like, read_file, xz};
 use crate::format::codec::{Codec, MOST_MEMBERS, most_decoded};
 use crate::format::lzop;
-use crate::{ErrorCode, Failure, Result, shell};
+pub use error::Error;
+
+use crate::{Result, shell};
 
 /// An initial ramdisk.
 #[derive(Clone, Debug)]
@@ -59,8 +63,7 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
     let budget = Cell::new(most_decoded(bytes.len()));
     for pieces in 0.. {
         if pieces == MOST_MEMBERS {
-            let fact = format!("it has more than {MOST_MEMBERS} archives or compressed streams, one behind the other");
-            return Err(Failure::new(ErrorCode::Initrd, fact).next("check that this is the file you meant"));
+            return Err(Error::TooManyMembers { most: MOST_MEMBERS }.into());
         }
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
         let front = &rest[zeros..];
@@ -100,11 +103,7 @@ fn aligned(at: usize) -> Result<()> {
     if missing == 0 {
         return Ok(());
     }
-    let fact =
-        format!("an archive in it begins at 0x{at:x}: Linux takes one that is not compressed at a multiple of 4 only");
-    Err(Failure::new(ErrorCode::Initrd, fact).next(format!(
-        "put {missing} zero bytes in front of it: (cat FIRST; head -c {missing} /dev/zero; cat SECOND) > initrd"
-    )))
+    Err(Error::Unaligned { at, missing }.into())
 }
 
 /// Linux' decoder of LZ4 takes all that follows its data for more of them, zeros excepted (lib/decompress_unlz4.c).
@@ -118,9 +117,7 @@ fn behind_lz4(behind: &[u8]) -> Result<Option<String>> {
         return Ok(None);
     }
     if is_newc(front) || detect(front).is_some() {
-        let fact = format!("0x{:x} bytes follow the LZ4 data, which Linux takes for more of them", behind.len());
-        return Err(Failure::new(ErrorCode::Initrd, fact)
-            .next("put the archive that is compressed by LZ4 last, or 4 zero bytes behind its data"));
+        return Err(Error::BehindLz4 { size: behind.len() }.into());
     }
     Ok(Some(format!("0x{:x} bytes follow the LZ4 data: Linux says that decoding failed", behind.len())))
 }
@@ -141,21 +138,12 @@ fn plain(bytes: &[u8], warnings: &mut Vec<String>) -> Result<Option<usize>> {
             Ok(None)
         }
         End::Foreign(at) => Ok(Some(at)),
-        End::Cut => Err(cut("the cpio archive")),
-        End::Checksum(at) => Err(wrong_checksum(at)),
+        End::Cut => Err(Error::ArchiveCut.into()),
+        End::Checksum(at) => Err(Error::Checksum { at }.into()),
     }
 }
 
-fn wrong_checksum(at: usize) -> Failure {
-    let fact = format!("the file at 0x{at:x} of the cpio archive does not match its checksum: Linux stops there");
-    Failure::new(ErrorCode::Initrd, fact).next("build or download it again")
-}
-
 const NO_MARK: &str = "the cpio archive ends without its mark (TRAILER!!!): it may be cut off between two files";
-
-fn cut(what: &str) -> Failure {
-    Failure::new(ErrorCode::Initrd, format!("{what} is cut off within a file")).next("build or download it again")
-}
 
 /// Looks at one compressed member; gives what is behind it too.
 ///
@@ -172,11 +160,7 @@ fn compressed<'a>(
     let needs = Needs { codec: Some(codec), filter, image: None };
     let (look, behind) = look(codec, bytes, budget)?;
     if let Some(inner) = detect(&look.head) {
-        return Err(Failure::new(
-            ErrorCode::Initrd,
-            format!("it is compressed twice: {} data inside {}", inner.name(), codec.name()),
-        )
-        .next(format!("take one of them off: {unpack} > initrd")));
+        return Err(Error::CompressedTwice { inner: inner.name(), outer: codec.name(), unpack }.into());
     }
     let what = inside(&look.head, name, &unpack)?;
     let zeros = behind.iter().take_while(|byte| **byte == 0).count();
@@ -184,19 +168,12 @@ fn compressed<'a>(
         _ if what.image.is_some() || what.warning.is_some() => what.warning,
         // init/initramfs.c: unpack_to_rootfs wants to be between two entries when a member ends.
         End::Cut if detect(&behind[zeros..]) == Some(codec) => {
-            return Err(Failure::new(
-                ErrorCode::Initrd,
-                format!(
-                    "a file of the cpio archive goes on in the next {} stream; Linux unpacks each by itself",
-                    codec.name()
-                ),
-            )
-            .next(format!("make one stream of them: {unpack} | {}", pack(codec))));
+            return Err(Error::TwoStreams { codec: codec.name(), unpack, again: pack(codec) }.into());
         }
-        End::Cut => return Err(cut(&format!("the cpio archive in the {} data", codec.name()))),
+        End::Cut => return Err(Error::ArchiveInsideCut { codec: codec.name() }.into()),
         End::Marked => None,
         End::Unmarked => (behind.len() == zeros).then(|| NO_MARK.to_owned()),
-        End::Checksum(at) => return Err(wrong_checksum(at)),
+        End::Checksum(at) => return Err(Error::Checksum { at }.into()),
         End::Foreign(at) => Some(format!("the cpio archive is damaged at 0x{at:x}: Linux stops there")),
     };
     Ok((Needs { image: what.image, ..needs }, warning, behind))
@@ -248,32 +225,22 @@ fn unpack(codec: Codec, name: &str) -> String {
 /// # Errors
 /// The tool that made it can do more than the kernel.
 fn known_to_linux(codec: Codec, bytes: &[u8], unpack: &str) -> Result<Option<&'static str>> {
-    let refuse = |fact: &str, again: &str| {
-        Err(Failure::new(ErrorCode::Initrd, fact).next(format!("pack it again: {unpack} | {again}")))
-    };
+    let (unpack, again) = (unpack.to_owned(), pack(codec));
     match codec {
         // lib/decompress.c knows the legacy format's magic only.
-        Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => {
-            refuse("the ramdisk is in LZ4's frame format, Linux unpacks the legacy one", &pack(codec))
-        }
+        Codec::Lz4 if bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) => Err(Error::Lz4Frames { unpack, again }.into()),
         // lib/decompress.c: 5d 00, which are lc=3, lp=0, pb=2 and a dictionary of whole 256 bytes.
-        Codec::Lzma if !bytes.starts_with(&[0x5d, 0x00]) => refuse(
-            "the ramdisk's LZMA data have other parameters than lc=3, lp=0, pb=2, by which Linux knows them",
-            &pack(codec),
-        ),
+        Codec::Lzma if !bytes.starts_with(&[0x5d, 0x00]) => Err(Error::LzmaParameters { unpack, again }.into()),
         Codec::Xz => {
-            let again = format!("pack it again: {unpack} | {}", pack(codec));
-            let damaged = || {
-                Failure::new(ErrorCode::Initrd, "the xz data are damaged or cut off").next("build or download it again")
-            };
-            xz::Demands::of(bytes).ok_or_else(damaged)?.symbol(&again)
+            let again = format!("pack it again: {unpack} | {again}");
+            xz::Demands::of(bytes).ok_or(Error::XzHeaders)?.symbol(&again)
         }
         Codec::Lzo => match lzop::foreign_to_linux(bytes) {
-            Some(fact) => refuse(&format!("the lzop file {fact}"), &pack(codec)),
+            Some(fact) => Err(Error::Lzop { why: fact.to_string(), unpack, again }.into()),
             None => Ok(None),
         },
         Codec::Zstd if zstd_window(bytes).is_some_and(|window| window > 1 << 27) => {
-            refuse("the zstd data need a window of more than 0x8000000 bytes, the kernel's limit", &pack(codec))
+            Err(Error::ZstdWindow { unpack, again }.into())
         }
         _ => Ok(None),
     }
@@ -324,17 +291,12 @@ impl Write for Look {
 fn look<'a>(codec: Codec, bytes: &'a [u8], budget: &Cell<u64>) -> Result<(Look, &'a [u8])> {
     let mut look = Look::default();
     let most = budget.get();
-    let (made, behind) = codec.member(bytes, most + 1, &mut look).map_err(|error| {
-        Failure::new(ErrorCode::Initrd, format!("the {} data are damaged or cut off: {error}", codec.name()))
-            .next("build or download it again")
-    })?;
+    let (made, behind) = codec
+        .member(bytes, most + 1, &mut look)
+        .map_err(|error| Error::Stream { codec: codec.name(), reason: error.to_string() })?;
     budget.set(most.saturating_sub(made));
     if made > most {
-        return Err(Failure::new(
-            ErrorCode::Initrd,
-            format!("the {} data decode to more than 0x{most:x} bytes", codec.name()),
-        )
-        .next("check that this is the file you meant"));
+        return Err(Error::StreamTooLong { codec: codec.name(), most }.into());
     }
     Ok((look, behind))
 }
@@ -356,17 +318,12 @@ fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
     let pack = "(cd r && find . | cpio -o -H newc) | gzip -9 > initrd.cpio.gz";
     let again = |extract: &str| format!("pack what is in it again: mkdir r && {unpack} | {extract} && {pack}");
     let what = looks_like(bytes);
-    let refuse = |next: String| {
-        Err(Failure::new(ErrorCode::Initrd, format!("inside is {what}; Linux unpacks cpio (newc)")).next(next))
-    };
+    let refuse = |again: String| Err(Error::Foreign { likeness: what, again }.into());
     match what {
         what if what.starts_with("a cpio archive of") => refuse(again("(cd r && cpio -id)")),
         "a tar archive" => refuse(again("tar -x -C r")),
         "a zip archive" | "a 7-Zip archive" => refuse(format!("unpack it into a folder r, then: {pack}")),
-        "a uImage" => {
-            Err(Failure::new(ErrorCode::Initrd, "a uImage header is in front of it, which Linux does not skip")
-                .next(format!("cut its 64 bytes off: tail -c +65 {name} > initrd")))
-        }
+        "a uImage" => Err(Error::Uimage { name: name.to_owned() }.into()),
         // init/do_mounts_rd.c: identify_ramdisk_image.
         "an ext2, ext3 or ext4 image" | "a squashfs" | "a romfs" | "a cramfs" | "a Minix image" => {
             Ok(Inside { image: Some(what), warning: None })

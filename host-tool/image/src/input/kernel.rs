@@ -1,5 +1,7 @@
 //! One neutral value for every way a kernel comes.
 
+mod error;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +12,11 @@ use super::zboot;
 use crate::format::bytes::find;
 use crate::format::codec::Codec;
 use crate::kconfig::Kconfig;
-use crate::machine::{Machine, described};
+use crate::machine::Machine;
 use crate::platform::Platform;
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 /// How the kernel came; containers name what was inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,11 +144,7 @@ impl Kernel {
         let arches =
             [("CPU_BIG_ENDIAN", Machine::MipsBe), ("CPU_LITTLE_ENDIAN", Machine::MipsLe), ("ARM64", Machine::Arm64)];
         let Some((_, arch)) = arches.into_iter().rfind(|(symbol, _)| config.is_yes(symbol)) else {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("{}: it is for no machine that stoop knows", config.source()),
-            )
-            .next("give the whole configuration of a 32-bit MIPS kernel, not a fragment of it"));
+            return Err(Error::ConfigMachine { source_name: config.source().to_owned() }.into());
         };
         Ok(Kernel {
             arch,
@@ -203,10 +203,6 @@ pub(super) fn version(image: &[u8]) -> Option<String> {
 }
 
 /// The configuration is of another kernel.
-pub(super) fn contradicts(arch: Machine, config: &Kconfig) -> Failure {
-    Failure::new(
-        ErrorCode::KernelConfig,
-        format!("the kernel is {} but its configuration ({}) says otherwise", described(arch), config.source()),
-    )
-    .next("give the configuration that this kernel was built with")
+pub(super) fn contradicts(arch: Machine, config: &Kconfig) -> Error {
+    Error::Contradicts { machine: arch, source_name: config.source().to_owned() }
 }

@@ -26,7 +26,8 @@ mod zboot;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use file::{read_file, read_text};
+pub use elf::Error as ElfError;
+pub use file::{Error as FileError, read_file, read_text};
 pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use likeness::{looks_like, recognised};
 pub use mips::big_endian as mips_byte_order;

@@ -3,9 +3,10 @@
 use crate::machine::{KSEG_SIZE, Machine, physical};
 use std::collections::BTreeMap;
 
+use super::kernel::Error;
 use super::mips::{self, Code};
 use super::{Form, elf, looks_like};
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// Before the questions that every form answers the same way.
 pub(super) struct Raw {
@@ -40,46 +41,22 @@ pub(super) fn from_elf(flat: elf::Flat) -> Raw {
 
 pub(super) fn from_flat(image: Vec<u8>, load: u64, entry: Option<u64>) -> Result<Raw> {
     let Some(base) = physical(load).filter(|base| base + image.len() as u64 <= KSEG_SIZE as u64) else {
-        return Err(Failure::usage(
-            ErrorCode::KernelAddresses,
-            format!(
-                "0x{:x} bytes at the load address 0x{load:x} are not in KSEG0 (0x80000000..0xa0000000)",
-                image.len()
-            ),
-        )
-        .next("give the address that the kernel is linked at"));
+        return Err(Error::NotInKseg0 { size: image.len(), load }.into());
     };
     let Some(big_endian) = mips::big_endian(&image) else {
-        return Err(Failure::new(
-            ErrorCode::KernelForm,
-            format!("no MIPS code in it, neither big- nor little-endian: it is {}", looks_like(&image)),
-        )
-        .next("give an uncompressed kernel; for other compressions decompress it first"));
+        return Err(Error::NoCode { likeness: looks_like(&image) }.into());
     };
     let code = Code { bytes: &image, base, big_endian };
     let mut notes = Vec::new();
     let entry = match entry {
         Some(entry) => physical(entry)
             .filter(|at| (base..base + image.len() as u64).contains(at) && at % 4 == 0)
-            .ok_or_else(|| {
-                Failure::usage(
-                    ErrorCode::KernelAddresses,
-                    format!(
-                        "the entry point 0x{entry:x} is not an instruction of [0x{base:x}, 0x{:x})",
-                        base + image.len() as u64
-                    ),
-                )
-                .next("give the address of kernel_entry, as `readelf -h vmlinux` shows it")
-            })?,
+            .ok_or_else(|| Error::EntryOutside { entry, start: base, end: base + image.len() as u64 })?,
         None => {
             let starts_here = code.zboot(base).is_some()
                 || code.real_entry(base).is_some_and(|entry| entry != base && code.bss(entry).is_some());
             if !starts_here && code.bss(base).is_none() {
-                return Err(Failure::usage(
-                    ErrorCode::KernelAddresses,
-                    format!("the code at the load address 0x{load:x} is not where a kernel starts"),
-                )
-                .next("give --entry-point, the e_entry that `readelf -h vmlinux` shows"));
+                return Err(Error::EntryUnknown { load }.into());
             }
             base
         }

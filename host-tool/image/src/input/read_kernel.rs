@@ -3,6 +3,7 @@
 use crate::machine::{KSEG_SIZE, Machine};
 use std::path::Path;
 
+use super::kernel::Error;
 use super::kernel::{Form, Inner, Kernel, Overrides, contradicts, version};
 use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
@@ -16,7 +17,7 @@ use crate::format::codec::LARGEST;
 use crate::kconfig::Kconfig;
 use crate::platform;
 use crate::progress::Progress;
-use crate::{ErrorCode, Failure, Result};
+use crate::{Failure, Result};
 
 /// Room behind a kernel with CONFIG_MIPS_RAW_APPENDED_DTB or _ELF_ (vmlinux.lds.S, setup.c).
 const APPENDED_ROOM: u64 = 0x10_0000;
@@ -33,7 +34,7 @@ impl Kernel {
             let contents = deb::read(&bytes, progress).map_err(within)?;
             let config = match (&overrides.config, &contents.config) {
                 (None, Some((name, text))) => {
-                    Some(Kconfig::parse(text, &format!("boot/{name} of the package")).map_err(within)?)
+                    Some(Kconfig::parse(text, &format!("{name} of the package")).map_err(within)?)
                 }
                 _ => overrides.config.clone(),
             };
@@ -61,7 +62,7 @@ impl Kernel {
 
     fn from_bytes(bytes: Vec<u8>, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         if let Some(failure) = not_a_kernel(&bytes) {
-            return Err(failure);
+            return Err(failure.into());
         }
         if efi::is_zboot(&bytes) {
             let (codec, payload) = efi::zboot(&bytes)?;
@@ -74,21 +75,13 @@ impl Kernel {
         }
         if is_image(&bytes) {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
-                return Err(Failure::usage(
-                    ErrorCode::KernelAddresses,
-                    "an arm64 Image runs at any multiple of 2 MiB, and says so itself",
-                )
-                .next("omit --load-address and --entry-point"));
+                return Err(Error::ImageHasAddresses.into());
             }
             return arm64::read(bytes, overrides.config);
         }
         if bytes.starts_with(b"\x7fELF") {
             if overrides.load_address.is_some() || overrides.entry_point.is_some() {
-                return Err(Failure::usage(
-                    ErrorCode::KernelAddresses,
-                    "an ELF kernel has its own load address and entry point",
-                )
-                .next("omit --load-address and --entry-point"));
+                return Err(Error::ElfHasAddresses.into());
             }
             return finish(from_elf(elf::read(&bytes)?), overrides.config, progress);
         }
@@ -102,41 +95,31 @@ impl Kernel {
             progress.step("decompressing the kernel", None);
             let inner = codec.decode(&bytes, KSEG_SIZE as u64)?;
             if Codec::detect(&inner).is_some() {
-                return Err(Failure::new(ErrorCode::KernelForm, format!("compressed twice, {} outside", codec.name()))
-                    .next("decompress it once"));
+                return Err(Error::CompressedTwice { outer: codec.name() }.into());
             }
             let mut kernel = Kernel::from_bytes(inner, overrides, progress)?;
             kernel.form = Form::Compressed(codec, Box::new(kernel.form));
             return Ok(kernel);
         }
         let Some(load) = overrides.load_address else {
-            return Err(Failure::usage(ErrorCode::KernelForm, format!("not an ELF kernel, a uImage or a package, but {}", looks_like(&bytes)))
-                .next("if it is a flat binary such as vmlinux.bin, give --load-address, and --entry-point if it starts elsewhere"));
+            return Err(Error::Unknown { likeness: looks_like(&bytes) }.into());
         };
         finish(from_flat(bytes, load, overrides.entry_point)?, overrides.config, progress)
     }
 }
 
 /// Files that belong to other options, and kernels of other machines.
-fn not_a_kernel(bytes: &[u8]) -> Option<Failure> {
+fn not_a_kernel(bytes: &[u8]) -> Option<Error> {
     let is = |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
     // Documentation/arch/x86/boot.rst, /arch/arm/booting.rst, /arch/riscv/boot-image-header.rst.
     let other = [(0x202, &b"HdrS"[..], "x86"), (0x24, b"\x18\x28\x6f\x01", "32-bit ARM"), (0x38, b"RSC\x05", "RISC-V")];
     if let Some((.., machine)) = other.into_iter().find(|(at, magic, _)| is(*at, magic)) {
-        return Some(
-            Failure::new(ErrorCode::KernelMachine, format!("this is a kernel for {machine}"))
-                .next("give a kernel built for MIPS or arm64"),
-        );
+        return Some(Error::OtherMachine { machine });
     }
-    let (fact, next) =
-        if be32(bytes, 0) == Some(crate::format::device_tree::MAGIC) && !crate::format::device_tree::is_fit(bytes) {
-            ("a device tree blob", "give it with --dtb, and a kernel with --kernel")
-        } else if is(0, b"hsqs") {
-            ("a squashfs", "give it with --rootfs, and a kernel with --kernel")
-        } else {
-            return None;
-        };
-    Some(Failure::new(ErrorCode::KernelForm, format!("this is {fact}")).next(next))
+    if be32(bytes, 0) == Some(crate::format::device_tree::MAGIC) && !crate::format::device_tree::is_fit(bytes) {
+        return Some(Error::DeviceTree);
+    }
+    is(0, b"hsqs").then_some(Error::Squashfs)
 }
 
 fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
@@ -177,15 +160,11 @@ struct Stored<'a> {
 
 impl Stored<'_> {
     /// Decompressed and taken apart; `what` is the container's name.
-    fn kernel(&self, what: &str, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
+    fn kernel(&self, what: &'static str, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
         if let Some((load, entry)) = self.addresses
             && (overrides.load_address.is_some() || overrides.entry_point.is_some())
         {
-            return Err(Failure::usage(
-                ErrorCode::KernelAddresses,
-                format!("the {what} says where it belongs: load address 0x{load:x}, entry point 0x{entry:x}"),
-            )
-            .next("omit --load-address and --entry-point"));
+            return Err(Error::ContainerHasAddresses { container: what, load, entry }.into());
         }
         let image = match self.codec {
             Some(codec) => {
@@ -200,32 +179,19 @@ impl Stored<'_> {
             return arm64::read(image, overrides.config).map_err(inside);
         }
         if self.arch == Some(Machine::Arm64) {
-            return Err(Failure::new(
-                ErrorCode::KernelForm,
-                format!("the {what} is for arm64 and holds {}", looks_like(&image)),
-            )
-            .next("give arch/arm64/boot/Image of the kernel's build"));
+            return Err(Error::NoImageInside { container: what, likeness: looks_like(&image) }.into());
         }
         if image.starts_with(b"\x7fELF") {
             return finish(from_elf(elf::read(&image).map_err(inside)?), overrides.config, progress);
         }
         let Some((load, entry)) = self.addresses else {
-            let load = overrides.load_address.ok_or_else(|| {
-                Failure::usage(
-                    ErrorCode::KernelAddresses,
-                    format!("the {what} does not say where its kernel is linked: it runs where it is put"),
-                )
-                .next("give --load-address, and --entry-point if it starts elsewhere")
-            })?;
+            let load = overrides.load_address.ok_or(Error::NoAddresses { container: what })?;
             let raw = from_flat(image, load, overrides.entry_point).map_err(|failure| failure.within(what))?;
             return finish(raw, overrides.config, progress);
         };
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
-        let raw = from_flat(image, load, Some(entry)).map_err(|failure| {
-            Failure::new(ErrorCode::KernelAddresses, failure.fact())
-                .within(what)
-                .next(format!("build the {what} again with the kernel's own addresses"))
-        })?;
+        let raw = from_flat(image, load, Some(entry))
+            .map_err(|failure| Error::ContainerAddresses { container: what, why: failure.fact().to_owned() })?;
         finish(raw, overrides.config, progress)
     }
 }
@@ -309,18 +275,17 @@ fn describe(kernel: &mut Kernel, image: &[u8]) -> Result<()> {
         return Ok(());
     };
     if config.is_yes("ARM64") {
-        return Err(contradicts(kernel.arch, config));
+        return Err(contradicts(kernel.arch, config).into());
     }
     if config.is_yes("64BIT") {
-        return Err(Failure::new(ErrorCode::KernelMachine, "the kernel is 64-bit (CONFIG_64BIT=y) in a 32-bit file")
-            .next("build it with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+        return Err(Error::Config64Bit.into());
     }
     let says = (config.is_yes("CPU_BIG_ENDIAN"), config.is_yes("CPU_LITTLE_ENDIAN"));
     if says == (!kernel.arch.is_big_endian(), kernel.arch.is_big_endian()) {
-        return Err(contradicts(kernel.arch, config));
+        return Err(contradicts(kernel.arch, config).into());
     }
     if config.is_yes("CPU_MIPSR6") {
-        return Err(elf::release_6());
+        return Err(Error::Release6.into());
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Root filesystems: a squashfs 4.0 whose superblock (fs/squashfs/squashfs_fs.h) is checked against the file.
 
+mod error;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +10,9 @@ use super::file::{empty, open_file, read_file};
 use super::looks_like;
 use crate::format::bytes::le32;
 use crate::format::checksum::{Checksum, checksum};
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::{Failure, Result};
 
 /// A checked squashfs.
 #[derive(Clone, Debug)]
@@ -131,29 +135,23 @@ fn table(bytes: &[u8], at: usize) -> u64 {
 
 /// Every table begins within the file system, and inodes lie before directories (fs/squashfs/super.c: squashfs_fill_super).
 fn tables(bytes: &[u8], bytes_used: u64, fragments: u32) -> Result<()> {
-    let damaged = |fact: String| {
-        Err(Failure::new(ErrorCode::Rootfs, format!("the squashfs is damaged: {fact}"))
-            .next("build or download it again"))
-    };
     for (at, name) in TABLES {
         let start = table(bytes, at);
         let may_lack = OPTIONAL.contains(&at) && !(at == FRAGMENT_TABLE && fragments > 0);
         if start >= bytes_used && !(may_lack && start == NO_TABLE) {
-            return damaged(format!("its {name} is at 0x{start:x}, it has 0x{bytes_used:x} bytes"));
+            return Err(Error::TableOutside { table: name, at: start, used: bytes_used }.into());
         }
     }
     let [owners, inodes, directories] = [48, 64, 72].map(|at| table(bytes, at));
     let root = table(bytes, ROOT_INODE);
     if inodes >= directories || directories > owners {
-        return damaged(format!(
-            "its inode table is at 0x{inodes:x}, its directory table at 0x{directories:x}, its table of owners at 0x{owners:x}"
-        ));
+        return Err(Error::TableOrder { inodes, directories, owners }.into());
     }
     if root & 0xffff > METADATA || inodes + (root >> 16) >= directories {
-        return damaged(format!("its root directory, 0x{root:x}, is not in its inode table"));
+        return Err(Error::RootDirectory { inode: root }.into());
     }
     if bytes.get(OWNERS..OWNERS + 2) == Some(&[0, 0]) {
-        return damaged("it has no owners".into());
+        return Err(Error::NoOwners.into());
     }
     Ok(())
 }
@@ -163,26 +161,19 @@ fn options(compressor: Compressor, bytes: &[u8]) -> Result<u32> {
     // A block of metadata: its length, then its bytes, not compressed (bit 15).
     let size = bytes.get(SUPERBLOCK..SUPERBLOCK + 2).map_or(0, |half| u16::from_le_bytes([half[0], half[1]]));
     let word = |at: usize| le32(bytes.get(SUPERBLOCK + 2..)?.get(..usize::from(size & 0x7fff))?, at);
-    let refuse = |fact: String| {
-        Err(Failure::new(ErrorCode::Rootfs, fact).next("make it again with mksquashfs DIR FILE -comp xz"))
-    };
     match compressor {
         Compressor::Xz => {
             let (Some(dictionary), Some(filters)) = (word(0), word(4)) else {
-                return refuse("the squashfs is damaged: its xz options are cut off".into());
+                return Err(Error::XzOptions.into());
             };
             // 2^n or 2^n + 2^(n+1).
             let base = dictionary & dictionary.wrapping_neg();
             if dictionary == 0 || (dictionary != base && u64::from(dictionary) != 3 * u64::from(base)) {
-                return refuse(format!(
-                    "the squashfs has an xz dictionary of 0x{dictionary:x} bytes, which Linux refuses"
-                ));
+                return Err(Error::XzDictionary { size: dictionary }.into());
             }
             Ok(filters)
         }
-        Compressor::Lz4 if word(0) != Some(1) => {
-            refuse(format!("the squashfs has LZ4 of version {}, Linux reads 1", word(0).unwrap_or_default()))
-        }
+        Compressor::Lz4 if word(0) != Some(1) => Err(Error::Lz4Version { version: word(0).unwrap_or_default() }.into()),
         _ => Ok(0),
     }
 }
@@ -216,7 +207,7 @@ impl Rootfs {
             size += count;
         }
         if size == 0 {
-            return Err(empty(path));
+            return Err(empty(path).into());
         }
         let info = SquashfsInfo::of_head(&head, size).map_err(within)?;
         Ok(Rootfs { source: Source::File(path.to_owned()), size, crc: crc.finish(), info })
@@ -239,10 +230,7 @@ impl Rootfs {
         let same = whole.map_err(|error| Failure::io(path, &error))? == 0 && checksum(place) == self.crc;
         match same {
             true => Ok(()),
-            false => {
-                Err(Failure::new(ErrorCode::Rootfs, format!("{}: it was changed while it was packed", path.display()))
-                    .next("pack again when nothing writes it"))
-            }
+            false => Err(Error::Changed { path: path.clone() }.into()),
         }
     }
 
@@ -287,27 +275,17 @@ impl SquashfsInfo {
 
     /// The same for a file of `size` bytes of which these are the first.
     fn of_head(bytes: &[u8], size: usize) -> Result<Self> {
-        let make = "make it with mksquashfs DIR FILE -comp xz";
         if !bytes.starts_with(b"hsqs") {
-            return Err(Failure::new(ErrorCode::Rootfs, format!("not a squashfs but {}", looks_like(bytes)))
-                .next(other_than_squashfs(bytes)));
+            return Err(Error::NotSquashfs { likeness: looks_like(bytes), next: other_than_squashfs(bytes) }.into());
         }
         if bytes.len() < SUPERBLOCK {
-            return Err(Failure::new(
-                ErrorCode::Rootfs,
-                format!("the squashfs ends after 0x{:x} bytes, inside its superblock", bytes.len()),
-            )
-            .next("build or download it again"));
+            return Err(Error::SuperblockCut { size: bytes.len() }.into());
         }
         let word = |at| le32(bytes, at).unwrap_or_default();
         let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let (major, minor) = (half(28), half(30));
         if (major, minor) != (4, 0) {
-            return Err(Failure::new(
-                ErrorCode::Rootfs,
-                format!("the squashfs is of version {major}.{minor}, Linux reads 4.0"),
-            )
-            .next(make));
+            return Err(Error::Version { major, minor }.into());
         }
         let compressor = match half(20) {
             1 => Compressor::Zlib,
@@ -317,27 +295,16 @@ impl SquashfsInfo {
             5 => Compressor::Lz4,
             6 => Compressor::Zstd,
             other => {
-                return Err(Failure::new(ErrorCode::Rootfs, format!("the squashfs has compressor {other}, not known"))
-                    .next(make));
+                return Err(Error::Compressor { number: other }.into());
             }
         };
         let (block_size, block_log) = (word(12), half(22));
         if !(12..=20).contains(&block_log) || block_size != 1 << block_log {
-            return Err(Failure::new(
-                ErrorCode::Rootfs,
-                format!("the squashfs superblock is damaged: block size 0x{block_size:x}, its logarithm {block_log}"),
-            )
-            .next("build or download it again"));
+            return Err(Error::BlockSize { size: block_size, log: block_log }.into());
         }
         let bytes_used = u64::from(word(40)) | u64::from(word(44)) << 32;
         if bytes_used < SUPERBLOCK as u64 || bytes_used > size as u64 {
-            return Err(Failure::new(
-                ErrorCode::Rootfs,
-                format!(
-                    "the squashfs is truncated: its superblock says 0x{bytes_used:x} bytes, the file has 0x{size:x}"
-                ),
-            )
-            .next("build or download it again"));
+            return Err(Error::Cut { used: bytes_used, have: size }.into());
         }
         let xattrs = table(bytes, XATTR_TABLE) != NO_TABLE;
         let fragments = word(16);

@@ -6,9 +6,10 @@ use crate::machine::Machine;
 use stoop_core::crc32::Crc32;
 
 use super::Overrides;
+use super::kernel::Error;
+use crate::Result;
 use crate::format::bytes::be32;
 use crate::format::codec::Codec;
-use crate::{ErrorCode, Failure, Result};
 
 /// What the header says about a kernel.
 pub(super) struct UImage<'a> {
@@ -43,73 +44,38 @@ impl UImage<'_> {
 
 /// Checks the header and both CRCs; `bytes` begin with one: see [`crate::format::uimage::is_one`].
 pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
-    let again = "download or build the file again";
     let Some(header) = bytes.get(..HEADER) else {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the uImage ends after 0x{:x} bytes, inside its header", bytes.len()),
-        )
-        .next(again));
+        return Err(Error::UimageHeaderCut { size: bytes.len() }.into());
     };
     let word = |at| be32(header, at).unwrap_or_default();
     let crc = Crc32::new();
     let (computed, stored) = (header_crc(header), word(4));
     if computed != stored {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the uImage's header CRC is 0x{computed:08x}, its header says 0x{stored:08x}"),
-        )
-        .next(again));
+        return Err(Error::UimageHeaderCrc { computed, stored }.into());
     }
     let size = word(12) as usize;
     let Some(data) = bytes[HEADER..].get(..size) else {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!(
-                "the uImage is truncated: its header says 0x{size:x} bytes of data, the file has 0x{:x}",
-                bytes.len() - HEADER
-            ),
-        )
-        .next(again));
+        return Err(Error::UimageCut { size, have: bytes.len() - HEADER }.into());
     };
     let (computed, stored) = (crc.of(data), word(24));
     if computed != stored {
-        return Err(Failure::new(
-            ErrorCode::KernelDamaged,
-            format!("the uImage's data CRC is 0x{computed:08x}, its header says 0x{stored:08x}"),
-        )
-        .next(again));
+        return Err(Error::UimageDataCrc { computed, stored }.into());
     }
     bootm::uimage_header(header)?;
     if header[30] == MULTI {
-        return Err(Failure::new(
-            ErrorCode::KernelForm,
-            format!("the uImage holds a multi-file image (type {MULTI} of U-Boot's list)"),
-        )
-        .next("split it with dumpimage and give kernel, ramdisk and device tree one by one"));
+        return Err(Error::UimageMulti { kind: MULTI }.into());
     }
     let arch = match header[29] {
         5 => None,
         22 => Some(Machine::Arm64),
         6 => {
-            return Err(Failure::new(ErrorCode::KernelMachine, "the uImage is for 64-bit MIPS")
-                .next("build the kernel with CONFIG_32BIT=y: stoop starts 32-bit MIPS kernels"));
+            return Err(Error::UimageMips64.into());
         }
         other => {
-            return Err(Failure::new(
-                ErrorCode::KernelMachine,
-                format!("the uImage is for another machine (architecture {other} of U-Boot's list)"),
-            )
-            .next("give a kernel built for MIPS (architecture 5)"));
+            return Err(Error::UimageMachine { number: other }.into());
         }
     };
-    let codec = codec(header[31]).ok_or_else(|| {
-        Failure::new(
-            ErrorCode::KernelForm,
-            format!("the uImage's compression is number {} of U-Boot's list, not known here", header[31]),
-        )
-        .next("unpack it with dumpimage and give the kernel inside")
-    })?;
+    let codec = codec(header[31]).ok_or_else(|| Error::UimageCompression { number: header[31] })?;
     let name = header[32..64].split(|byte| *byte == 0).next().unwrap_or_default();
     Ok(UImage {
         arch,
@@ -131,7 +97,7 @@ mod tests {
 
     const DATA: &[u8] = b"kernel bytes";
 
-    fn refusal(bytes: &[u8]) -> Failure {
+    fn refusal(bytes: &[u8]) -> crate::Failure {
         let failure = read(bytes).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure

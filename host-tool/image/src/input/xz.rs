@@ -1,7 +1,8 @@
 //! What an .xz file asks of its decoder: the check and the filters of its first block (The .xz File Format 1.2, sections 2.1.1
 //! and 3.1), and what Linux can do (lib/xz/xz_dec_stream.c of 6.12).
 
-use crate::{ErrorCode, Failure, Result};
+use super::initrd::Error;
+use crate::Result;
 
 /// What a decoder must have.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,20 +62,17 @@ impl Demands {
     /// # Errors
     /// No kernel decodes it. `again` is the command that makes a right one.
     pub fn symbol(&self, again: &str) -> Result<Option<&'static str>> {
-        let refuse = |fact: String| Err(Failure::new(ErrorCode::Compressed, fact).next(again));
+        let again = again.to_owned();
         if self.check > 1 {
-            let name = match self.check {
+            let check = match self.check {
                 4 => "CRC64".to_owned(),
                 10 => "SHA-256".to_owned(),
                 other => format!("number {other}"),
             };
-            return refuse(format!("the xz data has the check {name}; Linux takes CRC32 or none"));
+            return Err(Error::XzCheck { check, again }.into());
         }
         if self.filters.last() == Some(&LZMA2) && self.dictionary > LARGEST_DICTIONARY {
-            let dictionary = self.dictionary;
-            return refuse(format!(
-                "the xz data need a dictionary of 0x{dictionary:x} bytes of RAM while Linux unpacks them"
-            ));
+            return Err(Error::XzDictionary { dictionary: self.dictionary, again }.into());
         }
         let branch = |filter: &u64| BRANCH.iter().find(|(number, ..)| number == filter);
         match &self.filters[..] {
@@ -86,11 +84,7 @@ impl Demands {
                     3 => "delta".to_owned(),
                     other => branch(other).map_or(format!("0x{other:x}"), |(_, name, _)| (*name).to_owned()),
                 });
-                let names: Vec<_> = names.collect();
-                refuse(format!(
-                    "the xz data has the filters {}; Linux takes lzma2, behind at most one for code",
-                    names.join(" ")
-                ))
+                Err(Error::XzFilters { filters: names.collect(), again }.into())
             }
         }
     }

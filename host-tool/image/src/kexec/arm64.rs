@@ -7,13 +7,14 @@ use stoop_core::Region;
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::Kind;
 
-use super::rule::{TREE_ROOM, again};
+use super::error::Error;
+use super::rule::TREE_ROOM;
+use crate::Result;
 use crate::format::arm64::ALIGNMENT as ARM64_ALIGNMENT;
 use crate::format::arm64::Header;
 use crate::image::Opened;
 use crate::layout::PAGE;
 use crate::simulate::Booted;
-use crate::{ErrorCode, Failure, Result};
 
 /// What the kernel and kexec-tools load on arm64, where they like.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,41 +30,29 @@ pub struct Image {
 impl Image {
     /// Reads the header and checks the rules.
     pub(super) fn of(file: &[u8], opened: &Opened<'_>, booted: &Booted) -> Result<Image> {
-        let refused =
-            |why: String| Err(Failure::new(ErrorCode::Kexec, format!("the image's header {why}")).next(again(opened)));
+        let format = opened.format.name();
         let crc = Crc32::new();
-        let damaged =
-            |error: stoop_core::Error| Failure::new(ErrorCode::ImageDamaged, format!("the image is damaged: {error}"));
+        let damaged = |reason| Error::Damaged { reason };
         let manifest = opened.manifest(&crc).map_err(damaged)?;
-        let Some(header) = Header::of(file) else { return refused("is cut".into()) };
+        let Some(header) = Header::of(file) else { return Err(Error::HeaderCut { format }.into()) };
         if header.is_big_endian() || header.foreign_pages().is_some() {
-            return refused(format!(
-                "has the flags 0x{:x}, not those of a little-endian kernel with 4 KiB pages",
-                header.flags
-            ));
+            return Err(Error::HeaderFlags { flags: header.flags, format }.into());
         }
         let (offset, memory) = (header.text_offset as usize, header.image_size as usize);
         if opened.load % ARM64_ALIGNMENT as usize != offset {
-            return refused(format!(
-                "has the text_offset 0x{offset:x}, which puts the kernel 0x{:x} bytes beside where it was packed for",
-                (opened.load % ARM64_ALIGNMENT as usize).abs_diff(offset)
-            ));
+            let beside = (opened.load % ARM64_ALIGNMENT as usize).abs_diff(offset);
+            return Err(Error::HeaderOffset { offset, beside, format }.into());
         }
         // The kernel refuses a segment that is shorter than its bytes, or no whole pages.
         if memory < file.len() || !memory.is_multiple_of(PAGE) {
-            return refused(format!(
-                "asks for 0x{memory:x} bytes of RAM: no multiple of 0x{PAGE:x}, or less than the file's 0x{:x}",
-                file.len()
-            ));
+            return Err(Error::HeaderMemory { memory, size: file.len(), format }.into());
         }
         // Device tree and purgatory lie directly behind it.
         let end = opened.load + memory;
         let room = manifest.tree().start() + manifest.tree().size() + manifest.payload(Kind::Overlay).place.size();
         let ends = booted.regions.iter().map(|(name, region)| (*name, region.end())).chain([("dtb", room)]);
         if let Some((name, used)) = ends.filter(|(_, used)| *used > end).max_by_key(|(_, used)| *used) {
-            return refused(format!(
-                "asks for RAM up to 0x{end:08x}, and the {name} ends at 0x{used:08x}, where kexec-tools put their device tree"
-            ));
+            return Err(Error::HeaderEnd { end, part: name, used, format }.into());
         }
         let ram = opened.params(&crc).map_err(damaged)?.ram();
         Ok(Image { offset, memory, ram })

@@ -7,18 +7,17 @@ use object::Endianness;
 use object::read::elf::{ElfFile32, FileHeader, ProgramHeader};
 use stoop_core::Region;
 
-use super::rule::{TREE_ROOM, again, show};
+use super::error::Error;
+use super::rule::{TREE_LIMIT, TREE_ROOM};
+use crate::Result;
 use crate::image::Opened;
 use crate::layout::{BEHIND_SHIM, GRAIN};
 use crate::simulate::Booted;
-use crate::{ErrorCode, Failure, Result};
 
 /// Segments that the kernel takes (include/linux/kexec.h: KEXEC_SEGMENT_MAX).
 const SEGMENTS: usize = 16;
 /// Of these kexec-tools adds two: a page with the command line, and the device tree.
 const ADDED: usize = 2;
-/// kexec-tools puts its device tree behind the last segment and below this (kexec-elf-mips.c: elf_mips_load).
-const TREE_LIMIT: usize = 0x1000_0000;
 /// The magic of a device tree: a segment that begins with it would be handed over as *the* tree (uhi_machine_kexec_prepare).
 const FDT_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
 
@@ -67,10 +66,9 @@ struct Segment<'a> {
 }
 
 fn segments(file: &[u8]) -> Result<Vec<Segment<'_>>> {
-    let broken = || Failure::new(ErrorCode::ImageDamaged, "the ELF file is broken").next("pack or download it again");
-    let elf = ElfFile32::<Endianness>::parse(file).map_err(|_| broken())?;
+    let elf = ElfFile32::<Endianness>::parse(file).map_err(|_| Error::Elf)?;
     let endian = elf.endian();
-    let headers = elf.elf_header().program_headers(endian, file).map_err(|_| broken())?;
+    let headers = elf.elf_header().program_headers(endian, file).map_err(|_| Error::Elf)?;
     let loaded = headers.iter().filter(|header| header.p_type(endian) == object::elf::PT_LOAD);
     let segment = |header: &object::elf::ProgramHeader32<Endianness>| {
         let start = stoop_core::mips::physical(header.p_paddr(endian))?;
@@ -78,49 +76,42 @@ fn segments(file: &[u8]) -> Result<Vec<Segment<'_>>> {
         let size = (header.p_memsz(endian) as usize).next_multiple_of(GRAIN);
         Some(Segment { memory: Region::new(start, size)?, bytes: header.data(endian, file).ok()? })
     };
-    loaded.map(|header| segment(header).ok_or_else(broken)).collect()
+    loaded.map(|header| segment(header).ok_or_else(|| Error::Elf.into())).collect()
 }
 
 fn rules(opened: &Opened<'_>, segments: &[Segment<'_>]) -> Result<()> {
-    let again = again(opened);
+    let format = opened.format.name();
     if segments.len() + ADDED > SEGMENTS {
-        let fact = format!("{} segments, kexec takes {}", segments.len(), SEGMENTS - ADDED);
-        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
+        return Err(Error::Segments { count: segments.len(), most: SEGMENTS - ADDED, format }.into());
     }
     for (index, segment) in segments.iter().enumerate() {
-        let at = &segment.memory;
-        let refused =
-            |why: String| Err(Failure::new(ErrorCode::Kexec, format!("the segment {} {why}", show(at))).next(&again));
+        let at = segment.memory;
         if !at.start().is_multiple_of(GRAIN) {
-            return refused(format!("does not begin at a multiple of 0x{GRAIN:x}"));
+            return Err(Error::Unaligned { segment: at, format }.into());
         }
         if segment.bytes.starts_with(&FDT_MAGIC) {
-            return refused("begins like a device tree, and kexec would hand it over as that".into());
+            return Err(Error::LikeATree { segment: at, format }.into());
         }
         if let Some(next) = segments.get(index + 1)
             && next.memory.start() < at.end()
         {
-            return refused(format!("touches {}, with which it must not share a page", show(&next.memory)));
+            return Err(Error::Touches { segment: at, next: next.memory, format }.into());
         }
     }
     let end = segments.last().map_or(0, |last| last.memory.end());
     if end + TREE_ROOM > TREE_LIMIT {
-        let fact = format!("the image ends at 0x{end:08x} and leaves no room for kexec-tools' device tree");
-        return Err(Failure::new(ErrorCode::Kexec, format!("{fact}, which must be below 0x{TREE_LIMIT:08x}"))
-            .next("make the root filesystem smaller"));
+        return Err(Error::NoRoomForTree { end }.into());
     }
     // The shim moves itself there before it has read the tree.
     if opened.note.run.end() > end {
-        let fact = format!("the shim would run at {}, where kexec-tools puts its device tree", show(&opened.note.run));
-        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
+        return Err(Error::RunsInTree { run: opened.note.run, format }.into());
     }
     let behind: usize = segments
         .iter()
         .map(|segment| segment.memory.end().saturating_sub(segment.memory.start().max(opened.load)))
         .sum();
     if behind < BEHIND_SHIM {
-        let fact = format!("only 0x{behind:x} bytes are copied behind the shim, which may stay in the data cache");
-        return Err(Failure::new(ErrorCode::Kexec, fact).next(again));
+        return Err(Error::Uncached { size: behind, format }.into());
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //!
 //! `script.sh` has what is the same for all machines; `mips.sh` and `arm64.sh` have its functions `machine`, `memory`, `load`.
 
+mod error;
+
 mod arm64;
 mod mips;
 mod rule;
@@ -15,7 +17,9 @@ use crate::machine::Machine;
 use crate::image;
 use crate::plan::Format;
 use crate::simulate::{self, Entry, Input};
-use crate::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 pub use arm64::Image;
 pub use mips::Elf;
@@ -49,25 +53,17 @@ impl Loadable {
         let is_arm64 = opened.machine == Machine::Arm64;
         let wanted = if is_arm64 { Format::Image } else { Format::Elf };
         if opened.format != wanted {
-            let takes =
-                if is_arm64 { "kexec on arm64 takes an arm64 Image" } else { "kexec-tools for MIPS load only ELF" };
-            let fact = format!("the image is a {}, and {takes}", opened.format.name());
-            return Err(Failure::new(ErrorCode::Kexec, fact).next(format!("pack it with --format {}", wanted.name())));
+            return Err(
+                Error::Format { format: opened.format.name(), machine: opened.machine, wanted: wanted.name() }.into()
+            );
         }
         if let Some(damaged) = opened.checks().into_iter().find_map(|check| Some((check.of, check.wrong?))) {
-            return Err(Failure::new(
-                ErrorCode::ImageDamaged,
-                format!("the image is damaged: {}: {}", damaged.0, damaged.1),
-            )
-            .next("pack or download it again"));
+            return Err(Error::Checksum { of: damaged.0, wrong: damaged.1 }.into());
         }
         // On arm64 there is always a device tree, without bootargs if none are given.
         let entry = if is_arm64 { Entry::Argv(Vec::new()) } else { Entry::None };
         let outcome = simulate::run(file, &Input { entry, load: None })?;
-        let booted = outcome.result.map_err(|error| {
-            let fact = format!("the shim gives up when it is entered without arguments, as by kexec: {error}");
-            Failure::new(ErrorCode::Kexec, fact).next("pack it with a device tree: --dtb FILE")
-        })?;
+        let booted = outcome.result.map_err(|error| Error::GivesUp { reason: error })?;
         let what = match is_arm64 {
             true => KexecImage::Image(Image::of(file, &opened, &booted)?),
             false => KexecImage::Elf(Elf::of(file, &opened, &booted)?),

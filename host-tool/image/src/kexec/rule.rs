@@ -2,17 +2,13 @@
 
 use stoop_core::Region;
 
-use crate::image::Opened;
-
 /// More than any device tree of a router, in whole pages of every size.
 pub(super) const TREE_ROOM: usize = 0x2_0000;
+
+/// kexec-tools puts its device tree behind the last segment and below this (kexec-elf-mips.c: elf_mips_load).
+pub(super) const TREE_LIMIT: usize = 0x1000_0000;
 
 /// A range for people.
 pub(super) fn show(at: &Region) -> String {
     format!("[0x{:08x}, 0x{:08x})", at.start(), at.end())
-}
-
-/// What to do about an image that breaks a rule which pack keeps.
-pub(super) fn again(opened: &Opened<'_>) -> String {
-    format!("pack it again with --format {} by this version of stoop", opened.format.name())
 }

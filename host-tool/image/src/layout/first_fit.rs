@@ -2,8 +2,9 @@
 
 use stoop_core::Region;
 
+use super::error::Error;
 use super::region::{NamedRegion, PAGE, Phases, RegionKind};
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// Memory for which the kernel looks for a place itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,16 +80,11 @@ impl Fit {
                 let inside = Fit { ram: *ram, taken: self.taken.clone() };
                 inside.highest(room.size, align, Phases::KERNEL)
             });
-            let start = found.ok_or_else(|| {
-                let places: Vec<_> =
-                    places.iter().map(|ram| format!("[0x{:08x}, 0x{:08x})", ram.start(), ram.end())).collect();
-                Failure::new(ErrorCode::NoRoom, format!(
-                    "no room for /reserved-memory/{} of the device tree, 0x{:x} bytes aligned to 0x{align:x}, in {}",
-                    room.name.escape_default(),
-                    room.size,
-                    places.join(" or ")
-                ))
-                .next("make its size smaller or its alloc-ranges larger in the device tree, or delete the node")
+            let start = found.ok_or_else(|| Error::Reserved {
+                node: room.name.clone(),
+                size: room.size,
+                align,
+                places: places.clone(),
             })?;
             self.take(RegionKind::Reserved, Region::new(start, room.size).unwrap_or(Region::EMPTY), Phases::KERNEL);
         }
@@ -96,23 +92,10 @@ impl Fit {
     }
 
     /// That no place is left, with the largest thing in the way.
-    pub(super) fn full(&self, what: RegionKind, size: usize, when: Phases) -> Failure {
+    pub(super) fn full(&self, what: RegionKind, size: usize, when: Phases) -> Error {
         let in_the_way = self.taken.iter().filter(|taken| taken.when.meets(when));
-        let largest = in_the_way.max_by_key(|taken| taken.region.size());
-        let beside = largest.map_or(String::new(), |largest| format!(" beside the {largest}"));
-        let relocation = largest.is_some_and(|largest| largest.what == RegionKind::Relocation);
-        Failure::new(
-            ErrorCode::NoRoom,
-            format!(
-                "too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){beside}",
-                self.ram.start(),
-                self.ram.end()
-            ),
-        )
-        .next(match relocation {
-            true => "keep the kernel in place with `--append nokaslr`, or give one that is not relocatable",
-            false => "give a smaller kernel, initrd or root filesystem",
-        })
+        let largest = in_the_way.max_by_key(|taken| taken.region.size()).copied();
+        Error::Full { what, size, ram: self.ram, largest }
     }
 
     /// [`Fit::lowest`], taken.

@@ -2,6 +2,7 @@
 //! two of them that are alive at the same time overlap. Nothing is written before it holds.
 
 mod arm64;
+mod error;
 mod first_fit;
 mod place;
 mod proof;
@@ -10,6 +11,7 @@ mod region;
 mod tests;
 
 pub use arm64::{Placed, Relative, place_relative};
+pub use error::Error;
 pub use first_fit::Room;
 pub use place::{KernelNeed, Need, Places, Shape, place};
 pub use proof::prove;

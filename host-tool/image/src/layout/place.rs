@@ -4,10 +4,11 @@ use crate::machine::KSEG_SIZE;
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
+use super::error::Error;
 use super::first_fit::{Fit, Room};
 use super::proof::prove;
 use super::region::{ARGV_SIZE, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// The kernel's ranges, physical.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,9 +154,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
                 fit.take(RegionKind::Download, region, Phases::DOWNLOAD);
                 Ok(region.start())
             }
-            Some(region) => {
-                Err(Failure::new(ErrorCode::NoRoom, format!("no room for the file at 0x{:x}", region.start())))
-            }
+            Some(region) => Err(Error::Download { at: region.start() }.into()),
             None => Ok(fit.place(RegionKind::Download, size, GRAIN, Phases::DOWNLOAD, floor)?.start()),
         }
     };
@@ -200,9 +199,7 @@ fn try_place(need: &Need, download: Option<usize>) -> Result<Places> {
 
 /// RAM that KSEG0 reaches.
 fn reachable(ram: Region) -> Result<Region> {
-    Region::between(ram.start(), ram.end().min(KSEG_SIZE)).ok_or_else(|| {
-        Failure::new(ErrorCode::NoRoom, "the board has no RAM below 0x20000000").next("correct `ram` in the board file")
-    })
+    Region::between(ram.start(), ram.end().min(KSEG_SIZE)).ok_or_else(|| Error::NoRam.into())
 }
 
 /// What is not ours to choose.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use stoop_core::Region;
 
-/// Where the kernel may have exceptions vectors, kexec its line and secondary CPUs their stubs: never used.
-pub const LOW: usize = 0x1000;
+pub use crate::machine::LOW;
+
 /// Linux maps by pages of at least this.
 pub const PAGE: usize = stoop_core::boot::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.

@@ -1,13 +1,15 @@
 //! From what the user asked for to one complete plan: flags before the board's defaults before what fits the kernel, each
 //! with its origin. Nothing is written here.
 
+mod error;
+
 pub mod line;
 mod request;
 mod tree;
 mod warnings;
 
 use crate::cache::Cache;
-use crate::machine::{Machine, described};
+use crate::machine::Machine;
 use std::path::Path;
 
 use stoop_core::bootargs::is_text;
@@ -26,7 +28,9 @@ use crate::platform::TreeFrom;
 use crate::preflight::{self, PhramMode, Wants};
 use crate::progress::Progress;
 use crate::shim_image::{Form, Variant};
-use crate::{ErrorCode, Failure, Result, ramoops, watchdog};
+pub use error::Error;
+
+use crate::{Result, ramoops, watchdog};
 
 pub use line::{add_words, has_word};
 pub use request::{
@@ -103,14 +107,12 @@ impl Plan {
         let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
         for (flag, text) in [("--cmdline", &request.cmdline), ("--append", &request.append)] {
             if text.as_ref().is_some_and(|text| !is_text(text.as_bytes())) {
-                return Err(Failure::usage(ErrorCode::CommandLine, format!("{flag} holds control characters"))
-                    .next("give one line of plain text"));
+                return Err(Error::ControlCharacters { option: flag }.into());
             }
         }
         let format = format(request, &board)?;
         if format.value != Format::Nor && (request.slot.is_some() || request.rootfs_in == RootfsIn::Flash) {
-            return Err(Failure::usage(ErrorCode::Options, "--slot and --rootfs-in flash are for images in flash")
-                .next("pack with `--format nor`, or omit them"));
+            return Err(Error::NotForFlash.into());
         }
         let config = request.config.as_deref().map(Kconfig::read).transpose()?;
         let overrides = Overrides { load_address: request.load_address, entry_point: request.entry_point, config };
@@ -149,7 +151,7 @@ impl Plan {
         let has_line = dtb.is_some() || kernel.arch == Machine::Arm64;
         let (line, line_takes_root) = line(request, has_line, &facts)?;
         if kernel.arch == Machine::Arm64 && has_word(&line, |word| word.starts_with(b"phram.phram=")) {
-            return Err(no_phram_parameter());
+            return Err(no_phram_parameter().into());
         }
         warnings.extend(root_warnings(phram.value, has_line, line_takes_root));
         if rootfs.is_some() && request.rootfs_in == RootfsIn::Ram && has_line {
@@ -181,11 +183,7 @@ impl Plan {
             warnings,
         };
         if plan.ramoops.is_some() && !plan.tree_is_seen() {
-            return Err(Failure::usage(
-                ErrorCode::Ramoops,
-                "--ramoops is said in the device tree, and this kernel does not read it",
-            )
-            .next("give a kernel that takes its device tree by UHI or in a slot of its own"));
+            return Err(Error::RamoopsUnread.into());
         }
         Ok(plan)
     }
@@ -246,28 +244,19 @@ fn cookie(request: &Request) -> Result<Cookie> {
     let keep = request.keep.clone();
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if let Some(key) = keep.iter().find(|key| !plain(key) || key.contains('=')) {
-        return Err(Failure::usage(ErrorCode::Options, format!("--keep {key:?} is not the name of a key"))
-            .next("give the part in front of the `=`, for example `--keep bootImage`"));
+        return Err(Error::KeepKey { key: key.clone() }.into());
     }
     if request.no_cookie {
         return Ok(Cookie { rule: CookieRule::Off, text: String::new(), keep });
     }
     if !is_text(text.as_bytes()) || text.is_empty() || text.len() > 255 {
-        return Err(Failure::usage(
-            ErrorCode::Cookie,
-            format!("--cookie {text:?} is empty, longer than 255 bytes or not printable"),
-        )
-        .next("give a word, or `--no-cookie` to let all bootargs count"));
+        return Err(Error::Cookie { text }.into());
     }
     let rule = match request.cookie_match {
         CookieMatch::Contains => CookieRule::Contains,
         CookieMatch::Word if plain(&text) => CookieRule::Word,
         CookieMatch::Word => {
-            return Err(Failure::usage(
-                ErrorCode::Cookie,
-                format!("--cookie {text:?} holds a blank and can never be one word"),
-            )
-            .next("give a cookie without blanks, or omit `--cookie-match word`"));
+            return Err(Error::CookieWords { text }.into());
         }
     };
     Ok(Cookie { rule, text, keep })
@@ -287,10 +276,7 @@ fn format(request: &Request, board: &Board) -> Result<Chosen<Format>> {
     });
     match written {
         Some(value) => Ok(Chosen { value, origin: Origin::Board }),
-        None => {
-            Err(Failure::usage(ErrorCode::BoardLacks, format!("what {}'s bootloader starts is not known", board.name))
-                .next("name the format with --format, or add `containers` to the board file"))
-        }
+        None => Err(Error::NoContainer { board: board.name.clone() }.into()),
     }
 }
 
@@ -298,63 +284,33 @@ fn same_machine(kernel: &Kernel, board: &Board, path: &Path) -> Result<()> {
     if kernel.arch == board.arch {
         return Ok(());
     }
-    Err(Failure::new(
-        ErrorCode::KernelMachine,
-        format!(
-            "{}: the kernel is {}, the board {} is {}",
-            path.display(),
-            described(kernel.arch),
-            board.name,
-            described(board.arch)
-        ),
-    )
-    .next(match kernel.arch == Machine::Arm64 || board.arch == Machine::Arm64 {
-        true => "give a kernel that was built for this board's architecture",
-        false => "give a kernel that was built for this board's byte order",
-    }))
+    Err(Error::OtherMachine { path: path.into(), kernel: kernel.arch, board: board.name.clone(), of_board: board.arch }
+        .into())
 }
 
 /// What one architecture has and the other has not.
 fn fits_machine(request: &Request, kernel: &Kernel, format: Format) -> Result<()> {
     let arm64 = kernel.arch == Machine::Arm64;
     if arm64 && request.handoff != HandoffChoice::Auto {
-        return Err(Failure::usage(
-            ErrorCode::Options,
-            "an arm64 kernel is called one way only: with its device tree in x0",
-        )
-        .next("omit --handoff"));
+        return Err(Error::Arm64Handoff.into());
     }
     if let Some(pages) = kernel.foreign_pages.filter(|_| request.rootfs.is_some()) {
-        return Err(Failure::new(ErrorCode::KernelUnsuited, format!(
-            "the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 KiB, would begin within one"
-        ))
-        .next("build the kernel with CONFIG_ARM64_4K_PAGES=y, or give a ramdisk with --initrd instead"));
+        return Err(Error::ForeignPages { pages }.into());
     }
     if arm64 && request.phram == PhramChoice::Cmdline {
-        return Err(no_phram_parameter());
+        return Err(no_phram_parameter().into());
     }
     match (arm64, format) {
-        (true, Format::Nor) => {
-            Err(Failure::usage(ErrorCode::Options, "arm64 bootloaders copy what they start to RAM, whole")
-                .next("pack with `--format image`, and write the file where the bootloader reads it from"))
-        }
-        (true, Format::Elf) => {
-            Err(Failure::usage(ErrorCode::Options, "ELF files name addresses, and an arm64 image has none")
-                .next("pack with `--format image`: booti, kexec and QEMU take it"))
-        }
-        (false, Format::Image) => Err(Failure::usage(ErrorCode::Options, "the format image is arm64's")
-            .next("pack with `--format uimage`, elf or raw")),
+        (true, Format::Nor) => Err(Error::Arm64Flash.into()),
+        (true, Format::Elf) => Err(Error::Arm64Elf.into()),
+        (false, Format::Image) => Err(Error::ImageOfMips.into()),
         _ => Ok(()),
     }
 }
 
 /// arch/arm64/mm/ioremap.c: what is RAM is not mapped twice.
-fn no_phram_parameter() -> Failure {
-    Failure::usage(
-        ErrorCode::Options,
-        "on arm64 phram.phram= cannot map RAM: the kernel warns and has no root (ioremap refuses RAM)",
-    )
-    .next("omit it: pack puts the root filesystem into the device tree, and the kernel maps it cached")
+fn no_phram_parameter() -> Error {
+    Error::Arm64Phram
 }
 
 fn phram_mode(request: &Request, board: &Board) -> PhramMode {
@@ -407,7 +363,7 @@ fn handoff(
         }
     }
     if let Some(refusal) = assessment.refusal() {
-        return Err(refusal);
+        return Err(refusal.into());
     }
     // Pack itself reserves the memory of a root filesystem that the command line names.
     let open = assessment.warnings().filter(|finding| finding.symbol != "memory");
@@ -416,8 +372,7 @@ fn handoff(
         None => format!("{}: {}", finding.symbol, finding.says),
     }));
     let Some((value, reason)) = assessment.handoff else {
-        return Err(Failure::new(ErrorCode::KernelUnsuited, "no handoff was found for this kernel")
-            .next("name one with --handoff"));
+        return Err(Error::NoHandoff.into());
     };
     Ok((Chosen { value, origin }, reason, assessment.phram))
 }
@@ -433,11 +388,7 @@ fn phram_choice(request: &Request, mode: PhramMode, facts: &Facts, rootfs: bool)
     if value == Phram::Tree
         && let Some((_, path)) = facts.aliases.iter().find(|(name, _)| *name == alias)
     {
-        return Err(Failure::new(
-            ErrorCode::TreeUnsuited,
-            format!("the device tree has an alias {alias} of its own, for {path}"),
-        )
-        .next("take another number for it, or pack with `--phram cmdline`"));
+        return Err(Error::Alias { alias, path: path.clone() }.into());
     }
     let origin = if request.phram == PhramChoice::Auto { Origin::Kernel } else { Origin::Flag };
     Ok(Chosen { value, origin })
@@ -446,11 +397,7 @@ fn phram_choice(request: &Request, mode: PhramMode, facts: &Facts, rootfs: bool)
 /// The base line, and whether root= is still to be added.
 fn line(request: &Request, packed: bool, facts: &Facts) -> Result<(Vec<u8>, bool)> {
     if !packed && (request.cmdline.is_some() || request.append.is_some()) {
-        return Err(Failure::usage(
-            ErrorCode::Options,
-            "--cmdline and --append change the packed device tree, and there is none",
-        )
-        .next("give one with --dtb, or set the bootloader's bootargs"));
+        return Err(Error::NoTreeForLine.into());
     }
     let mut line = match &request.cmdline {
         Some(cmdline) => cmdline.clone().into_bytes(),
@@ -471,19 +418,13 @@ fn few_reservations(facts: &Facts) -> Result<()> {
     if count <= MOST {
         return Ok(());
     }
-    let fact = format!("the device tree reserves {count} pieces of memory, more than the {MOST} of any board");
-    Err(Failure::new(ErrorCode::TreeUnsuited, fact).next("check that this is the device tree you meant"))
+    Err(Error::Reservations { count, most: MOST }.into())
 }
 
 /// Physical addresses are numbers of either width.
 pub(crate) fn region(range: &std::ops::Range<u64>) -> Result<stoop_core::Region> {
-    let outside = || {
-        Failure::new(
-            ErrorCode::NotInRam,
-            format!("[0x{:x}, 0x{:x}) is outside of RAM that MIPS reaches", range.start, range.end),
-        )
-        .next("check that this is the kernel you meant")
-    };
-    let number = |number: u64| usize::try_from(number).map_err(|_| outside());
-    stoop_core::Region::between(number(range.start)?, number(range.end)?).ok_or_else(outside)
+    let number = |number: u64| usize::try_from(number).ok();
+    let region =
+        number(range.start).zip(number(range.end)).and_then(|(start, end)| stoop_core::Region::between(start, end));
+    region.ok_or_else(|| Error::OutOfReach { range: range.clone() }.into())
 }

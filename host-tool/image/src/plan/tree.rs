@@ -4,13 +4,14 @@
 use crate::machine::KSEG_SIZE;
 use stoop_core::manifest::HandoffKind;
 
+use super::error::Error;
 use super::request::{Chosen, Origin, Request};
+use crate::Result;
 use crate::board::Board;
 use crate::format::device_tree;
 use crate::format::device_tree::tree::{Node, Tree};
 use crate::format::device_tree::{Facts, has_whole_entries, is_memory, overlay};
 use crate::input::dtb;
-use crate::{ErrorCode, Failure, Result};
 
 /// Properties of /chosen that a bootloader, kexec or EFI writes for one boot only (drivers/of/fdt.c, early_init_dt_scan_chosen;
 /// drivers/firmware/efi/fdtparams.c).
@@ -40,11 +41,7 @@ pub(super) fn packed(
     let Some(mut chosen) = given(request, board, handoff)? else {
         return match request.overlays.is_empty() {
             true => Ok(None),
-            false => Err(Failure::usage(
-                ErrorCode::TreeMissing,
-                "--overlay changes the packed device tree, and there is none",
-            )
-            .next("give the device tree with --dtb, or let the bootloader apply the overlay")),
+            false => Err(Error::NoTreeForOverlay.into()),
         };
     };
     if chosen.origin == Origin::Default && request.overlays.is_empty() {
@@ -68,10 +65,7 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
     if request.bootloader_dtb {
         return match request.dtb {
             None => Ok(None),
-            Some(_) => {
-                Err(Failure::usage(ErrorCode::Options, "--dtb and --bootloader-dtb contradict each other")
-                    .next("omit one"))
-            }
+            Some(_) => Err(Error::TwoTrees.into()),
         };
     }
     if let Some(path) = &request.dtb {
@@ -88,11 +82,7 @@ fn given(request: &Request, board: &Board, handoff: HandoffKind) -> Result<Optio
     if handoff == HandoffKind::Argv {
         return Ok(Some(Chosen { value: device_tree::empty(), origin: Origin::Default }));
     }
-    Err(Failure::usage(
-        ErrorCode::TreeMissing,
-        format!("the kernel needs a device tree, and there is none with the board {}", board.name),
-    )
-    .next("give the board's with --dtb FILE, or --bootloader-dtb if its bootloader passes one"))
+    Err(Error::NoTree { board: board.name.clone() }.into())
 }
 
 /// A tree from a running board has what its bootloader wrote there.
@@ -118,11 +108,7 @@ fn fill_memory(tree: &mut Tree, board: &Board, warnings: &mut Vec<String>) -> Re
     let mut reg = Vec::new();
     for (number, cells) in [start, size].into_iter().zip(facts.cells) {
         if cells == 1 && number > u64::from(u32::MAX) {
-            return Err(Failure::new(
-                ErrorCode::TreeUnsuited,
-                format!("the device tree has one cell for 0x{number:x}, a figure of the board's RAM"),
-            )
-            .next("give its root node #address-cells = <2> and #size-cells = <2>, and change every `reg`"));
+            return Err(Error::OneCell { number }.into());
         }
         reg.extend_from_slice(&number.to_be_bytes()[8 - 4 * cells..]);
     }

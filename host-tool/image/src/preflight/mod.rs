@@ -1,5 +1,7 @@
 //! Will this kernel take the handoff, the root filesystem in RAM, the initial ramdisk: findings, and the best choice.
 
+mod error;
+
 mod finding;
 mod rules;
 mod special;
@@ -8,7 +10,8 @@ use stoop_core::manifest::HandoffKind;
 
 use crate::input::Kernel;
 use crate::machine::{Machine, described};
-use crate::{ErrorCode, Failure};
+pub use error::Error;
+
 use finding::Context;
 
 pub use finding::{Finding, Level, PhramMode, Requirement, Wants};
@@ -29,7 +32,7 @@ impl Assessment {
     /// The first needed requirement that does not hold, as an error for `pack`.
     ///
     /// A choice that cannot be checked for want of a configuration is the user's to decide and no failure.
-    pub fn refusal(&self) -> Option<Failure> {
+    pub fn refusal(&self) -> Option<Error> {
         let needed = || self.requirements.iter().filter(|requirement| requirement.needed);
         let failed = needed().find(|requirement| requirement.level() == Level::No);
         let requirement = match (failed, &self.handoff) {
@@ -42,17 +45,12 @@ impl Assessment {
             "" => finding.symbol.clone(),
             value => format!("{}={value}", finding.symbol),
         };
-        let verdict = match finding.level {
-            Level::Unknown => "nothing tells whether the kernel takes",
-            _ => "the kernel does not take",
-        };
-        let failure = Failure::new(
-            ErrorCode::KernelUnsuited,
-            format!("{verdict} {}: {symbol}: {}", requirement.about, finding.says),
-        );
-        Some(match &finding.fix {
-            Some(fix) => failure.next(fix.clone()),
-            None => failure.next("see `stoop check --kernel FILE`"),
+        Some(Error::Unsuited {
+            known: finding.level != Level::Unknown,
+            about: requirement.about.to_string(),
+            symbol,
+            says: finding.says.clone(),
+            fix: finding.fix.clone(),
         })
     }
 

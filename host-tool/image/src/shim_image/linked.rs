@@ -78,7 +78,7 @@ pub fn squeezed(shim: &[u8], squeeze: impl FnOnce(&[u8], bool) -> Vec<u8>) -> Re
     let (shim, rest, big_endian) = finished(shim).map_err(broken)?;
     let stream = squeeze(&rest, big_endian);
     if halves::unpack(&stream, rest.len(), big_endian).as_ref() != Some(&rest) {
-        return Err(broken("what was squeezed does not come back"));
+        return Err(broken("what was squeezed does not come back").into());
     }
     let mut file = build::elf::Builder::read(&*shim).map_err(failed)?;
     for section in file.sections.iter_mut().filter(|section| *section.name == *SQUEEZED.as_bytes()) {

@@ -2,13 +2,12 @@
 
 use stoop_core::bytes::{put, words};
 
-use crate::{ErrorCode, Failure};
+use super::error::Error;
 
 pub(super) const WORD: usize = 4;
 
-pub(super) fn broken(fact: impl Into<String>) -> Failure {
-    Failure::new(ErrorCode::Internal, format!("the shim is broken: {}", fact.into()))
-        .next("report this: this copy of stoop is broken")
+pub(super) fn broken(fact: impl Into<String>) -> Error {
+    Error::Broken { why: fact.into() }
 }
 
 /// What the stub checks what is stored and what it has unpacked by: 0 for what is whole.

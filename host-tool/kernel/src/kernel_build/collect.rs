@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::modules::tree::{Source, Tree};
+use stoop_image::unfinished::UnfinishedFolder;
 use stoop_image::{Failure, Result};
 
 /// What lies in the output directory.
@@ -66,7 +67,7 @@ impl Links<'_> {
         if is_same(from, &target) {
             return Ok(());
         }
-        let temporary = tempfile::tempdir_in(parent).map_err(|e| Failure::io(parent, &e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
         let new = temporary.path().join("new");
         self.link(from, &new)?;
         std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
@@ -81,7 +82,7 @@ impl Links<'_> {
         }
         let parent = target.parent().unwrap_or(self.out);
         std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
-        let temporary = tempfile::tempdir_in(parent).map_err(|e| Failure::io(parent, &e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
         let new = temporary.path().join("new");
         self.collected.copied += std::fs::copy(from, &new).map_err(|e| Failure::io(from, &e))?;
         std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))

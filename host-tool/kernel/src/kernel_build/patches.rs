@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::unpack::STATE;
+use stoop_image::unfinished::UnfinishedFolder;
 use stoop_image::{ErrorCode, Failure, Result, input};
 
 /// What was done to the tree.
@@ -110,7 +111,7 @@ fn read_state(state: &Path) -> Result<Vec<Patch>> {
 fn write_state(state: &Path, patches: &[Patch]) -> Result<()> {
     let parent = state.parent().unwrap_or(state);
     std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
-    let temporary = tempfile::tempdir_in(parent).map_err(|e| Failure::io(parent, &e))?;
+    let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
     let new = temporary.path().join("new");
     std::fs::create_dir(&new).map_err(|e| Failure::io(&new, &e))?;
     for (number, patch) in patches.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use stoop_image::progress::Progress;
+use stoop_image::unfinished::UnfinishedFolder;
 use stoop_image::{ErrorCode, Failure, Result};
 
 /// Where a tree keeps what stoop knows about it.
@@ -58,8 +59,7 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
     }
     progress.step(&format!("unpack {name}"), Some(metadata.len()));
     std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
-    let temporary =
-        tempfile::Builder::new().prefix(".stoop-unpack-").tempdir_in(out).map_err(|e| Failure::io(out, &e))?;
+    let temporary = UnfinishedFolder::new(out).map_err(|e| Failure::io(out, &e))?;
     unpack(source, temporary.path(), progress)?;
     let top = single_directory(temporary.path()).ok_or_else(|| {
         Failure::new(ErrorCode::KernelSource, format!("{}: not one directory in it", source.display()))

@@ -22,6 +22,7 @@ use super::{file, name};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::output::Output;
 use stoop_image::shell::quoted;
+use stoop_image::unfinished::UnfinishedFolder;
 use stoop_image::{ErrorCode, Failure, Result};
 
 /// A bundle in memory.
@@ -155,9 +156,7 @@ impl Bundle {
         fn failed(path: &Path) -> impl Fn(std::io::Error) -> Failure {
             move |e| Failure::io(path, &e)
         }
-        let temporary = tempfile::Builder::new()
-            .prefix(".stoop-bundle-")
-            .tempdir_in(parent)
+        let temporary = UnfinishedFolder::new(parent)
             .map_err(|e| Failure::io(parent, &e).next("write the bundle to a directory that exists"))?;
         let new = temporary.path().join("new");
         std::fs::create_dir(&new).map_err(failed(&new))?;

@@ -1,7 +1,7 @@
 //! What can go wrong in a conversation with a bootloader.
 
-use crate::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// What can go wrong in a conversation with a bootloader. `tail` is the console's last lines as [`crate::qemu::Console::tail`] gives
 /// them.

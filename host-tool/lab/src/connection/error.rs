@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Address;
-use crate::explained::{Explained, FAILED, NO_PLACE, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, NO_PLACE, USAGE};
 
 /// What is wrong on the way to a console.
 #[non_exhaustive]

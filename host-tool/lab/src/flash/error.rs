@@ -2,8 +2,8 @@
 
 use stoop_image::Failure;
 
-use crate::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// Why flash is not, or cannot be, as it should be. Addresses are as typed.
 #[non_exhaustive]

@@ -2,6 +2,7 @@
 
 use stoop_core::Region;
 use stoop_image::board::Board;
+use stoop_image::board_check::room;
 use stoop_image::bootloader::flash::Range;
 use stoop_image::image::flash::{Area, Write};
 use stoop_image::image::flashing;
@@ -55,9 +56,8 @@ impl Job {
     /// # Errors
     /// [`Error::NoRam`].
     pub fn fetched(&self, board: &Board) -> Result<usize, Error> {
-        let usual = board.bootloader.tftp_address.map_or(board.ram.start() + 0x100_0000, |at| board.physical(at));
-        let fits = Region::new(usual, self.file.len()).is_some_and(|file| board.free_ram().contains(&file));
-        if fits { Ok(board.typed(usual)) } else { Err(Error::NoRam { size: self.file.len() }) }
+        let size = self.file.len();
+        room(board, size).map(|at| board.typed(at)).ok_or(Error::NoRam { size })
     }
 
     /// All that would be typed for it if nothing of it was in flash yet, as `pack` prints it.
@@ -85,7 +85,7 @@ mod tests {
     use stoop_image::board::FlashKind;
 
     use super::Job;
-    use crate::explained::Explained;
+    use stoop_image::Explained;
 
     #[test]
     fn flash_that_the_cpu_does_not_read_as_memory_is_refused_and_nothing_is_typed() {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use stoop_image::Failure;
 
-use crate::explained::{Explained, NO_ANSWER, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, NO_ANSWER, USAGE};
 
 /// Why an image did not get into the board's RAM, or did not start there.
 #[non_exhaustive]

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::word::word;
-use crate::explained::{Explained, FAILED, NO_PLACE, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, NO_PLACE, USAGE};
 
 /// Why the power could not be switched.
 #[non_exhaustive]

@@ -68,7 +68,7 @@ impl Facts {
     pub fn image_address(&self, image: &Image, size: usize) -> Result<u32> {
         let preferred = u64::from(self.tftp_address);
         let preferred = if self.kseg0 { physical(preferred) } else { preferred };
-        let at = download(image, size, preferred, self.free_end)?;
+        let at = download(image, size, preferred, image.load_range(), self.free_end)?;
         let at = u32::try_from(at).unwrap_or_default();
         Ok(if self.kseg0 { KSEG0 | at } else { at })
     }

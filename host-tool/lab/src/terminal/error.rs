@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::explained::{Explained, FAILED, USAGE};
 use crate::text::shown;
+use stoop_image::explained::{Explained, FAILED, USAGE};
 
 /// What is wrong with what is asked of a console.
 #[non_exhaustive]

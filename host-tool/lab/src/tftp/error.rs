@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::explained::{Explained, FAILED, USAGE};
+use stoop_image::explained::{Explained, FAILED, USAGE};
 
 /// Why the TFTP server cannot listen.
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use stoop_core::manifest::{Kind, Manifest, Payload};
 use stoop_image::board::{self, Board};
 use stoop_image::image::Opened;
 use stoop_image::layout::{Phases, RegionKind};
+use stoop_image::plan::Format;
 use stoop_image::svg::Picture;
 
 use crate::command::picture::{self, Extent, MapRegion};
@@ -45,6 +46,7 @@ pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<MapRe
         let when = match what {
             RegionKind::Decompressed | RegionKind::Relocation => Phases::KERNEL,
             RegionKind::Ramoops => Phases::ALL,
+            RegionKind::Download => Phases::DOWNLOAD,
             _ => Phases::KEPT,
         };
         named(what.name(), region, when)
@@ -59,8 +61,8 @@ pub(super) fn own(opened: &Opened<'_>, manifest: Option<&Manifest>) -> Vec<MapRe
 pub(super) fn of_the_board(opened: &Opened<'_>, file: usize) -> Vec<MapRegion> {
     let Ok(board) = board::of_image(opened.board()) else { return Vec::new() };
     let bootloader = Region::between(board.free_ram().end(), board.ram.end());
-    let download = board.bootloader.tftp_address.and_then(|at| Region::new(board.physical(at), file));
-    let download = download.filter(|_| opened.flash.is_none());
+    // What is copied from where it is fetched to has noted the place.
+    let download = Region::new(opened.load, file).filter(|_| matches!(opened.format, Format::Raw | Format::Image));
     let all = [
         (RegionKind::Bootloader, bootloader, Phases::LOADED),
         (RegionKind::Staging, board.bootloader.staging, Phases::DOWNLOAD),

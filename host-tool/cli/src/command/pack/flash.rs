@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use stoop_core::Region;
-
+use stoop_image::board_check::room;
 use stoop_image::bootloader::flash::{self, Range};
 use stoop_image::image::Built;
 use stoop_image::image::flash::{Flashing, Write};
@@ -29,9 +28,7 @@ pub(super) struct Steps<'a> {
 pub(super) fn steps<'a>(plan: &'a Plan, built: &'a Built, output: &Path) -> Option<Steps<'a>> {
     let flashing = built.flash.as_ref()?;
     let (board, size) = (&plan.board, built.file.len());
-    let usual = board.bootloader.tftp_address.map_or(board.ram.start() + 0x100_0000, |at| board.physical(at));
-    let fits = |at: &usize| Region::new(*at, size).is_some_and(|file| board.free_ram().contains(&file));
-    let fetched = Some(usual).filter(fits).map(|at| board.typed(at));
+    let fetched = room(board, size).map(|at| board.typed(at));
     let (name, argument) = (shell::served_name(output), shell::file_argument(output));
     Some(Steps { plan, flashing, name, argument, fetched })
 }

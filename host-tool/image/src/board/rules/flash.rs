@@ -7,6 +7,11 @@ use super::super::source::join;
 use super::super::types::{Flash, FlashKind, Partition, Role};
 use super::{Rules, span};
 
+/// The smallest block that is erased together: SPI NOR's (Linux drivers/mtd/spi-nor, SNOR_F_4K).
+const SECTOR: usize = 0x1000;
+/// 2 Gbit, the largest chips that are made.
+const LARGEST_NOR: usize = 0x1000_0000;
+
 impl Rules<'_> {
     pub(super) fn flash(&mut self) -> Option<Flash> {
         let form = self.file.form.flash.as_ref()?;
@@ -16,12 +21,21 @@ impl Rules<'_> {
             self.problem("flash.erase-size", fact, "the flash is a whole number of erase blocks");
             return None;
         }
+        if erase_size < SECTOR {
+            let fact = format!("{erase_size:#x} bytes, less than the sector of any flash chip, {SECTOR:#x}");
+            self.problem("flash.erase-size", fact, "give the bytes that are erased together");
+        }
+        if form.kind == FlashKind::Nor && size > LARGEST_NOR {
+            let fact = format!("{size:#x} bytes, more than any NOR chip, {LARGEST_NOR:#x}");
+            self.problem("flash.size", fact, "give the chip's size in bytes, or `kind = \"nand\"`");
+        }
         let window = self.window(form.kind, size);
         let mut partitions = Vec::new();
         for (index, partition) in form.partitions.iter().enumerate() {
             let key = format!("flash.partitions[{index}]");
             self.partition_fits(&key, partition, size, erase_size);
             self.partition_is_protected(&key, partition);
+            self.partition_name_is_plain(&key, &partition.name);
             partitions.push(Partition {
                 name: partition.name.clone(),
                 offset: partition.offset,

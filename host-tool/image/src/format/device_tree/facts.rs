@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use super::blob::number;
+use super::error::Error;
 use super::tree::{Node, Tree};
+use crate::Result;
 use crate::format::bytes::be32;
-use crate::{ErrorCode, Failure, Result};
 
 /// What a tree says about memory and boot arguments.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,13 +73,7 @@ impl Facts {
     pub fn of(blob: &[u8]) -> Result<Facts> {
         let tree = Tree::parse(blob)?;
         let size = be32(blob, 4).unwrap_or_default() as usize;
-        read(&tree, size).ok_or_else(|| {
-            Failure::new(
-                ErrorCode::TreeDamaged,
-                "the device tree's root has #address-cells or #size-cells other than 1 and 2",
-            )
-            .next("compile it again with dtc -I dts -O dtb, from a source that has 1 or 2 of each")
-        })
+        read(&tree, size).ok_or_else(|| Error::RootCells.into())
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::blob::{number, text};
+use super::error::Error;
 use super::tree::{Node, Tree};
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 const CONTENT: &str = "__overlay__";
 const SYMBOLS: &str = "__symbols__";
@@ -27,8 +28,7 @@ type Path = Vec<String>;
 /// It is no overlay, names a label or node that the base has not, or is damaged.
 pub fn apply(base: &mut Tree, mut overlay: Tree) -> Result<()> {
     if !is_overlay(&overlay) {
-        return Err(Failure::new(ErrorCode::Overlay, "this is no overlay: no fragment with __overlay__ in it")
-            .next("compile an overlay from a source with `/plugin/;`, or give a whole tree with --dtb"));
+        return Err(Error::NoOverlay.into());
     }
     let mut delta = 0;
     base.root.each(&mut |node| delta = delta.max(phandle(node).unwrap_or(0)));
@@ -57,11 +57,6 @@ pub fn apply(base: &mut Tree, mut overlay: Tree) -> Result<()> {
     symbols(base, &overlay, &fragments, &targets)
 }
 
-fn malformed(what: impl std::fmt::Display) -> Failure {
-    Failure::new(ErrorCode::Overlay, format!("the overlay is damaged: {what}"))
-        .next("compile it again with dtc -@ -I dts -O dtb")
-}
-
 fn phandle(node: &Node) -> Option<u32> {
     PHANDLES.iter().find_map(|name| node.cell(name))
 }
@@ -71,7 +66,7 @@ fn raise(node: &mut Node, delta: u32) -> Result<()> {
     for name in PHANDLES {
         if let Some(old) = node.cell(name) {
             let new = old.checked_add(delta).filter(|new| *new != u32::MAX);
-            node.set(name, &new.ok_or_else(|| malformed("its phandles leave no room"))?.to_be_bytes());
+            node.set(name, &new.ok_or(Error::Phandles)?.to_be_bytes());
         }
     }
     node.children.iter_mut().try_for_each(|child| raise(child, delta))
@@ -80,17 +75,17 @@ fn raise(node: &mut Node, delta: u32) -> Result<()> {
 /// Changes the cells that `fixups`, a tree beside the overlay's own, lists.
 fn local(fixups: &Node, node: &mut Node, change: &dyn Fn(u32) -> Option<u32>) -> Result<()> {
     for (name, offsets) in &fixups.properties {
-        let no_cell = || malformed(format!("{LOCAL_FIXUPS} names a cell of {name} that is not there"));
+        let no_cell = || Error::Fixup { table: LOCAL_FIXUPS, place: format!("a cell of {name}") };
         let (_, value) = node.properties.iter_mut().find(|(known, _)| known == name).ok_or_else(no_cell)?;
         for offset in offsets.chunks(4) {
             let at = number(offset) as usize;
             let cell = at.checked_add(4).and_then(|end| value.get_mut(at..end)).ok_or_else(no_cell)?;
-            let new = change(number(cell) as u32).ok_or_else(|| malformed("its phandles leave no room"))?;
+            let new = change(number(cell) as u32).ok_or(Error::Phandles)?;
             cell.copy_from_slice(&new.to_be_bytes());
         }
     }
     for child in &fixups.children {
-        let no_node = || malformed(format!("{LOCAL_FIXUPS} names a node {} that is not there", child.name));
+        let no_node = || Error::Fixup { table: LOCAL_FIXUPS, place: format!("a node {}", child.name) };
         local(child, node.child_mut(&child.name).ok_or_else(no_node)?, change)?;
     }
     Ok(())
@@ -99,35 +94,24 @@ fn local(fixups: &Node, node: &mut Node, change: &dyn Fn(u32) -> Option<u32>) ->
 /// The phandle of a label of the base.
 fn labelled(base: &Node, label: &str) -> Result<u32> {
     let Some(symbols) = base.child(SYMBOLS) else {
-        return Err(Failure::new(
-            ErrorCode::Overlay,
-            format!("the overlay names the label {label}, and the device tree carries no labels"),
-        )
-        .next("compile the device tree with dtc -@, which keeps its labels in /__symbols__"));
+        return Err(Error::NoLabels { label: label.to_owned() }.into());
     };
     let path = symbols.get(label).and_then(text);
     let Some(path) = path else {
-        return Err(Failure::new(
-            ErrorCode::Overlay,
-            format!("the overlay names the label {label}, which the device tree has not"),
-        )
-        .next("give the overlay that was made for this device tree"));
+        return Err(Error::NoLabel { label: label.to_owned() }.into());
     };
     let node = find(base, path).and_then(|path| at(base, &path));
-    node.and_then(phandle).ok_or_else(|| {
-        Failure::new(ErrorCode::Overlay, format!("the device tree's label {label} names {path}, which has no phandle"))
-            .next("compile the device tree again with dtc -@")
-    })
+    node.and_then(phandle).ok_or_else(|| Error::NoPhandle { label: label.to_owned(), path: path.to_owned() }.into())
 }
 
 /// Writes a phandle to `path:property:offset`.
 fn external(overlay: &mut Node, place: &[u8], phandle: u32) -> Result<()> {
     let shown = String::from_utf8_lossy(place).escape_default().to_string();
-    let wrong = || malformed(format!("{FIXUPS} names {shown}, which is not there"));
+    let wrong = || Error::Fixup { table: FIXUPS, place: shown.clone() };
     let place = std::str::from_utf8(place).map_err(|_| wrong())?;
     let mut parts = place.split(':');
     let (Some(path), Some(name), Some(offset), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(wrong());
+        return Err(wrong().into());
     };
     let path = find(overlay, path).ok_or_else(wrong)?;
     let node = at_mut(overlay, &path).ok_or_else(wrong)?;
@@ -142,20 +126,12 @@ fn external(overlay: &mut Node, place: &[u8], phandle: u32) -> Result<()> {
 fn target(base: &Node, fragment: &Node) -> Result<Path> {
     let name = &fragment.name;
     if let Some(phandle) = fragment.cell("target").filter(|phandle| *phandle != 0) {
-        return by_phandle(base, phandle).ok_or_else(|| {
-            Failure::new(
-                ErrorCode::Overlay,
-                format!("the overlay's {name} is for the phandle 0x{phandle:x}, which the device tree has not"),
-            )
-            .next("give the overlay that was made for this device tree")
-        });
+        return by_phandle(base, phandle)
+            .ok_or_else(|| Error::TargetPhandle { fragment: name.clone(), phandle }.into());
     }
     let path = fragment.get("target-path").and_then(text);
-    let path = path.ok_or_else(|| malformed(format!("{name} has neither target nor target-path")))?;
-    find(base, path).ok_or_else(|| {
-        Failure::new(ErrorCode::Overlay, format!("the overlay's {name} is for {path}, which the device tree has not"))
-            .next("give the overlay that was made for this device tree")
-    })
+    let path = path.ok_or_else(|| Error::NoTarget { fragment: name.clone() })?;
+    find(base, path).ok_or_else(|| Error::TargetPath { fragment: name.clone(), path: path.to_owned() }.into())
 }
 
 /// Nodes that both have keep the base's phandle: others in the base may refer to it.
@@ -199,7 +175,7 @@ fn merge(node: &mut Node, content: &Node) {
 fn symbols(base: &mut Tree, overlay: &Tree, fragments: &[&Node], targets: &[Path]) -> Result<()> {
     let Some(ours) = overlay.root.child(SYMBOLS) else { return Ok(()) };
     for (label, path) in &ours.properties {
-        let path = text(path).ok_or_else(|| malformed(format!("its label {label} is no text")))?;
+        let path = text(path).ok_or_else(|| Error::LabelNoText { label: label.clone() })?;
         let mut parts = path.split('/').skip(1);
         let (name, content) = (parts.next().unwrap_or_default(), parts.next());
         if content != Some(CONTENT) {
@@ -207,7 +183,7 @@ fn symbols(base: &mut Tree, overlay: &Tree, fragments: &[&Node], targets: &[Path
         }
         let number = fragments.iter().position(|fragment| fragment.name == name);
         let above = number.and_then(|number| targets.get(number));
-        let above = above.ok_or_else(|| malformed(format!("its label {label} is in {name}, which is no fragment")))?;
+        let above = above.ok_or_else(|| Error::LabelOutside { label: label.clone(), node: name.into() })?;
         let whole: String = above.iter().map(String::as_str).chain(parts).map(|part| format!("/{part}")).collect();
         let whole = if whole.is_empty() { "/" } else { &whole };
         base.root.child_or_new(SYMBOLS).set(label, format!("{whole}\0").as_bytes());

@@ -13,8 +13,9 @@ use std::collections::HashMap;
 use self::cursor::Cursor;
 pub use self::value::UNKNOWN;
 use super::DEEPEST;
+use super::error::Error;
 use super::tree::Node;
-use crate::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// As many files within one another as nobody has.
 const NESTED: usize = 16;
@@ -58,11 +59,7 @@ impl Reader<'_> {
     fn file(&mut self, file: &str, text: &str) -> Result<()> {
         self.read = self.read.saturating_add(text.len());
         if self.nested == NESTED || self.read > MOST {
-            return Err(Failure::new(
-                ErrorCode::TreeDamaged,
-                format!("{file}: {NESTED} files within one another, or {MOST} bytes in all"),
-            )
-            .next("see whether a file includes itself"));
+            return Err(Error::SourceTooLarge { file: file.to_string(), nested: NESTED, most: MOST }.into());
         }
         self.nested += 1;
         let text = cursor::plain(text);
@@ -103,7 +100,7 @@ impl Reader<'_> {
                 self.labels.get(&label).cloned().unwrap_or_else(|| vec![format!("&{label}")])
             }
             (_, _, true) => Path::new(),
-            _ => return Err(at.wrong("a node, `&label`, `#include` or `/…/;`")),
+            _ => return Err(at.wrong("a node, `&label`, `#include` or `/…/;`").into()),
         };
         self.node(at, path, labels)
     }
@@ -121,7 +118,7 @@ impl Reader<'_> {
     /// A node from its `{` to its `;`.
     fn node(&mut self, at: &mut Cursor<'_>, path: Path, labels: Vec<String>) -> Result<()> {
         if path.len() >= DEEPEST {
-            return Err(at.wrong(&format!("less than {DEEPEST} nodes within one another")));
+            return Err(at.wrong(&format!("less than {DEEPEST} nodes within one another")).into());
         }
         self.labels.extend(labels.into_iter().map(|label| (label, path.clone())));
         self.at(&path);
@@ -135,7 +132,7 @@ impl Reader<'_> {
     /// A property, a node, or what takes one away.
     fn item(&mut self, at: &mut Cursor<'_>, path: &Path) -> Result<()> {
         if at.is_at_end() {
-            return Err(at.wrong("`}`"));
+            return Err(at.wrong("`}`").into());
         }
         if let Some(name) = at.include() {
             return self.include(&name);
@@ -159,7 +156,7 @@ impl Reader<'_> {
         let labels = at.labels();
         let name = at.name();
         if name.is_empty() {
-            return Err(at.wrong("a property or a node"));
+            return Err(at.wrong("a property or a node").into());
         }
         if at.is_next(b'{') {
             return self.node(at, [&path[..], &[name]].concat(), labels);

@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 
 use super::blob::{BEGIN_NODE, DEEPEST, END, END_NODE, NOP, PROPERTY};
+use super::error::Error;
+use crate::Result;
 use crate::format::bytes::be32;
-use crate::{ErrorCode, Failure, Result};
 
 /// One node with all below it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -201,22 +202,13 @@ struct Reader<'a> {
     at: usize,
 }
 
-fn damaged(what: impl std::fmt::Display) -> Failure {
-    Failure::new(ErrorCode::TreeDamaged, format!("the device tree is damaged: {what}"))
-        .next("compile it again with dtc -I dts -O dtb")
-}
-
 impl<'a> Reader<'a> {
     fn new(blob: &'a [u8]) -> Result<Self> {
         let word = |number: usize| be32(blob, number * 4).map(|word| word as usize);
-        let cut = || damaged("it ends inside its header");
+        let cut = || Error::Damaged { what: "it ends inside its header" };
         let (version, compatible) = (word(5).ok_or_else(cut)?, word(6).ok_or_else(cut)?);
         if version < 2 || compatible > 17 || compatible > version {
-            return Err(Failure::new(
-                ErrorCode::TreeDamaged,
-                format!("the device tree is of version {version}, Linux reads 2 to 17"),
-            )
-            .next("compile it again with dtc -I dts -O dtb"));
+            return Err(Error::Version { version }.into());
         }
         let total = word(1).filter(|total| *total <= blob.len()).ok_or_else(cut)?;
         let blob = &blob[..total];
@@ -227,7 +219,7 @@ impl<'a> Reader<'a> {
         // Sizes came with versions 3 and 17.
         let strings = block(word(3).ok_or_else(cut)?, word(8).filter(|_| version >= 3));
         let structure = block(word(2).ok_or_else(cut)?, word(9).filter(|_| version >= 17));
-        let outside = |name: &str| damaged(format!("its {name} lies outside of its 0x{total:x} bytes"));
+        let outside = |block| Error::BlockOutside { block, total };
         let structure = structure.filter(|block| block.start.is_multiple_of(4));
         let structure = structure.ok_or_else(|| outside("structure block"))?;
         Ok(Reader {
@@ -240,8 +232,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn broken(&self, what: &str) -> Failure {
-        damaged(format!("{what} at offset 0x{:x}", self.at))
+    fn broken(&self, what: &'static str) -> Error {
+        Error::Structure { what, at: self.at }
     }
 
     fn word(&mut self) -> Result<u32> {
@@ -268,11 +260,7 @@ impl<'a> Reader<'a> {
                 BEGIN_NODE => {
                     let node = Node::new(self.node_name(open.is_empty())?);
                     if open.len() == DEEPEST {
-                        return Err(Failure::new(
-                            ErrorCode::TreeDamaged,
-                            format!("the device tree's nodes are nested deeper than {DEEPEST} levels"),
-                        )
-                        .next("give a tree that Linux can read: it does not look deeper"));
+                        return Err(Error::TooDeep { deepest: DEEPEST }.into());
                     }
                     open.push(node);
                 }
@@ -290,14 +278,14 @@ impl<'a> Reader<'a> {
                     node.properties.push(property);
                 }
                 NOP => {}
-                _ => return Err(self.broken("a tag that is none")),
+                _ => return Err(self.broken("a tag that is none").into()),
             }
         };
         loop {
             match self.word()? {
                 NOP => {}
                 END => return Ok(Tree { reservations, boot_cpu, root }),
-                _ => return Err(self.broken("something behind the root node")),
+                _ => return Err(self.broken("something behind the root node").into()),
             }
         }
     }
@@ -312,7 +300,7 @@ impl<'a> Reader<'a> {
                 (start, size) => found.push((start, size)),
             }
         }
-        Err(damaged("its memory reservations have no end"))
+        Err(Error::Damaged { what: "its memory reservations have no end" }.into())
     }
 
     /// Up to version 15 a name is the whole path.
@@ -323,7 +311,7 @@ impl<'a> Reader<'a> {
         let name = name.trim_end_matches('\0');
         // Names are printed, and no tree has such ones.
         if name.contains(char::is_control) {
-            return Err(self.broken("a name with control characters"));
+            return Err(self.broken("a name with control characters").into());
         }
         Ok(match name.rsplit_once('/') {
             _ if is_root => "",

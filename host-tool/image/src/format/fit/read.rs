@@ -3,11 +3,12 @@
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use crate::Result;
+use crate::format::Error;
 use crate::format::bytes::be32;
 use crate::format::checksum::checksum;
 use crate::format::codec::Codec;
 use crate::format::device_tree::{number, text, walk};
-use crate::{ErrorCode, Failure, Result};
 
 /// One image of the tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -77,11 +78,6 @@ fn find<'a>(properties: &[(&str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
 
 /// Hashes of one image: each is computed over all of its data.
 const MOST_HASHES: usize = 16;
-const AGAIN: &str = "download or build the file again";
-
-fn damaged(what: &str) -> Failure {
-    Failure::new(ErrorCode::KernelForm, format!("the FIT is damaged: {what}")).next(AGAIN)
-}
 
 /// Reads the tree at the front of `bytes`: the kernel of its default configuration, hashes computed. A hash that does not hold is
 /// no error here: see [`Image::wrong`].
@@ -91,21 +87,19 @@ fn damaged(what: &str) -> Failure {
 pub fn read(bytes: &[u8]) -> Result<Fit<'_>> {
     let header = |word: usize| be32(bytes, word * 4).map(|value| value as usize);
     let (Some(total), Some(structure), Some(strings)) = (header(1), header(2), header(3)) else {
-        return Err(damaged("it ends inside its header"));
+        return Err(Error::FitBroken { what: "it ends inside its header" }.into());
     };
     let Some(tree) = bytes.get(..total) else {
-        let fact = format!("the FIT is truncated: its header says 0x{total:x} bytes, the file has 0x{:x}", bytes.len());
-        return Err(Failure::new(ErrorCode::KernelForm, fact).next(AGAIN));
+        return Err(Error::FitCut { total, have: bytes.len() }.into());
     };
     let (images, configurations, default) = nodes(tree, structure, strings)?;
 
     let configuration = chosen(&configurations, default)?;
-    let name = configuration.text("kernel").ok_or_else(|| {
-        let fact = format!("the FIT's configuration {} names no kernel", configuration.name);
-        Failure::new(ErrorCode::KernelForm, fact).next("give a FIT whose default configuration starts a kernel")
-    })?;
-    let node = images.iter().find(|node| node.name == name).ok_or_else(|| {
-        damaged(&format!("its configuration {} names the image {name}, which is not there", configuration.name))
+    let name =
+        configuration.text("kernel").ok_or_else(|| Error::FitWithoutKernel { name: configuration.name.to_owned() })?;
+    let node = images.iter().find(|node| node.name == name).ok_or_else(|| Error::FitImageMissing {
+        configuration: configuration.name.to_owned(),
+        image: name.to_owned(),
     })?;
     let others = ["fdt", "ramdisk"].into_iter().filter_map(|kind| configuration.text(kind)).collect();
     let kernel = image(bytes, total, node)?;
@@ -131,16 +125,16 @@ pub struct List<'a> {
 pub fn list(bytes: &[u8]) -> Result<List<'_>> {
     let header = |word: usize| be32(bytes, word * 4).map(|value| value as usize);
     let (Some(total), Some(structure), Some(strings)) = (header(1), header(2), header(3)) else {
-        return Err(damaged("it ends inside its header"));
+        return Err(Error::FitBroken { what: "it ends inside its header" }.into());
     };
-    let tree = bytes.get(..total).ok_or_else(|| damaged("it is cut off"))?;
+    let tree = bytes.get(..total).ok_or(Error::FitBroken { what: "it is cut off" })?;
     let (images, configurations, default) = nodes(tree, structure, strings)?;
     let (mut all, mut read) = (Vec::new(), 0);
     for node in &images {
         let image = image(bytes, total, node)?;
         read += image.data.len();
         if read > 2 * bytes.len() {
-            return Err(damaged("its images share their data"));
+            return Err(Error::FitBroken { what: "its images share their data" }.into());
         }
         all.push(image);
     }
@@ -184,7 +178,7 @@ fn nodes(tree: &[u8], structure: usize, strings: usize) -> Result<Nodes<'_>> {
         }
         Some(())
     });
-    read.ok_or_else(|| damaged("its structure makes no sense"))?;
+    read.ok_or(Error::FitBroken { what: "its structure makes no sense" })?;
     Ok((images, configurations, default))
 }
 
@@ -193,16 +187,17 @@ fn chosen<'a, 'b>(configurations: &'b [Node<'a>], default: Option<&str>) -> Resu
     let names: Vec<&str> = configurations.iter().map(|node| node.name).collect();
     match (default, configurations) {
         (Some(name), all) => all.iter().find(|node| node.name == name).ok_or_else(|| {
-            damaged(&format!("its default configuration {name} is not there, only: {}", names.join(", ")))
+            Error::FitDefaultMissing {
+                name: name.to_owned(),
+                known: names.iter().map(|name| (*name).to_owned()).collect(),
+            }
+            .into()
         }),
         (None, [only]) => Ok(only),
-        (None, []) => Err(Failure::new(ErrorCode::KernelForm, "the FIT has no configuration")
-            .next("take the kernel out of it with dumpimage")),
-        (None, _) => Err(Failure::new(
-            ErrorCode::KernelForm,
-            format!("the FIT has no default among its configurations {}", names.join(", ")),
-        )
-        .next("take the kernel out of it with dumpimage, or build it with a default")),
+        (None, []) => Err(Error::FitWithoutConfiguration.into()),
+        (None, _) => {
+            Err(Error::FitWithoutDefault { names: names.iter().map(|name| (*name).to_owned()).collect() }.into())
+        }
     }
 }
 
@@ -210,8 +205,7 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
     let cell = |name: &str| node.value(name).filter(|value| matches!(value.len(), 4 | 8)).map(number);
     let data = match node.value("data") {
         Some(data) => data,
-        None => external(bytes, total, &cell)
-            .ok_or_else(|| damaged(&format!("the data of its image {} are not in the file", node.name)))?,
+        None => external(bytes, total, &cell).ok_or_else(|| Error::FitDataOutside { image: node.name.to_owned() })?,
     };
     let mut image = Image {
         name: node.name,
@@ -226,12 +220,12 @@ fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>
     };
     let hashes: Vec<_> = node.below.iter().filter(|(name, _)| name.starts_with("hash")).collect();
     if hashes.len() > MOST_HASHES {
-        return Err(damaged(&format!("its image {} has {} hashes", node.name, hashes.len())));
+        return Err(Error::FitHashes { image: node.name.to_owned(), count: hashes.len() }.into());
     }
     for (name, properties) in hashes {
         let (algorithm, value) = (find(properties, "algo").and_then(text), find(properties, "value"));
         let (Some(algorithm), Some(value)) = (algorithm, value) else {
-            return Err(damaged(&format!("{name} of its image {} has no algo or value", node.name)));
+            return Err(Error::FitHash { image: node.name.to_owned(), hash: (*name).to_owned() }.into());
         };
         let computed = match algorithm {
             "crc32" => checksum(data).to_be_bytes().to_vec(),

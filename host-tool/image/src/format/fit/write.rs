@@ -5,9 +5,10 @@ use crate::machine::Machine;
 use sha1::{Digest, Sha1};
 use vm_fdt::FdtWriter;
 
+use crate::Result;
+use crate::format::Error;
 use crate::format::bytes::{be32, find};
 use crate::format::checksum::checksum;
-use crate::{ErrorCode, Failure, Result};
 
 /// Most bytes of a FIT beside its data: the tree with every name and hash.
 pub const ROOM: usize = 0x400;
@@ -44,10 +45,7 @@ const MARK: [u8; 16] = *b"stoop: the data.";
 
 /// What is in front of the data and behind them, from the next multiple of 4 on.
 fn around(name: &str, machine: Machine, load: u32, size: usize, crc: &[u8], sha1: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
-    let too_many = |why: String| {
-        Failure::new(ErrorCode::Container, format!("the FIT cannot be written with 0x{size:x} bytes in it: {why}"))
-            .next("give a smaller root filesystem")
-    };
+    let too_many = |why: String| Error::FitUnwritable { size, why };
     // As U-Boot calls them (boot/image.c: uimage_arch).
     let arch = if machine == Machine::Arm64 { "arm64" } else { "mips" };
     let tree = tree(name, arch, load, crc, sha1).map_err(|error| too_many(error.to_string()))?;

@@ -1,6 +1,6 @@
 //! A place in device tree source, and the words from there on.
 
-use crate::{ErrorCode, Failure};
+use crate::format::device_tree::Error;
 
 /// What a preprocessor does with a line that begins with `#` and one of these; `#address-cells` is none of them.
 const DIRECTIVES: [&str; 11] =
@@ -115,7 +115,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn expect(&mut self, word: &str) -> crate::Result<()> {
-        if self.takes(word) { Ok(()) } else { Err(self.wrong(&format!("`{word}`"))) }
+        if self.takes(word) { Ok(()) } else { Err(self.wrong(&format!("`{word}`")).into()) }
     }
 
     /// A statement such as `/dts-v1/`, without what follows it.
@@ -214,9 +214,8 @@ impl<'a> Cursor<'a> {
         self.at += self.rest().chars().next().map_or(0, char::len_utf8);
     }
 
-    pub(super) fn wrong(&self, expected: &str) -> Failure {
+    pub(super) fn wrong(&self, expected: &str) -> Error {
         let line = self.text[..self.at].matches('\n').count() + 1;
-        Failure::new(ErrorCode::NotATree, format!("{}: line {line}: expected {expected}", self.file.escape_default()))
-            .next("see whether dtc takes the file; a macro that stands for nodes is not understood here")
+        Error::Source { file: self.file.escape_default().to_string(), line, expected: expected.to_owned() }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn read(at: &mut Cursor<'_>) -> Result<Vec<u8>> {
             }
             value.extend(UNKNOWN.to_be_bytes());
         } else {
-            return Err(at.wrong("a value"));
+            return Err(at.wrong("a value").into());
         }
         if !at.takes(",") {
             return Ok(value);
@@ -45,7 +45,7 @@ pub(super) fn read(at: &mut Cursor<'_>) -> Result<Vec<u8>> {
 fn cells(at: &mut Cursor<'_>, bytes: usize, value: &mut Vec<u8>) -> Result<()> {
     while !at.takes(">") {
         if at.is_at_end() || at.is_next(b';') {
-            return Err(at.wrong("`>`"));
+            return Err(at.wrong("`>`").into());
         }
         let cell = match () {
             () if at.takes("&") => {

@@ -1,0 +1,126 @@
+//! Temporary files and folders that become results by a rename, and what removes them when the process is told to end in between.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::{Builder, NamedTempFile, TempDir};
+
+/// All of the process.
+static ALL: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn all() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes everything that is unfinished. From then on nothing is begun and nothing gets its name: who tries waits for the end of the
+/// process, which is the caller's to bring about.
+pub fn remove_all() {
+    let all = all();
+    for path in &*all {
+        // What cannot be removed is found by its name.
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
+    std::mem::forget(all);
+}
+
+/// An entry of the list.
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        all().remove(&self.0);
+    }
+}
+
+/// A temporary file, removed when this goes out of scope.
+#[derive(Debug)]
+pub struct UnfinishedFile {
+    // Before its entry: fields go in this order.
+    file: NamedTempFile,
+    listed: Listed,
+}
+
+impl UnfinishedFile {
+    /// A new file in the folder, with the builder's prefix and permissions.
+    ///
+    /// # Errors
+    /// It cannot be made there.
+    pub fn new(builder: &Builder<'_, '_>, folder: &Path) -> io::Result<UnfinishedFile> {
+        // Until it is listed nobody removes what is listed.
+        let mut all = all();
+        let file = builder.tempfile_in(folder)?;
+        all.insert(file.path().to_owned());
+        let listed = Listed(file.path().to_owned());
+        Ok(UnfinishedFile { file, listed })
+    }
+
+    /// To be written.
+    pub fn file(&mut self) -> &mut std::fs::File {
+        self.file.as_file_mut()
+    }
+
+    /// Gives it its name, in place of what had it.
+    ///
+    /// # Errors
+    /// As of `rename(2)`.
+    pub fn persist(self, path: &Path) -> io::Result<()> {
+        let UnfinishedFile { file, listed } = self;
+        let all = all();
+        let done = file.persist(path).map(drop).map_err(|error| error.error);
+        drop((all, listed));
+        done
+    }
+}
+
+/// A temporary folder, removed with all in it when this goes out of scope.
+#[derive(Debug)]
+pub struct UnfinishedFolder {
+    folder: TempDir,
+    _listed: Listed,
+}
+
+impl UnfinishedFolder {
+    /// A new folder in `parent`.
+    ///
+    /// # Errors
+    /// It cannot be made there.
+    pub fn new(parent: &Path) -> io::Result<UnfinishedFolder> {
+        let mut all = all();
+        let folder = Builder::new().prefix(".stoop-").tempdir_in(parent)?;
+        all.insert(folder.path().to_owned());
+        let listed = Listed(folder.path().to_owned());
+        Ok(UnfinishedFolder { folder, _listed: listed })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the list has anything in this folder; other tests list theirs meanwhile.
+    fn lists(folder: &Path) -> bool {
+        all().iter().any(|path| path.starts_with(folder))
+    }
+
+    #[test]
+    fn what_is_begun_is_listed_until_it_has_its_name_or_is_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let begun = UnfinishedFile::new(&Builder::new(), place.path()).unwrap();
+        assert!(lists(place.path()));
+        begun.persist(&place.path().join("result")).unwrap();
+        assert!(!lists(place.path()) && place.path().join("result").is_file());
+        let begun = UnfinishedFolder::new(place.path()).unwrap();
+        let path = begun.path().to_owned();
+        assert!(lists(place.path()) && path.is_dir());
+        drop(begun);
+        assert!(!lists(place.path()) && !path.exists());
+    }
+}
