@@ -73,7 +73,11 @@ fn row(packed: &Packed, board: &str, via: &Via, rounds: usize) -> Result<()> {
     }
     let [run, ours, qemus] = [run, ours, qemus].map(median);
     let (size, codec) = (packed.built.file.len(), packed.built.payloads[0].codec.name());
-    println!("| {board} | {codec} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |", ours / run, qemus / run);
+    println!(
+        "| {board} | {codec} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |",
+        ours / run,
+        qemus / run
+    );
     Ok(())
 }
 

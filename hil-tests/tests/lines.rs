@@ -71,7 +71,10 @@ fn flashs_lines_fit_the_schema_and_so_does_the_failure_behind_them() -> Result<(
     std::fs::write(file("image"), [0x5a; 0x1234]).expect("a file");
     let image = file("image");
     let write = ["flash", &image, "--yes", "--unchecked"];
-    has(&events(&desk, &write), &["listening", "prompt", "board", "typed", "transfer", "fetched", "writing", "verified"]);
+    has(
+        &events(&desk, &write),
+        &["listening", "prompt", "board", "typed", "transfer", "fetched", "writing", "verified"],
+    );
     has(&events(&desk, &write), &["prompt", "kept"]);
     has(&events(&desk, &["flash", "--read", "firmware-a", "-o", &file("read")]), &["prompt", "board", "read"]);
 
