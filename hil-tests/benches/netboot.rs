@@ -10,13 +10,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use stoop_ci::Result;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::{Boot, Cap, Packed, Via, boot_again};
-use stoop_image::Result;
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_lab::netboot::{Step, Tell};
 

@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
+use stoop_ci::Result;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::{lab, lab_request};
 use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::{Packed, skip};
-use stoop_image::Result;
+
 use stoop_image::plan::{Format, Request};
 
 const BOARD: &str = "qemu-malta-le";

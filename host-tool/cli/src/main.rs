@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use stoop::command::Cli;
+use stoop_image::Explained as _;
 
 fn main() -> ExitCode {
     stoop::ui::fail_where_files_may_not_grow();
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
             if stoop::json::is_asked() {
                 stoop::json::put_failure(&failure);
             }
-            stoop::ui::tell(format_args!("{}: {failure}", failure.code()));
+            stoop::ui::tell(format_args!("{}: {}", failure.code(), stoop::ui::in_full(&failure)));
             ExitCode::from(failure.exit_code())
         }
     }

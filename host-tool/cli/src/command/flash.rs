@@ -4,11 +4,12 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board};
-use stoop_image::error::Kind;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result, shell};
+use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
@@ -105,7 +106,8 @@ pub fn run(args: &Args) -> Result<()> {
         return super::netboot::finish(
             false,
             &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(Failure::from),
+            flash::ssh::write(host, &board, job, &show.tell_flash())
+                .map_err(|error| stoop_lab::Error::from(error).into()),
             &show,
         );
     }
@@ -121,7 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut power = place.power()?;
     let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &show, &stop);
     let done = super::netboot::finish(args.place.power_off, &mut power, done, &show);
-    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+    if stop.is_asked() { Err(Error::Interrupted.into()) } else { done }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is used once, and none belongs to another")]
@@ -181,7 +183,7 @@ fn save(
     tell: &flash::Tell,
 ) -> Result<()> {
     let pieces = flash::read(console, power, way, areas, tell)?;
-    Output::new(to, [])?.write(&pieces.concat())
+    Ok(Output::new(to, [])?.write(&pieces.concat())?)
 }
 
 /// Shows the exact ranges, and asks once.
@@ -200,15 +202,14 @@ fn ask(args: &Args, board: &Board, job: &Job) -> Result<()> {
     if args.yes {
         return Ok(());
     }
-    let declined = |fact: &str| Failure::of(Kind::Usage, ErrorCode::Options.name(), fact);
     if !io::stdin().is_terminal() {
-        return Err(declined("nobody can be asked whether to write flash").next("give --yes"));
+        return Err(Error::NobodyToAsk.into());
     }
     ui::put_beside("write it? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     match read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         true => Ok(()),
-        false => Err(declined("nothing was written: the answer was not yes")),
+        false => Err(Error::Declined.into()),
     }
 }

@@ -30,8 +30,8 @@ pub(super) fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
 
 /// Whether every extent of an image for flash has its place in the board's map, and no other.
 fn flash_map(opened: &Opened<'_>, note: FlashNote, board: &Board) -> std::result::Result<Finding, String> {
-    let map = Map::of(board).map_err(|failure| failure.fact().to_owned())?;
-    let slot = map.slot(Some(char::from(note.slot))).map_err(|failure| failure.fact().to_owned())?;
+    let map = Map::of(board).map_err(|failure| failure.to_string())?;
+    let slot = map.slot(Some(char::from(note.slot))).map_err(|failure| failure.to_string())?;
     let rootfs = slot.rootfs.as_ref();
     let rootfs = (!note.rootfs.is_empty()).then_some(("rootfs", note.rootfs.start(), note.rootfs.size(), rootfs));
     let boot = ("boot", map.boot.address(), opened.note.manifest, Some(&map.boot));

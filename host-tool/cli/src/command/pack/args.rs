@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::cache::Cache;
 use stoop_image::plan::{CodecChoice, CookieMatch, Format, HandoffChoice, PhramChoice, Request, RootfsIn};
-use stoop_image::{ErrorCode, Failure, Result, ramoops, watchdog};
+use stoop_image::{ramoops, watchdog};
 use stoop_kernel::modules::initrd::ModuleSelection;
 
 /// What the user typed.
@@ -132,11 +134,7 @@ impl Args {
 /// Modules without a name.
 pub(super) fn modules(args: &Args) -> Result<Option<ModuleSelection>> {
     if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
-        return Err(Failure::usage(
-            ErrorCode::Options,
-            "--modules is given, and nothing says which modules are needed",
-        )
-        .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
+        return Err(Error::NoRequirement.into());
     }
     Ok(args.modules.as_ref().map(|directory| ModuleSelection {
         directory: directory.clone(),
