@@ -20,7 +20,7 @@ use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
-use crate::ui;
+use crate::{json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -96,6 +96,10 @@ pub fn run(args: &Args) -> Result<()> {
             Some(_) => flash::ssh::lines(job),
             None => job.lines(&board, &name).map_err(stoop_lab::Error::from)?,
         };
+        if args.json {
+            lines.into_iter().for_each(|line| json::put_line(&json::Event::Typed { line }));
+            return Ok(());
+        }
         return ui::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     if let Some(job) = &job {
