@@ -167,15 +167,25 @@ impl<E: stoop_image::Explained> From<&E> for Error {
 
 /// Whether this run has printed its result, with its failure in it.
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether results come one behind the other, each in a line.
+static IS_IN_LINES: AtomicBool = AtomicBool::new(false);
+
+/// A run begins, one of several if stoop.toml asks for several images: then each result is one line.
+pub fn begin(is_one_of_several: bool) {
+    IS_TOLD.store(false, Ordering::Relaxed);
+    IS_IN_LINES.store(is_one_of_several, Ordering::Relaxed);
+}
 
 /// The text of a value, with an end of line.
 ///
 /// # Errors
 /// Never for the types of this room: they have no maps with keys other than text.
 pub fn text(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|reason| crate::command::Error::Json { reason }.into())
+    let text = match IS_IN_LINES.load(Ordering::Relaxed) {
+        true => serde_json::to_string(value),
+        false => serde_json::to_string_pretty(value),
+    };
+    text.map(|text| text + "\n").map_err(|reason| crate::command::Error::Json { reason }.into())
 }
 
 /// The text of a result that is about to be printed, with the run's failure in it if there is one.

@@ -3,9 +3,11 @@
 mod error;
 mod file;
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
@@ -16,6 +18,7 @@ pub use file::FILE;
 use file::PLACE;
 use stoop_image::board::nearest;
 
+const FORMAT: &str = "format";
 /// Several values of `--format`: an image of each.
 const FORMATS: &str = "formats";
 /// The place's name in a lab.
@@ -85,9 +88,10 @@ impl Project {
                 check_place(place)?;
                 continue;
             }
-            if words(value).is_none() {
-                return Err(Error::Value { key: key.clone() }.into());
-            }
+            check_value(pack, key, value)?;
+        }
+        if values.contains_key(FORMATS) && values.contains_key(FORMAT) {
+            return Err(Error::Both { one: FORMAT, other: FORMATS }.into());
         }
         Ok(Project { values })
     }
@@ -164,15 +168,14 @@ impl Project {
             let argument = pack.get_arguments().find(|argument| argument.get_long() == Some(long));
             argument.is_none_or(|argument| !is_typed(typed, argument))
         };
-        let formats = if is_free("format") { self.formats() } else { Vec::new() };
+        let formats = if is_free(FORMAT) { self.formats() } else { Vec::new() };
         if formats.is_empty() {
             return vec![spelled(&flags)];
         }
         let several = formats.len() > 1 && is_free(OUTPUT);
         let of = |format: &String| {
             let mut flags = flags.clone();
-            flags.retain(|(key, _)| key != "format");
-            flags.push(("format".into(), vec![format.clone()]));
+            flags.push((FORMAT.into(), vec![format.clone()]));
             if let Some((_, output)) = flags.iter_mut().find(|(key, _)| several && key == OUTPUT) {
                 output.iter_mut().for_each(|output| *output = named_by_format(output, format));
             }
@@ -180,6 +183,41 @@ impl Project {
         };
         formats.iter().map(of).collect()
     }
+}
+
+/// Whether the flag of this name takes the value. `formats` is several values of `--format`, each once.
+fn check_value(pack: &Command, key: &str, value: &Value) -> Result<()> {
+    let Some(words) = words(value) else { return Err(Error::Value { key: key.to_owned() }.into()) };
+    let flag = if key == FORMATS { FORMAT } else { key };
+    // A place's name is no flag of pack.
+    let Some(argument) = pack.get_arguments().find(|argument| argument.get_long() == Some(flag)) else { return Ok(()) };
+    let takes = |number: TypeId| argument.get_value_parser().type_id() == number;
+    let is_number = [TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<u32>()].into_iter().any(takes);
+    if matches!(value, Value::Integer(_)) && !is_number {
+        return Err(Error::Number { key: key.to_owned() }.into());
+    }
+    let mut seen = words.iter();
+    while let Some(word) = seen.next() {
+        if key == FORMATS && seen.as_slice().contains(word) {
+            return Err(Error::Twice { key: key.to_owned(), word: word.clone() }.into());
+        }
+    }
+    let is_off = matches!(value, Value::Boolean(false));
+    let typed = if key == FORMATS { words.iter().map(|word| vec![word.clone()]).collect() } else { vec![words] };
+    for words in typed.into_iter().filter(|_| !is_off) {
+        let words = spelled(&[(flag.to_owned(), words)]);
+        let parsed = pack.clone().try_get_matches_from([OsString::from("pack")].into_iter().chain(words));
+        // What else pack needs may be typed.
+        let Some(error) = parsed.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument) else {
+            continue;
+        };
+        let text = error.to_string();
+        let mut lines = text.lines();
+        let fact = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let possible = lines.find(|line| line.contains("possible values")).map(|line| line.trim().to_owned());
+        return Err(Error::Refused { key: key.to_owned(), fact, possible }.into());
+    }
+    Ok(())
 }
 
 fn check_place(place: &Table) -> Result<()> {

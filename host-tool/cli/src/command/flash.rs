@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::Result;
 use crate::command::Error;
 use stoop_image::board::{self, Board};
+use stoop_image::bootloader::image::Image;
+use stoop_image::image;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::shell;
@@ -21,7 +23,7 @@ use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
-use crate::ui;
+use crate::{json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -91,6 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if let (Some(image), false) = (&image, args.unchecked) {
         would_boot(image, &board, "or write it all the same with --unchecked")?;
+        plain_container(image, &board)?;
     }
     let job_of = if args.ssh.is_some() { Job::for_linux } else { Job::of };
     let job = image.as_deref().map(|image| job_of(&board, image, args.switch)).transpose();
@@ -101,6 +104,10 @@ pub fn run(args: &Args) -> Result<()> {
             Some(_) => flash::ssh::lines(job),
             None => job.lines(&board, &name).map_err(stoop_lab::Error::from)?,
         };
+        if args.json {
+            lines.into_iter().for_each(|line| json::put_line(&json::Event::Typed { line }));
+            return Ok(());
+        }
         return ui::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     if let Some(job) = &job {
@@ -111,6 +118,10 @@ pub fn run(args: &Args) -> Result<()> {
         let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
         let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
         return super::netboot::finish(false, &mut None, done.map_err(Into::into), &show);
+    }
+    // The run before may have stopped in the middle: what is read now is not what was there.
+    if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {
+        return Err(Error::BackupExists { path: path.clone() }.into());
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
@@ -161,6 +172,18 @@ fn on_board(
     // After a backup it is at its prompt already.
     let power = if args.backup.is_some() { None } else { switch(power) };
     Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
+}
+
+/// Makes sure that the bootloader is not known to want its vendor's own container, where this is a plain one.
+///
+/// # Errors
+/// [`Error::VendorContainer`]; what is in a vendor's container is not read here, and goes.
+fn plain_container(image: &[u8], board: &Board) -> Result<()> {
+    let is_plain = image::open(image).is_ok() || !matches!(Image::of(image)?, Image::Raw);
+    match board.bootloader.vendor_container.clone().filter(|_| is_plain) {
+        Some(vendor) => Err(Error::VendorContainer { board: board.name.clone(), vendor }.into()),
+        None => Ok(()),
+    }
 }
 
 fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {

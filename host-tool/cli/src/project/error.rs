@@ -22,6 +22,16 @@ stoop_image::explained! {
         NoSuchKey { key: String, near: Option<String>, known: Vec<String> } => Project USAGE, (meant(near.as_ref(), known));
         #[error("{FILE}: {key} has a value that no flag takes")]
         Value { key: String } => Project USAGE, "give it a text, a number, true or false, or a list of texts";
+        #[error("{FILE}: {key} is a number, and a text is wanted")]
+        Number { key: String } => Project USAGE, "write it in quotes";
+        /// `fact` is what the flag says of it, `possible` the values that it takes.
+        #[error("{FILE}: {key}: {fact}")]
+        Refused { key: String, fact: String, possible: Option<String> }
+            => Project USAGE, (possible.clone().unwrap_or_else(|| "see `stoop pack --help`".to_owned()));
+        #[error("{FILE}: {key} has {word} twice")]
+        Twice { key: String, word: String } => Project USAGE, "name each format once";
+        #[error("{FILE}: it has both {one} and {other}")]
+        Both { one: &'static str, other: &'static str } => Project USAGE, "leave one of them out";
         #[error("{FILE}: {key} is no key of [{PLACE}]")]
         NoSuchPlaceKey { key: String, near: Option<String>, known: Vec<String> }
             => Project USAGE, (meant(near.as_ref(), known));

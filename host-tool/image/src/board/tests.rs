@@ -111,6 +111,16 @@ fn each_mistake_has_its_own_message() {
             "t.toml:15: bootloader.tftp-address: 0x1000000 is in neither KSEG0 nor KSEG1 | write it as it is typed at the prompt, from 0x80000000 up\n",
         ),
         (
+            "tftp-address = 0x8100_0000",
+            "tftp-window = 9\ntftp-address = 0x8100_0000",
+            "t.toml:15: bootloader.tftp-window: a window of 9 blocks | give 1 to 8, or leave the key out when nobody measured it\n",
+        ),
+        (
+            "tftp-address = 0x8100_0000",
+            "tftp-window = 0\ntftp-address = 0x8100_0000",
+            "t.toml:15: bootloader.tftp-window: a window of 0 blocks | give 1 to 8, or leave the key out when nobody measured it\n",
+        ),
+        (
             "start = 0x600_0000",
             "start = 0x8600_0000",
             "t.toml:18: bootloader.staging: 0x86000000..0x86100000 is not inside RAM 0x0..0x8000000 | give the physical address, without KSEG0's 0x80000000\n",
