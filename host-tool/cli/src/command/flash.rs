@@ -113,8 +113,7 @@ pub fn run(args: &Args) -> Result<()> {
         return super::netboot::finish(
             false,
             &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash())
-                .map_err(|error| stoop_lab::Error::from(error).into()),
+            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(crate::Error::from),
             &show,
         );
     }
