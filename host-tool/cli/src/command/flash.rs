@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         let show = Show::new(args.json);
         let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
         let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
-        return super::netboot::finish(false, &mut None, done.map_err(Into::into), &show);
+        return super::netboot::finish(false, &mut None, done.map_err(crate::Error::from), &show);
     }
     // The run before may have stopped in the middle: what is read now is not what was there.
     if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {

@@ -101,7 +101,7 @@ fn walk(directory: &Path, relative: &str, found: &mut Vec<String>) -> Result<()>
     for entry in entries {
         let entry = entry.map_err(|e| crate::Error::file(&here, e))?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let kind = entry.file_type().map_err(|e| crate::Error::file(&entry.path(), e))?;
+        let kind = entry.file_type().map_err(|e| crate::Error::file(entry.path(), e))?;
         if kind.is_dir() {
             if !(relative.is_empty() && (file_name == "build" || file_name == "source")) {
                 walk(directory, &format!("{relative}{file_name}/"), found)?;
