@@ -190,3 +190,37 @@ fn an_oops_of_a_kernel_without_names_gets_functions_files_and_lines() -> Result<
     }
     Ok(())
 }
+
+/// Writes over the kernel's own code, which no mapping allows.
+const WRITES_CODE: &str = "\
+code=$(sed -n 's/^ *\\([0-9a-f]*\\)-.* : Kernel code/\\1/p' /proc/iomem)
+mknod /dev/mem c 1 1
+dd if=/init of=/dev/mem bs=4096 count=1 seek=$((0x$code / 4096)) conv=notrunc
+";
+
+#[test]
+fn an_oops_of_an_arm64_kernel_gets_files_and_lines() -> Result<()> {
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
+    let Some(lab) = arm64_lab()? else { return Ok(()) };
+    let initramfs = packed::file(&lab.router(&[("router.sh", WRITES_CODE.as_bytes())])?)?;
+    let packed = Packed::of(&Request {
+        board: ARM64_BOARD.into(),
+        kernel: lab.image(),
+        initrd: Some(initramfs.path().into()),
+        ..Request::default()
+    })?;
+    let what = Boot { image: packed.path(), bootargs: None, files: &[], via: Via::Booti };
+    let said = boot(rig.as_mut(), &what, "---\\[ end trace [0-9a-f]+ \\]---\r?\n", PATIENCE)?;
+    rig.power_off()?;
+    let mut decoder = Decoder::new(Symbols::of(&lab.vmlinux(), &read_file(&lab.vmlinux())?)?);
+    let mut notes = Vec::new();
+    for line in said.lines() {
+        let found = decoder.line(line.trim_end_matches('\r'));
+        assert!(found.below.is_empty(), "it is this kernel's file: {:?}", found.below);
+        notes.extend(found.beside.map(|text| (line.to_owned(), text)));
+    }
+    assert!(beside(&notes, "lr : write_mem+").contains("drivers/char/mem.c:"), "{notes:#?}");
+    assert!(beside(&notes, " vfs_write+").contains("fs/read_write.c:"), "{notes:#?}");
+    Ok(())
+}

@@ -64,6 +64,11 @@ impl Arm64 {
         self.kernel.join("Image")
     }
 
+    /// The same kernel as ELF, with its symbols and debug information.
+    pub fn vmlinux(&self) -> PathBuf {
+        self.kernel.join("vmlinux")
+    }
+
     /// As [`super::Lab::squashfs`].
     pub fn squashfs(&self) -> PathBuf {
         self.root.join("root.squashfs")
