@@ -95,7 +95,13 @@ impl Fit {
     pub(super) fn full(&self, what: RegionKind, size: usize, when: Phases) -> Error {
         let in_the_way = self.taken.iter().filter(|taken| taken.when.meets(when));
         let largest = in_the_way.max_by_key(|taken| taken.region.size()).copied();
-        Error::Full { what, size, ram: self.ram, largest }
+        let mut ram = self.ram;
+        let top = |taken: &&NamedRegion| taken.what == RegionKind::Bootloader && taken.when.meets(when);
+        let bootloader = self.taken.iter().find(top).map_or(Region::EMPTY, |taken| taken.region);
+        if !bootloader.is_empty() {
+            ram = Region::between(ram.start(), bootloader.start()).unwrap_or(ram);
+        }
+        Error::Full { what, size, ram, bootloader: bootloader.size(), largest }
     }
 
     /// [`Fit::lowest`], taken.
