@@ -2,6 +2,7 @@
 
 mod lists;
 mod read;
+mod release;
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -73,13 +74,14 @@ impl Tree {
     /// Opens a `lib/modules/VERSION`.
     ///
     /// # Errors
-    /// The directory has no modules, or its `modules.dep` cannot be understood. With [`Source::Files`], a module that
+    /// The directory has no modules or is none of a kernel's release, or its `modules.dep` cannot be understood. With [`Source::Files`], a module that
     /// cannot be read is an error only for those who need it.
     pub fn open(directory: &Path, source: Source) -> Result<Self> {
-        let directory = directory.canonicalize().map_err(|e| {
-            Failure::io(directory, &e).next("give the directory lib/modules/VERSION of the kernel's modules")
+        let given = directory;
+        let directory = given.canonicalize().map_err(|e| {
+            Failure::io(given, &e).next("give the directory lib/modules/VERSION of the kernel's modules")
         })?;
-        let version = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let version = release::name(given, &directory);
         let mut tree = Tree {
             version,
             paths: Vec::new(),
@@ -114,6 +116,7 @@ impl Tree {
             )
             .next("give the directory lib/modules/VERSION itself"));
         }
+        tree.is_of_a_release()?;
         Ok(tree)
     }
 
