@@ -108,7 +108,7 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
             _ if matches!(finding.what, "containers" | "tftp-address") => {}
             Level::No => {
                 let fact = format!("{} would choke on the image: {}: {}", plan.board.name, finding.what, finding.says);
-                return Err(Failure::new(ErrorCode::Options, fact).next(next));
+                return Err(Failure::new(ErrorCode::WouldNotBoot, fact).next(next));
             }
             Level::Warn => warnings.push(format!("{}: {next}", finding.says)),
             Level::Ok | Level::Unknown => {}

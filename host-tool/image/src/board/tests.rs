@@ -224,7 +224,7 @@ fn what_the_schema_does_not_know_is_named_with_its_line_and_the_nearest_word() {
         ("kind = \"nor\"", "kind = \"nro\"", 23, "unknown variant `nro`", "did you mean `nor`?"),
         ("\"uimage-lzma\"", "\"uimage-lmza\"", 14, "unknown variant `uimage-lmza`", "did you mean `uimage-lzma`?"),
         ("soc = \"ath79\"\n", "", 1, "missing field `soc`", "add it; boards/README.md says what it means"),
-        ("gpio = 3", "gpio = -3", 10, "invalid value: integer `-3`", "correct the file"),
+        ("gpio = 3", "gpio = -3", 10, "-3 is no whole number", "write a whole number from 0 to 0xffffffff"),
         ("gpio = 3", "gpio = ", 10, "", "correct the file"),
     ] {
         let problems = read_text("t", RIGHT.replacen(from, to, 1)).expect_err("a broken board passed");
@@ -253,6 +253,11 @@ fn a_mistake_in_the_soc_is_reported_in_its_file() {
     write("mine.toml", &RIGHT.replace("ath79", "mine"));
     let soc = "title = \"Mine\"\narch = \"mips-be\"\nsources = [\"a test\"]\n[uart]\nkind = \"ns16550\"\n\
                address = 0xb800_0000\n[[gpio]]\nfirst = 0\ncount = 8\nset = 4\nclear = 8\n[load-addresses]\nx = 0x80100000\n";
+    write("soc/mine.toml", "");
+    let problems = check(&folder.path().join("mine.toml")).expect("readable");
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.fact.ends_with("soc/mine.toml: is empty") && !problem.fact.contains("next"), "{problem}");
+    assert!(problem.next.starts_with("make it a readable file with the keys of a SoC"), "{}", problem.next);
     write("soc/mine.toml", soc);
     let problems = check(&folder.path().join("mine.toml")).expect("readable");
     let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
