@@ -174,11 +174,6 @@ fn figures_that_no_hardware_has_have_their_own_message() {
             "t.toml:10: defaults.handoff: a kernel for mips big-endian is not called that way | leave it out: pack sees from the kernel how to call it\n",
         ),
         (
-            "erase-size = 0x1_0000",
-            "erase-size = 1",
-            "t.toml:25: flash.erase-size: 0x1 bytes, less than the sector of any flash chip, 0x1000 | give the bytes that are erased together\n",
-        ),
-        (
             "size = 0x10_0000\nerase-size",
             "size = 0x1_0000_0000\nerase-size",
             "t.toml:24: flash.size: 0x100000000 bytes, more than any NOR chip, 0x10000000 | give the chip's size in bytes, or `kind = \"nand\"`\n",
