@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, run};
 
@@ -54,9 +54,7 @@ impl Apt {
         ]))?;
         let sources = sources(&targets, Path::new(KEYRING).exists(), backports);
         if sources.is_empty() {
-            return Err(
-                Failure::new(ErrorCode::Repository, "apt knows no Debian mirror").next("run `apt-get update` as root")
-            );
+            return Err(Failure::new("apt knows no Debian mirror").next("run `apt-get update` as root"));
         }
         cache::write(&apt.path("sources.list"), sources.as_bytes())?;
         let system = run::output(run::command("apt-config").arg("dump"))?;
@@ -72,9 +70,7 @@ impl Apt {
     pub fn package(&self, name: &str, folder: &Path) -> Result<PathBuf> {
         let found = run::output(self.command("apt-cache").args(["search", "--names-only", name]))?;
         let newest = found.lines().filter_map(|line| line.split(' ').next()).max_by_key(|name| numbers(name));
-        let newest = newest.ok_or_else(|| {
-            Failure::new(ErrorCode::Repository, format!("{RELEASE} has no package that matches {name}"))
-        })?;
+        let newest = newest.ok_or_else(|| Failure::new(format!("{RELEASE} has no package that matches {name}")))?;
         let draft = tempfile::tempdir_in(self.place.path()).map_err(|error| Failure::io(folder, &error))?;
         let log = self.path("log");
         run::logged(self.command("apt-get").args(["-q", "download", newest]).current_dir(draft.path()), &log)?;
@@ -131,7 +127,7 @@ impl Apt {
 /// When there is none.
 pub fn only_file(folder: &Path, ending: &str) -> Result<PathBuf> {
     let found = files(folder, ending)?.into_iter().next();
-    found.ok_or_else(|| Failure::new(ErrorCode::Repository, format!("{} has no file *{ending}", folder.display())))
+    found.ok_or_else(|| Failure::new(format!("{} has no file *{ending}", folder.display())))
 }
 
 /// The files of a folder with that ending, by name.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// `$STOOP_CACHE`, else `$XDG_CACHE_HOME/stoop`, else `~/.cache/stoop`.
 ///
@@ -18,8 +18,7 @@ pub fn root() -> Result<PathBuf> {
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("stoop")))
         .or_else(|| Some(variable("HOME")?.join(".cache/stoop")))
         .ok_or_else(|| {
-            Failure::new(ErrorCode::Repository, "there is no place for a cache: HOME is not set")
-                .next("set STOOP_CACHE to a folder")
+            Failure::new("there is no place for a cache: HOME is not set").next("set STOOP_CACHE to a folder")
         })
 }
 
@@ -152,7 +151,7 @@ mod tests {
         let path = place.path().join("kernel");
         let failed = folder(&path, |draft| {
             write(&draft.join("vmlinux"), b"half")?;
-            Err(Failure::new(ErrorCode::Repository, "the disk is full"))
+            Err(Failure::new("the disk is full"))
         });
         assert!(failed.is_err());
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::elf::{DT_NEEDED, FileHeader32, FileHeader64};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// Offsets in a header of what tells about sections: where they are, and their numbers (System V ABI, ELF header).
 const ELF32: [Range<usize>; 2] = [32..36, 46..52];
@@ -23,16 +23,14 @@ pub fn loadable(elf: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn without_sections<H: FileHeader>(elf: &[u8], sections: [Range<usize>; 2]) -> Result<Vec<u8>> {
-    let broken = |error| Failure::new(ErrorCode::Repository, format!("the linker's output: {error}"));
+    let broken = |error| Failure::new(format!("the linker's output: {error}"));
     let file: ElfFile<'_, H> = ElfFile::parse(elf).map_err(broken)?;
     let endian = file.endian();
     let headers = file.elf_header().program_headers(endian, elf).map_err(broken)?;
     let ends = headers.iter().map(|header| header.file_range(endian)).map(|(offset, size)| offset + size);
     let end = ends.max().unwrap_or_default();
-    let mut kept = elf
-        .get(..end as usize)
-        .ok_or_else(|| Failure::new(ErrorCode::Repository, "the linker's output ends inside a segment"))?
-        .to_vec();
+    let mut kept =
+        elf.get(..end as usize).ok_or_else(|| Failure::new("the linker's output ends inside a segment"))?.to_vec();
     for field in sections {
         kept[field].fill(0);
     }
@@ -51,7 +49,7 @@ pub fn needed(elf: &[u8]) -> Result<Vec<String>> {
 }
 
 fn named_in<H: FileHeader>(elf: &[u8]) -> Result<Vec<String>> {
-    let broken = |error| Failure::new(ErrorCode::Repository, format!("a program: {error}"));
+    let broken = |error| Failure::new(format!("a program: {error}"));
     let file: ElfFile<'_, H> = ElfFile::parse(elf).map_err(broken)?;
     let mut names = Vec::new();
     for header in file.elf_program_headers() {

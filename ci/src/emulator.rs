@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::apt::files;
 use crate::{cache, repository, run};
@@ -44,7 +44,7 @@ pub fn open() -> Result<PathBuf> {
     if program.exists() {
         return Ok(program);
     }
-    Err(Failure::new(ErrorCode::Repository, "the emulator library is not built").next("run `cargo ci emulator`"))
+    Err(Failure::new("the emulator library is not built").next("run `cargo ci emulator`"))
 }
 
 fn place() -> Result<PathBuf> {

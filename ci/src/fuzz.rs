@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 
@@ -38,7 +38,7 @@ pub fn run(prefix: &str, total: Duration) -> Result<()> {
     let targets: Vec<&'static str> =
         stoop_fuzz::targets().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
     if targets.is_empty() {
-        return Err(Failure::usage(ErrorCode::Repository, format!("no fuzz target begins with {prefix:?}"))
+        return Err(Failure::usage(format!("no fuzz target begins with {prefix:?}"))
             .next("see the list in hil-tests/fuzz/src/lib.rs"));
     }
     let any = |cores: bool| targets.iter().any(|name| name.starts_with(CORE) == cores);
@@ -86,7 +86,7 @@ fn report(runs: &[Run]) -> Result<()> {
     let broken: Vec<&str> = runs.iter().filter(|run| run.crash.is_some()).map(|run| run.target).collect();
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::new(ErrorCode::Repository, format!("an input breaks {}", broken.join(", ")))
+        false => Err(Failure::new(format!("an input breaks {}", broken.join(", ")))
             .next("mend it, and keep the input: make it small and put it into hil-tests/fuzz/seeds/TARGET")),
     }
 }

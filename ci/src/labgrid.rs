@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, repository, run};
 
@@ -34,8 +34,7 @@ impl Tools {
         if is_complete(&place) {
             return Ok(Tools { folder: Some(place.join("bin")) });
         }
-        Err(Failure::new(ErrorCode::Repository, "labgrid is not installed")
-            .next("run `cargo ci labgrid`, or put labgrid-client into PATH"))
+        Err(Failure::new("labgrid is not installed").next("run `cargo ci labgrid`, or put labgrid-client into PATH"))
     }
 
     /// The command that runs one of them.

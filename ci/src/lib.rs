@@ -27,6 +27,8 @@ pub mod toolchain;
 pub mod tools;
 pub mod transcript;
 
+pub use stoop_samples::failure::{Failure, Result};
+
 use std::path::PathBuf;
 
 /// The repository's top folder, known from where this package was compiled.

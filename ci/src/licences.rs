@@ -1,6 +1,6 @@
 //! `cargo deny`: whether the programs may be handed out with what they are made of, by `deny.toml`.
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use crate::tools::Tool;
 use crate::{repository, run};

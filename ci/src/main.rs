@@ -14,7 +14,7 @@ use stoop_ci::release::{self, Target};
 use stoop_ci::{
     bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sizes, test, transcript,
 };
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 /// What developers and CI call.
 #[derive(Parser)]

@@ -1,6 +1,6 @@
 //! `cargo ci miri`: core's tests under Miri, the interpreter that ends a run at the first undefined behaviour.
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use crate::{repository, run, toolchain};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, repository, run};
 
@@ -55,14 +55,14 @@ pub fn run() -> Result<()> {
     let budget = [(1, rootfs * 3 / 2 + MEMORY), (2, rootfs * 6 / 5 + MEMORY), (3, rootfs * 6 / 5 + MEMORY)];
     for (at, budget) in budget {
         if medians[at].1 > budget {
-            return Err(Failure::new(
-                ErrorCode::Repository,
-                format!("{} takes {} KiB of memory, the budget is {budget}", names[at], medians[at].1),
-            ));
+            return Err(Failure::new(format!(
+                "{} takes {} KiB of memory, the budget is {budget}",
+                names[at], medians[at].1
+            )));
         }
     }
     if ratio > 1.2 {
-        return Err(Failure::new(ErrorCode::Repository, format!("pack takes {ratio:.2} times as long as mkimage")));
+        return Err(Failure::new(format!("pack takes {ratio:.2} times as long as mkimage")));
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ fn memory(command: &Command) -> Result<usize> {
     time.current_dir(folder).env("XDG_CACHE_HOME", folder.join("cache"));
     run::output(&mut time)?;
     let said = String::from_utf8_lossy(&cache::read(&folder.join("memory"))?).trim().to_owned();
-    said.parse().map_err(|error| Failure::new(ErrorCode::Repository, format!("/usr/bin/time said {said:?}: {error}")))
+    said.parse().map_err(|error| Failure::new(format!("/usr/bin/time said {said:?}: {error}")))
 }
 
 /// Bytes that compress about as code does, and say of which version and byte order the kernel is.

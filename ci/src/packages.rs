@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, repository, run};
 
@@ -34,7 +34,7 @@ pub fn check() -> Result<()> {
     if board.starts_with("board              gl-ar750\n") {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Repository, format!("the command from the archives says of gl-ar750: {board}")))
+    Err(Failure::new(format!("the command from the archives says of gl-ar750: {board}")))
 }
 
 /// A crate with its version, as archives and what is in them are called.

@@ -7,7 +7,7 @@ use stoop_image::machine::Machine;
 
 use serde::{Deserialize, Serialize};
 use stoop_image::shim_image::{self, Variant};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::squeeze::squeeze;
 use crate::toolchain::{self, Nightly};
@@ -243,8 +243,7 @@ pub fn store(programs: &[Program]) -> Result<()> {
             provenance.sha256.insert(build.file_name(*machine), sha256(bytes));
             eprintln!("shim: {} {} bytes", path.display(), bytes.len());
         }
-        let text =
-            toml::to_string(&provenance).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+        let text = toml::to_string(&provenance).map_err(|error| Failure::new(error.to_string()))?;
         let text = format!(
             "# Written by `cargo ci shim`; `cargo ci shim --check` makes the files again and compares them.\n{text}"
         );
@@ -316,12 +315,11 @@ fn made_by(nightly: &Nightly) -> Provenance {
 fn read(folder: &Path) -> Result<Provenance> {
     let path = folder.join("provenance.toml");
     let text = cache::read(&path)?;
-    toml::from_slice(&text).map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", path.display())))
+    toml::from_slice(&text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 fn stale(path: &Path, fact: &str) -> Failure {
-    Failure::new(ErrorCode::Repository, format!("{} {fact}", path.display()))
-        .next("run `cargo ci shim` and commit what it writes")
+    Failure::new(format!("{} {fact}", path.display())).next("run `cargo ci shim` and commit what it writes")
 }
 
 fn sha256(bytes: &[u8]) -> String {

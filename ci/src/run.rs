@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// How often a long step says what it is at.
 const BEAT: Duration = Duration::from_secs(10);
@@ -89,11 +89,8 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(
-        ErrorCode::Repository,
-        format!("{name} failed ({status}); its last words:\n{}", last_lines(log, 25)),
-    )
-    .next(format!("read {}", log.display())))
+    Err(Failure::new(format!("{name} failed ({status}); its last words:\n{}", last_lines(log, 25)))
+        .next(format!("read {}", log.display())))
 }
 
 /// Runs to the end with its output on the terminal.
@@ -103,11 +100,7 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
 pub fn shown(command: &mut Command) -> Result<()> {
     let name = name_of(command);
     let status = command.status().map_err(|error| cannot_start(&name, &error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(ErrorCode::Repository, format!("{name} failed ({status})")))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{name} failed ({status})"))) }
 }
 
 /// Runs to the end; what it wrote to stdout.
@@ -121,7 +114,7 @@ pub fn output(command: &mut Command) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::new(ErrorCode::Repository, format!("{name} failed ({}): {}", output.status, said.trim())))
+    Err(Failure::new(format!("{name} failed ({}): {}", output.status, said.trim())))
 }
 
 /// The program and its first arguments, as one would type them.
@@ -131,8 +124,7 @@ fn name_of(command: &Command) -> String {
 }
 
 fn cannot_start(name: &str, error: &std::io::Error) -> Failure {
-    Failure::new(ErrorCode::Repository, format!("{name} cannot be started: {error}"))
-        .next("run ./ci/test, which installs what is missing")
+    Failure::new(format!("{name} cannot be started: {error}")).next("run ./ci/test, which installs what is missing")
 }
 
 /// The last lines of a file, short ones.

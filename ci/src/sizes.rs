@@ -3,7 +3,7 @@
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind};
 use stoop_image::machine::Machine;
 use stoop_image::shim_image::{self, Form, Header, Variant};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::cache;
 use crate::prebuilt::shim;
@@ -44,8 +44,7 @@ impl Sizes {
     /// # Errors
     /// When it is no ELF of a shim.
     pub fn of(elf: &[u8]) -> Result<Sizes> {
-        let file = object::File::parse(elf)
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim: {error}")))?;
+        let file = object::File::parse(elf).map_err(|error| Failure::new(format!("the shim: {error}")))?;
         let mut sections: Vec<_> = file
             .sections()
             .filter(|section| section.size() > 0)
@@ -74,18 +73,15 @@ impl Sizes {
     /// When the image exceeds the budget, or can panic.
     pub fn check(&self, name: &str, budget: usize) -> Result<()> {
         if !self.panicking.is_empty() {
-            return Err(Failure::new(
-                ErrorCode::Repository,
-                format!("{name} can panic: {}", self.panicking.join(", ")),
-            )
-            .next("replace the indexing, unwrap or division that leads there"));
+            return Err(Failure::new(format!("{name} can panic: {}", self.panicking.join(", ")))
+                .next("replace the indexing, unwrap or division that leads there"));
         }
         if self.stored > budget {
             let over = self.stored - budget;
-            return Err(Failure::new(
-                ErrorCode::Repository,
-                format!("{name} takes {} bytes of an image, {over} more than {budget}", self.stored),
-            )
+            return Err(Failure::new(format!(
+                "{name} takes {} bytes of an image, {over} more than {budget}",
+                self.stored
+            ))
             .next("read the sections above, and `nm --size-sort` of the ELF"));
         }
         Ok(())

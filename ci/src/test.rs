@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
@@ -82,8 +82,7 @@ fn cargo(verb: &str) -> Command {
 fn debians_modules() -> Result<()> {
     let lab = lab::Lab::open()?;
     let trees = lab::DEBIAN_KERNELS.iter().map(|name| lab.debian_tree(name)).collect::<Result<Vec<_>>>()?;
-    let trees = std::env::join_paths(trees)
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("the cache's path: {error}")))?;
+    let trees = std::env::join_paths(trees).map_err(|error| Failure::new(format!("the cache's path: {error}")))?;
     let mut test = cargo("test");
     test.args(["--package", "stoop", "--test", "modules", "debian::"]);
     run::shown(test.env("STOOP_MODULES_TREES", trees).env("STOOP_LAB", "required"))

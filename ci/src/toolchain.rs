@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, run};
 
@@ -49,7 +49,7 @@ impl Nightly {
         };
         let library = library()?;
         if !library.join("core/src/lib.rs").exists() {
-            return Err(Failure::new(ErrorCode::Repository, format!("the toolchain {} has no library source", name()))
+            return Err(Failure::new(format!("the toolchain {} has no library source", name()))
                 .next("run ./ci/test, which gets rust-src"));
         }
         Ok(Nightly { release: field("release:"), commit: field("commit-hash:"), library: hash(&library)? })
@@ -133,11 +133,7 @@ pub fn ensure_rust_src() -> Result<()> {
                 run::output(&mut tar).map(|_| ())
             })
         })?;
-        return if complete() {
-            Ok(())
-        } else {
-            Err(Failure::new(ErrorCode::Repository, format!("{} holds no library", archive.display())))
-        };
+        return if complete() { Ok(()) } else { Err(Failure::new(format!("{} holds no library", archive.display()))) };
     }
     // "rustc 1.97.0-nightly (…)" and "1.97.1+dfsg1-1" agree in "1.97".
     let minor = |text: &str| text.split('.').take(2).collect::<Vec<_>>().join(".");
@@ -153,6 +149,5 @@ pub fn ensure_rust_src() -> Result<()> {
         });
     }
     let fact = format!("{} has no library source, and neither rustup nor Debian's rust-src has it", version.trim());
-    Err(Failure::new(ErrorCode::Repository, fact)
-        .next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
+    Err(Failure::new(fact).next(format!("name an archive of the {wanted} library in STOOP_RUST_SRC")))
 }

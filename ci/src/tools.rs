@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use crate::{cache, run};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 use stoop_samples::pages::{self, Block, Runs};
 
 use crate::lab::{Endian, Flavour, Lab};
@@ -48,10 +48,11 @@ pub fn run() -> Result<()> {
         }
     }
     if booted < BOOTED.1 {
-        return Err(Failure::new(
-            ErrorCode::Repository,
-            format!("{booted} kernels booted on the way through {}, not {}", PATH.join(" and "), BOOTED.1),
-        )
+        return Err(Failure::new(format!(
+            "{booted} kernels booted on the way through {}, not {}",
+            PATH.join(" and "),
+            BOOTED.1
+        ))
         .next(format!("read {}", walk.transcript.display())));
     }
     eprintln!("transcript: {typed} commands in {} s: {}", start.elapsed().as_secs(), walk.transcript.display());
@@ -61,9 +62,8 @@ pub fn run() -> Result<()> {
 
 fn read(clone: &Path, page: &Path) -> Result<Vec<Block>> {
     let text = cache::read(&clone.join(page))?;
-    pages::blocks(&String::from_utf8_lossy(&text)).map_err(|unclear| {
-        Failure::new(ErrorCode::Repository, format!("{}:{}: {}", page.display(), unclear.line, unclear.fact))
-    })
+    pages::blocks(&String::from_utf8_lossy(&text))
+        .map_err(|unclear| Failure::new(format!("{}:{}: {}", page.display(), unclear.line, unclear.fact)))
 }
 
 /// A clone, the folder where `cargo install` puts the command, and what was typed so far.
@@ -152,7 +152,7 @@ impl Walk {
     fn shell(&self, line: &str) -> Result<Command> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths([self.root.join("bin")].into_iter().chain(std::env::split_paths(&path)))
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the PATH: {error}")))?;
+            .map_err(|error| Failure::new(format!("the PATH: {error}")))?;
         let mut shell = run::command("sh");
         shell.current_dir(&self.clone).env("PATH", path).env("CARGO_INSTALL_ROOT", &self.root).args(["-euc", line]);
         // `cargo install` builds as for a release, which takes twice as long when it optimises as much.

@@ -1,6 +1,7 @@
 //! From power on to the kernel's first line, the same image on the same U-Boot in QEMU, interleaved: by `stoop run` (QEMU's own TFTP
 //! server), by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server), and by `stoop netboot` with QEMU's server
-//! (`--tftp-folder`), which leaves the server out of the comparison.
+//! (`--tftp-folder`), which leaves the server out of the comparison. Each image once with its kernel stored, which is what `stoop pack`
+//! makes for these boards, and once with it in LZMA, which it makes for boards that start it from flash.
 //!
 //! `cargo bench -p stoop-hil-tests --bench netboot [ROUNDS]`, as root or with `sysctl net.ipv4.ip_unprivileged_port_start=69`. It prints
 //! medians and their ratios and asks for nothing, since times on a shared machine differ by a factor of two. Each clock starts when QEMU
@@ -9,14 +10,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use stoop_ci::Result;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::{Boot, Cap, Packed, Via, boot_again};
-use stoop_image::Result;
-use stoop_image::plan::{Format, Request};
+use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_lab::netboot::{Step, Tell};
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -71,8 +72,12 @@ fn row(packed: &Packed, board: &str, via: &Via, rounds: usize) -> Result<()> {
         qemus.push(by_netboot(packed, board, true)?);
     }
     let [run, ours, qemus] = [run, ours, qemus].map(median);
-    let size = packed.built.file.len();
-    println!("| {board} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |", ours / run, qemus / run);
+    let (size, codec) = (packed.built.file.len(), packed.built.payloads[0].codec.name());
+    println!(
+        "| {board} | {codec} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |",
+        ours / run,
+        qemus / run
+    );
     Ok(())
 }
 
@@ -83,16 +88,17 @@ fn main() -> Result<()> {
     }
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
     println!("from power on to the kernel's first line, {rounds} interleaved rounds, seconds (median)\n");
-    println!("| board | bytes of image | run | netboot | ratio | netboot, QEMU's server | ratio |");
-    println!("|---|---|---|---|---|---|---|");
-    if let Some(lab) = lab()? {
-        for endian in Endian::ALL {
-            let packed = Packed::of(&Request { format: Some(Format::Uimage), ..lab_request(&lab, endian) })?;
+    println!("| board | kernel | bytes of image | run | netboot | ratio | netboot, QEMU's server | ratio |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let (mips, arm64) = (lab()?, arm64_lab()?);
+    for codec in [CodecChoice::Store, CodecChoice::Lzma] {
+        for (lab, endian) in mips.iter().flat_map(|lab| Endian::ALL.map(|endian| (lab, endian))) {
+            let packed = Packed::of(&Request { codec, format: Some(Format::Uimage), ..lab_request(lab, endian) })?;
             row(&packed, board(endian), &Via::Bootm, rounds)?;
         }
-    }
-    if let Some(lab) = arm64_lab()? {
-        row(&Packed::of(&arm64_request(&lab))?, ARM64_BOARD, &Via::Booti, rounds)?;
+        if let Some(lab) = &arm64 {
+            row(&Packed::of(&Request { codec, ..arm64_request(lab) })?, ARM64_BOARD, &Via::Booti, rounds)?;
+        }
     }
     Ok(())
 }

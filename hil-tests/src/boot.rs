@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stoop_ci::{Failure, Result};
 use stoop_image::bootloader::image::Image;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{self, StartCommand};
 
 use crate::seen::{END, Seen};
@@ -53,7 +53,7 @@ pub struct Boot<'a> {
 /// The bootloader or the image gave up, or `timeout` passed; the message has the console's last lines.
 pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) -> Result<String> {
     begin(rig, boot)?;
-    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure))?;
+    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure.into()))?;
     let matched = seen.groups.first().map_or("", String::as_str);
     Ok(seen.before + matched)
 }
@@ -64,7 +64,7 @@ pub fn boot(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) 
 /// As for [`boot()`].
 pub fn boot_again(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Duration) -> Result<String> {
     by_uboot(rig, boot).map_err(|failure| rig.explain(failure))?;
-    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure))?;
+    let seen = rig.console()?.expect(until, timeout).map_err(|failure| rig.explain(failure.into()))?;
     Ok(seen.before + seen.groups.first().map_or("", String::as_str))
 }
 
@@ -75,8 +75,7 @@ pub fn boot_again(rig: &mut dyn Rig, boot: &Boot<'_>, until: &str, timeout: Dura
 pub fn see(rig: &mut dyn Rig, what: &Boot<'_>, timeout: Duration) -> Result<Seen> {
     // With the line's end: without it the match could end in the middle of the last number.
     let said = boot(rig, what, &format!("{END}\n"), timeout)?;
-    Seen::read(&said)
-        .map_err(|damage| Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log"))
+    Seen::read(&said).map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))
 }
 
 /// As [`boot()`], but only until the image was entered.
@@ -120,19 +119,18 @@ fn by_uboot(rig: &mut dyn Rig, boot: &Boot<'_>) -> Result<()> {
         Via::Bootelf => StartCommand::Bootelf { at: at()? },
         Via::Command(line) => StartCommand::Command { line, at: facts.tftp_address },
         Via::Direct | Via::Kexec(_) => {
-            return Err(Failure::new(ErrorCode::Repository, "a direct start needs no bootloader"));
+            return Err(Failure::new("a direct start needs no bootloader"));
         }
     };
     let wanted = uboot::Boot { image: &image, bootargs: boot.bootargs.map(str::as_bytes), files: boot.files, how };
     let plan = uboot::stage(&facts, &wanted, &mut |name, bytes| rig.stage(name, bytes))?;
     let console = rig.console()?;
     uboot::attach(console, &facts)?;
-    uboot::start(console, &facts, &plan)
+    Ok(uboot::start(console, &facts, &plan)?)
 }
 
 /// The next MiB behind an image; both are copied before anything is entered.
 fn behind(at: u32, size: usize) -> Result<u32> {
     let behind = (u64::from(at) + size as u64).next_multiple_of(0x10_0000);
-    u32::try_from(behind)
-        .map_err(|_| Failure::new(ErrorCode::Repository, "the device tree would be fetched behind 4 GiB"))
+    u32::try_from(behind).map_err(|_| Failure::new("the device tree would be fetched behind 4 GiB"))
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Lab};
-use stoop_image::Result;
 
 use crate::packed::{ARM64_BOARD, Booting, arm64_lab, board, lab};
 use crate::rig::{self, BootRequest};

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use stoop_ci::{Failure, Result};
 use stoop_image::board::{self, Board};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::netboot::{self, Netboot, Step};
@@ -88,7 +88,7 @@ impl Desk {
     /// Its address is none.
     pub fn served_by_qemu(&mut self) -> Result<PathBuf> {
         let address = qemu::TFTP_SERVER.parse();
-        self.place.server = Some(address.map_err(|_| Failure::new(ErrorCode::Repository, "QEMU's TFTP server"))?);
+        self.place.server = Some(address.map_err(|_| Failure::new("QEMU's TFTP server"))?);
         self.place.tftp_folder = Some(self.work.path().to_owned());
         Ok(self.work.path().to_owned())
     }

@@ -23,13 +23,9 @@ pub use rig::{Cap, Rig};
 ///
 /// # Errors
 /// The reason, when `STOOP_LAB=required` says that the lab must be complete.
-pub fn skip(reason: &str) -> stoop_image::Result<()> {
+pub fn skip(reason: &str) -> stoop_ci::Result<()> {
     if std::env::var_os("STOOP_LAB").is_some_and(|value| value == "required") {
-        return Err(stoop_image::Failure::new(
-            stoop_image::ErrorCode::Repository,
-            format!("the lab is required, and: {reason}"),
-        )
-        .next("run `cargo ci lab`"));
+        return Err(stoop_ci::Failure::new(format!("the lab is required, and: {reason}")).next("run `cargo ci lab`"));
     }
     println!("HIL-SKIP: {reason}");
     Ok(())

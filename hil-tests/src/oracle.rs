@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Flavour, Lab, oracle_image};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 use crate::seen::Seen;
 use crate::{Boot, Rig, Via, see};
@@ -69,11 +69,11 @@ pub fn fdtput(tree: &[u8], edits: &[&[&str]]) -> Result<Vec<u8>> {
             };
         }
         let status = command.status().map_err(|error| {
-            Failure::new(ErrorCode::Repository, format!("cannot start fdtput: {error}"))
+            Failure::new(format!("cannot start fdtput: {error}"))
                 .next("install it (Debian: apt-get install device-tree-compiler)")
         })?;
         if !status.success() {
-            return Err(Failure::new(ErrorCode::Repository, format!("fdtput {words:?} failed ({status})")));
+            return Err(Failure::new(format!("fdtput {words:?} failed ({status})")));
         }
     }
     std::fs::read(file.path()).map_err(|error| Failure::io(file.path(), &error))

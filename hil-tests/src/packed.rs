@@ -8,13 +8,13 @@ use stoop_image::machine::Machine;
 
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_core::crc32::Crc32;
 use stoop_image::image::{self, Built};
 use stoop_image::layout::PAGE;
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome};
-use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::NamedTempFile;
 
 use crate::seen::{END, Seen, Sum};
@@ -68,9 +68,7 @@ impl Packed {
     /// # Errors
     /// It would give up.
     pub fn simulate(&self, entry: Entry) -> Result<Booted> {
-        outcome(&self.built.file, entry)?
-            .result
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim gives up: {error}")))
+        outcome(&self.built.file, entry)?.result.map_err(|error| Failure::new(format!("the shim gives up: {error}")))
     }
 }
 
@@ -106,9 +104,8 @@ impl Booting {
             console = behind.to_owned();
         }
         rig.power_off()?;
-        let seen = Seen::read(&console).map_err(|damage| {
-            Failure::new(ErrorCode::Repository, damage.to_string()).next("look at the console's log")
-        })?;
+        let seen = Seen::read(&console)
+            .map_err(|damage| Failure::new(damage.to_string()).next("look at the console's log"))?;
         Ok(Booting { console, seen, simulated, via })
     }
 
@@ -215,11 +212,7 @@ fn entry(rig: &dyn Rig, packed: &Packed, via: &Via, bootargs: Option<&str>) -> R
     Ok(match via {
         // On arm64 kexec puts the bootargs into the tree as they are.
         Via::Kexec(_) if packed.plan.arch() != Machine::Arm64 => {
-            let tree = rig
-                .board()
-                .dtb
-                .clone()
-                .ok_or_else(|| Failure::new(ErrorCode::Repository, "the board brings no device tree"))?;
+            let tree = rig.board().dtb.clone().ok_or_else(|| Failure::new("the board brings no device tree"))?;
             let words = kexec_words(packed, bootargs);
             Entry::Uhi(oracle::with_bootargs(&tree.bytes, Some(&words))?)
         }
@@ -275,15 +268,9 @@ pub fn machine_tree(emulator: &[&str]) -> Result<Vec<u8>> {
     let mut qemu = Command::new("qemu-system-aarch64");
     qemu.arg("-M").arg(format!("virt,dumpdtb={}", file.display()));
     qemu.args(["-cpu", "cortex-a57", "-m", "512", "-display", "none", "-nic", "none", "-bios", &uboot]);
-    let output = qemu
-        .args(emulator)
-        .output()
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start QEMU: {error}")))?;
+    let output = qemu.args(emulator).output().map_err(|error| Failure::new(format!("cannot start QEMU: {error}")))?;
     if !output.status.success() {
-        return Err(Failure::new(
-            ErrorCode::Repository,
-            format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr)),
-        ));
+        return Err(Failure::new(format!("QEMU writes no device tree: {}", String::from_utf8_lossy(&output.stderr))));
     }
     std::fs::read(&file).map_err(|error| Failure::io(&file, &error))
 }
@@ -336,7 +323,7 @@ pub fn debian_trees() -> Result<Option<Vec<PathBuf>>> {
 /// # Errors
 /// They are no image.
 pub fn outcome(image: &[u8], entry: Entry) -> Result<Outcome> {
-    simulate::run(image, &Input { entry, load: None })
+    Ok(simulate::run(image, &Input { entry, load: None })?)
 }
 
 /// A temporary file with these bytes.

@@ -1,8 +1,8 @@
 //! A router that runs: the lab's kernel with Debian's kexec-tools, an image, and the script of `stoop kexec` for it.
 
+use stoop_ci::Result;
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
-use stoop_image::Result;
 use stoop_image::kexec::Loadable;
 use stoop_image::plan::{Format, Request};
 

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::lab_request;
 use stoop_hil_tests::seen::END;
 use stoop_hil_tests::{Cap, Packed};
+use stoop_image::commands;
 use stoop_image::image::LONGEST_LINE;
 use stoop_image::plan::{CookieMatch, Format, Request};
-use stoop_image::{Result, commands};
 use stoop_lab::qemu::uboot;
 
 /// Words that no kernel wants, `length` bytes of them with the cookie in front, in words that U-Boot passes all.
@@ -74,7 +75,10 @@ fn type_all(cases: &mut Cases<'_>, packed: &Packed, lines: &[String]) -> Result<
         uboot::command(console, &facts, line)?;
     }
     console.send(format!("{last}\n").as_bytes())?;
-    console.expect(&format!("{END}[\r\n]"), Duration::from_secs(600)).map(drop).map_err(|failure| failure.within(last))
+    console
+        .expect(&format!("{END}[\r\n]"), Duration::from_secs(600))
+        .map(drop)
+        .map_err(|failure| failure.within(last).into())
 }
 
 /// An ELF image also without the option, by its sections: what a bootloader does that has only them.

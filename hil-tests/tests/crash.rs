@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{Endian, Flavour, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::packed::{self, ARM64_BOARD, arm64_lab, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, boot_again};
 use stoop_image::input::read_file;
 use stoop_image::plan::Request;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::crash_log::{CrashLogs, SHELL_WORDS};
 use stoop_lab::notes::Annotator;
 use stoop_lab::oops::{Decoder, Symbols};
@@ -115,9 +115,7 @@ fn on_mips_the_console_is_there_after_a_reset_that_nobody_saw_coming() -> Result
 /// Debian's own kernel has ramoops as a module: it comes with the ramdisk.
 fn arm64(lab: &Arm64, commands: &str) -> Result<Packed> {
     let packages = lab.debian_kernels()?;
-    let kernel = packages
-        .first()
-        .ok_or_else(|| Failure::new(ErrorCode::Repository, "the lab has no Debian kernel for arm64"))?;
+    let kernel = packages.first().ok_or_else(|| Failure::new("the lab has no Debian kernel for arm64"))?;
     let modules = ["lib/reed_solomon/reed_solomon.ko", "fs/pstore/ramoops.ko"].map(|name| module(kernel, name));
     let [library, backend] = modules;
     let commands = format!("insmod /reed_solomon.ko; insmod /ramoops.ko\n{commands}");
@@ -137,9 +135,9 @@ fn arm64(lab: &Arm64, commands: &str) -> Result<Packed> {
 fn module(package: &std::path::Path, name: &str) -> Result<Vec<u8>> {
     let script = format!("dpkg-deb --fsys-tarfile \"$0\" | tar -xO --wildcards '*/kernel/{name}'");
     let output = Command::new("sh").args(["-c", &script]).arg(package).output();
-    let output = output.map_err(|error| Failure::new(ErrorCode::Repository, format!("dpkg-deb: {error}")))?;
+    let output = output.map_err(|error| Failure::new(format!("dpkg-deb: {error}")))?;
     if output.stdout.is_empty() {
-        return Err(Failure::new(ErrorCode::Repository, format!("{} has no {name}", package.display())));
+        return Err(Failure::new(format!("{} has no {name}", package.display())));
     }
     Ok(output.stdout)
 }

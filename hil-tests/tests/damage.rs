@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;
@@ -14,7 +15,6 @@ use stoop_hil_tests::packed::{
 };
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
-use stoop_image::Result;
 use stoop_image::image::open;
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::shim_image::{self, Variant};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stoop_ci::lab::Endian;
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, collected, no_tftp, typed};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::stand::Wiring;
@@ -10,7 +11,6 @@ use stoop_hil_tests::{Packed, skip};
 use stoop_image::commands;
 use stoop_image::image::flash::Area;
 use stoop_image::plan::{Format, Request};
-use stoop_image::{Failure, Result};
 use stoop_lab::Explained;
 use stoop_lab::flash::{self, Job, Step};
 use stoop_lab::netboot::Step as Boot;

@@ -10,9 +10,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use shared_child::SharedChild;
 use stoop_ci::hil::client::Client;
 use stoop_ci::labgrid::Tools;
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::stand::prompt::Prompt;
 use stoop_hil_tests::stand::{Board, Lab, Offer, Place, Wiring};
-use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::TempDir;
 
 /// For a run on a machine that is busy.
@@ -54,15 +54,13 @@ impl Bench {
         let mut command = Command::new(&self.program);
         command.args(["hil", "--all", "--place-filter", "arch=mips", "--max-wait", "10m", "--jobs", "6", "--out"]);
         command.arg(self.out.path()).arg("place::").env("LG_COORDINATOR", &self.lab.address).stdin(Stdio::null());
-        SharedChild::spawn(&mut command)
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start cargo ci: {error}")))
+        SharedChild::spawn(&mut command).map_err(|error| Failure::new(format!("cannot start cargo ci: {error}")))
     }
 
     /// Its exit code.
     fn run(&self) -> Result<Option<i32>> {
         let child = self.start()?;
-        let status =
-            child.wait_timeout(PATIENCE).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+        let status = child.wait_timeout(PATIENCE).map_err(|error| Failure::new(error.to_string()))?;
         let _ = child.kill();
         Ok(status.and_then(|status| status.code()))
     }
@@ -121,7 +119,7 @@ fn program() -> Result<PathBuf> {
     let mut build = stoop_ci::run::command("cargo");
     build.current_dir(stoop_ci::repository()).args(["build", "--quiet", "--package", "stoop-ci"]);
     stoop_ci::run::shown(&mut build)?;
-    let own = std::env::current_exe().map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let own = std::env::current_exe().map_err(|error| Failure::new(error.to_string()))?;
     let folder = own.parent().and_then(|folder| folder.parent()).map(PathBuf::from).unwrap_or_default();
     Ok(folder.join("stoop-ci"))
 }
@@ -166,9 +164,7 @@ fn whatever_is_killed_no_place_stays_locked_and_no_board_stays_on() -> Result<()
     let until = Instant::now() + PATIENCE;
     let status = loop {
         let pause = Duration::from_millis(500 + next(&mut seed) % 4000);
-        if let Some(status) =
-            run.wait_timeout(pause).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?
-        {
+        if let Some(status) = run.wait_timeout(pause).map_err(|error| Failure::new(error.to_string()))? {
             break status;
         }
         assert!(Instant::now() < until, "the run does not end");
@@ -200,9 +196,9 @@ fn a_run_that_is_told_to_end_gives_its_places_back() -> Result<()> {
     let Some(bench) = Bench::new(2, 1)? else { return Ok(()) };
     let run = bench.start()?;
     bench.wait_until_busy();
-    let pid = Pid::from_raw(run.id() as i32).ok_or_else(|| Failure::new(ErrorCode::Repository, "no process"))?;
-    kill_process(pid, Signal::TERM).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
-    let status = run.wait_timeout(PATIENCE).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let pid = Pid::from_raw(run.id() as i32).ok_or_else(|| Failure::new("no process"))?;
+    kill_process(pid, Signal::TERM).map_err(|error| Failure::new(error.to_string()))?;
+    let status = run.wait_timeout(PATIENCE).map_err(|error| Failure::new(error.to_string()))?;
     assert_eq!(status.and_then(|status| status.code()), Some(130));
     bench.assert_free()
 }
@@ -212,7 +208,7 @@ fn the_jobs_of_a_run_that_is_killed_give_their_places_back() -> Result<()> {
     let Some(bench) = Bench::new(2, 1)? else { return Ok(()) };
     let run = bench.start()?;
     bench.wait_until_busy();
-    run.kill().and_then(|()| run.wait()).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    run.kill().and_then(|()| run.wait()).map_err(|error| Failure::new(error.to_string()))?;
     bench.wait_until_free()
 }
 
@@ -222,7 +218,7 @@ fn what_a_run_left_behind_that_was_killed_with_its_jobs_is_cleaned_up_by_the_nex
     let run = bench.start()?;
     bench.wait_until_busy();
     // The run first: it would clean up behind its jobs.
-    run.kill().and_then(|()| run.wait()).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    run.kill().and_then(|()| run.wait()).map_err(|error| Failure::new(error.to_string()))?;
     for pid in bench.jobs() {
         // One may have ended already.
         let _ = kill_process(pid, Signal::KILL);

@@ -6,11 +6,11 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, collected, no_tftp};
 use stoop_hil_tests::stand::Emulated;
 use stoop_hil_tests::stand::played::{Played, Script};
 use stoop_hil_tests::{program, skip};
-use stoop_image::{Failure, Result};
 use stoop_lab::Explained;
 use stoop_lab::flash::Job;
 
@@ -29,7 +29,7 @@ fn script(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Sc
 fn fault(desk: &Desk) -> Result<(&'static str, u8)> {
     let mut console = desk.console()?;
     let error = match desk.netboot(&mut console, &program::uimage(false), &collected().0) {
-        Ok(()) => return Err(Failure::new(stoop_image::ErrorCode::Repository, "nothing went wrong")),
+        Ok(()) => return Err(Failure::new("nothing went wrong")),
         Err(error) => error,
     };
     println!("{}: {error}\n  next: {}", error.code(), error.next_step().unwrap_or_default());
@@ -221,7 +221,7 @@ fn flash_fault(command: &'static str, said: &'static str) -> Result<stoop_lab::E
     // Nothing is fetched: the board only says so.
     desk.served_by_qemu()?;
     match desk.flash(&job, &collected().0) {
-        Ok(()) => Err(Failure::new(stoop_image::ErrorCode::Repository, "nothing went wrong")),
+        Ok(()) => Err(Failure::new("nothing went wrong")),
         Err(error) => Ok(error),
     }
 }

@@ -3,11 +3,11 @@
 
 use clap::Parser;
 use stoop::command::Cli;
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::lab;
 use stoop_hil_tests::skip;
 use stoop_hil_tests::stand::Wiring;
-use stoop_image::{Failure, Result};
 
 const BOARD: &str = "qemu-malta-le";
 
@@ -47,7 +47,7 @@ impl Bench {
     fn flash(&self, words: &[&str]) -> Result<()> {
         let flags = self.desk.flags();
         let line = ["stoop", "flash", "--board", BOARD].into_iter().chain(words.iter().copied());
-        Cli::try_parse_from(line.chain(flags.iter().map(String::as_str))).expect("a command line").run()
+        Ok(Cli::try_parse_from(line.chain(flags.iter().map(String::as_str))).expect("a command line").run()?)
     }
 }
 

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Flavour};
 use stoop_hil_tests::packed::{file, lab};
-use stoop_image::Result;
 use stoop_kernel::kernel_build::build::Outcome;
 
 /// A kernel's source and what is built from it has more than ten times as many bytes.
@@ -47,7 +47,7 @@ fn a_second_build_does_nothing_a_changed_symbol_copies_no_tree_and_going_back_gi
     let written = said("one symbol", &changed);
     assert!(changed.configured && (1..100).contains(&changed.done.built), "{} files", changed.done.built);
     assert!(written < NO_TREE, "{written:#x} bytes written for one symbol");
-    let read = |path: &Path| std::fs::read(path).map_err(|error| stoop_image::Failure::io(path, &error));
+    let read = |path: &Path| std::fs::read(path).map_err(|error| stoop_ci::Failure::io(path, &error));
     let squashfs = |root: &Path| read(&root.join("kernel/fs/squashfs/squashfs.ko"));
     let held = lab.modules(Endian::Little, Flavour::Modular)?;
     let modules = out.join(changed.collected.modules.as_ref().expect("modules"));

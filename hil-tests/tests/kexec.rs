@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::arm64::Arm64;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Lab};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request, machine_tree};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::router::{Host, IMAGE, OLD_ROOT, SCRIPT, router, router_of, start_by_hand};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, oracle};
-use stoop_image::Result;
 use stoop_image::kexec::Loadable;
 use stoop_image::plan::{Format, Request};
 

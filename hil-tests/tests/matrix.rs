@@ -1,11 +1,11 @@
 //! Every way from power-on to the kernel, with every handoff: the same facts each time. The kernels are unpatched.
 
+use stoop_ci::Result;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Flavour, Lab};
 use stoop_core::manifest::HandoffKind;
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
 use stoop_hil_tests::packed::{board, lab_request};
 use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
-use stoop_image::Result;
 use stoop_image::board::Container;
 use stoop_image::plan::{Format, HandoffChoice, Request};
 use stoop_lab::qemu::uboot;

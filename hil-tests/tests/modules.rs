@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Flavour};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::seen::Sum;
 use stoop_hil_tests::{Cap, Packed, Via};
-use stoop_image::Result;
 use stoop_image::plan::Request;
 use stoop_image::progress::Quiet;
 use stoop_image::simulate::shown;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_core::Code;
 use stoop_hil_tests::packed::{board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
@@ -12,7 +13,6 @@ use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
 use stoop_image::image::flash::{Flashing, Map};
 use stoop_image::plan::{Format, Request, RootfsIn};
 use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -65,9 +65,7 @@ impl Bench<'_> {
         let predicted = run_from_flash(&flash[at..], &Input { entry, load: None }, &flash)?;
         let line = self.rig.board().bootloader.flash_command.clone().expect("Malta starts from flash");
         let what = Boot { image: std::path::Path::new(""), bootargs, files: &[], via: Via::Command(line) };
-        let booted = predicted
-            .result
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the shim would give up: {error}")))?;
+        let booted = predicted.result.map_err(|error| Failure::new(format!("the shim would give up: {error}")))?;
         let seen = see(self.rig, &what, PATIENCE)?;
         let said = self.rig.power_off()?;
         for (slot, error) in &predicted.failed {
@@ -97,9 +95,7 @@ fn flashing(packed: &Packed) -> &Flashing {
 
 /// The lab's init as a squashfs of a few kilobytes.
 fn small_root(lab: &Lab, endian: Endian) -> Result<tempfile::NamedTempFile> {
-    let failed = |error: std::io::Error| {
-        Failure::new(ErrorCode::Repository, format!("no root file system could be made: {error}"))
-    };
+    let failed = |error: std::io::Error| Failure::new(format!("no root file system could be made: {error}"));
     let tree = tempfile::tempdir().map_err(failed)?;
     for name in ["dev", "proc", "sys", "sbin"] {
         std::fs::create_dir(tree.path().join(name)).map_err(failed)?;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::Lab;
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, oracle};
-use stoop_image::Result;
 use stoop_image::bootloader::uboot::argv;
 
 const PATIENCE: Duration = Duration::from_secs(300);

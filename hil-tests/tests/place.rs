@@ -1,8 +1,8 @@
 //! The first thing to know of a place: its board is there, it is switched by its power switch, and it is the board that the
 //! place says it is.
 
+use stoop_ci::Result;
 use stoop_hil_tests::rig::{self, BootRequest};
-use stoop_image::Result;
 use stoop_lab::qemu::uboot;
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::Endian;
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, file, lab, lab_request, machine_tree};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Cap, Packed, Rig};
-use stoop_image::Result;
 use stoop_image::plan::{Format, Request};
 use stoop_lab::qemu::uboot;
 

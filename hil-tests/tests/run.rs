@@ -5,6 +5,7 @@ mod schema;
 
 use std::path::Path;
 use std::process::Command;
+use stoop_image::Explained as _;
 
 use clap::Parser;
 use stoop::command::Cli;

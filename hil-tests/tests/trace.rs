@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_hil_tests::packed::{board, file, lab, lab_request, outcome};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot};
-use stoop_image::Result;
 use stoop_image::plan::{CodecChoice, Request};
 use stoop_image::simulate::{Booted, Entry};
 use stoop_lab::monitor::Monitor;

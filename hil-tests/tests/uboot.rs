@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::time::Duration;
+use stoop_image::Explained as _;
 
+use stoop_ci::{Failure, Result};
 use stoop_core::crc32::Crc32;
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Rig, Via, boot, program};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -16,10 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 macro_rules! on_both {
     ($($name:ident needs $caps:expr;)*) => {
         mod le {
-            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_ci::Result<()> { super::with("qemu-malta-le", &$caps, super::$name) })*
         }
         mod be {
-            $(#[test] fn $name() -> stoop_image::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
+            $(#[test] fn $name() -> stoop_ci::Result<()> { super::with("qemu-malta-be", &$caps, super::$name) })*
         }
     };
 }
@@ -48,7 +49,7 @@ fn commands(rig: &mut dyn Rig, lines: &[&str]) -> Result<Vec<String>> {
     rig.power_cycle()?;
     let console = rig.console()?;
     uboot::attach(console, &facts)?;
-    lines.iter().map(|line| uboot::command(console, &facts, line)).collect()
+    lines.iter().map(|line| Ok(uboot::command(console, &facts, line)?)).collect()
 }
 
 fn a_file_arrives_as_it_was_staged(rig: &mut dyn Rig) -> Result<()> {
@@ -63,7 +64,7 @@ fn a_file_arrives_as_it_was_staged(rig: &mut dyn Rig) -> Result<()> {
     let said = uboot::command(console, &facts, &format!("crc32 {at:#x} {:#x}", bytes.len()))?;
     assert!(said.contains(&format!("==> {:08x}\n", Crc32::new().of(&bytes))), "{said}");
     let refused = uboot::fetch(console, &facts, at, &name, bytes.len() + 1).unwrap_err();
-    assert!(refused.fact().contains("did not fetch 0x48d15 bytes"), "{refused}");
+    assert!(refused.to_string().contains("did not fetch 0x48d15 bytes"), "{refused}");
     Ok(())
 }
 
@@ -74,7 +75,7 @@ fn a_missing_file_ends_the_wait_with_the_reason(rig: &mut dyn Rig) -> Result<()>
     uboot::network(console, &facts)?;
     let refused = uboot::fetch(console, &facts, facts.tftp_address, "nope", 1).unwrap_err();
     assert_eq!(refused.exit_code(), 1, "{refused}");
-    assert!(refused.fact().contains("the console says `TFTP error: 'File not found' (1)`"), "{refused}");
+    assert!(refused.to_string().contains("the console says `TFTP error: 'File not found' (1)`"), "{refused}");
     uboot::attach(console, &facts)?;
     assert_eq!(uboot::command(console, &facts, "echo $?")?, "1\n", "the prompt is back");
     Ok(())
@@ -116,8 +117,7 @@ fn bootargs_arrive_byte_for_byte(rig: &mut dyn Rig) -> Result<()> {
 
 /// Runs the printing program and returns the line that it printed.
 fn printed(rig: &mut dyn Rig, image: &[u8], bootargs: Option<&str>, via: Via) -> Result<String> {
-    let mut file =
-        tempfile::NamedTempFile::new().map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let mut file = tempfile::NamedTempFile::new().map_err(|error| Failure::new(error.to_string()))?;
     file.write_all(image).map_err(|error| Failure::io(file.path(), &error))?;
     let said = boot(rig, &Boot { image: file.path(), bootargs, files: &[], via }, r"^\[.*\n", PATIENCE)?;
     rig.wait_end(PATIENCE)?;
@@ -138,7 +138,7 @@ fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result
     let got = printed(rig, &image, Some(&many), Via::Bootm)?;
     assert_eq!(got, format!("[]{}", "[a]".repeat(BOOTM_WORDS)), "the most that U-Boot delivers");
     let refused = printed(rig, &image, Some(&(many + " a")), Via::Bootm).unwrap_err();
-    assert_eq!(refused.fact(), "U-Boot delivers 255 words of bootargs, these have 256");
+    assert_eq!(refused.to_string(), "U-Boot delivers 255 words of bootargs, these have 256");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use stoop_image::machine::Machine;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::machine::Family;
 
@@ -124,20 +124,20 @@ impl ShimFigures {
         let spent = [self.params_to_report(report), self.crc_milli, lzma.max().unwrap_or_default(), self.unpack[1]];
         for (((name, _), ceiling), spent) in BUDGET.into_iter().zip(ceiling(self.machine)).zip(spent) {
             if spent > ceiling {
-                return Err(Failure::new(
-                    ErrorCode::Repository,
-                    format!("{name} of the {} shim costs {spent}, more than {ceiling}", self.shim),
-                )
+                return Err(Failure::new(format!(
+                    "{name} of the {} shim costs {spent}, more than {ceiling}",
+                    self.shim
+                ))
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }
         for total in self.totals.iter().filter(|_| self.machine != Machine::Arm64) {
             if let Some(budget) = total.budget().filter(|budget| total.instructions > *budget) {
                 let (codec, bytes, spent) = (total.codec, total.decoded, total.instructions);
-                return Err(Failure::new(
-                    ErrorCode::Repository,
-                    format!("{codec} of {bytes} bytes costs the {} shim {spent} in all, more than {budget}", self.shim),
-                )
+                return Err(Failure::new(format!(
+                    "{codec} of {bytes} bytes costs the {} shim {spent} in all, more than {budget}",
+                    self.shim
+                ))
                 .next("see which commit since the last docs/bench.md made it slower"));
             }
         }

@@ -5,7 +5,7 @@ use stoop_image::machine::Machine;
 use stoop_image::plan::{Format, HandoffChoice};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{self, Form, Header, Variant};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::lab::Lab;
 use crate::lab::arm64::Arm64;
@@ -139,31 +139,21 @@ impl Family {
 /// The kernel inside Debian's vmlinuz for Malta.
 fn malta(lab: &Lab) -> Result<Payload> {
     let kernel = debian(&lab.debian_kernel("4kc-malta")?)?;
-    let proper =
-        kernel.proper().ok_or_else(|| Failure::new(ErrorCode::Repository, "nothing was found in Debian's vmlinuz"))?;
+    let proper = kernel.proper().ok_or_else(|| Failure::new("nothing was found in Debian's vmlinuz"))?;
     Ok(Payload { name: format!("the kernel in Debian's {}", file_name(&kernel)), bytes: proper.0.into_owned() })
 }
 
 /// The first bytes of Debian's oldest arm64 kernel, which is an Image.
 fn debian_arm64(_: &Lab) -> Result<Payload> {
     let kernels = Arm64::open()?.debian_kernels()?;
-    let kernel = debian(
-        kernels
-            .first()
-            .ok_or_else(|| Failure::new(ErrorCode::Repository, "the lab has no arm64 kernel of Debian's"))?,
-    )?;
+    let kernel = debian(kernels.first().ok_or_else(|| Failure::new("the lab has no arm64 kernel of Debian's"))?)?;
     let name = format!("the first {} MiB of Debian's {}", ARM64_PAYLOAD >> 20, file_name(&kernel));
-    let bytes = kernel
-        .image
-        .get(..ARM64_PAYLOAD)
-        .ok_or_else(|| Failure::new(ErrorCode::Repository, format!("too short: {name}")))?;
+    let bytes = kernel.image.get(..ARM64_PAYLOAD).ok_or_else(|| Failure::new(format!("too short: {name}")))?;
     Ok(Payload { name, bytes: bytes.to_vec() })
 }
 
 fn debian(package: &std::path::Path) -> Result<Kernel> {
-    run::step("bench: reading Debian's kernel", || {
-        Kernel::read(package, Overrides { load_address: None, entry_point: None, config: None }, &mut Quiet)
-    })
+    run::step("bench: reading Debian's kernel", || Ok(Kernel::read(package, Overrides::default(), &mut Quiet)?))
 }
 
 fn file_name(kernel: &Kernel) -> String {

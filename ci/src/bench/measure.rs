@@ -8,8 +8,8 @@ use stoop_image::image::{self, Built};
 use stoop_image::plan::{CodecChoice, PhramChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::Variant;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Emulator, Options, Target};
+use stoop_samples::failure::{Failure, Result};
 use tempfile::TempDir;
 
 use super::figures::{Decode, Reported, ShimFigures, Total};
@@ -209,7 +209,7 @@ impl Bench {
 
     fn damaged(&self, said: &str) -> Failure {
         let programs = self.family.programs;
-        Failure::new(ErrorCode::Repository, format!("the program in the machine said {said:?}"))
+        Failure::new(format!("the program in the machine said {said:?}"))
             .next(format!("read stub.S and call.S in ci/src/bench/{programs}"))
     }
 }

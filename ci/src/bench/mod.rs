@@ -9,7 +9,7 @@ mod table;
 
 use std::path::Path;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::cache;
 use crate::lab::Lab;
@@ -30,7 +30,7 @@ pub fn run(table: Option<&Path>, json: Option<&Path>) -> Result<()> {
     }
     if let Some(path) = json {
         let mut text = serde_json::to_vec_pretty(&figures)
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the figures have no JSON form: {error}")))?;
+            .map_err(|error| Failure::new(format!("the figures have no JSON form: {error}")))?;
         text.push(b'\n');
         cache::write(path, &text)?;
     }

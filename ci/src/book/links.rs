@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use crate::{cache, run};
 
@@ -100,7 +100,7 @@ fn markdown(text: &str) -> impl Iterator<Item = &str> {
 
 fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let entries = std::fs::read_dir(folder).map_err(|error| stoop_image::Failure::io(folder, &error))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| stoop_samples::failure::Failure::io(folder, &error))?;
     for entry in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if entry.is_dir() {
             found.extend(files(&entry, ending)?);

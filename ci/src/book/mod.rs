@@ -6,7 +6,7 @@ mod pictures;
 
 use std::path::Path;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::tools::Tool;
 use crate::{cache, repository, run};
@@ -52,8 +52,7 @@ pub fn build(made: Made) -> Result<()> {
         eprintln!("book: {}", book.join("index.html").display());
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Repository, format!("links lead nowhere:\n  {}", broken.join("\n  ")))
-        .next("correct them"))
+    Err(Failure::new(format!("links lead nowhere:\n  {}", broken.join("\n  "))).next("correct them"))
 }
 
 fn put(path: &Path, text: &str, made: Made) -> Result<()> {
@@ -62,8 +61,7 @@ fn put(path: &Path, text: &str, made: Made) -> Result<()> {
         return Ok(());
     }
     if made == Made::Compared {
-        return Err(Failure::new(ErrorCode::Repository, format!("{} is not what the code makes", path.display()))
-            .next("run `cargo ci book`"));
+        return Err(Failure::new(format!("{} is not what the code makes", path.display())).next("run `cargo ci book`"));
     }
     cache::write(path, text.as_bytes())
 }

@@ -5,14 +5,14 @@ use std::process::Command;
 
 use serde_json::Value;
 use stoop_image::svg::{LETTER, Picture};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::lab::{Endian, Flavour, Lab};
 use crate::{repository, run};
 
 fn json(command: &mut Command) -> Result<Value> {
     let text = run::output(command)?;
-    serde_json::from_str(&text).map_err(|error| Failure::new(ErrorCode::Repository, format!("no JSON: {error}")))
+    serde_json::from_str(&text).map_err(|error| Failure::new(format!("no JSON: {error}")))
 }
 
 /// The workspace's packages, each above what it depends on.
@@ -89,8 +89,7 @@ fn reaches(needs: &BTreeMap<&str, Vec<&str>>, from: &str, to: &str) -> bool {
 /// `memory.svg`, `bootargs.svg` and `slots.svg`: the lab's kernel and root filesystem for QEMU's little-endian Malta.
 pub(super) fn of_a_boot() -> Result<Vec<(&'static str, String)>> {
     let lab = Lab::open()?;
-    let folder = tempfile::tempdir()
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("no temporary folder: {error}")))?;
+    let folder = tempfile::tempdir().map_err(|error| Failure::new(format!("no temporary folder: {error}")))?;
     let image = folder.path().join("image.bin");
     let mut pack = run::stoop();
     pack.args(["pack", "--board", "qemu-malta-le", "--kernel"]).arg(lab.vmlinux(Endian::Little, Flavour::Lab));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use crate::{apt, cache};
 

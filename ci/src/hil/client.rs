@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared_child::SharedChild;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::stop::Stop;
 use crate::labgrid::Tools;
@@ -102,16 +102,13 @@ impl Client {
         let child = self.spawn(words, said.try_clone().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?)?;
         let name = format!("labgrid-client {}", words.join(" "));
         let ended = stop.watch(&child, || child.wait_timeout(limit));
-        let ended = ended.map_err(|error| Failure::new(ErrorCode::Repository, format!("{name}: {error}")))?;
+        let ended = ended.map_err(|error| Failure::new(format!("{name}: {error}")))?;
         let Some(status) = ended else {
             // It fails only when it has already ended.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Failure::no_answer(
-                ErrorCode::Repository,
-                format!("{name} did not end within {} s", limit.as_secs()),
-            )
-            .next("see whether the coordinator and the exporter run"));
+            return Err(Failure::no_answer(format!("{name} did not end within {} s", limit.as_secs()))
+                .next("see whether the coordinator and the exporter run"));
         };
         let text = contents(said);
         if status.success() { Ok(text) } else { Err(failed(&name, &text)) }
@@ -124,9 +121,7 @@ impl Client {
         if let Some(coordinator) = &self.coordinator {
             command.env("LG_COORDINATOR", coordinator);
         }
-        let failed = |error: std::io::Error| {
-            Failure::new(ErrorCode::Repository, format!("cannot start labgrid-client: {error}"))
-        };
+        let failed = |error: std::io::Error| Failure::new(format!("cannot start labgrid-client: {error}"));
         command.stdin(Stdio::null()).stderr(output.try_clone().map_err(failed)?).stdout(output);
         SharedChild::spawn(&mut command).map(Arc::new).map_err(failed)
     }
@@ -253,8 +248,7 @@ impl Client {
             }
         }
         let _ = child.kill();
-        Err(Failure::no_answer(ErrorCode::Repository, "labgrid-client export gives no address")
-            .next("see whether the exporter runs"))
+        Err(Failure::no_answer("labgrid-client export gives no address").next("see whether the exporter runs"))
     }
 }
 
@@ -284,7 +278,7 @@ fn contents(mut file: std::fs::File) -> String {
 /// The last line says what was wrong; a Python traceback may be above it.
 fn failed(name: &str, said: &str) -> Failure {
     let reason = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
-    Failure::new(ErrorCode::Repository, format!("{name}: {}", reason.trim()))
+    Failure::new(format!("{name}: {}", reason.trim()))
 }
 
 /// What `export` is to export. A strategy in it would have `export` print nothing (labgrid 26.0.1).
@@ -298,12 +292,11 @@ fn environment_file(place: &str, tftp: bool) -> String {
 }
 
 fn read_export(text: &str) -> Result<Address> {
-    let values: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| {
-        Failure::new(ErrorCode::Repository, format!("labgrid-client export: {error}: {}", text.trim()))
-    })?;
+    let values: BTreeMap<String, String> = serde_json::from_str(text)
+        .map_err(|error| Failure::new(format!("labgrid-client export: {error}: {}", text.trim())))?;
     let value = |name: &str| values.get(name).cloned();
     let (Some(host), Some(port)) = (value("LG__CONSOLE_HOST"), value("LG__CONSOLE_PORT")) else {
-        return Err(Failure::new(ErrorCode::Repository, "the place has no console").next("add a serial port to it"));
+        return Err(Failure::new("the place has no console").next("add a serial port to it"));
     };
     let raw = value("LG__CONSOLE_PROTOCOL").is_some_and(|protocol| protocol == "raw");
     let scheme = if raw { "tcp" } else { "rfc2217" };

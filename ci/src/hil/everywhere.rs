@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::lab::{Endian, Flavour, Lab};
 use crate::{labgrid, repository, run};
@@ -75,5 +75,5 @@ fn hil(options: &[&str], out: &Path) -> Result<Command> {
 
 /// This program; the others are built beside it.
 fn program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|error| Failure::new(ErrorCode::Repository, format!("our own program: {error}")))
+    std::env::current_exe().map_err(|error| Failure::new(format!("our own program: {error}")))
 }

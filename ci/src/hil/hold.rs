@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use super::client::{Client, Place};
 use super::stop::Stop;

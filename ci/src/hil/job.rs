@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::client::{Address, Client, Place};
 use super::hold::{Claim, Hold};
@@ -64,7 +64,7 @@ pub fn run(folder: &Path) -> Result<()> {
     let stop = Stop::on_signals()?.with_parent();
     let order = folder.join("job.json");
     let order: Order = serde_json::from_slice(&cache::read(&order)?)
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", order.display())))?;
+        .map_err(|error| Failure::new(format!("{}: {error}", order.display())))?;
     let client = Client::new(&Tools::find()?, &user(std::process::id()));
     let result = on_a_place(&client, &order, folder, &stop)?;
     write(&result, folder)?;

@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use shared_child::SharedChild;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::labgrid::Tools;
 use crate::{cache, repository};
@@ -126,8 +126,7 @@ pub fn run(options: &Options) -> Result<u8> {
         }
     };
     if tests.is_empty() {
-        return Err(Failure::usage(ErrorCode::Repository, "no test has such a name")
-            .next("`cargo ci hil --help` says how to name them"));
+        return Err(Failure::usage("no test has such a name").next("`cargo ci hil --help` says how to name them"));
     }
     let out = options.out.clone().unwrap_or_else(new_folder);
     if options.here {
@@ -239,11 +238,10 @@ fn fan_out(
 /// Runs one job to its end, and cleans up behind it when it was killed.
 fn one(order: &Order, folder: &Path, tools: &Tools, stop: &Stop) -> Result<PlaceResult> {
     cache::write(&folder.join("job.json"), &serde_json::to_vec_pretty(order).unwrap_or_default())?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("our own program: {error}")))?;
+    let program = std::env::current_exe().map_err(|error| Failure::new(format!("our own program: {error}")))?;
     let mut command = Command::new(program);
     command.arg("hil-job").arg(folder).stdin(Stdio::piped());
-    let failed = |error: std::io::Error| Failure::new(ErrorCode::Repository, format!("cannot start a job: {error}"));
+    let failed = |error: std::io::Error| Failure::new(format!("cannot start a job: {error}"));
     let child = SharedChild::spawn(&mut command).map_err(failed)?;
     let user = job::user(child.id());
     // The job ends when its standard input does, so also when we are killed.
@@ -252,12 +250,11 @@ fn one(order: &Order, folder: &Path, tools: &Tools, stop: &Stop) -> Result<Place
     let result = folder.join("result.json");
     if status.success() && result.exists() {
         return serde_json::from_slice(&cache::read(&result)?)
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", result.display())));
+            .map_err(|error| Failure::new(format!("{}: {error}", result.display())));
     }
     let mut place = String::new();
     if let Ok(claim) = cache::read(&folder.join(job::CLAIM)) {
-        let claim: Claim =
-            serde_json::from_slice(&claim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+        let claim: Claim = serde_json::from_slice(&claim).map_err(|error| Failure::new(error.to_string()))?;
         hold::give_back(&Client::new(tools, &user), &claim)?;
         place = claim.place;
     }

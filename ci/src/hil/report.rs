@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::result::PlaceResult;
 use super::suite::{Outcome, Verdict};
@@ -48,8 +48,7 @@ pub fn junit(result: &PlaceResult, folder: &Path) -> Result<()> {
     }
     let mut report = Report::new("stoop");
     report.add_test_suite(suite);
-    let text =
-        report.to_string().map_err(|error| Failure::new(ErrorCode::Repository, format!("junit.xml: {error}")))?;
+    let text = report.to_string().map_err(|error| Failure::new(format!("junit.xml: {error}")))?;
     cache::write(&folder.join("junit.xml"), text.as_bytes())
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use shared_child::SharedChild;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// Whether to end. Copies share it.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ impl Stop {
     pub fn on_signals() -> Result<Stop> {
         let stop = Stop::default();
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot listen for signals: {error}")))?;
+            .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
         let ours = stop.clone();
         std::thread::spawn(move || signals.forever().for_each(|_| ours.now()));
         Ok(stop)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_child::SharedChild;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::stop::Stop;
 use crate::{cache, repository, run};
@@ -116,17 +116,16 @@ fn folder() -> PathBuf {
 pub fn build(wanted: &[String]) -> Result<Vec<Test>> {
     let path = folder().join("Cargo.toml");
     let manifest: Manifest = toml::from_str(&String::from_utf8_lossy(&cache::read(&path)?))
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", path.display())))?;
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let mut cargo = run::command("cargo");
     cargo.current_dir(repository()).args(["test", "--no-run", "--package", "stoop-hil-tests"]);
     for program in with_tests(&manifest.package.metadata.hil.boards, wanted) {
         cargo.args(["--test", program]);
     }
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let output =
-        cargo.output().map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start cargo: {error}")))?;
+    let output = cargo.output().map_err(|error| Failure::new(format!("cannot start cargo: {error}")))?;
     if !output.status.success() {
-        return Err(Failure::new(ErrorCode::Repository, "the tests do not build"));
+        return Err(Failure::new("the tests do not build"));
     }
     let mut tests = Vec::new();
     for (program, path) in programs(&String::from_utf8_lossy(&output.stdout)) {
@@ -180,12 +179,11 @@ pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &P
     let mut command = run::bound(&plain);
     command.stdin(Stdio::null()).stdout(file.try_clone().map_err(io)?).stderr(file);
     let start = Instant::now();
-    let child = SharedChild::spawn(&mut command).map_err(|error| {
-        Failure::new(ErrorCode::Repository, format!("cannot start {}: {error}", test.path.display()))
-    })?;
+    let child = SharedChild::spawn(&mut command)
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", test.path.display())))?;
     let child = Arc::new(child);
     let ended = stop.watch(&child, || child.wait_timeout(limit));
-    let status = match ended.map_err(|error| Failure::new(ErrorCode::Repository, format!("{}: {error}", test.name)))? {
+    let status = match ended.map_err(|error| Failure::new(format!("{}: {error}", test.name)))? {
         Some(status) => Some(status),
         None => {
             // It fails only when it has already ended.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use super::boots::{self, Boot, Phase};
 use crate::cache;

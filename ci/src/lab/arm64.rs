@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use stoop_image::machine::Machine;
 
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Request};
+use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::{lock, missing, recipe, recipe_path};
 use super::{kernel, roots, router};
@@ -131,8 +131,7 @@ fn find(folder: &Path, to: &mut Vec<PathBuf>) -> Result<()> {
 /// Builds and fetches what is missing, the caller holding the lab's lock.
 pub(super) fn build(place: &Path) -> Result<()> {
     if !Path::new(UBOOT).exists() {
-        return Err(Failure::new(ErrorCode::Repository, format!("{UBOOT} is missing"))
-            .next("install Debian's package u-boot-qemu"));
+        return Err(Failure::new(format!("{UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
     }
     fetch(place, &DEBIAN, true)?;
     router::build(place, ARM64)?;

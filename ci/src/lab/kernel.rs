@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use stoop_image::progress::Progress;
-use stoop_image::{Failure, Result};
 use stoop_kernel::kernel_build::build::{self, Outcome, Request};
+use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::{Flavour, recipe, recipe_path};
 use crate::endian::Endian;

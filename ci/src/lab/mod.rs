@@ -11,8 +11,8 @@ mod uboot;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::Outcome;
+use stoop_samples::failure::{Failure, Result};
 
 use crate::apt::Apt;
 pub use crate::endian::Endian;
@@ -195,8 +195,7 @@ pub fn build() -> Result<Lab> {
     let place = cache::root()?.join("lab");
     let _lock = lock(&place)?;
     if !Path::new(DEBIAN_UBOOT).exists() {
-        return Err(Failure::new(ErrorCode::Repository, format!("{DEBIAN_UBOOT} is missing"))
-            .next("install Debian's package u-boot-qemu"));
+        return Err(Failure::new(format!("{DEBIAN_UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
     }
     fetch(&place, &DEBIAN_KERNELS, true)?;
     for name in DEBIAN_KERNELS {

@@ -1,7 +1,7 @@
 //! The oracle kernel as an image that a bootloader starts with argc and argv: its device tree stands behind it.
 
 use object::{Object, ObjectSegment, ObjectSymbol};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// The room the kernel keeps for the tree (arch/mips/kernel/vmlinux.lds.S, CONFIG_MIPS_RAW_APPENDED_DTB), in bytes.
 const ROOM: usize = 0x10_0000;
@@ -12,27 +12,19 @@ const ROOM: usize = 0x10_0000;
 /// # Errors
 /// When `vmlinux` is no ELF or has no symbol `__appended_dtb`, or the tree has no room.
 pub fn oracle_image(vmlinux: &[u8], dtb: &[u8]) -> Result<Vec<u8>> {
-    let file = object::File::parse(vmlinux)
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("the oracle kernel: {error}")))?;
-    let lacks = |what: &str| {
-        Failure::new(ErrorCode::Repository, format!("the oracle kernel has no {what}")).next("run `cargo ci lab`")
-    };
+    let file = object::File::parse(vmlinux).map_err(|error| Failure::new(format!("the oracle kernel: {error}")))?;
+    let lacks = |what: &str| Failure::new(format!("the oracle kernel has no {what}")).next("run `cargo ci lab`");
     let slot = file.symbols().find(|symbol| symbol.name() == Ok("__appended_dtb"));
     let slot = slot.ok_or_else(|| lacks("symbol __appended_dtb"))?.address() as u32;
     let segments: Vec<_> = file.segments().filter(|segment| segment.file_range().1 != 0).collect();
     let load = segments.iter().map(|segment| segment.address() as u32).min().ok_or_else(|| lacks("segment"))?;
     if dtb.len() > ROOM {
-        return Err(Failure::new(
-            ErrorCode::Repository,
-            format!("a device tree of {:#x} bytes exceeds the oracle's {ROOM:#x}", dtb.len()),
-        ));
+        return Err(Failure::new(format!("a device tree of {:#x} bytes exceeds the oracle's {ROOM:#x}", dtb.len())));
     }
     let mut flat = vec![0u8; slot.checked_sub(load).ok_or_else(|| lacks("tree behind its code"))? as usize];
     for segment in &segments {
         let from = (segment.address() as u32 - load) as usize;
-        let data = segment
-            .data()
-            .map_err(|error| Failure::new(ErrorCode::Repository, format!("the oracle kernel: {error}")))?;
+        let data = segment.data().map_err(|error| Failure::new(format!("the oracle kernel: {error}")))?;
         // The ELF may store zeros for the room; the tree goes there.
         let data = &data[..data.len().min(flat.len().saturating_sub(from))];
         flat[from..from + data.len()].copy_from_slice(data);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::apt::only_file;
 use crate::endian::Endian;
@@ -51,7 +51,7 @@ impl Flavour {
 }
 
 pub(super) fn missing(what: &str) -> Failure {
-    Failure::new(ErrorCode::Repository, format!("the lab has no {what}")).next("run `cargo ci lab`")
+    Failure::new(format!("the lab has no {what}")).next("run `cargo ci lab`")
 }
 
 pub(super) fn lock(place: &Path) -> Result<cache::Lock> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::init_bytes;
 use crate::endian::Endian;
@@ -79,7 +79,7 @@ pub fn initramfs(init: &[u8]) -> Result<Vec<u8>> {
 
 /// The same bytes for the same input.
 pub(super) fn gzipped(bytes: &[u8]) -> Result<Vec<u8>> {
-    let failed = |error| Failure::new(ErrorCode::Repository, format!("gzip: {error}"));
+    let failed = |error| Failure::new(format!("gzip: {error}"));
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     gzip.write_all(bytes).map_err(failed)?;
     gzip.finish().map_err(failed)

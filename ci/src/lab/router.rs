@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::missing;
 use super::roots::{Cpio, gzipped};
@@ -106,8 +106,7 @@ fn collect(tree: &Path, program: &[u8], libraries: &mut BTreeMap<String, Vec<u8>
             continue;
         }
         let path = ["lib", "usr/lib"].iter().find_map(|folder| find(&tree.join(folder), &name));
-        let bytes =
-            cache::read(&path.ok_or_else(|| Failure::new(ErrorCode::Repository, format!("no package has {name}")))?)?;
+        let bytes = cache::read(&path.ok_or_else(|| Failure::new(format!("no package has {name}")))?)?;
         libraries.insert(name, bytes.clone());
         collect(tree, &bytes, libraries)?;
     }

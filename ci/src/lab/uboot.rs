@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::recipe;
 use crate::apt::{Apt, only_file};
@@ -80,7 +80,7 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         let lost = lost.collect::<Vec<_>>().join(", ");
         if !lost.is_empty() {
             let fact = format!("U-Boot's configuration did not keep what was asked for: {lost}");
-            return Err(Failure::new(ErrorCode::Repository, fact).next("correct hil-tests/lab/uboot.config"));
+            return Err(Failure::new(fact).next("correct hil-tests/lab/uboot.config"));
         }
         let made = tree.join("u-boot.bin");
         make("u-boot.bin", "make")?;
@@ -101,8 +101,7 @@ fn write_buffers_in_their_place(driver: &Path) -> Result<()> {
     let times = text.matches(from).count();
     if times != 1 {
         let fact = format!("{} has `{from}` {times} times, not once", driver.display());
-        return Err(Failure::new(ErrorCode::Repository, fact)
-            .next("see how this U-Boot writes buffers, and correct ci/src/lab/uboot.rs"));
+        return Err(Failure::new(fact).next("see how this U-Boot writes buffers, and correct ci/src/lab/uboot.rs"));
     }
     cache::write(driver, text.replace(from, to).as_bytes())
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::target::Target;
 use crate::{cache, repository, run};

@@ -9,7 +9,7 @@ mod version;
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{cache, repository, run, toolchain};
 
@@ -62,10 +62,7 @@ pub fn make_twice(targets: &[Target], folder: &Path) -> Result<()> {
         eprintln!("release: the same sums twice");
         return Ok(());
     }
-    Err(Failure::new(
-        ErrorCode::Repository,
-        format!("two builds differ: {} and {}", folder.display(), second.display()),
-    ))
+    Err(Failure::new(format!("two builds differ: {} and {}", folder.display(), second.display())))
 }
 
 /// Where a machine's build lies.
@@ -120,7 +117,7 @@ fn try_out(program: &Path, target: Target, version: &str) -> Result<()> {
         let said = said(words)?;
         if !said.starts_with(&front) {
             let fact = format!("the program for {} says {said:?} to {words:?}", target.machine());
-            return Err(Failure::new(ErrorCode::Repository, fact));
+            return Err(Failure::new(fact));
         }
     }
     Ok(())
@@ -164,7 +161,5 @@ fn commit_time() -> Result<u64> {
     }
     let mut git = run::command("git");
     let text = run::output(git.arg("-C").arg(repository()).args(["log", "-1", "--format=%ct"]))?;
-    text.trim()
-        .parse()
-        .map_err(|_| Failure::new(ErrorCode::Repository, format!("git says that the commit was made at {text:?}")))
+    text.trim().parse().map_err(|_| Failure::new(format!("git says that the commit was made at {text:?}")))
 }

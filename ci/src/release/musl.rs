@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stoop_image::Result;
+use stoop_samples::failure::Result;
 
 use super::target::Target;
 use crate::apt::{Apt, files};
@@ -67,5 +67,5 @@ fn write_script(path: &Path, text: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     cache::write(path, text.as_bytes())?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
-        .map_err(|error| stoop_image::Failure::io(path, &error))
+        .map_err(|error| stoop_samples::failure::Failure::io(path, &error))
 }

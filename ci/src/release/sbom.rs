@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::{repository, run};
 
@@ -13,7 +13,7 @@ pub(super) fn cyclonedx(version: &str, time: u64) -> Result<String> {
     cargo.current_dir(repository()).args(["metadata", "--locked", "--format-version", "1"]);
     cargo.args(["--filter-platform", "x86_64-unknown-linux-musl"]);
     let list: Value = serde_json::from_str(&run::output(&mut cargo)?)
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("cargo metadata: {error}")))?;
+        .map_err(|error| Failure::new(format!("cargo metadata: {error}")))?;
     Ok(format!("{:#}\n", bill(&list, version, time)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use super::sbom::timestamp;
 use crate::{cache, repository};
@@ -12,12 +12,9 @@ const UNRELEASED: &str = "## Unreleased\n";
 /// The workspace's version.
 pub(super) fn current() -> Result<String> {
     let text = read("Cargo.toml")?;
-    let manifest: toml::Value =
-        toml::from_str(&text).map_err(|error| Failure::new(ErrorCode::Repository, format!("Cargo.toml: {error}")))?;
+    let manifest: toml::Value = toml::from_str(&text).map_err(|error| Failure::new(format!("Cargo.toml: {error}")))?;
     let version = manifest.get("workspace").and_then(|it| it.get("package")?.get("version")?.as_str());
-    version
-        .map(str::to_owned)
-        .ok_or_else(|| Failure::new(ErrorCode::Repository, "Cargo.toml names no workspace.package.version"))
+    version.map(str::to_owned).ok_or_else(|| Failure::new("Cargo.toml names no workspace.package.version"))
 }
 
 /// Gives every crate this version, in `Cargo.toml`, and puts it with today's date over what CHANGELOG.md has under "Unreleased".
@@ -27,8 +24,7 @@ pub(super) fn current() -> Result<String> {
 pub fn set(version: &str) -> Result<()> {
     let numbers: Vec<&str> = version.split('.').collect();
     if numbers.len() != 3 || numbers.iter().any(|number| number.parse::<u32>().is_err()) {
-        return Err(Failure::usage(ErrorCode::Options, format!("{version:?} is no version"))
-            .next("give three numbers, as 0.2.0"));
+        return Err(Failure::usage(format!("{version:?} is no version")).next("give three numbers, as 0.2.0"));
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let manifest = manifest(&read("Cargo.toml")?, &current()?, version);
@@ -58,8 +54,7 @@ fn manifest(text: &str, old: &str, new: &str) -> String {
 
 fn changes(text: &str, version: &str, date: &str) -> Result<String> {
     if !text.contains(UNRELEASED) {
-        return Err(Failure::new(ErrorCode::Repository, "CHANGELOG.md has no section \"Unreleased\"")
-            .next("add one, with what has changed"));
+        return Err(Failure::new("CHANGELOG.md has no section \"Unreleased\"").next("add one, with what has changed"));
     }
     Ok(text.replacen(UNRELEASED, &format!("{UNRELEASED}\n## {version}, {date}\n"), 1))
 }

@@ -9,7 +9,7 @@ use stoop_core::params::SlotAt;
 use stoop_image::board::Board;
 use stoop_image::image::{Opened, open, open_container};
 use stoop_image::simulate::{self, Input, Outcome};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::bootloader::{Bootloader, Caches, Enter};
 use crate::core::{Core, Stop, cp0};
@@ -93,12 +93,7 @@ impl Boot<'_> {
                 continue;
             }
             let at = at.wrapping_add(offset);
-            let lost = || {
-                Failure::new(
-                    ErrorCode::Repository,
-                    format!("the image's 0x{:x} bytes at 0x{at:08x} are not in RAM", bytes.len()),
-                )
-            };
+            let lost = || Failure::new(format!("the image's 0x{:x} bytes at 0x{at:08x} are not in RAM", bytes.len()));
             core.machine.put(at as u64, bytes).ok_or_else(lost)?;
             pieces.push(at as u32..(at + bytes.len()) as u32);
         }
@@ -141,13 +136,13 @@ impl Boot<'_> {
         let input = Input { entry: self.enter.simulated(), load: self.load };
         let file = self.simulated.unwrap_or(self.file);
         match &self.flash {
-            None => simulate::run(file, &input),
-            Some(flash) => simulate::run_from_flash(file, &input, flash),
+            None => Ok(simulate::run(file, &input)?),
+            Some(flash) => Ok(simulate::run_from_flash(file, &input, flash)?),
         }
     }
 
     fn opened(&self) -> Result<Opened<'_>> {
-        if self.flash.is_some() { open_container(self.file) } else { open(self.file) }
+        Ok(if self.flash.is_some() { open_container(self.file)? } else { open(self.file)? })
     }
 
     /// Every manifest that the shim may find.

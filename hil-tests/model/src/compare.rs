@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stoop_image::{Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::boot::Boot;
 use crate::core::{Core, Stop};

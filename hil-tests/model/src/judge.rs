@@ -3,10 +3,10 @@
 use stoop_core::Region;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::image::Built;
 use stoop_image::plan::Plan;
 use stoop_image::simulate::{Booted, Outcome};
+use stoop_samples::failure::Result;
 
 use crate::boot::{Boot, Ran};
 use crate::bootloader::Enter;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stoop_image::board::Board;
 use stoop_image::plan::{HandoffChoice, Request};
-use stoop_image::{Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 use stoop_samples::{elf, squashfs, tree, version_and_configuration};
 use tempfile::TempDir;
 

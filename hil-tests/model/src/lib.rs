@@ -35,7 +35,7 @@ pub use machine::Machine;
 pub fn stack(
     variant: stoop_image::shim_image::Variant,
     arch: stoop_image::machine::Machine,
-) -> stoop_image::Result<u32> {
+) -> stoop_samples::failure::Result<u32> {
     let symbols = symbols(variant, arch)?;
     let symbol = |name: &str| symbols.iter().find(|(known, _)| known == name).map_or(0, |(_, at)| *at);
     Ok(symbol("__stack_top").wrapping_sub(symbol("__bss_end")))
@@ -48,12 +48,12 @@ pub fn stack(
 pub fn symbols(
     variant: stoop_image::shim_image::Variant,
     arch: stoop_image::machine::Machine,
-) -> stoop_image::Result<Vec<(String, u32)>> {
+) -> stoop_samples::failure::Result<Vec<(String, u32)>> {
     use object::read::elf::ElfFile32;
     use object::{Endianness, Object, ObjectSymbol};
 
     let shim = stoop_image::shim_image::prebuilt(arch, variant)?;
     let elf = ElfFile32::<Endianness>::parse(shim)
-        .map_err(|error| stoop_image::Failure::new(stoop_image::ErrorCode::Repository, error.to_string()))?;
+        .map_err(|error| stoop_samples::failure::Failure::new(error.to_string()))?;
     Ok(elf.symbols().map(|it| (it.name().unwrap_or_default().to_owned(), it.address() as u32)).collect())
 }

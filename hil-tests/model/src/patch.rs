@@ -7,7 +7,7 @@ use object::read::elf::ElfFile32;
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use stoop_image::image::open_container;
 use stoop_image::shim_image::{prebuilt, sum};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 /// `nop`.
 pub const NOP: u32 = 0;
@@ -36,7 +36,7 @@ impl Patch {
     /// # Errors
     /// It was not.
     pub fn of(file: &[u8]) -> Result<Patch> {
-        let wrong = |what: &str| Failure::new(ErrorCode::Repository, format!("this image cannot be patched: {what}"));
+        let wrong = |what: &str| Failure::new(format!("this image cannot be patched: {what}"));
         let opened = open_container(file)?;
         let big_endian = opened.note.big_endian;
         let arch = if big_endian { Machine::MipsBe } else { Machine::MipsLe };

@@ -6,7 +6,7 @@ use stoop_image::image;
 use stoop_image::image::{Built, flash};
 use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 
 use crate::boot::Boot;
 use crate::bootloader::{Caches, Enter};
@@ -224,7 +224,7 @@ pub fn damaged(board: &Board) -> Result<Tally> {
 pub fn flash_with(board: &Board, images: &[&Built]) -> Result<Vec<u8>> {
     let mut bytes = vec![0xff; board.flash_window().size()];
     for built in images {
-        let flash = built.flash.as_ref().ok_or_else(|| Failure::new(ErrorCode::Repository, "no image for flash"))?;
+        let flash = built.flash.as_ref().ok_or_else(|| Failure::new("no image for flash"))?;
         for write in [&flash.boot].into_iter().chain(&flash.update) {
             let piece = &built.file[write.from..][..write.area.size()];
             bytes[write.area.offset()..][..piece.len()].copy_from_slice(piece);

@@ -3,16 +3,17 @@
 //! `STOOP_MODEL_BOARD` in the environment: only boards whose name has one of these, divided by commas, in it.
 
 use stoop_image::board::{self, Board};
+use stoop_image::image::Opened;
 use stoop_image::image::{self, Built, open};
 use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecChoice, Plan, Request};
 use stoop_image::progress::Quiet;
-use stoop_image::{Result, image::Opened};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::EntryPath;
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_model::suite::formats;
+use stoop_samples::failure::Result;
 
 const LEVELS: [Level; 3] = [Level::El1, Level::El2, Level::El2Host];
 const CODECS: [CodecChoice; 3] = [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma];
@@ -21,7 +22,7 @@ const VENDOR: &[u8] = b"console=ttyS0,115200 root=/dev/mmcblk0p65 rootwait ubi.m
 
 /// The arm64 boards, from the data files.
 fn boards() -> Result<Vec<Board>> {
-    let mut boards = board::names().map(board::load).collect::<Result<Vec<_>>>()?;
+    let mut boards = board::names().map(board::load).collect::<stoop_image::Result<Vec<_>>>()?;
     let only = std::env::var("STOOP_MODEL_BOARD").unwrap_or_default();
     let wanted = |name: &str| only.split(',').any(|only| name.contains(only));
     boards.retain(|board| board.arch == Machine::Arm64 && wanted(&board.name));

@@ -9,11 +9,11 @@ use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecChoice, Format, Plan};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{Variant, prebuilt};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::{End, EntryPath};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
+use stoop_samples::failure::{Failure, Result};
 
 const BOARD: &str = "openwrt-one";
 const NOP: u32 = 0xd503_201f;
@@ -92,10 +92,10 @@ const FAULTS: &[(&str, &[Change], &str)] = &[
 
 /// Where in the shim the change is.
 fn places(shim: &[u8], change: &Change) -> Result<Vec<u64>> {
-    let file = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let file = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
     let gone = || {
         let fact = format!("the shim has no instruction 0x{:08x} behind {} any more", change.word.1, change.behind);
-        Failure::new(ErrorCode::Repository, fact).next("plant the fault where it is now")
+        Failure::new(fact).next("plant the fault where it is now")
     };
     let symbols = || file.symbols().filter(|symbol| symbol.name().is_ok_and(|name| !name.starts_with('$')));
     let start = symbols().find(|symbol| symbol.name() == Ok(change.behind)).ok_or_else(gone)?.address();
@@ -105,7 +105,7 @@ fn places(shim: &[u8], change: &Change) -> Result<Vec<u64>> {
     let section =
         file.sections().find(|section| section.name() != Ok(".squeezed") && holds(section)).ok_or_else(gone)?;
     let end = symbols().map(|symbol| symbol.address()).filter(|at| *at > start).min().unwrap_or(u64::MAX);
-    let bytes = section.data().map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let bytes = section.data().map_err(|error| Failure::new(error.to_string()))?;
     let words = bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let words = (section.address()..).step_by(4).zip(words).skip_while(|(at, _)| *at < start);
     let (mut found, mut armed) = (Vec::new(), false);
@@ -228,7 +228,7 @@ fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs(
     let plan = Plan::resolve(&parts.request(BOARD, Format::Image, CodecChoice::Store, true), &mut Quiet)?;
     let file = image::build(&plan, &mut Quiet)?.file;
     let (good, shim) = (open(&file)?, prebuilt(Machine::Arm64, Variant::Store)?);
-    let elf = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let elf = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
     let stub = elf.symbols().find(|symbol| symbol.name() == Ok("__stub_end")).map_or(0, |symbol| symbol.address());
     // The header's second field of stoop: how many bytes are stored.
     let stored = usize::from(u16::from_le_bytes([file[64], file[65]]));

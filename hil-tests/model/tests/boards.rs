@@ -4,9 +4,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stoop_image::Result;
 use stoop_image::board::{self, Board};
 use stoop_model::suite::{self, Tally};
+use stoop_samples::failure::Result;
 
 /// Runs `cases` for every MIPS board, on as many threads as there are CPUs.
 fn on_every_board(what: &str, cases: fn(&Board) -> Result<Tally>) -> Result<()> {

@@ -1,7 +1,6 @@
 //! Caches of every geometry, in every state that a bootloader may leave them in: nothing stale is run or read, nothing dirty is
 //! left, nothing that was never initialised is written back.
 
-use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_model::boot::Boot;
@@ -9,6 +8,7 @@ use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::cpu;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::suite::{Tally, pack, usual};
+use stoop_samples::failure::Result;
 
 /// One board of each byte order.
 const BOARDS: [&str; 2] = ["gl-ar750", "gl-mt300n-v2"];

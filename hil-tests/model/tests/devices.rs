@@ -1,7 +1,6 @@
 //! What boards do that QEMU's do not: a slow or dead UART, RAM that wraps, flash that changes, registers full of nonsense.
 
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board::{self, Board};
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_image::watchdog::WatchdogChoice;
@@ -12,6 +11,7 @@ use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::machine::{Machine, Watchdog};
 use stoop_model::suite::{Tally, pack, usual};
+use stoop_samples::failure::Result;
 
 const BOARDS: [&str; 2] = ["gl-ar750", "gl-mt300n-v2"];
 

@@ -8,7 +8,6 @@ use std::sync::Mutex;
 
 use stoop_core::Code;
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::plan::{CodecChoice, Format, Request};
 use stoop_model::boot::Boot;
@@ -19,6 +18,7 @@ use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::patch::Patch;
 use stoop_model::suite::{pack, usual};
+use stoop_samples::failure::Result;
 
 /// Bytes of the header that no sum covers: the branch, the mark, and Malta's word.
 const NOT_SUMMED: std::ops::Range<usize> = 0..20;

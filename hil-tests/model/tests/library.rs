@@ -7,7 +7,6 @@ use stoop_image::board;
 use stoop_image::image::{self, open};
 use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_model::aarch64::Level;
 use stoop_model::aarch64::boot::EntryPath;
 use stoop_model::aarch64::case::Case;
@@ -18,6 +17,7 @@ use stoop_model::compare::compared;
 use stoop_model::core::Stop;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::suite::usual;
+use stoop_samples::failure::{Failure, Result};
 
 /// The program that has the library; without it there is a line that says so, unless the lab is required.
 fn program() -> Result<Option<PathBuf>> {
@@ -37,8 +37,7 @@ fn mips(program: &Path, board: &str, request: &Request, enter: Enter) -> Result<
     let built = image::build(&plan, &mut Quiet)?;
     let title = format!("{} {:?} {}", board.name, request.codec, enter.name());
     let boot = Boot { enter, ..usual(&board, &built.file, 7) };
-    let ended = compared(&boot, program)?
-        .map_err(|difference| Failure::new(ErrorCode::Repository, difference).within(&title))?;
+    let ended = compared(&boot, program)?.map_err(|difference| Failure::new(difference).within(&title))?;
     println!("{title}: {} instructions", ended.same);
     assert!(matches!(ended.stop, Stop::Arrived { .. }), "{title}: {}", ended.stop);
     assert!(ended.same > 100_000, "{title}: only {} instructions", ended.same);
@@ -90,9 +89,7 @@ fn arm64_does_what_the_library_does() -> Result<()> {
             patches: &[],
         };
         let title = format!("{name} {codec:?} {level:?}");
-        let same = case
-            .compared(&program)?
-            .map_err(|difference| Failure::new(ErrorCode::Repository, difference).within(&title))?;
+        let same = case.compared(&program)?.map_err(|difference| Failure::new(difference).within(&title))?;
         println!("{title}: {same} instructions");
         assert!(same > 100_000, "{title}: only {same} instructions");
     }

@@ -3,7 +3,6 @@
 use stoop_core::crc32::Crc32;
 use stoop_core::manifest::{Kind, Machine as Family, Manifest};
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board::{self, Board};
 use stoop_image::image::{Built, flash};
 use stoop_image::plan::{CodecChoice, Format, Plan, Request};
@@ -14,6 +13,7 @@ use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::machine::{Beyond, Machine};
 use stoop_model::suite::{Tally, flash_with, pack, usual};
+use stoop_samples::failure::Result;
 
 /// One board of each byte order.
 const BOARDS: [&str; 2] = ["gl-ar750", "gl-mt300n-v2"];

@@ -1,7 +1,6 @@
 //! Planted faults: each is found, by the check that is meant for it. A fault that nothing finds is a missing test.
 
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board;
 use stoop_image::image::Built;
 use stoop_image::plan::{CodecChoice, Format, Plan, Request};
@@ -12,6 +11,7 @@ use stoop_model::cpu::{self, Cpu};
 use stoop_model::kernel::{Line, Parts};
 use stoop_model::patch::{NOP, Patch};
 use stoop_model::suite::{Tally, usual};
+use stoop_samples::failure::Result;
 
 /// Where a fault shows.
 #[derive(Clone, Copy)]

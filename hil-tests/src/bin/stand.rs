@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use stoop_ci::labgrid::Tools;
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::stand::lab::{Lab, Offer, Place};
 use stoop_hil_tests::stand::prompt::Prompt;
 use stoop_hil_tests::stand::{Board, Emulated, Machine, Wiring};
 use stoop_image::board;
-use stoop_image::{ErrorCode, Failure, Result};
 use tempfile::TempDir;
 
 /// Boards that QEMU plays, wired up as on a desk or in a lab, for as long as a command runs.
@@ -83,9 +83,9 @@ fn lab(places: &[String], prompts: usize, command: &[String]) -> Result<ExitCode
     let mut folders = Vec::new();
     let mut all = Vec::new();
     for place in places {
-        let (name, board) = place.split_once('=').ok_or_else(|| {
-            Failure::usage(ErrorCode::Repository, format!("`{place}` is no NAME=BOARD")).next("see `stand lab --help`")
-        })?;
+        let (name, board) = place
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("`{place}` is no NAME=BOARD")).next("see `stand lab --help`"))?;
         let (board, offer) = match board.strip_suffix(":serial") {
             Some(board) => (board, Offer::Rfc2217),
             None => (board, Offer::Raw),
@@ -122,12 +122,9 @@ fn tags(name: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn run(words: &[String], variables: &[(&str, String)]) -> Result<ExitCode> {
-    let (program, words) =
-        words.split_first().ok_or_else(|| Failure::usage(ErrorCode::Repository, "there is no command"))?;
+    let (program, words) = words.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
     let mut command = Command::new(program);
     command.args(words).envs(variables.iter().map(|(name, value)| (name, value)));
-    let status = command
-        .status()
-        .map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start {program}: {error}")))?;
+    let status = command.status().map_err(|error| Failure::new(format!("cannot start {program}: {error}")))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

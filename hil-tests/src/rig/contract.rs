@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use stoop_ci::{Failure, Result};
 use stoop_image::board::Board;
-use stoop_image::{Failure, Result};
 use stoop_lab::qemu::{Console, uboot};
 
 /// What not every rig can do.

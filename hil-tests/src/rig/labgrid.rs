@@ -8,7 +8,7 @@ use stoop_ci::hil::hold::Hold;
 use stoop_ci::hil::stop::Stop;
 use stoop_ci::hil::{Filter, job};
 use stoop_ci::labgrid::Tools;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 use tempfile::TempDir;
 
 use super::remote::{Power, Setup};
@@ -29,7 +29,7 @@ pub(super) fn setup(board: &str) -> Result<std::result::Result<Setup, String>> {
             let filter: Filter = variable("STOOP_PLACE_FILTER")
                 .unwrap_or_default()
                 .parse()
-                .map_err(|reason| Failure::usage(ErrorCode::Repository, format!("STOOP_PLACE_FILTER: {reason}")))?;
+                .map_err(|reason| Failure::usage(format!("STOOP_PLACE_FILTER: {reason}")))?;
             let filter = filter.and("board", board);
             let client = Client::new(&tools, &job::user(std::process::id()));
             if !client.places()?.iter().any(|place| filter.fits(place)) {

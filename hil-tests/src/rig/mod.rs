@@ -11,8 +11,8 @@ mod stream;
 
 use std::path::{Path, PathBuf};
 
+use stoop_ci::{Failure, Result};
 use stoop_image::board;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::Log;
 
 pub use contract::{BootRequest, Cap, Rig};
@@ -39,7 +39,7 @@ pub fn open(board: &str, asked: &BootRequest<'_>) -> Result<Option<Box<dyn Rig>>
         "serial" => remote(Ok(serial::setup()?), board, asked, &path)?,
         "labgrid" => remote(labgrid::setup(board)?, board, asked, &path)?,
         other => {
-            return Err(Failure::usage(ErrorCode::Repository, format!("{RIG}={other} is no known rig"))
+            return Err(Failure::usage(format!("{RIG}={other} is no known rig"))
                 .next("use qemu, serial or labgrid; without it, it is qemu"));
         }
     };
@@ -104,7 +104,7 @@ pub fn boards() -> Result<Vec<String>> {
 fn log(path: &Path) -> Result<Log> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
-    Log::create(path)
+    Ok(Log::create(path)?)
 }
 
 /// The test that runs in this thread, as libtest names it.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_image::board::Board;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Emulator, Log, Options, Target, uboot};
 
 use super::contract::{BootRequest, Cap, Rig};
@@ -50,9 +50,7 @@ pub(super) fn open(
 fn bootloader(board: &Board, target: &Target, flashing: bool) -> Result<PathBuf> {
     match &target.machine.uboot {
         Some(path) if !flashing && path.exists() => Ok(path.clone()),
-        Some(path) if !flashing => {
-            Err(Failure::new(ErrorCode::Repository, format!("{} is not installed", path.display())))
-        }
+        Some(path) if !flashing => Err(Failure::new(format!("{} is not installed", path.display()))),
         _ => {
             let endian = if board.arch.is_big_endian() { Endian::Big } else { Endian::Little };
             let lab = Lab::open()?;
@@ -79,35 +77,35 @@ impl Rig for Qemu {
     }
 
     fn power_on(&mut self) -> Result<()> {
-        self.emulator.power_on()
+        Ok(self.emulator.power_on()?)
     }
 
     fn power_off(&mut self) -> Result<String> {
-        self.emulator.power_off()
+        Ok(self.emulator.power_off()?)
     }
 
     fn power_off_at(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
-        self.emulator.power_off_at(pattern, timeout)
+        Ok(self.emulator.power_off_at(pattern, timeout)?)
     }
 
     fn power_on_with(&mut self, elf: &Path, args: Option<&str>) -> Result<()> {
-        self.emulator.power_on_with(elf, args)
+        Ok(self.emulator.power_on_with(elf, args)?)
     }
 
     fn console(&mut self) -> Result<&mut Console> {
-        self.emulator.console()
+        Ok(self.emulator.console()?)
     }
 
     fn stage(&mut self, name: &str, bytes: &[u8]) -> Result<String> {
-        self.emulator.stage(name, bytes)
+        Ok(self.emulator.stage(name, bytes)?)
     }
 
     fn wait_end(&mut self, timeout: Duration) -> Result<()> {
-        self.emulator.wait(timeout)
+        Ok(self.emulator.wait(timeout)?)
     }
 
     fn write_nor(&mut self, offset: usize, bytes: &[u8]) -> Result<()> {
-        self.emulator.flash_mut()?.put(offset, bytes)
+        Ok(self.emulator.flash_mut()?.put(offset, bytes)?)
     }
 
     fn read_nor(&mut self) -> Result<Vec<u8>> {
@@ -115,6 +113,6 @@ impl Rig for Qemu {
     }
 
     fn explain(&mut self, failure: Failure) -> Failure {
-        self.emulator.explain(failure)
+        self.emulator.complaint().map_or(failure, Into::into)
     }
 }

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use stoop_ci::{Failure, Result};
 use stoop_image::board::Board;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::connection::{Address, Connection, Options};
 use stoop_lab::qemu::{Console, Log, uboot};
 
@@ -83,9 +83,7 @@ impl Remote {
     }
 
     fn run(&mut self) -> Result<&mut Run> {
-        self.run
-            .as_mut()
-            .ok_or_else(|| Failure::new(ErrorCode::Repository, "the board is off").next("switch it on first"))
+        self.run.as_mut().ok_or_else(|| Failure::new("the board is off").next("switch it on first"))
     }
 }
 
@@ -114,7 +112,7 @@ impl Rig for Remote {
 
     fn power_on(&mut self) -> Result<()> {
         if self.run.is_some() {
-            return Err(Failure::new(ErrorCode::Repository, "the board is on").next("switch it off first"));
+            return Err(Failure::new("the board is on").next("switch it off first"));
         }
         // The console first: no byte of the start is lost.
         let options = Options { speed: self.setup.speed, reopen: None };
@@ -134,7 +132,8 @@ impl Rig for Remote {
         run.ears.close();
         let rest = run.console.expect_end(PATIENCE);
         self.log.note("power off");
-        off.and(rest)?;
+        off?;
+        rest?;
         let mut said = run.console.transcript();
         said.truncate(run.end.unwrap_or(said.len()));
         Ok(said)
@@ -143,11 +142,12 @@ impl Rig for Remote {
     fn power_off_at(&mut self, pattern: &str, timeout: Duration) -> Result<String> {
         let seen = self.console()?.expect(pattern, timeout);
         let said = self.power_off()?;
-        seen.map(|_| said)
+        seen?;
+        Ok(said)
     }
 
     fn power_on_with(&mut self, _elf: &Path, _args: Option<&str>) -> Result<()> {
-        Err(Failure::new(ErrorCode::Repository, "only an emulator starts without a bootloader"))
+        Err(Failure::new("only an emulator starts without a bootloader"))
     }
 
     fn console(&mut self) -> Result<&mut Console> {
@@ -157,7 +157,7 @@ impl Rig for Remote {
     fn stage(&mut self, name: &str, bytes: &[u8]) -> Result<String> {
         match &self.setup.staging {
             Some(staging) => staging.put(name, bytes),
-            None => Err(Failure::new(ErrorCode::Repository, format!("{} has no TFTP server", self.setup.name))),
+            None => Err(Failure::new(format!("{} has no TFTP server", self.setup.name))),
         }
     }
 
@@ -173,11 +173,11 @@ impl Rig for Remote {
     }
 
     fn write_nor(&mut self, _offset: usize, _bytes: &[u8]) -> Result<()> {
-        Err(Failure::new(ErrorCode::Repository, "only an emulator's flash is written from outside"))
+        Err(Failure::new("only an emulator's flash is written from outside"))
     }
 
     fn read_nor(&mut self) -> Result<Vec<u8>> {
-        Err(Failure::new(ErrorCode::Repository, "only an emulator's flash is read from outside"))
+        Err(Failure::new("only an emulator's flash is read from outside"))
     }
 }
 

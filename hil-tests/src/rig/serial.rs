@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use stoop_ci::{Failure, Result};
 use stoop_image::board;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::power::{self, Supply};
 use toml::{Table, Value};
 
@@ -23,9 +23,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 fn needed(values: Values<'_>, name: &str, what: &str) -> Result<String> {
-    values(name).ok_or_else(|| {
-        Failure::usage(ErrorCode::Repository, format!("{name} is not set")).next(format!("set it to {what}"))
-    })
+    values(name).ok_or_else(|| Failure::usage(format!("{name} is not set")).next(format!("set it to {what}")))
 }
 
 /// The place that the environment names; what it does not say is looked up in the file that `STOOP_PROJECT` names.
@@ -39,7 +37,7 @@ pub(super) fn setup() -> Result<Setup> {
 /// A project's `stoop.toml`.
 fn project(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
-    text.parse().map_err(|error| Failure::usage(ErrorCode::Project, format!("{}: {error}", path.display())))
+    text.parse().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// What a variable would say, by the keys that `stoop netboot` takes from the same file.
@@ -63,9 +61,7 @@ pub(super) fn with_power(power: Box<dyn Power>, values: Values<'_>) -> Result<Se
     let board =
         board::load(&needed(values, "STOOP_BOARD", "the board's name or file, as `stoop pack --board` takes it")?)?;
     let speed = match values(SPEED) {
-        Some(text) => {
-            text.parse().map_err(|_| Failure::usage(ErrorCode::Repository, format!("{SPEED}={text} is no number")))?
-        }
+        Some(text) => text.parse().map_err(|_| Failure::usage(format!("{SPEED}={text} is no number")))?,
         None => 115_200,
     };
     let staging = match (values("STOOP_TFTP_DIR"), values("STOOP_TFTP_URL")) {

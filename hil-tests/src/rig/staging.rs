@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 /// A TFTP server's folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +23,7 @@ impl Staging {
         let rest = url.strip_prefix("tftp://");
         let (server, path) = rest.map(|rest| rest.split_once('/').unwrap_or((rest, ""))).unwrap_or_default();
         if server.is_empty() {
-            return Err(Failure::usage(ErrorCode::Repository, format!("`{url}` is no tftp://SERVER/PATH")).next(
+            return Err(Failure::usage(format!("`{url}` is no tftp://SERVER/PATH")).next(
                 "give the TFTP server's address as the board reaches it (labgrid: `external` of its TFTPProvider)",
             ));
         }
@@ -57,11 +57,11 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 fn copy(bytes: &[u8], to: &str) -> Result<()> {
     let file = crate::packed::file(bytes)?;
     let said = Command::new("scp").arg("-q").arg(file.path()).arg(to).output();
-    let said = said.map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot start scp: {error}")))?;
+    let said = said.map_err(|error| Failure::new(format!("cannot start scp: {error}")))?;
     if said.status.success() {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Repository, format!("scp to {to}: {}", String::from_utf8_lossy(&said.stderr).trim())))
+    Err(Failure::new(format!("scp to {to}: {}", String::from_utf8_lossy(&said.stderr).trim())))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 use super::console::Console;
 use super::machine::Machine;
@@ -132,7 +132,7 @@ impl Switch for Power {
     }
 
     fn set(&self, on: bool) -> Result<()> {
-        let gone = || Failure::new(ErrorCode::Repository, "the board is gone");
+        let gone = || Failure::new("the board is gone");
         let (done, answer) = channel();
         // One order after the other, so that `on` is what the last one made it.
         let orders = held(&self.orders);

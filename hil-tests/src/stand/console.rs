@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serialport::{SerialPort, TTYPort};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 use super::machine::Streams;
 
@@ -85,8 +85,7 @@ impl Console {
     /// # Errors
     /// No port is to be had.
     pub fn on_tcp(&self) -> Result<SocketAddr> {
-        let io =
-            |error: std::io::Error| Failure::new(ErrorCode::Repository, format!("no TCP port for a console: {error}"));
+        let io = |error: std::io::Error| Failure::new(format!("no TCP port for a console: {error}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         let console = self.clone();
@@ -122,12 +121,9 @@ impl Console {
     /// # Errors
     /// The system has none.
     pub fn on_pty(&self) -> Result<String> {
-        let failed = |error: serialport::Error| {
-            Failure::new(ErrorCode::Repository, format!("no pseudo-terminal for a console: {error}"))
-        };
+        let failed = |error: serialport::Error| Failure::new(format!("no pseudo-terminal for a console: {error}"));
         let (mut ours, theirs) = TTYPort::pair().map_err(failed)?;
-        let name =
-            theirs.name().ok_or_else(|| Failure::new(ErrorCode::Repository, "the pseudo-terminal has no name"))?;
+        let name = theirs.name().ok_or_else(|| Failure::new("the pseudo-terminal has no name"))?;
         let mut line = ours.try_clone_native().map_err(failed)?;
         line.set_timeout(SLOW).map_err(failed)?;
         self.lock().listeners.push(Box::new(Line(line)));

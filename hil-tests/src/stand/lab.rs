@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared_child::SharedChild;
 use stoop_ci::labgrid::Tools;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 use tempfile::TempDir;
 
 use super::Board;
@@ -133,17 +133,13 @@ fn as_resources(place: &Place) -> Result<Value> {
     let address = place.board.console.strip_prefix("tcp://").and_then(|address| address.rsplit_once(':'));
     let (class, console) = match (place.offer, address) {
         (Offer::Raw, Some((host, port))) => {
-            let port: u16 =
-                port.parse().map_err(|_| Failure::new(ErrorCode::Repository, format!("{port} is no port")))?;
+            let port: u16 = port.parse().map_err(|_| Failure::new(format!("{port} is no port")))?;
             let fields = json!({"host": host, "port": port, "speed": 115_200, "protocol": "raw"});
             ("NetworkSerialPort", fields)
         }
         (Offer::Rfc2217, None) => ("RawSerialPort", json!({"port": place.board.console, "speed": 115_200})),
         _ => {
-            return Err(Failure::new(
-                ErrorCode::Repository,
-                format!("{}: a TCP console is raw, a serial port RFC 2217", place.name),
-            ));
+            return Err(Failure::new(format!("{}: a TCP console is raw, a serial port RFC 2217", place.name)));
         }
     };
     resources.insert(class.into(), console);
@@ -159,14 +155,13 @@ fn as_resources(place: &Place) -> Result<Value> {
 
 /// JSON, which is YAML.
 fn write(path: &Path, values: &serde_json::Map<String, Value>) -> Result<()> {
-    let text =
-        serde_json::to_string_pretty(values).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let text = serde_json::to_string_pretty(values).map_err(|error| Failure::new(error.to_string()))?;
     std::fs::write(path, text).map_err(|error| Failure::io(path, &error))
 }
 
 /// One that was free a moment ago: labgrid's coordinator cannot tell which one it took.
 fn free_port() -> Result<u16> {
-    let io = |error: std::io::Error| Failure::new(ErrorCode::Repository, format!("no free TCP port: {error}"));
+    let io = |error: std::io::Error| Failure::new(format!("no free TCP port: {error}"));
     Ok(TcpListener::bind(("127.0.0.1", 0)).map_err(io)?.local_addr().map_err(io)?.port())
 }
 
@@ -188,14 +183,11 @@ impl Kept {
         let (stop, stopped) = channel();
         let (started, first) = channel();
         let keeper = std::thread::spawn(move || keep(&command, ready, &log, &started, &stopped));
-        let child =
-            first.recv().map_err(|_| Failure::new(ErrorCode::Repository, "a program of the lab cannot be kept"))??;
+        let child = first.recv().map_err(|_| Failure::new("a program of the lab cannot be kept"))??;
         let kept = Kept { child, stop: Some(stop), keeper: Some(keeper) };
         match first.recv_timeout(PATIENCE) {
             Ok(_) => Ok(kept),
-            Err(_) => {
-                Err(Failure::no_answer(ErrorCode::Repository, format!("a program of the lab did not say `{ready}`")))
-            }
+            Err(_) => Err(Failure::no_answer(format!("a program of the lab did not say `{ready}`"))),
         }
     }
 
@@ -251,9 +243,7 @@ fn spawn(
     started: &Sender<Result<Running>>,
     running: Option<&Running>,
 ) -> Result<(Arc<SharedChild>, Running)> {
-    let io = |error: std::io::Error| {
-        Failure::new(ErrorCode::Repository, format!("cannot start a program of the lab: {error}"))
-    };
+    let io = |error: std::io::Error| Failure::new(format!("cannot start a program of the lab: {error}"));
     let (from, to) = std::io::pipe().map_err(io)?;
     // It ends with this thread, which stays as long as the lab does.
     let mut whole = stoop_ci::run::bound(&command);

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use stoop_ci::lab::{Endian, Lab};
+use stoop_ci::{Failure, Result};
 use stoop_image::board;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::flash::Flash;
 use stoop_lab::qemu::{Start, Target, arguments};
 
@@ -88,10 +88,11 @@ impl Machine for Emulated {
         let mut qemu = Command::new(&machine.binary);
         qemu.args(arguments(machine, Start::Flash(&self.file), Some(&self.tftp), &extra));
         // QEMU goes with us, however we end: nobody else would switch it off.
-        let mut child =
-            stoop_ci::run::bound(&qemu).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| {
-                Failure::new(ErrorCode::Repository, format!("cannot start {}: {error}", machine.binary))
-            })?;
+        let mut child = stoop_ci::run::bound(&qemu)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::new(format!("cannot start {}: {error}", machine.binary)))?;
         let (Some(from), Some(to)) = (child.stdout.take(), child.stdin.take()) else {
             unreachable!("both were asked for as pipes");
         };

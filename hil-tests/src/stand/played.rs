@@ -3,7 +3,7 @@
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::sync::Arc;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 use super::machine::{Machine, Streams};
 
@@ -45,8 +45,7 @@ pub struct Played(pub Script);
 
 impl Machine for Played {
     fn start(&mut self) -> Result<Streams> {
-        let pipes =
-            || pipe().map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot make a pipe: {error}")));
+        let pipes = || pipe().map_err(|error| Failure::new(format!("cannot make a pipe: {error}")));
         let ((hear, to), (from, say)) = (pipes()?, pipes()?);
         let script = self.0.clone();
         // It ends with the pipe that is typed to: who drops that pulls the plug.

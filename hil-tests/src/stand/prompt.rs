@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 use super::machine::{Machine, Streams};
 
@@ -23,8 +23,7 @@ const BANNER: &str = "U-Boot 2023.01 (played)";
 
 impl Machine for Prompt {
     fn start(&mut self) -> Result<Streams> {
-        let pipes =
-            || pipe().map_err(|error| Failure::new(ErrorCode::Repository, format!("cannot make a pipe: {error}")));
+        let pipes = || pipe().map_err(|error| Failure::new(format!("cannot make a pipe: {error}")));
         let ((hear, type_to), (from, mut say)) = (pipes()?, pipes()?);
         let prompt = self.prompt.clone();
         // It ends with the pipe that is typed to: who drops that pulls the plug.

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_ci::{Failure, Result};
 
 /// What a relay switches.
 pub trait Switch: Send + Sync {
@@ -31,7 +31,7 @@ const LONGEST: u64 = 8 * 1024;
 /// # Errors
 /// No port is to be had.
 pub fn serve(switch: Arc<dyn Switch>) -> Result<SocketAddr> {
-    let io = |error: std::io::Error| Failure::new(ErrorCode::Repository, format!("no TCP port for a relay: {error}"));
+    let io = |error: std::io::Error| Failure::new(format!("no TCP port for a relay: {error}"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(io)?;
     let address = listener.local_addr().map_err(io)?;
     std::thread::spawn(move || {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use stoop_image::{Failure, unfinished};
+use stoop_image::{Explained as _, unfinished};
 
+use crate::command::Error;
 use crate::{json, ui};
 
 /// Set once a verb listens itself.
@@ -40,10 +41,10 @@ pub fn on_signals() {
 
 fn end() -> ! {
     unfinished::remove_all();
-    let failure = Failure::interrupted();
+    let failure = crate::Error::from(Error::Interrupted);
     if json::is_asked() {
         json::put_failure(&failure);
     }
-    ui::tell(format_args!("{}: {failure}", failure.code()));
+    ui::tell(format_args!("{}: {}", failure.code(), ui::in_full(&failure)));
     std::process::exit(failure.exit_code().into())
 }

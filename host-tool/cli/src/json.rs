@@ -12,11 +12,11 @@ mod simulate;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
 use stoop_core::Region;
 use stoop_image::explain::Explanation;
-use stoop_image::{ErrorCode, Failure, Result};
 
 pub use check::{BoardCheck, BoardFinding, CheckedKernel, Chosen, Finding, KernelCheck, Range, Requirement};
 pub use event::Event;
@@ -159,27 +159,33 @@ pub struct Error {
     pub next: Option<String>,
 }
 
-impl From<&Failure> for Error {
-    fn from(failure: &Failure) -> Self {
-        Error {
-            code: failure.code().to_owned(),
-            message: failure.fact().to_owned(),
-            next: failure.next_step().map(str::to_owned),
-        }
+impl<E: stoop_image::Explained> From<&E> for Error {
+    fn from(error: &E) -> Self {
+        Error { code: error.code().to_owned(), message: error.to_string(), next: error.next_step() }
     }
 }
 
 /// Whether this run has printed its result, with its failure in it.
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether results come one behind the other, each in a line.
+static IS_IN_LINES: AtomicBool = AtomicBool::new(false);
+
+/// A run begins, one of several if stoop.toml asks for several images: then each result is one line.
+pub fn begin(is_one_of_several: bool) {
+    IS_TOLD.store(false, Ordering::Relaxed);
+    IS_IN_LINES.store(is_one_of_several, Ordering::Relaxed);
+}
 
 /// The text of a value, with an end of line.
 ///
 /// # Errors
 /// Never for the types of this room: they have no maps with keys other than text.
 pub fn text(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|error| Failure::new(ErrorCode::Internal, format!("JSON: {error}")).next("report this"))
+    let text = match IS_IN_LINES.load(Ordering::Relaxed) {
+        true => serde_json::to_string(value),
+        false => serde_json::to_string_pretty(value),
+    };
+    text.map(|text| text + "\n").map_err(|reason| crate::command::Error::Json { reason }.into())
 }
 
 /// The text of a result that is about to be printed, with the run's failure in it if there is one.
@@ -205,7 +211,7 @@ pub fn is_asked() -> bool {
 }
 
 /// Prints a failure on stdout, in one line, unless a result with it is there already.
-pub fn put_failure(failure: &Failure) {
+pub fn put_failure(failure: &crate::Error) {
     if !IS_TOLD.load(Ordering::Relaxed) {
         put_line(&Failed { error: failure.into() });
     }

@@ -4,7 +4,7 @@
 //! ```
 //! use stoop::command::{Cli, Verb};
 //!
-//! # fn main() -> stoop_image::Result<()> {
+//! # fn main() -> stoop::Result<()> {
 //! let words = ["stoop", "explain", "E12"].map(Into::into).to_vec();
 //! let all = Cli::read(words)?;
 //! assert!(matches!(all[..], [Cli { verb: Verb::Explain(_) }]));
@@ -15,6 +15,9 @@
 
 pub mod command;
 pub mod ending;
+pub mod error;
 pub mod json;
 pub mod project;
 pub mod ui;
+
+pub use error::{Error, Result};

@@ -1,21 +1,26 @@
 //! The project file `stoop.toml`: what is typed each time. Its keys are the long flags of `stoop pack`; flags win.
 
+mod error;
+mod file;
+
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
+use crate::Result;
+pub use error::Error;
+pub use file::FILE;
+use file::PLACE;
 use stoop_image::board::nearest;
-use stoop_image::{ErrorCode, Failure, Result};
 
-/// In the folder where `stoop` runs.
-pub const FILE: &str = "stoop.toml";
+const FORMAT: &str = "format";
 /// Several values of `--format`: an image of each.
 const FORMATS: &str = "formats";
-/// Where the board is, for what works on a real one: a table of [`PLACE_KEYS`], or only its name in a lab.
-const PLACE: &str = "place";
 /// The place's name in a lab.
 const NAME: &str = "name";
 /// The long flags of `stoop netboot` and its like that describe a place.
@@ -41,21 +46,20 @@ impl Project {
     /// It is no regular file, cannot be read, is no TOML, or has a key that `pack` has no flag for.
     pub fn read(folder: &Path, pack: &Command) -> Result<Option<Project>> {
         let path = folder.join(FILE);
-        let next = "correct it, or rename it if it is none of stoop's";
-        let failed = |error| Failure::io(&path, &error).next(next);
+        let failed = |error| Error::Unreadable { path: path.clone(), source: error };
         let meta = match std::fs::metadata(&path) {
             Ok(meta) => meta,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(error).into()),
         };
         // A pipe of that name would be waited for.
         if !meta.is_file() {
-            return Err(Failure::new(ErrorCode::File, format!("{}: no regular file", path.display())).next(next));
+            return Err(Error::NotAFile { path }.into());
         }
         let bytes = std::fs::read(&path).map_err(failed)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            Failure::new(ErrorCode::File, format!("{}: no text: byte {at} is no UTF-8", path.display())).next(next)
+            Error::NotText { path: path.clone(), at }
         })?;
         Project::parse(&text, pack).map(Some)
     }
@@ -65,31 +69,29 @@ impl Project {
     /// # Errors
     /// As for [`Project::read`].
     pub fn parse(text: &str, pack: &Command) -> Result<Project> {
-        let values: Table = text.parse().map_err(|error: toml::de::Error| {
-            Failure::usage(ErrorCode::Project, format!("{FILE}: {}", error.to_string().trim_end()))
-                .next("correct it: see `stoop init --help`")
-        })?;
+        let values: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| Error::NotToml { why: error.to_string().trim_end().to_owned() })?;
         let flags = pack.get_arguments().filter_map(clap::Arg::get_long).filter(|long| !NOT_KEPT.contains(long));
         let known: Vec<&str> = flags.chain([FORMATS, PLACE]).collect();
         for (key, value) in &values {
             if !known.contains(&key.as_str()) {
-                let next = match nearest(key, known.iter().copied()) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("its keys are {}", known.join(", ")),
-                };
-                return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of it")).next(next));
+                let near = nearest(key, known.iter().copied()).map(str::to_owned);
+                return Err(Error::NoSuchKey {
+                    key: key.clone(),
+                    near,
+                    known: known.iter().map(|known| (*known).to_owned()).collect(),
+                }
+                .into());
             }
             if let (PLACE, Value::Table(place)) = (key.as_str(), value) {
                 check_place(place)?;
                 continue;
             }
-            if words(value).is_none() {
-                return Err(Failure::usage(
-                    ErrorCode::Project,
-                    format!("{FILE}: {key} has a value that no flag takes"),
-                )
-                .next("give it a text, a number, true or false, or a list of texts"));
-            }
+            check_value(pack, key, value)?;
+        }
+        if values.contains_key(FORMATS) && values.contains_key(FORMAT) {
+            return Err(Error::Both { one: FORMAT, other: FORMATS }.into());
         }
         Ok(Project { values })
     }
@@ -166,15 +168,14 @@ impl Project {
             let argument = pack.get_arguments().find(|argument| argument.get_long() == Some(long));
             argument.is_none_or(|argument| !is_typed(typed, argument))
         };
-        let formats = if is_free("format") { self.formats() } else { Vec::new() };
+        let formats = if is_free(FORMAT) { self.formats() } else { Vec::new() };
         if formats.is_empty() {
             return vec![spelled(&flags)];
         }
         let several = formats.len() > 1 && is_free(OUTPUT);
         let of = |format: &String| {
             let mut flags = flags.clone();
-            flags.retain(|(key, _)| key != "format");
-            flags.push(("format".into(), vec![format.clone()]));
+            flags.push((FORMAT.into(), vec![format.clone()]));
             if let Some((_, output)) = flags.iter_mut().find(|(key, _)| several && key == OUTPUT) {
                 output.iter_mut().for_each(|output| *output = named_by_format(output, format));
             }
@@ -184,22 +185,52 @@ impl Project {
     }
 }
 
+/// Whether the flag of this name takes the value. `formats` is several values of `--format`, each once.
+fn check_value(pack: &Command, key: &str, value: &Value) -> Result<()> {
+    let Some(words) = words(value) else { return Err(Error::Value { key: key.to_owned() }.into()) };
+    let flag = if key == FORMATS { FORMAT } else { key };
+    // A place's name is no flag of pack.
+    let Some(argument) = pack.get_arguments().find(|argument| argument.get_long() == Some(flag)) else { return Ok(()) };
+    let takes = |number: TypeId| argument.get_value_parser().type_id() == number;
+    let is_number = [TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<u32>()].into_iter().any(takes);
+    if matches!(value, Value::Integer(_)) && !is_number {
+        return Err(Error::Number { key: key.to_owned() }.into());
+    }
+    let mut seen = words.iter();
+    while let Some(word) = seen.next() {
+        if key == FORMATS && seen.as_slice().contains(word) {
+            return Err(Error::Twice { key: key.to_owned(), word: word.clone() }.into());
+        }
+    }
+    let is_off = matches!(value, Value::Boolean(false));
+    let typed = if key == FORMATS { words.iter().map(|word| vec![word.clone()]).collect() } else { vec![words] };
+    for words in typed.into_iter().filter(|_| !is_off) {
+        let words = spelled(&[(flag.to_owned(), words)]);
+        let parsed = pack.clone().try_get_matches_from([OsString::from("pack")].into_iter().chain(words));
+        // What else pack needs may be typed.
+        let Some(error) = parsed.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument) else {
+            continue;
+        };
+        let text = error.to_string();
+        let mut lines = text.lines();
+        let fact = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let possible = lines.find(|line| line.contains("possible values")).map(|line| line.trim().to_owned());
+        return Err(Error::Refused { key: key.to_owned(), fact, possible }.into());
+    }
+    Ok(())
+}
+
 fn check_place(place: &Table) -> Result<()> {
     for (key, value) in place {
         let known = || PLACE_KEYS.into_iter().chain([NAME]);
         if !known().any(|known| known == key) {
-            let next = match nearest(key, known()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("its keys are {}", known().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(Failure::usage(ErrorCode::Project, format!("{FILE}: {key} is no key of [{PLACE}]")).next(next));
+            let near = nearest(key, known()).map(str::to_owned);
+            return Err(
+                Error::NoSuchPlaceKey { key: key.clone(), near, known: known().map(str::to_owned).collect() }.into()
+            );
         }
         if !matches!(value, Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) {
-            return Err(Failure::usage(
-                ErrorCode::Project,
-                format!("{FILE}: {key} of [{PLACE}] has a value that no flag takes"),
-            )
-            .next("give it a text, a number, true or false"));
+            return Err(Error::PlaceValue { key: key.clone() }.into());
         }
     }
     Ok(())

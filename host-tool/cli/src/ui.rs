@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
+use stoop_image::Explained;
 use stoop_image::output::Output;
 use stoop_image::progress::Progress;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// Text as it may be displayed: control characters, and those that turn the direction of writing, as `\u001b`, which JSON means
 /// the same by. Ends of lines stay.
@@ -60,9 +61,7 @@ pub fn put(text: &str) -> Result<()> {
 pub fn put_raw(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(ErrorCode::Output, format!("stdout: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(crate::Error::stdout(error)),
         _ => Ok(()),
     }
 }
@@ -82,6 +81,14 @@ pub fn put_of(output: &Output, text: &str) -> Result<()> {
         return Ok(());
     }
     put(text)
+}
+
+/// All that an error says: the fact, and on a line of its own what to do next.
+pub fn in_full(error: &impl Explained) -> String {
+    match error.next_step() {
+        Some(next) => format!("{error}\n  next: {next}"),
+        None => error.to_string(),
+    }
 }
 
 /// A diagnostic on stderr.

@@ -80,6 +80,7 @@ fn split(word: &str) -> Option<(char, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     fn find(text: &str) -> Result<Explanation> {
         super::find(&all().collect::<Vec<_>>(), text)
@@ -136,7 +137,7 @@ mod tests {
                 continue;
             };
             assert_eq!(failure.exit_code(), 2);
-            assert!(failure.is(ErrorCode::NoSuchCode));
+            assert!(matches!(failure, crate::Error::Explain(Error::NoSuchCode { .. })), "{failure}");
             assert!(failure.next_step().unwrap().contains(near), "{text}: {failure}");
         }
         assert!(find("EE12").is_err());

@@ -28,7 +28,7 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Declares the enum of a room's failures. Each variant has its fact as `#[error]` of thiserror, which is its documentation too, and
 /// behind `=>` its [`ErrorCode`](crate::ErrorCode), the exit code when it is not [`FAILED`], and the next step: a format string that
-/// may name the variant's fields, or an expression in parentheses.
+/// may name the variant's fields, an expression in parentheses, or in brackets one that may be `None`.
 ///
 /// ```
 /// stoop_image::explained! {
@@ -96,7 +96,92 @@ macro_rules! explained {
     };
     (@next) => { None };
     (@next $text:literal) => { Some(::std::fmt::format(format_args!($text))) };
+    (@next [$step:expr]) => { $step };
     (@next $text:expr) => { Some(String::from($text)) };
     (@exit) => { $crate::explained::FAILED };
     (@exit $exit:ident) => { $crate::explained::$exit };
+}
+
+/// Declares the enum of a crate's failures: any of its rooms' enums, each with a `From`, and `Within`, one of them with where it happened
+/// in front. All that a variant says is what the room's error says.
+///
+/// ```
+/// stoop_image::any_error! {
+///     /// Why it did not work.
+///     pub enum Error {
+///         /// The image.
+///         Image(stoop_image::Error),
+///     }
+/// }
+///
+/// use stoop_image::Explained;
+/// let image = stoop_image::image::open(b"").unwrap_err();
+/// let error = Error::from(image).within("image.bin");
+/// assert_eq!((error.to_string(), error.code()), ("image.bin: the file is empty".into(), "H070"));
+/// assert!(matches!(error.root(), Error::Image(stoop_image::Error::Image(stoop_image::image::Error::Empty))));
+/// ```
+#[macro_export]
+macro_rules! any_error {
+    (
+        $(#[$about:meta])*
+        pub enum $name:ident {
+            $($(#[$doc:meta])* $variant:ident($inner:ty),)*
+        }
+    ) => {
+        $(#[$about])*
+        #[non_exhaustive]
+        #[derive(::thiserror::Error, Debug)]
+        pub enum $name {
+            $(
+                $(#[$doc])*
+                #[error(transparent)]
+                $variant(#[from] $inner),
+            )*
+            /// Another, with where it happened: a file, or the part of one.
+            #[error("{context}: {source}")]
+            Within {
+                /// Where, for people.
+                context: String,
+                /// What happened there.
+                source: Box<$name>,
+            },
+        }
+
+        impl $name {
+            /// Puts where it happened in front of what it says, as `context: fact`.
+            #[must_use]
+            pub fn within(self, context: impl ::std::fmt::Display) -> Self {
+                Self::Within { context: context.to_string(), source: Box::new(self) }
+            }
+
+            /// What happened, without where.
+            pub fn root(&self) -> &Self {
+                match self {
+                    Self::Within { source, .. } => source.root(),
+                    other => other,
+                }
+            }
+
+            fn explained(&self) -> &dyn $crate::Explained {
+                match self {
+                    $(Self::$variant(error) => error,)*
+                    Self::Within { source, .. } => source.explained(),
+                }
+            }
+        }
+
+        impl $crate::Explained for $name {
+            fn code(&self) -> &'static str {
+                self.explained().code()
+            }
+
+            fn next_step(&self) -> Option<String> {
+                self.explained().next_step()
+            }
+
+            fn exit_code(&self) -> u8 {
+                self.explained().exit_code()
+            }
+        }
+    };
 }

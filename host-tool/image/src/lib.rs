@@ -60,5 +60,5 @@ pub mod svg;
 pub mod unfinished;
 pub mod watchdog;
 
-pub use error::{ErrorCode, Failure, Result};
+pub use error::{Error, ErrorCode, Result};
 pub use explained::Explained;

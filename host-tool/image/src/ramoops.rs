@@ -102,6 +102,7 @@ pub fn warnings(config: Option<&Kconfig>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
     use crate::board;
 
     #[test]
@@ -147,6 +148,6 @@ mod tests {
         let board = board::load("qemu-malta-le").unwrap();
         let own = ("ramoops@42ff0000".to_owned(), 0x42ff_0000..0x4300_0000);
         let failure = place(0x2_0000, &board, &Facts { reserved: vec![own], ..Facts::default() }).unwrap_err();
-        assert!(failure.fact().contains("ramoops@42ff0000 at 0x42ff0000"), "{failure}");
+        assert!(matches!(failure, crate::Error::Ramoops(Error::Taken { at: 0x42ff_0000, .. })), "{failure}");
     }
 }

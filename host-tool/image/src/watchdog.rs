@@ -191,11 +191,12 @@ pub fn told(params: &Params<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
     use crate::board;
 
     fn refused(choice: &str, board: &Board) -> String {
         let failure = Plan::resolve(Some(choice.parse().unwrap()), board).expect_err(choice);
-        format!("{} | {}", failure.fact(), failure.next_step().unwrap_or_default())
+        format!("{failure} | {}", failure.next_step().unwrap_or_default())
     }
 
     #[test]

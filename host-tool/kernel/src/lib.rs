@@ -5,7 +5,7 @@
 //! use stoop_image::kconfig::Value;
 //! use stoop_kernel::modules::requirement::{Need, Requirement};
 //!
-//! # fn main() -> stoop_image::Result<()> {
+//! # fn main() -> stoop_kernel::Result<()> {
 //! let text = "description = \"USB sticks\"\nmodules = [\"usb-storage\"]\nsymbols.USB = \"either\"";
 //! let requirement = Requirement::parse("sticks", text)?;
 //! assert_eq!(requirement.symbols["USB"], Need::Either);
@@ -15,5 +15,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod error;
 pub mod kernel_build;
 pub mod modules;
+
+pub use error::{Error, Result};

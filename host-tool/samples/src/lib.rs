@@ -7,12 +7,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod failure;
 pub mod pages;
 
 use std::io::Write;
 
 use stoop_core::fdt::{Merge, Overlay};
-use stoop_image::{ErrorCode, Failure, Result};
+
+use failure::{Failure, Result};
 
 /// A version and a configuration as kernels keep them (kernel/configs.c: gzip between `IKCFG_ST` and `IKCFG_ED`).
 pub fn version_and_configuration(configuration: &str) -> Vec<u8> {
@@ -78,7 +80,7 @@ pub fn squashfs_of(mut bytes: Vec<u8>) -> Vec<u8> {
 /// # Errors
 /// They are too long for it: it has 0x2000 bytes at most.
 pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
-    let impossible = || Failure::new(ErrorCode::Repository, "the device tree cannot be made");
+    let impossible = || Failure::new("the device tree cannot be made");
     let empty = stoop_image::format::device_tree::empty();
     let mut overlay = vec![0; 0x2000];
     Overlay { line: Some(bootargs), ..Overlay::default() }.encode(&mut overlay).ok_or_else(impossible)?;

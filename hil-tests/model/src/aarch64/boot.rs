@@ -4,7 +4,8 @@ use object::{Object, ObjectSymbol};
 use stoop_core::Region;
 use stoop_image::board::Board;
 use stoop_image::image::Opened;
-use stoop_image::{ErrorCode, Failure, Result, shim_image};
+use stoop_image::shim_image;
+use stoop_samples::failure::{Failure, Result};
 
 use super::cache::LINE;
 use super::instructions::Registers;
@@ -118,9 +119,7 @@ impl Boot {
     /// # Errors
     /// The image does not fit the board.
     pub fn new(setup: &Setup<'_>) -> Result<Boot> {
-        let lost = || {
-            Failure::new(ErrorCode::Repository, "the image does not fit the board's RAM").next("pack it for this board")
-        };
+        let lost = || Failure::new("the image does not fit the board's RAM").next("pack it for this board");
         let load = setup.image.load.wrapping_add(setup.moved);
         let own = Region::new(load, setup.size).ok_or_else(lost)?;
         let front = front_end(setup.image)?;
@@ -358,13 +357,10 @@ fn words(registers: &Registers) -> impl Iterator<Item = u64> {
 /// The distance of one of the shim's symbols from its first byte, the first of these that there is.
 fn symbol(image: &Opened<'_>, names: &[&str]) -> Result<usize> {
     let shim = shim_image::prebuilt(stoop_image::machine::Machine::Arm64, image.note.variant)?;
-    let file = object::File::parse(shim).map_err(|error| Failure::new(ErrorCode::Repository, error.to_string()))?;
+    let file = object::File::parse(shim).map_err(|error| Failure::new(error.to_string()))?;
     let find = |name: &&str| file.symbols().find(|symbol| symbol.name() == Ok(name));
     let found = names.iter().find_map(find).map(|symbol| symbol.address() as usize);
-    found.ok_or_else(|| {
-        Failure::new(ErrorCode::Repository, format!("the shim has no symbol {names:?}"))
-            .next("build it with `cargo ci shim`")
-    })
+    found.ok_or_else(|| Failure::new(format!("the shim has no symbol {names:?}")).next("build it with `cargo ci shim`"))
 }
 
 /// Where the front ends that a loader must have written to memory: behind it the shim helps itself.
@@ -375,8 +371,7 @@ fn front_end(image: &Opened<'_>) -> Result<usize> {
 /// The stack of the shim that runs at `run`, by its linker's symbols.
 fn stack(image: &Opened<'_>, run: Region) -> Result<Region> {
     let [start, end] = ["__bss_end", "__stack_top"].map(|name| symbol(image, &[name]));
-    Region::between(run.start() + start?, run.start() + end?)
-        .ok_or_else(|| Failure::new(ErrorCode::Repository, "the shim has no stack"))
+    Region::between(run.start() + start?, run.start() + end?).ok_or_else(|| Failure::new("the shim has no stack"))
 }
 
 /// An 8-byte field of an image's header.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use stoop_core::Region;
 use stoop_core::params::Policy;
-use stoop_image::Result;
 use stoop_image::board::Board;
 use stoop_image::image::Opened;
 use stoop_image::plan::Plan;
 use stoop_image::simulate::{self, Booted, Entry, Input};
+use stoop_samples::failure::Result;
 
 use super::Level;
 use super::boot::{Boot, End, EntryPath, Setup, header_field};
@@ -93,7 +93,7 @@ impl Case<'_> {
     /// As for [`Case::wrong`].
     pub fn compared(&self, program: &Path) -> Result<std::result::Result<u64, String>> {
         let mut boot = self.boot()?;
-        let io = |error| stoop_image::Failure::io(program, &error);
+        let io = |error| stoop_samples::failure::Failure::io(program, &error);
         let mut other = Compared::new(program, &boot.start()).map_err(io)?;
         let end = boot.run_compared(&mut other);
         let same = other.end();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use stoop_image::plan::{CodecChoice, Format, Request};
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_samples::failure::{Failure, Result};
 use stoop_samples::squashfs;
 use tempfile::TempDir;
 use vm_fdt::FdtWriter;
@@ -100,5 +100,5 @@ pub fn tree(bootargs: &[u8]) -> Result<Vec<u8>> {
         tree.end_node(root)?;
         tree.finish()
     };
-    write().map_err(|error| Failure::new(ErrorCode::Repository, format!("the device tree cannot be made: {error}")))
+    write().map_err(|error| Failure::new(format!("the device tree cannot be made: {error}")))
 }

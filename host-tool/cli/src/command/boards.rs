@@ -12,8 +12,8 @@ use std::io::{self, IsTerminal, Write};
 use clap::Subcommand;
 
 use self::words::{json, kind, lines, mebibytes, plain, print};
+use crate::Result;
 use crate::ui;
-use stoop_image::Result;
 use stoop_image::board::{self, Board};
 
 /// What the user typed.

@@ -9,6 +9,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use comfy_table::{Attribute, Cell, Color, Table, presets};
 
 use super::stdin::stdin_once;
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui;
 use crate::ui::{harmless, on_one_line};
@@ -17,7 +19,6 @@ use stoop_image::input::{Kernel, Overrides};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::machine::described;
 use stoop_image::preflight::{self, Level, PhramMode, Requirement, SETS, Wants};
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -90,8 +91,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         (None, Some(config)) => Kernel::of_config(config)?,
         (None, None) => {
-            return Err(Failure::usage(ErrorCode::Options, "neither an image nor a kernel is given")
-                .next("name one; see --help"));
+            return Err(Error::NothingToCheck.into());
         }
     };
     let answer = answer(&kernel, &args.needs);
@@ -154,8 +154,7 @@ impl Answer {
         if failed.is_empty() {
             return Ok(());
         }
-        let fact = format!("{} of {} requirements not met: {}", failed.len(), needed.count(), failed.join(", "));
-        Err(Failure::new(ErrorCode::WouldNotBoot, fact).next("see what to do behind each \"no\" above"))
+        Err(Error::NotMet { failed: failed.len(), needed: needed.count(), names: failed }.into())
     }
 
     fn json(&self, kernel: &Kernel) -> json::KernelCheck {
@@ -331,6 +330,7 @@ fn symbol(finding: &preflight::Finding) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use stoop_image::Explained as _;
 
     use clap::Parser;
 
@@ -371,7 +371,7 @@ mod tests {
         assert!(check(UHI, &["--for", "uhi"]).is_ok());
         let failure = check(UHI, &["--for", "uhi,kexec,phram-root"]).unwrap_err();
         assert_eq!(failure.exit_code(), 1);
-        assert_eq!(failure.fact(), "2 of 3 requirements not met: kexec, phram-dt");
+        assert_eq!(failure.to_string(), "2 of 3 requirements not met: kexec, phram-dt");
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
         let kernel = kernel();
         let line = ["stoop", "check", "--kernel", kernel.path().to_str().unwrap()];
         let failure = crate::command::Cli::try_parse_from(line).unwrap().run().unwrap_err();
-        assert!(failure.fact().contains("not met: uhi"), "{failure}");
+        assert!(failure.to_string().contains("not met: uhi"), "{failure}");
     }
 
     #[test]
@@ -392,8 +392,8 @@ mod tests {
 
     #[test]
     fn a_configuration_that_is_none_is_refused() {
-        assert!(check("hello\n", &[]).unwrap_err().fact().contains("line 1"));
-        assert!(check("\x7fELF", &[]).unwrap_err().fact().contains("without IKCONFIG"));
+        assert!(check("hello\n", &[]).unwrap_err().to_string().contains("line 1"));
+        assert!(check("\x7fELF", &[]).unwrap_err().to_string().contains("without IKCONFIG"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui::put;
 use stoop_image::board::{self, Board};
@@ -10,7 +12,6 @@ use stoop_image::bootloader::image::Image;
 use stoop_image::image::open;
 use stoop_image::input::{read_file, recognised};
 use stoop_image::preflight::Level;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// Prints every finding.
 ///
@@ -34,9 +35,9 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
         says: finding.says.clone(),
         fix: finding.fix.clone(),
     };
-    let failure = (!wrong.is_empty()).then(|| {
-        Failure::new(ErrorCode::WouldNotBoot, format!("it would not boot on {}: {}", board.name, wrong.join(", ")))
-            .next("see what to do behind each \"no\" above")
+    let failure = (!wrong.is_empty()).then(|| Error::WouldNotBoot {
+        board: board.name.clone(),
+        findings: wrong.iter().map(|what| what.to_string()).collect(),
     });
     put(&match as_json {
         true => json::result(&json::BoardCheck {
@@ -47,7 +48,7 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
         })?,
         false => findings.iter().map(row).collect(),
     })?;
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// The board that an image was packed for.
@@ -56,16 +57,12 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
 /// It says none, or is no image at all.
 fn board_of(file: &[u8]) -> Result<Board> {
     if let Ok(opened) = open(file) {
-        return board::of_image(opened.board());
+        return Ok(board::of_image(opened.board())?);
     }
     match recognised(file) {
         // What it is says more than that it names no board.
-        Some(what) if matches!(Image::of(file), Ok(Image::Raw)) => {
-            Err(Failure::usage(ErrorCode::BoardUnnamed, format!("it is {what}, no image")).next(
-                "give an image; for what it would do on a board, name one with --board; a kernel is checked by `stoop check --kernel FILE`",
-            ))
-        }
-        _ => board::of_image(None),
+        Some(what) if matches!(Image::of(file), Ok(Image::Raw)) => Err(Error::NotAnImage { what }.into()),
+        _ => Ok(board::of_image(None)?),
     }
 }
 
@@ -79,6 +76,11 @@ pub(super) fn would_boot(file: &[u8], board: &Board, otherwise: &str) -> Result<
     let Some(first) = wrong.next() else { return Ok(()) };
     let fact =
         wrong.fold(format!("{}: {}", first.what, first.says), |all, next| all + "; " + next.what + ": " + &next.says);
-    Err(Failure::new(ErrorCode::WouldNotBoot, format!("it would not boot on {}: {fact}", board.name))
-        .next(format!("{}; {otherwise}", first.fix.as_deref().unwrap_or("see `stoop check`"))))
+    Err(Error::WouldNotStart {
+        board: board.name.clone(),
+        findings: fact,
+        fix: first.fix.clone(),
+        otherwise: otherwise.to_owned(),
+    }
+    .into())
 }

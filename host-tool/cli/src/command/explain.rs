@@ -1,8 +1,8 @@
 //! `stoop explain`: what a code of the shim or of the host tool means, and what to do.
 
+use crate::Result;
 use crate::json;
 use crate::ui::put;
-use stoop_image::Result;
 use stoop_image::explain::{self, Explanation};
 
 /// What the user typed.

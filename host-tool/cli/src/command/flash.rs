@@ -4,11 +4,14 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board};
-use stoop_image::error::Kind;
+use stoop_image::bootloader::image::Image;
+use stoop_image::image;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result, shell};
+use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
@@ -19,7 +22,7 @@ use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
-use crate::ui;
+use crate::{json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -86,6 +89,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if let (Some(image), false) = (&image, args.unchecked) {
         would_boot(image, &board, "or write it all the same with --unchecked")?;
+        plain_container(image, &board)?;
     }
     let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
@@ -95,6 +99,10 @@ pub fn run(args: &Args) -> Result<()> {
             Some(_) => flash::ssh::lines(job),
             None => job.lines(&board, &name).map_err(stoop_lab::Error::from)?,
         };
+        if args.json {
+            lines.into_iter().for_each(|line| json::put_line(&json::Event::Typed { line }));
+            return Ok(());
+        }
         return ui::put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>());
     }
     if let Some(job) = &job {
@@ -105,9 +113,13 @@ pub fn run(args: &Args) -> Result<()> {
         return super::netboot::finish(
             false,
             &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(Failure::from),
+            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(crate::Error::from),
             &show,
         );
+    }
+    // The run before may have stopped in the middle: what is read now is not what was there.
+    if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {
+        return Err(Error::BackupExists { path: path.clone() }.into());
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
@@ -121,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut power = place.power()?;
     let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &show, &stop);
     let done = super::netboot::finish(args.place.power_off, &mut power, done, &show);
-    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+    if stop.is_asked() { Err(Error::Interrupted.into()) } else { done }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is used once, and none belongs to another")]
@@ -160,6 +172,18 @@ fn on_board(
     Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
 }
 
+/// Makes sure that the bootloader is not known to want its vendor's own container, where this is a plain one.
+///
+/// # Errors
+/// [`Error::VendorContainer`]; what is in a vendor's container is not read here, and goes.
+fn plain_container(image: &[u8], board: &Board) -> Result<()> {
+    let is_plain = image::open(image).is_ok() || !matches!(Image::of(image)?, Image::Raw);
+    match board.bootloader.vendor_container.clone().filter(|_| is_plain) {
+        Some(vendor) => Err(Error::VendorContainer { board: board.name.clone(), vendor }.into()),
+        None => Ok(()),
+    }
+}
+
 fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {
     match power {
         Some(power) => Some(power.as_mut()),
@@ -181,7 +205,7 @@ fn save(
     tell: &flash::Tell,
 ) -> Result<()> {
     let pieces = flash::read(console, power, way, areas, tell)?;
-    Output::new(to, [])?.write(&pieces.concat())
+    Ok(Output::new(to, [])?.write(&pieces.concat())?)
 }
 
 /// Shows the exact ranges, and asks once.
@@ -200,15 +224,14 @@ fn ask(args: &Args, board: &Board, job: &Job) -> Result<()> {
     if args.yes {
         return Ok(());
     }
-    let declined = |fact: &str| Failure::of(Kind::Usage, ErrorCode::Options.name(), fact);
     if !io::stdin().is_terminal() {
-        return Err(declined("nobody can be asked whether to write flash").next("give --yes"));
+        return Err(Error::NobodyToAsk.into());
     }
     ui::put_beside("write it? [y/N] ");
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     match read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         true => Ok(()),
-        false => Err(declined("nothing was written: the answer was not yes")),
+        false => Err(Error::Declined.into()),
     }
 }

@@ -4,12 +4,13 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use stoop_image::format::device_tree;
 
+use crate::Result;
+use crate::command::Error;
 use crate::project::FILE;
 use crate::ui::{put, tell};
 use stoop_image::board;
 use stoop_image::input::looks_like;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -56,9 +57,7 @@ enum Role {
 /// There is one already, a question has no answer, or the file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     if Path::new(FILE).exists() {
-        return Err(
-            Failure::new(ErrorCode::Project, format!("{FILE} is there already")).next("change it, or remove it first")
-        );
+        return Err(crate::project::Error::Exists.into());
     }
     let here = here()?;
     let board = match &args.board {
@@ -102,8 +101,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn here() -> Result<Vec<(String, Role)>> {
     let folder = Path::new(".");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| Failure::io(folder, &error))? {
-        let entry = entry.map_err(|error| Failure::io(folder, &error))?;
+    for entry in std::fs::read_dir(folder).map_err(|error| crate::Error::file(folder, error))? {
+        let entry = entry.map_err(|error| crate::Error::file(folder, error))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if let Some(role) = role(&name, &entry.path()) {
             found.push((name, role));
@@ -142,16 +141,14 @@ fn ask(question: &str, choices: &[&str], flag: &str) -> Result<String> {
     }
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))?;
+    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Error::Stdin { source: error })?;
     let answer = answer.trim();
     let chosen = answer.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
     match (chosen, answer) {
         (Some(choice), _) => Ok((*choice).to_owned()),
-        (None, "") => Err(Failure::usage(ErrorCode::Project, format!("there is no answer to: {question}"))
-            .next(format!("give {flag}"))),
+        (None, "") => {
+            Err(crate::project::Error::NoAnswer { question: question.to_owned(), option: flag.to_owned() }.into())
+        }
         (None, name) => Ok(name.to_owned()),
     }
 }

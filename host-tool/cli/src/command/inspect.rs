@@ -16,6 +16,8 @@ use stoop_core::params::Params;
 use self::map::payloads;
 use super::picture;
 use super::units::amount;
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui::{self, put};
 use stoop_image::format::device_tree;
@@ -25,7 +27,7 @@ use stoop_image::output::Output;
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
 use stoop_image::unfinished::UnfinishedFolder;
-use stoop_image::{ErrorCode, Failure, Result, board, shell, watchdog};
+use stoop_image::{board, shell, watchdog};
 use stoop_kernel::modules;
 
 /// What the user typed.
@@ -54,15 +56,13 @@ pub fn run(args: &Args) -> Result<()> {
     let opened = match image::open(&file) {
         Ok(opened) => opened,
         Err(failure) => {
-            let within = |failure: Failure| failure.within(args.image.display());
+            let within = |failure: crate::Error| failure.within(args.image.display());
             return match foreign::open(&file).map_err(within)? {
                 Some(_) if args.svg && image::is_foreign(&file) => {
-                    let fact =
-                        format!("{}: not made by stoop, so nobody knows where it would lie", args.image.display());
-                    Err(Failure::usage(ErrorCode::Options, fact).next("leave out --svg"))
+                    Err(Error::NoPicture { image: args.image.clone() }.into())
                 }
                 Some(found) if image::is_foreign(&file) => show_foreign(args, found),
-                _ => Err(within(failure)),
+                _ => Err(within(failure.into())),
             };
         }
     };
@@ -81,13 +81,12 @@ pub fn run(args: &Args) -> Result<()> {
             ui::put_raw(memory(&opened, file.len(), ui::is_styled(&io::stdout())).as_bytes())?;
         }
     }
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// The failure that tells what is wrong, if anything is.
-fn damage(args: &Args, wrong: &[String], next: &str) -> Option<Failure> {
-    let fact = || format!("{}: damaged: {}", args.image.display(), wrong.join("; "));
-    (!wrong.is_empty()).then(|| Failure::new(ErrorCode::ImageDamaged, fact()).next(next))
+fn damage(args: &Args, wrong: &[String], next: &'static str) -> Option<Error> {
+    (!wrong.is_empty()).then(|| Error::Damaged { image: args.image.clone(), wrong: wrong.to_vec(), next })
 }
 
 fn show_foreign(args: &Args, found: foreign::Foreign<'_>) -> Result<()> {
@@ -99,16 +98,14 @@ fn show_foreign(args: &Args, found: foreign::Foreign<'_>) -> Result<()> {
         true => found.value.text(failure.as_ref())?,
         false => found.text,
     })?;
-    failure.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// Writes each to a file of its name; the directory is made, and appears with all of them or not at all.
 fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Failure::io(directory, &error).next("name a directory that is not there yet, in one that exists")
-    };
+    let failed = |error: std::io::Error| Error::FolderExists { path: directory.into(), source: error };
     if directory.symlink_metadata().is_ok() {
-        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()).into());
     }
     let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unfinished = UnfinishedFolder::new(parent).map_err(failed)?;
@@ -118,16 +115,14 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
     for (name, bytes) in parts {
         Output::new(&new.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?
             .write(&bytes)
-            .map_err(|failure| failure.within(directory.display()))?;
+            .map_err(|error| error.within(directory.display()))?;
     }
-    std::fs::rename(&new, directory).map_err(failed)
+    Ok(std::fs::rename(&new, directory).map_err(failed)?)
 }
 
 /// Every payload as the board gets it.
 fn decoded<'a>(opened: &'a Opened<'_>) -> Result<Vec<(String, Cow<'a, [u8]>)>> {
-    let manifest = opened.manifest(&Crc32::new()).map_err(|_| {
-        Failure::new(ErrorCode::ImageDamaged, "its manifest is damaged").next("pack or download it again")
-    })?;
+    let manifest = opened.manifest(&Crc32::new()).map_err(|_| Error::Manifest)?;
     let there = Kind::ALL.into_iter().filter(|kind| !manifest.payload(*kind).source.is_empty());
     there.map(|kind| Ok((kind.subject().text().to_owned(), opened.payload(&manifest, kind)?))).collect()
 }

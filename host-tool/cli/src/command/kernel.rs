@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui::{self, Stderr};
 use stoop_image::progress::Progress;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::kernel_build::build::{Outcome, Request, build};
 
 /// What to do with kernels.
@@ -92,11 +93,7 @@ impl BuildArgs {
     fn run(self) -> Result<()> {
         let is_base = self.base == "defaults" || self.base == "allnoconfig" || self.base.ends_with("defconfig");
         if !is_base {
-            return Err(Failure::usage(
-                ErrorCode::KernelConfig,
-                format!("--base {} is no configuration to begin with", self.base),
-            )
-            .next("give defaults, allnoconfig, or the name of a defconfig such as malta_defconfig"));
+            return Err(Error::Base { base: self.base }.into());
         }
         let request = Request {
             source: self.source,

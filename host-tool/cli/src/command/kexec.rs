@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::Result;
 use crate::ui::put;
 use stoop_image::input::read_file;
 use stoop_image::kexec::Loadable;
 use stoop_image::output::Output;
-use stoop_image::{Result, shell};
+use stoop_image::shell;
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]

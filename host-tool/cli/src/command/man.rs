@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::command::Error;
 use crate::ui::put;
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -21,8 +22,7 @@ pub struct Args {
 pub fn run(args: &Args, command: clap::Command) -> Result<()> {
     let directory = &args.directory;
     if !directory.is_dir() {
-        std::fs::create_dir(directory)
-            .map_err(|error| Failure::io(directory, &error).next("name a directory in one that exists"))?;
+        std::fs::create_dir(directory).map_err(|error| Error::NoFolder { path: directory.clone(), source: error })?;
     }
     let mut command = command.disable_help_subcommand(true);
     command.build();
@@ -35,7 +35,7 @@ fn write(command: &clap::Command, directory: &Path) -> Result<usize> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let path = directory.join(format!("{name}.1"));
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(|error| Failure::io(&path, &error))?;
+    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(|error| crate::Error::file(&path, error))?;
     Output::new(&path, [])?.write(&page)?;
     let below = command.get_subcommands().map(|command| write(command, directory));
     below.sum::<Result<usize>>().map(|below| below + 1)

@@ -7,11 +7,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::json;
 use crate::project::Project;
-use stoop_image::{ErrorCode, Failure, Result};
+pub use error::Error;
+
+use crate::Result;
 
 pub mod boards;
 pub mod check;
 mod check_image;
+mod error;
 pub mod explain;
 pub mod flash;
 pub mod init;
@@ -172,7 +175,7 @@ fn refuse(error: &clap::Error) -> ! {
     if error.use_stderr() && json::is_asked() {
         let text = error.render().to_string();
         let fact = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        json::put_failure(&Failure::usage(ErrorCode::Options, fact).next("see the verb's --help"));
+        json::put_failure(&Error::CommandLine { fact }.into());
     }
     error.exit()
 }

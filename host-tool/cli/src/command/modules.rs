@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui::{self, Stderr};
 use stoop_image::kconfig::Kconfig;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_kernel::modules::bundle::{Bundle, Form};
 use stoop_kernel::modules::check::{check, refuse};
 use stoop_kernel::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
@@ -115,7 +116,7 @@ pub struct RequirementsArgs {
 impl RequirementsArgs {
     fn run(self) -> Result<()> {
         let catalogue = Catalogue::with_files(&self.requirement)?;
-        let all = catalogue.names().into_iter().map(|name| catalogue.get(name)).collect::<Result<Vec<_>>>()?;
+        let all = catalogue.names().into_iter().map(|name| catalogue.get(name)).collect::<Result<Vec<_>, _>>()?;
         if self.json {
             let value = |requirement: &Requirement| json::NamedRequirement {
                 name: requirement.name.clone(),
@@ -163,13 +164,13 @@ impl Verb {
 
 impl Selection {
     fn tree(&self) -> Result<Tree> {
-        Tree::open(&self.modules, if self.scan { Source::Files } else { Source::Auto })
+        Ok(Tree::open(&self.modules, if self.scan { Source::Files } else { Source::Auto })?)
     }
 
     fn config(&self, tree: &Tree) -> Result<Option<Kconfig>> {
         match &self.config {
-            Some(path) => Kconfig::read(path).map(Some),
-            None => tree.config_beside(),
+            Some(path) => Ok(Some(Kconfig::read(path)?)),
+            None => Ok(tree.config_beside()?),
         }
     }
 
@@ -177,8 +178,7 @@ impl Selection {
         let mut names = self.names.clone();
         names.extend(self.requirement.iter().map(|file| format!("@{}", stem(file))));
         if names.is_empty() {
-            return Err(Failure::usage(ErrorCode::Options, "no module is named")
-                .next("name modules or requirements such as @firewall"));
+            return Err(Error::NoModule.into());
         }
         let plan = plan(tree, &names, &Catalogue::with_files(&self.requirement)?, config)?;
         for note in &plan.resolution.notes {
@@ -258,8 +258,7 @@ impl CheckArgs {
             (None, None) => match tree.symvers_beside() {
                 Some(path) => Kernel::from_symvers(&path)?,
                 None => {
-                    return Err(Failure::usage(ErrorCode::KernelSymbols, "it is not known what the kernel exports")
-                        .next("give the kernel with --kernel VMLINUX or its Module.symvers with --symvers FILE"));
+                    return Err(Error::NoSymbols.into());
                 }
             },
         };
@@ -283,7 +282,7 @@ impl CheckArgs {
         } else if findings.is_empty() {
             ui::put(&format!("{} modules fit {}\n", order.len(), kernel.source))?;
         }
-        refused
+        Ok(refused?)
     }
 }
 

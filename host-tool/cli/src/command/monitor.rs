@@ -13,11 +13,12 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use crate::Result;
+use crate::command::Error;
 use signal_hook::iterator::Signals;
 use stoop_image::explain;
 use stoop_image::input::read_file;
-use stoop_image::{ErrorCode, Failure, Result};
+use stoop_image::output::Output;
 use stoop_lab::connection::{self, Address, Connection, Event, Options};
 use stoop_lab::notes::Codes;
 use stoop_lab::oops::{Decoder, Symbols};
@@ -25,7 +26,7 @@ use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
 use super::stdin::stdin_once;
-use crate::{json, ui};
+use crate::{ending, json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -81,6 +82,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// The console cannot be read, what was waited for does not come, or what must not come does.
 pub fn run(args: &Args) -> Result<()> {
     stdin_once(args.file.iter().chain(&args.vmlinux))?;
+    keep_apart(args)?;
     let watch = Watch::new(&args.until, &args.fail_on, args.timeout.map(Duration::from_secs))?;
     let wanted = (!args.until.is_empty()).then(|| watch.wanted());
     let screen = screen(args)?;
@@ -110,6 +112,18 @@ pub fn run(args: &Args) -> Result<()> {
     drop(raw);
     source.close();
     outcome(ended?, wanted.as_deref())
+}
+
+/// What is written is neither what is read nor the other thing that is written.
+fn keep_apart(args: &Args) -> Result<()> {
+    let inputs = || args.file.iter().chain(&args.vmlinux).map(PathBuf::as_path);
+    for output in args.log.iter().chain(&args.record) {
+        Output::new(output, inputs())?;
+    }
+    match (&args.log, &args.record) {
+        (Some(log), Some(record)) if log == record => Err(Error::OneFile { path: log.clone() }.into()),
+        _ => Ok(()),
+    }
 }
 
 fn screen(args: &Args) -> Result<Screen> {
@@ -159,10 +173,10 @@ impl Source {
         let (from, name): (Box<dyn Read + Send>, _) = match path.to_str() {
             Some("-") => (Box::new(io::stdin()), "stdin".to_owned()),
             _ => {
-                let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+                let file = File::open(path).map_err(|error| crate::Error::file(path, error))?;
                 // A folder opens, and fails to be read.
                 if file.metadata().is_ok_and(|there| there.is_dir()) {
-                    return Err(Failure::io(path, &ErrorKind::IsADirectory.into()));
+                    return Err(crate::Error::file(path, ErrorKind::IsADirectory.into()));
                 }
                 (Box::new(file), path.display().to_string())
             }
@@ -215,8 +229,8 @@ fn read(mut from: impl Read, to: &Sender<Happening>) {
 }
 
 fn on_signals(sender: Sender<Happening>) -> Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
-        .map_err(|error| Failure::new(ErrorCode::Internal, format!("cannot listen for Ctrl-C: {error}")))?;
+    ending::hand_over();
+    let mut signals = Signals::new(ending::signals()).map_err(|error| Error::NoSignals { source: error })?;
     thread::spawn(move || {
         for _ in signals.forever() {
             let _ = sender.send(Happening::Interrupted);
@@ -255,20 +269,13 @@ impl Board for Desk {
 /// What the way it ended means for who called.
 fn outcome(ended: Ended, wanted: Option<&str>) -> Result<()> {
     match (ended, wanted) {
-        (Ended::Watched(Verdict::Failed(text)), _) => {
-            Err(Failure::new(ErrorCode::Console, format!("the console says `{}`", text.trim()))
-                .next("see the lines above it"))
-        }
+        (Ended::Watched(Verdict::Failed(text)), _) => Err(Error::ConsoleSays { line: text.trim().to_owned() }.into()),
         (Ended::Watched(Verdict::TimedOut(patience)), Some(wanted)) => {
-            Err(Failure::no_answer(ErrorCode::Console, format!("{} s passed without {wanted}", patience.as_secs()))
-                .next("give it more --timeout, or see where it stopped"))
+            Err(Error::TimedOut { seconds: patience.as_secs(), missed: format!(" without {wanted}") }.into())
         }
         (Ended::Closed(Some(error)), _) => Err(stoop_lab::Error::Connection(error).into()),
-        (Ended::Closed(None), Some(wanted)) => {
-            Err(Failure::no_answer(ErrorCode::Console, format!("the console ended before {wanted}"))
-                .next("see why it stopped"))
-        }
-        (Ended::Interrupted, Some(_)) => Err(Failure::interrupted()),
+        (Ended::Closed(None), Some(wanted)) => Err(Error::ConsoleEnded { wanted: wanted.to_owned() }.into()),
+        (Ended::Interrupted, Some(_)) => Err(Error::Interrupted.into()),
         (Ended::Quit | Ended::Interrupted | Ended::Watched(_) | Ended::Closed(None), _) => Ok(()),
     }
 }

@@ -5,11 +5,13 @@ pub(super) mod show;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board};
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result, shell};
+use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
 use stoop_lab::netboot::{self, Netboot};
 use stoop_lab::place::Place;
@@ -81,18 +83,18 @@ pub fn run(args: &Args) -> Result<()> {
     let switch = power.as_mut().map(|power| power.as_mut() as &mut dyn Power);
     let done = boot_and_watch(args, &place, switch, &boot, log, &show, &stop);
     let done = finish(args.place.power_off, &mut power, done, &show);
-    if stop.is_asked() && args.until.is_some() { Err(Failure::interrupted()) } else { done }
+    if stop.is_asked() && args.until.is_some() { Err(Error::Interrupted.into()) } else { done }
 }
 
 /// Switches the power off if that was asked for, however it ended, and tells what went wrong first.
 pub(super) fn finish(power_off: bool, power: &mut Option<Box<dyn Power>>, done: Result<()>, show: &Show) -> Result<()> {
     let off = match power {
-        Some(power) if power_off => power.set(false).map_err(|error| Failure::from(stoop_lab::Error::from(error))),
+        Some(power) if power_off => power.set(false).map_err(|error| stoop_lab::Error::from(error).into()),
         _ => Ok(()),
     };
     let done = match (done, off) {
         (Err(failure), Err(second)) => {
-            ui::tell(second);
+            ui::tell(ui::in_full(&second));
             Err(failure)
         }
         (done, off) => done.and(off),
@@ -132,7 +134,7 @@ fn watch(args: &Args, console: &mut Console, stop: &Stop) -> Result<()> {
     match console.expect(pattern, time) {
         Ok(_) => Ok(()),
         Err(_) if until.is_none() && (stop.is_asked() || console.is_closed()) => Ok(()),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -143,12 +145,11 @@ fn watch(args: &Args, console: &mut Console, stop: &Stop) -> Result<()> {
 pub(super) fn board_for(named: Option<&str>, bytes: &[u8]) -> Result<Board> {
     let opened = image::open(bytes).ok();
     let packed_for = opened.as_ref().and_then(Opened::board);
-    let Some(named) = named else { return board::of_image(packed_for) };
+    let Some(named) = named else { return Ok(board::of_image(packed_for)?) };
     let board = board::load(named)?;
     match packed_for {
         Some(other) if other != board.name => {
-            let fact = format!("the image was packed for {other}, not for {}", board.name);
-            Err(Failure::usage(ErrorCode::BoardUnnamed, fact).next("pack it for this board, or name the other one"))
+            Err(Error::OtherBoard { packed_for: other.to_owned(), board: board.name.clone() }.into())
         }
         _ => Ok(board),
     }

@@ -6,6 +6,8 @@ mod text;
 mod value;
 
 use super::stdin::stdin_once;
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui;
 use stoop_image::commands;
@@ -16,7 +18,7 @@ use stoop_image::plan::{Format, Plan};
 use stoop_image::preflight::Level;
 use stoop_image::progress::Progress;
 use stoop_image::simulate::{self, Entry, Input, shown};
-use stoop_image::{ErrorCode, Failure, Result, board_check, plan, shell};
+use stoop_image::{board_check, plan, shell};
 use stoop_kernel::modules::initrd::{ModuleSelection, plan_with};
 
 pub use args::Args;
@@ -72,9 +74,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Runs the shim's own function on the finished bytes; gives its warnings.
 fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
-    let report = |fact: String| {
-        Failure::new(ErrorCode::Options, format!("the finished image would not boot: {fact}")).next("report this")
-    };
+    let report = |what| Error::FinishedImage { what };
     let entry = if plan.dtb.is_some() { Entry::None } else { Entry::Uhi(device_tree::empty()) };
     let outcome = simulate::run(&built.file, &Input { entry, load: None })?;
     let booted = outcome.result.map_err(|error| report(error.to_string()))?;
@@ -82,10 +82,11 @@ fn verify(plan: &Plan, built: &Built) -> Result<Vec<String>> {
         return Err(report(format!(
             "it enters 0x{:x}, the kernel begins at 0x{:x}",
             booted.handoff.entry_point, built.entry_point
-        )));
+        ))
+        .into());
     }
     if plan.has_line() && booted.cmdline != built.line {
-        return Err(report(format!("its command line is {:?}", shown(&booted.cmdline))));
+        return Err(report(format!("its command line is {:?}", shown(&booted.cmdline))).into());
     }
     Ok(outcome.warnings)
 }
@@ -101,14 +102,19 @@ fn limits(plan: &Plan, built: &Built) -> Result<Vec<String>> {
     }
     warnings.extend(fetched(plan, built)?);
     for finding in board_check::examine(&built.file, &plan.board)? {
-        let next = finding.fix.unwrap_or_default();
+        let next = finding.fix.clone().unwrap_or_default();
         match finding.level {
             // Whether the bootloader knows the format the plan has said already; that the layout found a place for the
             // file, its commands say.
             _ if matches!(finding.what, "containers" | "tftp-address") => {}
             Level::No => {
-                let fact = format!("{} would choke on the image: {}: {}", plan.board.name, finding.what, finding.says);
-                return Err(Failure::new(ErrorCode::WouldNotBoot, fact).next(next));
+                return Err(Error::Chokes {
+                    board: plan.board.name.clone(),
+                    what: finding.what,
+                    says: finding.says,
+                    fix: finding.fix,
+                }
+                .into());
             }
             Level::Warn => warnings.push(format!("{}: {next}", finding.says)),
             Level::Ok | Level::Unknown => {}

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::command::Error;
 use stoop_lab::connection::Address;
 use stoop_lab::place::{BoardAddress, Place};
 use stoop_lab::power::{self, Power, Supply};
@@ -69,10 +70,7 @@ pub(super) struct PlaceArgs {
 
 impl PlaceArgs {
     pub(super) fn place(&self) -> Result<Place> {
-        let serial = self.serial.as_deref().ok_or_else(|| {
-            Failure::usage(ErrorCode::Options, "no console is named")
-                .next("name it with --serial, or in [place] of stoop.toml")
-        })?;
+        let serial = self.serial.as_deref().ok_or(Error::NoConsole)?;
         let serial: Address = serial.parse().map_err(stoop_lab::Error::from)?;
         Ok(Place {
             speed: self.speed,

@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::command::Error;
 
 use super::place::SwitchArgs;
 use crate::ui;
@@ -35,10 +36,7 @@ pub struct Args {
 /// # Errors
 /// Usage: no switch is named. Place (75): the switch cannot be reached, refuses, or says that it did not switch.
 pub fn run(args: &Args) -> Result<()> {
-    let mut power = args.switch.open()?.ok_or_else(|| {
-        Failure::usage(ErrorCode::Options, "no power switch is named")
-            .next("name it with --power, or in [place] of stoop.toml")
-    })?;
+    let mut power = args.switch.open()?.ok_or(Error::NoPowerSwitch)?;
     let done = match args.action {
         Action::On => power.set(true),
         Action::Off => power.set(false),

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use stoop_image::Explained as _;
 use stoop_image::machine::Machine;
 
 use clap::ValueEnum;
 use regex::Regex;
 use stoop_core::crc32::Crc32;
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board};
 use stoop_image::bootloader::image::Image;
 use stoop_image::image;
@@ -16,7 +19,6 @@ use stoop_image::image::Opened;
 use stoop_image::image::flash::Map;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::uboot::{Boot, StartCommand};
 use stoop_lab::qemu::{Emulator, Log, Options, Target};
 
@@ -78,10 +80,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     if let Some(pattern) = &args.until {
-        Regex::new(pattern).map_err(|error| {
-            Failure::usage(ErrorCode::Options, format!("--until {pattern:?} is no regular expression: {error}"))
-                .next("put \\ in front of characters that mean themselves")
-        })?;
+        Regex::new(pattern).map_err(|error| Error::Pattern { pattern: pattern.clone(), reason: error })?;
     }
     if let Some(log) = &args.log {
         Output::new(log, [args.image.as_path()])?;
@@ -89,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     let stop = Stop::on_signals()?;
     let done = boot(args, deadline, &stop);
     // Whatever went wrong because of it.
-    if stop.is_asked() { Err(Failure::interrupted()) } else { done }
+    if stop.is_asked() { Err(Error::Interrupted.into()) } else { done }
 }
 
 fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
@@ -120,11 +119,7 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
                 (_, true) => how(&image, bytes.len(), &target)?,
                 (Some(line), false) => StartCommand::Command { line, at: target.uboot.tftp_address },
                 (None, false) => {
-                    return Err(Failure::usage(
-                        ErrorCode::BoardLacks,
-                        format!("how {} starts from flash is not known", board.name),
-                    )
-                    .next("add `flash-command` to the board file"));
+                    return Err(Error::FlashCommand { board: board.name.clone() }.into());
                 }
             };
             let mut board = Emulator::new(with_uboot(target)?, options)?;
@@ -138,15 +133,10 @@ fn boot(args: &Args, deadline: Instant, stop: &Stop) -> Result<()> {
         }
         Via::Direct => {
             if !matches!(image, Image::Elf { .. } | Image::Arm64 { .. }) {
-                return Err(Failure::usage(ErrorCode::Options, "QEMU itself starts ELF files and arm64 Images only")
-                    .next("pack with `--format elf`, or start it with `--via uboot`"));
+                return Err(Error::NotDirect.into());
             }
             if args.image.as_os_str() == "-" {
-                return Err(Failure::usage(
-                    ErrorCode::Options,
-                    "QEMU itself reads the image from a file, not from stdin",
-                )
-                .next("give the file's name, or start it with `--via uboot`"));
+                return Err(Error::DirectStdin.into());
             }
             let mut board = Emulator::new(target, options)?;
             board.power_on_with(&args.image, args.args.as_deref())?;
@@ -178,10 +168,9 @@ fn watch(board: &mut Emulator, until: Option<&str>, deadline: Instant, timeout: 
         3 => {
             let what = until.map_or(String::new(), |pattern| format!(" without `{pattern}`"));
             let tail = board.console().map(|console| console.tail()).unwrap_or_default();
-            Failure::no_answer(ErrorCode::Console, format!("{timeout} s passed{what}{tail}"))
-                .next("give it more --timeout, or see where it stopped")
+            Error::TimedOut { seconds: timeout, missed: what + &tail }.into()
         }
-        _ => board.explain(failure),
+        _ => board.explain(failure).into(),
     });
     board.power_off()?;
     seen
@@ -202,7 +191,7 @@ fn how(image: &Image, size: usize, target: &Target) -> Result<StartCommand<'stat
 /// a byte order.
 fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
     if let Some(name) = image::open(bytes).ok().as_ref().and_then(Opened::board) {
-        return board::of_image(Some(name));
+        return Ok(board::of_image(Some(name))?);
     }
     let packed =
         image::open(bytes).ok().and_then(|opened| Some((opened.machine, opened.params(&Crc32::new()).ok()?.uart())));
@@ -216,10 +205,7 @@ fn board_of(image: &Image, bytes: &[u8]) -> Result<Board> {
             _ => false,
         }
     };
-    board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| {
-        Failure::usage(ErrorCode::BoardUnnamed, "the image does not say for which of the boards that QEMU plays it is")
-            .next("name one with `--board`: see `stoop boards list`")
-    })
+    board::all()?.into_iter().filter(|board| board.qemu.is_some()).find(fits).ok_or_else(|| Error::NoQemuBoard.into())
 }
 
 fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
@@ -227,20 +213,12 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
     let arm64 = matches!(image, Image::Arm64 { .. });
     if arm64 == board.arch.is_mips() && (arm64 || matches!(image, Image::Elf { .. })) {
         let name = if arm64 { "an arm64 Image" } else { "a MIPS ELF file" };
-        return Err(Failure::usage(
-            ErrorCode::BoardUnnamed,
-            format!("{name} does not run on the board {}", board.name),
-        )
-        .next("name the board it was packed for"));
+        return Err(Error::OtherMachine { image: name, board: board.name.clone() }.into());
     }
     match image {
         Image::Elf { little_endian, .. } if *little_endian != little => {
             let name = |little| if little { "little" } else { "big" };
-            Err(Failure::usage(
-                ErrorCode::BoardUnnamed,
-                format!("the ELF file is {} endian, the board {}", name(*little_endian), name(little)),
-            )
-            .next("name the board it was packed for"))
+            Err(Error::ByteOrder { file: name(*little_endian), board: name(little) }.into())
         }
         _ => Ok(()),
     }
@@ -248,8 +226,7 @@ fn check_byte_order(image: &Image, board: &Board) -> Result<()> {
 
 fn with_uboot(target: Target) -> Result<Target> {
     if target.machine.uboot.is_none() {
-        return Err(Failure::usage(ErrorCode::Emulator, "no U-Boot is known for this board in QEMU")
-            .next("name one with `--uboot FILE`, or start an ELF image with `--via direct`"));
+        return Err(Error::NoUboot.into());
     }
     Ok(target)
 }

@@ -8,14 +8,16 @@ use stoop_core::cookie::Verdict;
 use stoop_core::manifest::HandoffKind;
 
 use super::stdin::stdin_once;
+use crate::Result;
+use crate::command::Error;
 use crate::json;
 use crate::ui::{self, put};
 use stoop_image::format::device_tree::Facts;
 use stoop_image::image::longest_line;
 use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;
+use stoop_image::shim_image;
 use stoop_image::simulate::{self, Booted, Entry, Input, Outcome, shown};
-use stoop_image::{ErrorCode, Failure, Result, shim_image};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -77,16 +79,14 @@ pub fn run(args: &Args) -> Result<()> {
             }
             Ok(())
         }
-        Err(error) => Err(Failure::new(ErrorCode::Options, format!("the shim gives up: {error}"))
-            .next(format!("see `stoop explain E{:02}`", error.number()))),
+        Err(error) => Err(Error::GivesUp { reason: *error }.into()),
     }
 }
 
 fn physical(address: u64) -> Result<usize> {
-    stoop_image::machine::physical(address).map(|address| address as usize).ok_or_else(|| {
-        Failure::usage(ErrorCode::Options, format!("0x{address:x} is neither in KSEG0 nor in KSEG1"))
-            .next("give it as 0x80a00000")
-    })
+    stoop_image::machine::physical(address)
+        .map(|address| address as usize)
+        .ok_or_else(|| Error::Address { address }.into())
 }
 
 /// Why no bootargs reach the kernel although no cookie forbids it, with the numbers.

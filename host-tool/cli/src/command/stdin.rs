@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::command::Error;
 
 /// Refuses to take stdin for two inputs.
 ///
@@ -11,8 +12,7 @@ use stoop_image::{ErrorCode, Failure, Result};
 pub(super) fn stdin_once<'a>(inputs: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>) -> Result<()> {
     let dashes = inputs.into_iter().filter(|path| path.as_ref().as_os_str() == "-").count();
     if dashes > 1 {
-        let fact = "stdin can be only one of its inputs";
-        return Err(Failure::usage(ErrorCode::Options, fact).next("give the others as files"));
+        return Err(Error::StdinTwice.into());
     }
     Ok(())
 }

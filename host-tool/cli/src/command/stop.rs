@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Result;
+use crate::command::Error;
 use signal_hook::iterator::Signals;
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::qemu::{Console, Interrupter};
 
 use crate::ending;
@@ -24,8 +25,7 @@ impl Stop {
     /// # Errors
     /// The process may not.
     pub(super) fn on_signals() -> Result<Stop> {
-        let mut signals = Signals::new(ending::signals())
-            .map_err(|error| Failure::new(ErrorCode::Options, format!("cannot listen for Ctrl-C: {error}")))?;
+        let mut signals = Signals::new(ending::signals()).map_err(|error| Error::Signals { source: error })?;
         ending::hand_over();
         let stop = Stop(Arc::default());
         let asked = Arc::clone(&stop.0);

@@ -173,7 +173,7 @@ fn a_checked_bundle_is_refused_when_the_kernel_would_refuse_a_module() {
         let bundle = Bundle::checked(&tree, &plan, &Kernel::from_symvers(&symvers).unwrap(), None);
         match bundle {
             Ok(bundle) => assert!(fits && bundle.order.len() == 2),
-            Err(failure) => assert!(!fits && failure.fact().contains("module_layout"), "{failure}"),
+            Err(failure) => assert!(!fits && failure.to_string().contains("module_layout"), "{failure}"),
         }
     }
 }

@@ -128,7 +128,7 @@ fn extended_names_and_crcs_must_be_as_many() {
     ko.extended = Some(vec![("module_layout".to_owned(), 1), (String::new(), 2)]);
     files.add("kernel/m.ko", &ko);
     let failure = stoop_kernel::modules::ko::Module::parse(&ko.bytes()).unwrap_err();
-    assert!(failure.fact().contains("2 CRCs for 1 names"), "{failure}");
+    assert!(failure.to_string().contains("2 CRCs for 1 names"), "{failure}");
 }
 
 #[test]
@@ -385,6 +385,6 @@ fn a_symvers_that_is_none_or_empty_is_refused() {
     {
         std::fs::write(&path, text).unwrap();
         let error = Kernel::from_symvers(&path).unwrap_err();
-        assert!(error.fact().contains(told), "{error}");
+        assert!(error.to_string().contains(told), "{error}");
     }
 }

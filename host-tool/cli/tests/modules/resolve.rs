@@ -65,7 +65,7 @@ fn a_path_is_one_of_the_trees_and_no_other() {
     }
     for path in ["../a", "../a.ko", "a/", "/a.ko", "kernel/../kernel/a.ko", "x/a.ko"] {
         let failure = resolve(&tree, &[path]).unwrap_err();
-        assert!(failure.fact().contains("is no module"), "{path}: {failure}");
+        assert!(failure.to_string().contains("is no module"), "{path}: {failure}");
     }
 }
 
@@ -79,7 +79,7 @@ fn a_symbol_stands_for_the_module_that_exports_it() {
     files.write("modules.symbols", "# Aliases for symbols\nalias symbol:a_fn a\nalias symbol:b_fn b_x\n");
     let tree = Tree::open(&files.directory(), Source::Auto).unwrap();
     assert_eq!(order(&tree, &["symbol:b_fn"]), expected);
-    assert!(resolve(&tree, &["symbol:none"]).unwrap_err().fact().contains("symbol:none"));
+    assert!(resolve(&tree, &["symbol:none"]).unwrap_err().to_string().contains("symbol:none"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The exports of a vmlinux: absolute tables of MIPS in both byte orders, relative tables of arm64.
 
+use stoop_image::Explained as _;
 use stoop_kernel::modules::ko::Target;
 use stoop_kernel::modules::symbols::Kernel;
 
@@ -131,7 +132,7 @@ fn vmlinux(is_64: bool, is_big: bool, with_vermagic: bool) -> Vec<u8> {
     file
 }
 
-fn read(bytes: &[u8]) -> stoop_image::Result<Kernel> {
+fn read(bytes: &[u8]) -> stoop_kernel::Result<Kernel> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vmlinux");
     std::fs::write(&path, bytes).unwrap();
@@ -169,5 +170,5 @@ fn no_cut_of_a_vmlinux_is_taken_for_a_whole_one() {
         let told = read(&whole[..length]).expect_err("a part was accepted");
         assert!(told.next_step().is_some(), "{told}");
     }
-    assert!(read(b"not a kernel").unwrap_err().fact().contains("not an ELF file"));
+    assert!(read(b"not a kernel").unwrap_err().to_string().contains("not an ELF file"));
 }

@@ -1,6 +1,7 @@
 //! Images that were cut or changed: inspect says what is damaged, and the shim gives up with a code.
 
 use stoop_core::Code;
+use stoop_image::Explained as _;
 use stoop_image::image;
 use stoop_image::plan::{Format, Request};
 use stoop_image::simulate::{self, Input};
@@ -101,7 +102,7 @@ fn a_cut_image_is_refused_or_named_damaged() {
 fn what_is_no_image_is_named() {
     for (bytes, what) in [(&b"hsqs0000"[..], "a squashfs"), (b"hello", "text"), (&[0xff; 200], "erased flash")] {
         let failure = image::open(bytes).unwrap_err();
-        assert!(failure.fact().contains(what), "{failure}");
+        assert!(failure.to_string().contains(what), "{failure}");
     }
-    assert!(image::open(&crate::bench::Kernel::new(true).elf()).unwrap_err().fact().contains("no stoop image"));
+    assert!(image::open(&crate::bench::Kernel::new(true).elf()).unwrap_err().to_string().contains("no stoop image"));
 }

@@ -1,6 +1,7 @@
 //! Kernels as people have them: in vendors' containers, in EFI programs, in pieces, without their configuration.
 
 use std::io::Write;
+use stoop_image::Explained as _;
 
 use stoop_core::crc32::Crc32;
 use stoop_image::input::{Kernel as Input, Overrides};
@@ -248,7 +249,7 @@ fn pages_of_64_kib_matter_only_with_a_root_filesystem() {
     image[24] |= 3 << 1;
     let full = stoop_image::plan::Request { kernel: bench.put("Image64", &image), ..bench.arm64() };
     let failure = stoop_image::plan::Plan::resolve(&full, &mut Quiet).unwrap_err();
-    assert!(failure.fact().contains("64 KiB") && failure.fact().contains("root filesystem"), "{failure}");
+    assert!(failure.to_string().contains("64 KiB") && failure.to_string().contains("root filesystem"), "{failure}");
     let (plan, _) = packed(&stoop_image::plan::Request { rootfs: None, ..full });
     assert!(plan.warnings.iter().any(|warning| warning.contains("pages of 64 KiB")));
 }

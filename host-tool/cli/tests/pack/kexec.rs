@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use stoop_image::Explained as _;
 
 use stoop_image::kexec::{Elf, Image, KexecImage, Loadable};
 use stoop_image::layout::BEHIND_SHIM;
@@ -90,16 +91,16 @@ fn an_arm64_image_with_a_wrong_header_is_refused_with_the_rule() {
         wrong[at..at + 8].copy_from_slice(&value.to_le_bytes());
         stoop_image::shim_image::close(&mut wrong);
         let failure = Loadable::of(&wrong).unwrap_err();
-        assert!(failure.fact().contains(rule), "{failure}");
-        assert_eq!(failure.next_step(), Some("pack it again with --format image by this version of stoop"));
+        assert!(failure.to_string().contains(rule), "{failure}");
+        assert_eq!(failure.next_step().as_deref(), Some("pack it again with --format image by this version of stoop"));
     }
     let uimage = packed(&Request { format: Some(Format::Uimage), ..bench.arm64() }).1.file;
     let failure = Loadable::of(&uimage).unwrap_err();
-    assert!(failure.fact().contains("kexec on arm64 takes an arm64 Image"), "{failure}");
-    assert_eq!(failure.next_step(), Some("pack it with --format image"));
+    assert!(failure.to_string().contains("kexec on arm64 takes an arm64 Image"), "{failure}");
+    assert_eq!(failure.next_step().as_deref(), Some("pack it with --format image"));
     let mut damaged = built.file.clone();
     *damaged.last_mut().unwrap() ^= 1;
-    assert!(Loadable::of(&damaged).unwrap_err().fact().contains("the image is damaged"));
+    assert!(Loadable::of(&damaged).unwrap_err().to_string().contains("the image is damaged"));
 }
 
 #[test]
@@ -107,19 +108,19 @@ fn what_kexec_cannot_load_is_refused_with_the_rule() {
     let bench = Bench::new();
     let refused = |file: &[u8]| Loadable::of(file).unwrap_err();
     let uimage = packed(&bench.full()).1.file;
-    assert!(refused(&uimage).fact().contains("load only ELF"), "{}", refused(&uimage));
-    assert_eq!(refused(&uimage).next_step(), Some("pack it with --format elf"));
+    assert!(refused(&uimage).to_string().contains("load only ELF"), "{}", refused(&uimage));
+    assert_eq!(refused(&uimage).next_step().as_deref(), Some("pack it with --format elf"));
     let good = elf(bench.full());
     let mut damaged = good.clone();
     let last = damaged.len() - 0x2000;
     damaged[last] ^= 1;
-    assert!(refused(&damaged).fact().contains("the image is damaged"), "{}", refused(&damaged));
+    assert!(refused(&damaged).to_string().contains("the image is damaged"), "{}", refused(&damaged));
     let no_tree = elf(Request { bootloader_dtb: true, ..bench.full() });
-    assert!(refused(&no_tree).fact().contains("entered without arguments"), "{}", refused(&no_tree));
+    assert!(refused(&no_tree).to_string().contains("entered without arguments"), "{}", refused(&no_tree));
     // The second word of the first program header's memory size (ELF header of 52 bytes, p_memsz at 20), little endian.
     let mut touching = good.clone();
     touching[52 + 20..52 + 24].copy_from_slice(&0x100_0000u32.to_le_bytes());
-    assert!(refused(&touching).fact().contains("must not share a page"), "{}", refused(&touching));
+    assert!(refused(&touching).to_string().contains("must not share a page"), "{}", refused(&touching));
     // Its physical address, at 12.
     let mut askew = good.clone();
     askew[52 + 12] ^= 0x10;

@@ -2,6 +2,7 @@
 //! the old or the new system.
 
 use stoop_core::{Code, Region};
+use stoop_image::Explained as _;
 use stoop_image::board::{self, Board};
 use stoop_image::image::flash::{Area, Map};
 use stoop_image::image::{Built, open};
@@ -145,13 +146,16 @@ fn an_area_outside_its_partition_protected_or_cutting_a_block_cannot_be_made() {
         ("firmware-a", 0x9_8000, 0x1_0000, "cuts an erase block"),
     ] {
         let failure = area(name, start, size).unwrap_err();
-        assert!(failure.fact().contains(fact) && failure.next_step().is_some(), "{failure}");
+        assert!(failure.to_string().contains(fact) && failure.next_step().is_some(), "{failure}");
     }
     let mut short = flash.clone();
     short.window = Region::new(0x1e00_0000, 0x10_0000).unwrap();
     let partition = short.partition("firmware-b").unwrap();
     assert!(
-        Area::within(&short, partition, partition.range()).unwrap_err().fact().contains("lies behind what the CPU")
+        Area::within(&short, partition, partition.range())
+            .unwrap_err()
+            .to_string()
+            .contains("lies behind what the CPU")
     );
 }
 

@@ -39,6 +39,17 @@ fn the_documented_example_makes_an_image_of_each_format() {
 }
 
 #[test]
+fn json_of_several_images_is_a_line_for_each() {
+    let bench = bench(example());
+    let said = String::from_utf8(bench.good(&["pack", "--json"]).stdout).unwrap();
+    let formats: Vec<String> = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["format"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(formats, ["uimage", "elf"]);
+}
+
+#[test]
 fn flags_win_over_the_file() {
     let bench = bench(example());
     good(&bench, &["pack", "--format", "raw", "-o", "other", "--keep", "mine", "--cmdline", "only=this"]);
@@ -62,6 +73,37 @@ fn a_key_that_no_flag_has_is_told_with_the_nearest() {
         // What needs no project does not read it.
         assert!(bench(line).stoop(&["explain", "E12"]).status.success());
     }
+}
+
+#[test]
+fn a_value_that_its_flag_does_not_take_is_told_by_its_key_before_anything_is_written() {
+    for (line, says) in [
+        ("append = 5", "append is a number, and a text is wanted\n  next: write it in quotes"),
+        ("cookie = 1234", "cookie is a number"),
+        ("trace = 'yes'", "trace: unexpected value 'yes'"),
+        ("phram = true", "phram: a value is required"),
+        ("codec = 'zip'", "codec: invalid value 'zip'"),
+        (
+            "formats = ['uimage', 'zip']",
+            "formats: invalid value 'zip' for '--format <FORMAT>'\n  next: [possible values: uimage",
+        ),
+        ("formats = ['uimage', 'elf', 'uimage']", "formats has uimage twice"),
+        ("formats = ['uimage']\nformat = 'elf'", "it has both format and formats"),
+    ] {
+        let bench = bench(&format!("{line}\noutput = 'image'\n"));
+        let before = bench.files();
+        let output = bench.stoop(&["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux"]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with("stoop: H007: stoop.toml: ") && said.contains(says), "{said}");
+        assert_eq!(bench.files(), before);
+    }
+    assert!(
+        bench("load-address = 0x8000_0000").stoop(&["pack", "-o", "x"]).status.code() == Some(2),
+        "more is missing"
+    );
+    let hexadecimal = bench("load-address = 0x8010_0000").stoop(&["pack", "--help"]);
+    assert!(hexadecimal.status.success());
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn auto_in_flash_counts_one_read_and_takes_what_the_slot_has_room_for() {
     assert!(codec == "lzma" && why.contains("but does not fit the flash partition firmware-a"), "{codec} {why}");
     let refused = chosen(&slow_cpu, lzma - 1).unwrap_err();
     assert!(
-        refused.fact().starts_with(&format!("0x{lzma:x} bytes do not fit the flash partition firmware-a")),
+        refused.to_string().starts_with(&format!("0x{lzma:x} bytes do not fit the flash partition firmware-a")),
         "{refused}"
     );
     assert_eq!(chosen(&["", ""], 0x18_0000).unwrap().0, "lzma");

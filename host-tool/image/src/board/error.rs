@@ -13,15 +13,15 @@ crate::explained! {
             "{}`stoop boards list` shows all; a file of your own needs its path, as ./{name}.toml",
             near.as_ref().map_or(String::new(), |near| format!("did you mean {near}? "))
         ));
+        /// `why` names the file.
+        #[error("{why}")]
+        Unreadable { why: String } => File, "give the path of a board file, or a name from `stoop boards list`";
         /// Says the first of them.
         #[error("{}", problems.first().map_or("the board file is broken".to_owned(), Problem::to_string))]
-        Broken { problems: Vec<Problem> } => BoardFile USAGE, (match &problems[..] {
-            [] => String::new(),
-            [only] => only.next.clone(),
-            [first, ..] => {
-                format!("{}; `stoop boards check {}` shows all {} problems", first.next, first.file, problems.len())
-            }
-        });
+        Broken { problems: Vec<Problem> } => BoardFile USAGE, [problems.first().map(|first| match problems.len() {
+            1 => first.next.clone(),
+            n => format!("{}; `stoop boards check {}` shows all {n} problems", first.next, first.file),
+        })];
         #[error("it was packed for the board {name}, which does not come with stoop")]
         ForeignBoard { name: String } => BoardUnnamed USAGE, "name its file with --board";
         #[error("it does not say which board it is for")]

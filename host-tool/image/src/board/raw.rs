@@ -152,6 +152,7 @@ pub(super) struct Bootloader {
     pub(super) bootm_dtb: bool,
     pub(super) own_dtb: Option<String>,
     pub(super) tftp_address: Option<usize>,
+    pub(super) tftp_window: Option<u16>,
     pub(super) staging: Option<Range>,
     pub(super) reserved_top: usize,
     pub(super) decompression_limit: Option<usize>,

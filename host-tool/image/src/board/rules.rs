@@ -71,6 +71,7 @@ impl Rules<'_> {
         self.uart_is_possible(uart);
         self.policy_is_possible(arch, policy, reset.is_some(), flash.is_some());
         self.tftp_address_is_free(arch, ram);
+        self.tftp_window_is_granted();
         self.staging_is_ram(ram, staging);
         self.limits_are_not_zero();
         self.speeds_are_possible(cpu_clock);
@@ -125,6 +126,7 @@ impl Rules<'_> {
                 bootm_dtb: bootloader.bootm_dtb,
                 own_dtb: bootloader.own_dtb.clone(),
                 tftp_address: bootloader.tftp_address,
+                tftp_window: bootloader.tftp_window,
                 staging,
                 reserved_top: bootloader.reserved_top,
                 decompression_limit: bootloader.decompression_limit,

@@ -54,8 +54,7 @@ pub(super) fn find(name_or_path: &str) -> Result<Origin> {
 
 /// A board file of the user's own; `-` is stdin, and the folder of files it names the current one.
 pub(super) fn open(path: &Path) -> Result<Origin> {
-    let next = "give the path of a board file, or a name from `stoop boards list`";
-    let text = read_text(path).map_err(|failure| failure.next(next))?;
+    let text = read_text(path).map_err(|error| Error::Unreadable { why: error.to_string() })?;
     let stem = if path.as_os_str() == "-" { OsStr::new("stdin") } else { path.file_stem().unwrap_or_default() };
     let name = stem.to_string_lossy().into_owned();
     let folder = path.parent().map(Path::to_owned);
@@ -68,7 +67,7 @@ pub(super) fn soc(board: &Origin, name: &str) -> std::result::Result<Origin, Mis
         let path = folder.join("soc").join(format!("{name}.toml"));
         if path.is_file() {
             let next = "make it a readable file with the keys of a SoC (boards/README.md), or remove it";
-            return open(&path).map_err(|failure| (failure.fact().to_owned(), next.into()));
+            return open(&path).map_err(|failure| (failure.to_string(), next.into()));
         }
     }
     embedded(SOCS, "boards/soc", name).ok_or_else(|| {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::Board;
 use super::error::Error;
 use super::maps::{self, Difference};
+use crate::Result;
 use crate::format::device_tree::source;
 use crate::format::device_tree::tree::{Node, Tree};
-use crate::{Failure, Result};
 
 /// No tree is longer than this, in bytes; what is, is none.
 const LONGEST: u64 = 4 << 20;
@@ -55,7 +55,7 @@ impl Trees {
     }
 
     fn look(&mut self, folder: &Path, depth: usize) -> Result<()> {
-        let failed = |error| Failure::io(folder, &error);
+        let failed = |error| crate::Error::file(folder, error);
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
@@ -127,7 +127,7 @@ impl Trees {
 
 /// The bytes of a file, unless it is far too long for a tree.
 fn short(path: &Path) -> Result<Option<Vec<u8>>> {
-    let failed = |error| Failure::io(path, &error);
+    let failed = |error| crate::Error::file(path, error);
     if fs::metadata(path).map_err(failed)?.len() > LONGEST {
         return Ok(None);
     }
@@ -171,7 +171,7 @@ mod tests {
     fn a_folder_without_trees_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let failure = Trees::open(folder.path()).err().unwrap();
-        assert!(failure.fact().contains("no .dts, .dtso or .dtb file"), "{failure}");
+        assert!(matches!(failure, crate::Error::Board(Error::NoTrees { .. })), "{failure}");
         assert!(Trees::open(&folder.path().join("nowhere")).is_err());
     }
 }

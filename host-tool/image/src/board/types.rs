@@ -15,7 +15,7 @@ use super::json;
 use crate::machine::{KSEG_SIZE, Machine};
 
 /// One board, complete and checked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Board {
@@ -223,6 +223,9 @@ pub enum Phram {
     Off,
 }
 
+/// The largest TFTP window, in blocks: U-Boot 2023.01 behind QEMU's network hangs with 32 blocks on their way, whoever sends them.
+pub const MOST_TFTP_BLOCKS: u16 = 8;
+
 /// The vendor's bootloader: what it accepts and where it is in the way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -246,6 +249,8 @@ pub struct Bootloader {
     pub own_dtb: Option<String>,
     /// Where `tftpboot` puts a file without harm, as typed.
     pub tftp_address: Option<usize>,
+    /// Blocks that its network driver takes at once, 1 to [`MOST_TFTP_BLOCKS`] (RFC 7440); `None` when nobody measured it.
+    pub tftp_window: Option<u16>,
     /// RAM that it copies the flash image to before it starts it.
     #[serde(serialize_with = "json::optional_region")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<json::Range>"))]
@@ -429,7 +434,7 @@ impl fmt::Display for Role {
 }
 
 /// A device tree that comes with the board's data.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dtb {
     /// Its name under `dts/`, without `.dtb`.

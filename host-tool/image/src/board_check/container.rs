@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, MadeFor};
 use super::finding::{Finding, found, no, ok};
+use crate::Explained as _;
 use crate::board::{Board, Container};
 use crate::format::codec::Codec;
 use crate::format::uimage;
@@ -70,8 +71,8 @@ pub(super) fn arch(facts: &Facts<'_>, board: &Board) -> Finding {
 pub(super) fn containers(facts: &Facts<'_>, board: &Board) -> Finding {
     let bootloader = &board.bootloader;
     if let Some(failure) = &facts.no_kernel {
-        let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure.fact());
-        return no("containers", says, failure.next_step().unwrap_or("give a kernel"));
+        let says = format!("{} does not start it as a kernel: {}", bootloader.name, failure);
+        return no("containers", says, failure.next_step().as_deref().unwrap_or("give a kernel"));
     }
     if let Some(what) = facts.no_code {
         let says = format!("it is {what}, no code that {} could start", bootloader.name);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use stoop_core::Region;
 
+use crate::Result;
 use crate::board::Container;
 use crate::bootloader::image::{Image, physical};
 use crate::format::bytes::be32;
@@ -14,7 +15,6 @@ use crate::format::{bootm, fit};
 use crate::image::{self, Opened};
 use crate::input::{mips_byte_order, recognised};
 use crate::machine::KSEG_SIZE;
-use crate::{Failure, Result};
 
 /// An image as a bootloader sees it.
 pub(super) struct Facts<'a> {
@@ -35,7 +35,7 @@ pub(super) struct Facts<'a> {
     /// What the headers call it, and the address of it that no loader on MIPS reaches: outside KSEG0 and KSEG1.
     pub(super) unreachable: Option<(&'static str, u64)>,
     /// Why the bootloader does not start it as a kernel, whatever its container.
-    pub(super) no_kernel: Option<Failure>,
+    pub(super) no_kernel: Option<crate::Error>,
     /// What it is by its first bytes, when a bootloader could only run them as code.
     pub(super) no_code: Option<&'static str>,
     /// Physical.
@@ -227,7 +227,7 @@ pub(super) fn of(file: &[u8]) -> Result<Facts<'_>> {
         Some(codec) => match codec.decode(data, KSEG_SIZE as u64) {
             Ok(decoded) => Cow::Owned(decoded),
             Err(failure) => {
-                facts.wrong.push(failure.fact().to_owned());
+                facts.wrong.push(failure.to_string());
                 Cow::Borrowed(&[])
             }
         },

@@ -24,14 +24,20 @@ pub(super) fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
             format!("0x{size:x} bytes do not fit the partition {}, 0x{room:x} bytes", partition.name),
             "start it over the network, or pack it smaller",
         ),
-        false => ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes", partition.name)),
+        false => {
+            let vendor = board.bootloader.vendor_container.as_ref();
+            let vendor = vendor.map_or(String::new(), |vendor| {
+                format!("; the vendor's own images there are {vendor}, and whether this starts from flash is not known")
+            });
+            ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes{vendor}", partition.name))
+        }
     })
 }
 
 /// Whether every extent of an image for flash has its place in the board's map, and no other.
 fn flash_map(opened: &Opened<'_>, note: FlashNote, board: &Board) -> std::result::Result<Finding, String> {
-    let map = Map::of(board).map_err(|failure| failure.fact().to_owned())?;
-    let slot = map.slot(Some(char::from(note.slot))).map_err(|failure| failure.fact().to_owned())?;
+    let map = Map::of(board).map_err(|failure| failure.to_string())?;
+    let slot = map.slot(Some(char::from(note.slot))).map_err(|failure| failure.to_string())?;
     let rootfs = slot.rootfs.as_ref();
     let rootfs = (!note.rootfs.is_empty()).then_some(("rootfs", note.rootfs.start(), note.rootfs.size(), rootfs));
     let boot = ("boot", map.boot.address(), opened.note.manifest, Some(&map.boot));

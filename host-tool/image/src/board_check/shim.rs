@@ -57,7 +57,7 @@ pub(super) fn told(facts: &Facts<'_>, opened: &Opened<'_>, board: &Board) -> Vec
         Ok(Err(error)) => {
             no("shim", format!("it gives up: {error}"), &format!("see `stoop explain E{:02}`", error.number()))
         }
-        Err(failure) => no("shim", failure.fact().to_owned(), again),
+        Err(failure) => no("shim", failure.to_string(), again),
     });
     findings
 }

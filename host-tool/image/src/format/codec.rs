@@ -310,7 +310,10 @@ pub(crate) mod tests {
             packed.extend_from_slice(b"tail");
             assert_eq!(codec.decode(&packed, 1 << 20).unwrap(), sample, "{codec:?}");
             let failure = codec.decode(&packed, 100_000).unwrap_err();
-            assert!(failure.fact().contains("more than 0x186a0"), "{codec:?}: {failure}");
+            assert!(
+                matches!(failure, crate::Error::Format(Error::StreamTooLong { limit: 100_000, .. })),
+                "{codec:?}: {failure}"
+            );
         }
     }
 
@@ -320,7 +323,7 @@ pub(crate) mod tests {
             let member = encode(codec, b"");
             assert_eq!(codec.decode(&member.repeat(MOST_MEMBERS), 1000).unwrap(), b"");
             let failure = codec.decode(&member.repeat(MOST_MEMBERS + 1), 1000).unwrap_err();
-            assert!(failure.fact().contains("more than 16384 members"), "{failure}");
+            assert!(failure.to_string().contains("more than 16384 members"), "{failure}");
         }
     }
 
@@ -338,7 +341,7 @@ pub(crate) mod tests {
         for codec in ALL {
             let packed = encode(codec, &sample());
             let failure = codec.decode(&packed[..packed.len() / 2], 1 << 20).unwrap_err();
-            assert!(failure.fact().contains("damaged or cut off"), "{codec:?}: {failure}");
+            assert!(matches!(failure, crate::Error::Format(Error::Stream { .. })), "{codec:?}: {failure}");
         }
     }
 
@@ -346,7 +349,10 @@ pub(crate) mod tests {
     fn output_stops_at_the_limit() {
         for codec in ALL {
             let failure = codec.decode(&encode(codec, &sample()), 1000).unwrap_err();
-            assert!(failure.fact().contains("more than 0x3e8"), "{codec:?}: {failure}");
+            assert!(
+                matches!(failure, crate::Error::Format(Error::StreamTooLong { limit: 1000, .. })),
+                "{codec:?}: {failure}"
+            );
             assert_eq!(codec.decode(&encode(codec, &sample()), 160_000).unwrap().len(), 160_000);
         }
     }

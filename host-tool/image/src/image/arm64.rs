@@ -95,6 +95,7 @@ fn need(plan: &Plan, kernel: &Stored<'_>, run: usize, lists: usize, tree: usize)
         ram: board.shim_ram(),
         bootloader: board.bootloader.reserved_top,
         download: board.bootloader.tftp_address,
+        staging: board.bootloader.staging,
         reserved: reserved.collect(),
         ramoops: plan.ramoops.map_or(Region::EMPTY, |ramoops| ramoops.region),
         dynamic: dynamic(plan),

@@ -70,6 +70,7 @@ pub(super) fn read(image: Vec<u8>, config: Option<Kconfig>) -> Result<Kernel> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::Explained as _;
 
     /// A file that has the header of a kernel, and its banner.
     pub(crate) fn image(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
@@ -82,7 +83,7 @@ pub(crate) mod tests {
         bytes
     }
 
-    fn refused(bytes: Vec<u8>) -> crate::Failure {
+    fn refused(bytes: Vec<u8>) -> crate::Error {
         read(bytes, None).unwrap_err()
     }
 
@@ -105,7 +106,7 @@ pub(crate) mod tests {
             (0, 0xfff, 0xa, "needs 0xfff bytes by its header and has 0x1000"),
         ] {
             let failure = refused(image(text_offset, size, flags));
-            assert!(failure.fact().contains(says), "{failure}");
+            assert!(failure.to_string().contains(says), "{failure}");
             assert!(failure.next_step().is_some(), "{failure}");
         }
     }

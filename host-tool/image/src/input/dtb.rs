@@ -13,7 +13,7 @@ use crate::format::device_tree::tree::Tree;
 use crate::format::device_tree::{Facts, MAGIC, is_fit, overlay};
 pub use error::Error;
 
-use crate::{Failure, Result};
+use crate::Result;
 
 /// Reads a device tree: a blob of version 17 of exactly its `totalsize` bytes, whatever version it came in.
 ///
@@ -36,7 +36,7 @@ fn whole_tree(bytes: Vec<u8>) -> Result<Vec<u8>> {
 /// # Errors
 /// The file cannot be read, is no blob, or is a damaged one.
 pub fn read_overlay(path: &Path) -> Result<Tree> {
-    let within = |failure: Failure| failure.within(path.display());
+    let within = |failure: crate::Error| failure.within(path.display());
     blob(read_file(path)?).map(|(_, tree)| tree).map_err(within)
 }
 
@@ -88,6 +88,7 @@ fn blob(mut bytes: Vec<u8>) -> Result<(Vec<u8>, Tree)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     /// Header, empty reservation block, a root node without properties.
     fn blob() -> Vec<u8> {
@@ -106,7 +107,7 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         let failure = check(bytes).unwrap_err();
         assert!(failure.next_step().is_some());
-        failure.fact().to_owned()
+        failure.to_string()
     }
 
     #[test]
@@ -143,7 +144,7 @@ mod tests {
             assert_eq!(check(&blob).unwrap(), blob.len());
             assert_eq!(bootargs(&blob).unwrap().as_deref(), Some(expected));
         }
-        assert!(bootargs(&with_bootargs(b"\xff\0")).unwrap_err().fact().contains("no text"));
+        assert!(bootargs(&with_bootargs(b"\xff\0")).unwrap_err().to_string().contains("no text"));
     }
 
     #[test]

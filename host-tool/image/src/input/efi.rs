@@ -38,6 +38,7 @@ pub(super) fn zboot(bytes: &[u8]) -> Result<(Codec, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     fn image(codec: &[u8], at: u32, size: u32) -> Vec<u8> {
         let mut bytes = b"MZ\0\0zimg".to_vec();

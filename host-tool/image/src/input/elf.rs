@@ -238,8 +238,9 @@ fn appended(header: &FileHeader32<Endianness>, endian: Endianness, bytes: &[u8])
 mod tests {
     use super::super::testing::{Elf, Segment};
     use super::*;
+    use crate::Explained as _;
 
-    fn refusal(elf: &Elf) -> crate::Failure {
+    fn refusal(elf: &Elf) -> crate::Error {
         let failure = read(&elf.write()).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure
@@ -277,36 +278,38 @@ mod tests {
     fn each_foreign_file_has_its_own_refusal() {
         let kernel = || Elf::kernel(false, b"");
         let x86 = Elf { machine: defs::EM_X86_64, is_64: true, ..kernel() };
-        assert!(refusal(&x86).fact().contains("x86-64"));
+        assert!(refusal(&x86).to_string().contains("x86-64"));
         let arm64 = Elf { machine: defs::EM_AARCH64, is_64: true, ..kernel() };
-        assert!(refusal(&arm64).fact().contains("arm64"));
+        assert!(refusal(&arm64).to_string().contains("arm64"));
         let mips64 = Elf { is_64: true, ..kernel() };
-        assert!(refusal(&mips64).fact().contains("64-bit MIPS"));
+        assert!(refusal(&mips64).to_string().contains("64-bit MIPS"));
         let module = Elf { kind: defs::ET_REL, ..kernel() };
-        assert!(refusal(&module).fact().contains("kernel module"));
+        assert!(refusal(&module).to_string().contains("kernel module"));
         let shared = Elf { kind: defs::ET_DYN, ..kernel() };
-        assert!(refusal(&shared).fact().contains("type 0x3"));
-        assert!(refusal(&Elf::default()).fact().contains("no PT_LOAD"));
+        assert!(refusal(&shared).to_string().contains("type 0x3"));
+        assert!(refusal(&Elf::default()).to_string().contains("no PT_LOAD"));
     }
 
     #[test]
     fn a_wrong_entry_or_address_is_refused() {
-        assert!(refusal(&Elf { entry: 0x8020_0000, ..Elf::kernel(false, b"") }).fact().contains("0x80200000"));
-        assert!(refusal(&Elf { entry: 0x8010_0001, ..Elf::kernel(false, b"") }).fact().contains("microMIPS"));
+        assert!(refusal(&Elf { entry: 0x8020_0000, ..Elf::kernel(false, b"") }).to_string().contains("0x80200000"));
+        assert!(refusal(&Elf { entry: 0x8010_0001, ..Elf::kernel(false, b"") }).to_string().contains("microMIPS"));
         let mut mapped = Elf::kernel(false, b"");
         mapped.segments[0].address = 0xc000_0000;
-        assert!(refusal(&mapped).fact().contains("outside KSEG0"));
+        assert!(matches!(refusal(&mapped), crate::Error::Elf(Error::NotInKseg { .. })));
         // As a program of Linux is linked, and as a physical address.
         for address in [0x40_0000, 0x10_0000] {
             let mut program = Elf::kernel(false, b"");
             program.segments[0].address = address;
             let failure = refusal(&Elf { entry: address, ..program });
-            assert!(failure.fact().contains(&format!("at 0x{address:x} ")), "{failure}");
+            assert!(failure.to_string().contains(&format!("at 0x{address:x} ")), "{failure}");
         }
-        assert!(refusal(&Elf { entry: 0x10_0000, ..Elf::kernel(false, b"") }).fact().contains("entry point 0x100000"));
+        assert!(
+            refusal(&Elf { entry: 0x10_0000, ..Elf::kernel(false, b"") }).to_string().contains("entry point 0x100000")
+        );
         let mut high = Elf::kernel(false, b"");
         high.segments[0].address = 0x9fff_fff0;
-        assert!(refusal(&high).fact().contains("outside KSEG0"));
+        assert!(matches!(refusal(&high), crate::Error::Elf(Error::NotInKseg { .. })));
     }
 
     #[test]
@@ -314,10 +317,14 @@ mod tests {
         let mut elf = Elf::kernel(false, b"");
         elf.segments.push(Segment { address: 0x8010_0040, bytes: vec![1], memory: 1 });
         let failure = refusal(&elf);
-        assert!(failure.fact().contains("overlap") && failure.fact().contains("[0x100040, 0x100041)"), "{failure}");
+        let second = 0x10_0040..0x10_0041;
+        assert!(
+            matches!(&failure, crate::Error::Elf(Error::Overlap { second: found, .. }) if *found == second),
+            "{failure}"
+        );
         // In the first one's bss, of which the file has nothing.
         elf.segments[1].address = 0x8010_0000 + elf.segments[0].memory - 1;
-        assert!(refusal(&elf).fact().contains("overlap"));
+        assert!(refusal(&elf).to_string().contains("overlap"));
         elf.segments[1].address += 1;
         assert!(read(&elf.write()).is_ok());
     }
@@ -326,7 +333,7 @@ mod tests {
     fn a_small_file_whose_segments_lie_far_apart_makes_no_large_image() {
         let mut elf = Elf::kernel(false, b"");
         elf.segments.push(Segment { address: 0x9f00_0000, bytes: vec![1], memory: 1 });
-        assert!(refusal(&elf).fact().contains("span 0x1ef00001 bytes"), "{}", refusal(&elf));
+        assert!(refusal(&elf).to_string().contains("span 0x1ef00001 bytes"), "{}", refusal(&elf));
         // A bss of any size takes none.
         elf.segments[1] = Segment { address: 0x8f00_0000, bytes: vec![], memory: 0x1000_0000 };
         assert_eq!(read(&elf.write()).unwrap().image.len(), elf.segments[0].bytes.len());
@@ -336,7 +343,7 @@ mod tests {
     fn more_file_than_memory_is_refused() {
         let mut elf = Elf::kernel(false, b"");
         elf.segments[0].memory = 8;
-        assert!(refusal(&elf).fact().contains("0x8 of memory"));
+        assert!(refusal(&elf).to_string().contains("0x8 of memory"));
     }
 
     #[test]
@@ -348,7 +355,7 @@ mod tests {
                 assert_eq!(flat.image, elf.segments[0].bytes, "cut at 0x{length:x}");
             }
         }
-        assert!(read(&bytes[..10]).err().unwrap().fact().contains("inside its header"));
-        assert!(read(&bytes[..0x60]).err().unwrap().fact().contains("truncated"));
+        assert!(read(&bytes[..10]).err().unwrap().to_string().contains("inside its header"));
+        assert!(read(&bytes[..0x60]).err().unwrap().to_string().contains("truncated"));
     }
 }

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 
 pub use error::Error;
 
+use crate::Result;
 use crate::format::codec::LARGEST;
-use crate::{Failure, Result};
 
 /// Stdin, read once however often it is asked for.
 fn stdin() -> Result<Vec<u8>> {
@@ -32,13 +32,13 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         let bytes = stdin()?;
         return match bytes.len() as u64 {
             0 => Err(Error::StdinEmpty.into()),
-            size if size > LARGEST => Err(Error::StdinTooLarge.into()),
+            size if size > LARGEST => Err(Error::StdinTooLarge { most: LARGEST }.into()),
             _ => Ok(bytes),
         };
     }
     let mut file = open_file(path)?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    file.read_to_end(&mut bytes).map_err(|error| crate::Error::file(path, error))?;
     if bytes.is_empty() {
         return Err(empty(path).into());
     }
@@ -70,9 +70,9 @@ pub(super) fn open_file(path: &Path) -> Result<File> {
         return Err(Error::Directory { path: path.into() }.into());
     }
     if meta.len() > LARGEST {
-        return Err(Error::TooLarge { path: path.into(), size: meta.len() }.into());
+        return Err(Error::TooLarge { path: path.into(), size: meta.len(), most: LARGEST }.into());
     }
-    File::open(path).map_err(|error| Failure::io(path, &error))
+    File::open(path).map_err(|error| crate::Error::file(path, error))
 }
 
 #[cfg(test)]
@@ -82,11 +82,11 @@ mod tests {
     #[test]
     fn a_directory_an_empty_file_and_a_missing_one_each_have_their_message() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(read_file(folder.path()).unwrap_err().fact().contains("is a directory"));
+        assert!(read_file(folder.path()).unwrap_err().to_string().contains("is a directory"));
         let empty = folder.path().join("empty");
         std::fs::write(&empty, b"").unwrap();
-        assert!(read_file(&empty).unwrap_err().fact().contains("is empty"));
-        assert!(read_file(&folder.path().join("none")).unwrap_err().fact().contains("none"));
+        assert!(read_file(&empty).unwrap_err().to_string().contains("is empty"));
+        assert!(read_file(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
     }
 
     #[test]
@@ -95,6 +95,6 @@ mod tests {
         let huge = folder.path().join("huge");
         // Sparse: takes no room.
         std::fs::File::create(&huge).unwrap().set_len(LARGEST + 1).unwrap();
-        assert!(read_file(&huge).unwrap_err().fact().contains("0x40000001 bytes"));
+        assert!(read_file(&huge).unwrap_err().to_string().contains("0x40000001 bytes"));
     }
 }

@@ -63,13 +63,14 @@ pub(super) fn kernel(bytes: &[u8]) -> Result<Kernel<'_>> {
 mod tests {
     use super::super::testing::Fit;
     use super::*;
+    use crate::Explained as _;
     use crate::format::checksum::checksum;
     use sha1::Sha1;
     use sha2::{Digest, Sha256};
 
     const DATA: &[u8] = b"kernel bytes";
 
-    fn refusal(bytes: &[u8]) -> crate::Failure {
+    fn refusal(bytes: &[u8]) -> crate::Error {
         let failure = kernel(bytes).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure
@@ -93,14 +94,14 @@ mod tests {
         for bit in 0..8 * DATA.len() {
             let mut bad = good.clone();
             bad[at + bit / 8] ^= 1 << (bit % 8);
-            assert!(refusal(&bad).fact().contains("is damaged: crc32"), "bit {bit}");
+            assert!(refusal(&bad).to_string().contains("is damaged: crc32"), "bit {bit}");
         }
         for hash in [&checksum(DATA).to_be_bytes()[..], &Sha1::digest(DATA), &Sha256::digest(DATA)] {
             let at = crate::format::bytes::find(&good, hash).unwrap();
             for bit in 0..8 * hash.len() {
                 let mut bad = good.clone();
                 bad[at + bit / 8] ^= 1 << (bit % 8);
-                assert!(refusal(&bad).fact().contains("the FIT says"), "bit {bit}");
+                assert!(refusal(&bad).to_string().contains("the FIT says"), "bit {bit}");
             }
         }
     }
@@ -128,12 +129,16 @@ mod tests {
             change(&mut fit);
             refusal(&fit.write(DATA))
         };
-        assert!(with(|fit| fit.arch = "mips64").fact().contains("64-bit MIPS"));
-        assert!(with(|fit| fit.arch = "arm").fact().contains("\"arm\""));
-        assert!(with(|fit| fit.kind = "ramdisk").fact().contains("ramdisk"));
-        assert!(with(|fit| fit.compression = "brotli").fact().contains("brotli"));
-        assert!(with(|fit| fit.default = None).fact().contains("no default among its configurations first, second"));
-        assert!(with(|fit| fit.default = Some("third")).fact().contains("third is not there, only: first, second"));
-        assert!(with(|fit| fit.kernel = "other").fact().contains("names the image other"));
+        assert!(with(|fit| fit.arch = "mips64").to_string().contains("64-bit MIPS"));
+        assert!(with(|fit| fit.arch = "arm").to_string().contains("\"arm\""));
+        assert!(with(|fit| fit.kind = "ramdisk").to_string().contains("ramdisk"));
+        assert!(with(|fit| fit.compression = "brotli").to_string().contains("brotli"));
+        assert!(
+            with(|fit| fit.default = None).to_string().contains("no default among its configurations first, second")
+        );
+        assert!(
+            with(|fit| fit.default = Some("third")).to_string().contains("third is not there, only: first, second")
+        );
+        assert!(with(|fit| fit.kernel = "other").to_string().contains("names the image other"));
     }
 }

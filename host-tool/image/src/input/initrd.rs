@@ -360,6 +360,7 @@ fn inside(bytes: &[u8], name: &str, unpack: &str) -> Result<Inside> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
     use crate::format::codec::tests::encode;
     use crate::input::cpio;
 
@@ -398,7 +399,7 @@ mod tests {
     /// The fact and the command.
     fn refusal(bytes: &[u8]) -> String {
         let failure = examine(bytes, "i").unwrap_err();
-        format!("{} | {}", failure.fact(), failure.next_step().unwrap())
+        format!("{failure} | {}", failure.next_step().unwrap())
     }
 
     #[test]

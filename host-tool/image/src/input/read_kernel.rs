@@ -9,6 +9,7 @@ use super::mips::Code;
 use super::raw::{Raw, from_elf, from_flat};
 use super::relocation::relocation;
 use super::{arm64, beside, deb, efi, elf, fit, looks_like, read_file, uimage, zboot};
+use crate::Result;
 use crate::format::arm64::is_image;
 use crate::format::bootm;
 use crate::format::bytes::be32;
@@ -17,7 +18,6 @@ use crate::format::codec::LARGEST;
 use crate::kconfig::Kconfig;
 use crate::platform;
 use crate::progress::Progress;
-use crate::{Failure, Result};
 
 /// Room behind a kernel with CONFIG_MIPS_RAW_APPENDED_DTB or _ELF_ (vmlinux.lds.S, setup.c).
 const APPENDED_ROOM: u64 = 0x10_0000;
@@ -28,7 +28,7 @@ impl Kernel {
     /// # Errors
     /// Everything that makes the file no bootable 32-bit MIPS or arm64 kernel, each with its next step.
     pub fn read(path: &Path, overrides: Overrides, progress: &mut dyn Progress) -> Result<Kernel> {
-        let within = |failure: Failure| failure.within(path.display());
+        let within = |failure: crate::Error| failure.within(path.display());
         let bytes = read_file(path)?;
         if bytes.starts_with(b"!<arch>\n") {
             let contents = deb::read(&bytes, progress).map_err(within)?;
@@ -173,7 +173,7 @@ impl Stored<'_> {
             }
             None => self.data.to_vec(),
         };
-        let inside = |failure: Failure| failure.within(format!("in the {what}"));
+        let inside = |failure: crate::Error| failure.within(format!("in the {what}"));
         bootm::packaged(&image, &format!("a {what}"))?;
         if is_image(&image) {
             return arm64::read(image, overrides.config).map_err(inside);
@@ -191,7 +191,7 @@ impl Stored<'_> {
         };
         // The header's addresses are not the user's: what is wrong with them is a failure of the file.
         let raw = from_flat(image, load, Some(entry))
-            .map_err(|failure| Error::ContainerAddresses { container: what, why: failure.fact().to_owned() })?;
+            .map_err(|failure| Error::ContainerAddresses { container: what, why: failure.to_string() })?;
         finish(raw, overrides.config, progress)
     }
 }

@@ -1,4 +1,5 @@
 //! Every form of kernel, whole and broken, made of a few instructions.
+use crate::Explained as _;
 use std::io::Write;
 
 use super::super::deb::tests::package;
@@ -19,7 +20,7 @@ fn read(bytes: &[u8]) -> Result<Kernel> {
     read_with(bytes, Overrides::default())
 }
 
-fn refusal(bytes: &[u8]) -> Failure {
+fn refusal(bytes: &[u8]) -> crate::Error {
     let failure = read(bytes).unwrap_err();
     assert!(failure.next_step().is_some(), "{failure}");
     failure
@@ -52,7 +53,7 @@ fn a_compressed_elf_is_the_same_kernel() {
     let kernel = read(&gzip(&elf)).unwrap();
     assert_eq!(kernel.image, read(&elf).unwrap().image);
     assert_eq!(kernel.form.to_string(), "vmlinux, gzip");
-    assert!(refusal(&gzip(&gzip(&elf))).fact().contains("twice"));
+    assert!(refusal(&gzip(&gzip(&elf))).to_string().contains("twice"));
 }
 
 #[test]
@@ -73,9 +74,9 @@ fn a_flat_binary_with_wrong_addresses_is_refused() {
     let with = |load_address, entry_point| {
         read_with(flat, Overrides { load_address: Some(load_address), entry_point, config: None }).unwrap_err()
     };
-    assert!(with(0xc000_0000, None).fact().contains("not in KSEG0"));
-    assert!(with(0x9fff_fff0, None).fact().contains("not in KSEG0"));
-    assert!(with(0x8010_0000, Some(0x8020_0000)).fact().contains("0x80200000"));
+    assert!(with(0xc000_0000, None).to_string().contains("not in KSEG0"));
+    assert!(with(0x9fff_fff0, None).to_string().contains("not in KSEG0"));
+    assert!(with(0x8010_0000, Some(0x8020_0000)).to_string().contains("0x80200000"));
     assert_eq!(with(0x8010_0000, Some(0x8010_0002)).exit_code(), 2);
     // Entered in the middle nothing tells the bss.
     let overrides = Overrides { load_address: Some(0x8010_0000), entry_point: Some(0x8010_0044), config: None };
@@ -89,7 +90,7 @@ fn a_flat_binary_with_wrong_addresses_is_refused() {
     assert_eq!((kernel.memory_size, kernel.memory_exact), (0x100, false));
     // Data instead of code.
     let noise = read_with(&[0x55; 4096], Overrides { load_address: Some(0x8010_0000), ..Overrides::default() });
-    assert!(noise.unwrap_err().fact().contains("no MIPS code"));
+    assert!(noise.unwrap_err().to_string().contains("no MIPS code"));
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn a_uimage_gives_its_addresses_in_every_compression() {
         assert_eq!(kernel.memory_size, u64::from(elf.segments[0].memory));
     }
     let damaged = UImage { codec: 1, ..UImage::kernel(0x8010_0000) }.write(&gzip(flat)[..20]);
-    assert!(refusal(&damaged).fact().contains("damaged or cut off"));
+    assert!(refusal(&damaged).to_string().contains("damaged or cut off"));
     let elsewhere = UImage { entry: 0x9000_0000, ..UImage::kernel(0x8010_0000) }.write(flat);
     assert_eq!(refusal(&elsewhere).exit_code(), 1);
 }
@@ -127,7 +128,7 @@ fn a_fit_gives_its_kernels_addresses_in_every_compression() {
         assert_eq!(kernel.memory_size, u64::from(elf.segments[0].memory));
     }
     let damaged = Fit { compression: "gzip", ..Fit::default() }.write(&gzip(flat)[..20]);
-    assert!(refusal(&damaged).fact().contains("damaged or cut off"));
+    assert!(refusal(&damaged).to_string().contains("damaged or cut off"));
     let elsewhere = Fit { entry: 0x9000_0000, ..Fit::default() }.write(flat);
     assert_eq!(refusal(&elsewhere).exit_code(), 1);
 }
@@ -204,10 +205,10 @@ fn a_package_gives_kernel_and_configuration() {
 fn a_configuration_that_contradicts_the_kernel_is_refused() {
     let elf = Elf::kernel(false, BANNER).write();
     let with = |text: &'static [u8]| refusal(&package(&[("./boot/config-6", text), ("./boot/vmlinux-6", &elf)], ""));
-    assert!(with(b"CONFIG_64BIT=y\n").fact().contains("64-bit"));
-    assert!(with(b"CONFIG_ARM64=y\nCONFIG_64BIT=y\n").fact().contains("says otherwise"));
-    assert!(with(b"CONFIG_CPU_MIPSR6=y\n").fact().contains("MIPS release 6"));
-    assert!(with(b"CONFIG_CPU_BIG_ENDIAN=y\n").fact().contains("says otherwise"));
+    assert!(with(b"CONFIG_64BIT=y\n").to_string().contains("64-bit"));
+    assert!(with(b"CONFIG_ARM64=y\nCONFIG_64BIT=y\n").to_string().contains("says otherwise"));
+    assert!(with(b"CONFIG_CPU_MIPSR6=y\n").to_string().contains("MIPS release 6"));
+    assert!(with(b"CONFIG_CPU_BIG_ENDIAN=y\n").to_string().contains("says otherwise"));
 }
 
 #[test]
@@ -227,14 +228,14 @@ fn other_files_are_named_and_pointed_to_their_option() {
     assert!(refusal(b"hsqs....").next_step().unwrap().contains("--rootfs"));
     assert!(refusal(b"\xd0\x0d\xfe\xed....").next_step().unwrap().contains("--dtb"));
     let fit = Fit::default().write(b"kernel");
-    assert!(refusal(&fit[..fit.len() - 1]).fact().contains("the FIT is"));
-    assert!(refusal(b"MZ\0\0zimg....").fact().contains("EFI zboot"));
+    assert!(refusal(&fit[..fit.len() - 1]).to_string().contains("the FIT is"));
+    assert!(refusal(b"MZ\0\0zimg....").to_string().contains("EFI zboot"));
     let mut arm64 = vec![0; 64];
     arm64[56..60].copy_from_slice(b"ARM\x64");
-    assert!(refusal(&arm64).fact().contains("arm64 Image"));
-    assert!(refusal(&gzip(&arm64)).fact().contains("arm64 Image"));
-    assert!(refusal(b"#!/bin/sh\n").fact().contains("text"));
-    assert!(refusal(b"!<arch>\n").fact().contains("without data.tar"));
+    assert!(refusal(&arm64).to_string().contains("arm64 Image"));
+    assert!(refusal(&gzip(&arm64)).to_string().contains("arm64 Image"));
+    assert!(refusal(b"#!/bin/sh\n").to_string().contains("text"));
+    assert!(refusal(b"!<arch>\n").to_string().contains("without data.tar"));
 }
 
 #[test]

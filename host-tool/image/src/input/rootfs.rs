@@ -12,7 +12,7 @@ use crate::format::bytes::le32;
 use crate::format::checksum::{Checksum, checksum};
 pub use error::Error;
 
-use crate::{Failure, Result};
+use crate::Result;
 
 /// A checked squashfs.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ impl Rootfs {
     /// # Errors
     /// The file cannot be read or is no complete squashfs 4.0.
     pub fn read(path: &Path) -> Result<Self> {
-        let within = |failure: Failure| failure.within(path.display());
+        let within = |failure: crate::Error| failure.within(path.display());
         let is_read_once = |path: &Path| std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
         if path.as_os_str() == "-" || is_read_once(path) {
             let bytes = read_file(path)?;
@@ -198,7 +198,7 @@ impl Rootfs {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::io(path, &error)),
+                Err(error) => return Err(crate::Error::file(path, error)),
             };
             if head.len() < HEAD {
                 head.extend_from_slice(&buffer[..count.min(HEAD - head.len())]);
@@ -227,7 +227,7 @@ impl Rootfs {
         };
         let mut file = open_file(path)?;
         let whole = file.read_exact(place).and_then(|()| file.read(&mut [0]));
-        let same = whole.map_err(|error| Failure::io(path, &error))? == 0 && checksum(place) == self.crc;
+        let same = whole.map_err(|error| crate::Error::file(path, error))? == 0 && checksum(place) == self.crc;
         match same {
             true => Ok(()),
             false => Err(Error::Changed { path: path.clone() }.into()),
@@ -327,6 +327,7 @@ impl SquashfsInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Explained as _;
 
     fn superblock() -> Vec<u8> {
         let mut bytes = b"hsqs".to_vec();
@@ -345,7 +346,7 @@ mod tests {
     fn refusal(bytes: &[u8]) -> String {
         let failure = SquashfsInfo::of(bytes).unwrap_err();
         assert!(failure.next_step().is_some());
-        failure.fact().to_owned()
+        failure.to_string()
     }
 
     #[test]

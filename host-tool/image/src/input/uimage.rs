@@ -94,10 +94,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<UImage<'_>> {
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::Explained as _;
 
     const DATA: &[u8] = b"kernel bytes";
 
-    fn refusal(bytes: &[u8]) -> crate::Failure {
+    fn refusal(bytes: &[u8]) -> crate::Error {
         let failure = read(bytes).err().expect("refused");
         assert!(failure.next_step().is_some(), "{failure}");
         failure
@@ -120,28 +121,28 @@ mod tests {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let expected = if bit < 8 * HEADER { "header CRC" } else { "data CRC" };
-            assert!(refusal(&bad).fact().contains(expected), "bit {bit}");
+            assert!(refusal(&bad).to_string().contains(expected), "bit {bit}");
         }
     }
 
     #[test]
     fn truncation_is_told_with_both_sizes() {
         let good = testing::UImage::kernel(0x8010_0000).write(DATA);
-        assert!(refusal(&good[..40]).fact().contains("inside its header"));
+        assert!(matches!(refusal(&good[..40]), crate::Error::Kernel(Error::UimageHeaderCut { size: 40 })));
         let failure = refusal(&good[..good.len() - 1]);
-        assert!(failure.fact().contains("0xc bytes") && failure.fact().contains("has 0xb"), "{failure}");
+        assert!(matches!(failure, crate::Error::Kernel(Error::UimageCut { size: 0xc, have: 0xb })), "{failure}");
     }
 
     #[test]
     fn what_is_no_kernel_is_refused_by_what_it_is() {
         let kind = |kind| testing::UImage { kind, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
-        assert!(refusal(&kind(4)).fact().contains("multi-file"));
+        assert!(matches!(refusal(&kind(4)), crate::Error::Kernel(Error::UimageMulti { .. })));
         assert!(refusal(&kind(3)).next_step().unwrap().contains("--initrd"));
         assert!(refusal(&kind(8)).next_step().unwrap().contains("--dtb"));
         let arch = |arch| testing::UImage { arch, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
-        assert!(refusal(&arch(6)).fact().contains("64-bit MIPS"));
-        assert!(refusal(&arch(2)).fact().contains("architecture 2"));
+        assert!(matches!(refusal(&arch(6)), crate::Error::Kernel(Error::UimageMips64)));
+        assert!(matches!(refusal(&arch(2)), crate::Error::Kernel(Error::UimageMachine { number: 2 })));
         let codec = testing::UImage { codec: 9, ..testing::UImage::kernel(0x8010_0000) }.write(DATA);
-        assert!(refusal(&codec).fact().contains("number 9"));
+        assert!(matches!(refusal(&codec), crate::Error::Kernel(Error::UimageCompression { number: 9 })));
     }
 }

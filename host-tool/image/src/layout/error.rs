@@ -23,11 +23,13 @@ crate::explained! {
         #[error("the board has no RAM below 0x20000000")]
         NoRam => NoRoom, "correct `ram` in the board file";
         /// For memory that the kernel looks for by itself, in one of these places.
-        #[error("no room for /reserved-memory/{} of the device tree, 0x{size:x} bytes aligned to 0x{align:x}, in {}", node.escape_default(), list(places))]
+        #[error("no room for /reserved-memory/{} of the device tree, 0x{size:x} bytes aligned to 0x{align:x}, in \
+            {}", node.escape_default(), list(places))]
         Reserved { node: String, size: usize, align: usize, places: Vec<Region> } => NoRoom,
             "make its size smaller or its alloc-ranges larger in the device tree, or delete the node";
-        /// `ram` ends below what the bootloader has at the top while the room is needed; `largest` is the largest thing in the way.
-        #[error("too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, 0x{:08x}){}{}", ram.start(), ram.end(), below(*bootloader), beside(largest.as_ref()))]
+        /// `ram` ends below what the bootloader has at the top while the room is needed; `largest` is the largest other thing in the way.
+        #[error("too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, \
+            0x{:08x}){}{}", ram.start(), ram.end(), below(*bootloader), beside(largest.as_ref()))]
         Full { what: RegionKind, size: usize, ram: Region, bootloader: usize, largest: Option<NamedRegion> }
             => NoRoom, (match largest.as_ref().is_some_and(|largest| largest.what == RegionKind::Relocation) {
                 true => STAY,

@@ -1,5 +1,6 @@
 //! Random boards and sizes: what is placed never overlaps, and every refusal says why.
 
+use crate::Explained as _;
 use proptest::prelude::*;
 
 use stoop_core::Region;
@@ -126,9 +127,9 @@ proptest! {
         match place(&need) {
             Ok(places) => sound(&need, &places)?,
             Err(failure) => {
-                prop_assert!(failure.fact().contains("0x"), "{}", failure);
-                prop_assert!(failure.next_step().is_some());
-                prop_assert!(!failure.to_string().contains("report this"), "{}", failure);
+                prop_assert!(failure.to_string().contains("0x"), "{}", failure);
+                let next = failure.next_step();
+                prop_assert!(next.as_ref().is_some_and(|next| !next.contains("report this")), "{}: {:?}", failure, next);
             }
         }
     }
@@ -201,17 +202,17 @@ fn copies_of_flash_lie_where_nothing_is_while_the_shim_runs_or_are_done_without(
 #[test]
 fn too_little_ram_names_what_did_not_fit_and_what_is_in_the_way() {
     let failure = place(&Need { rootfs: 0x400_0000, ..small() }).unwrap_err();
-    assert!(failure.fact().contains("too little RAM: no room for the rootfs"), "{failure}");
+    assert!(matches!(failure, crate::Error::Layout(Error::Full { what: RegionKind::Rootfs, .. })), "{failure}");
     // What is there by the message's numbers is less than what is needed.
     let failure = place(&Need { rootfs: 0x1c8_0000, head: 0x10_0000, ..small() }).unwrap_err();
     assert_eq!(
-        failure.fact(),
+        failure.to_string(),
         "too little RAM: no room for the download, 0x1d80040 bytes, in [0x00001000, 0x03f00000) below the bootloader's own 0x100000 \
          bytes beside the rootfs [0x00580000, 0x02200000), 0x1c80000 bytes"
     );
     let moving = KernelNeed { relocation: Some(region(0x46_0000, 0x33a_0000)), ..small().kernel };
     let failure = place(&Need { kernel: moving, ..small() }).unwrap_err();
-    assert!(failure.fact().contains("kernel relocation [0x00460000, 0x03800000)"), "{failure}");
+    assert!(failure.to_string().contains("kernel relocation [0x00460000, 0x03800000)"), "{failure}");
     assert!(failure.next_step().unwrap().contains("nokaslr"));
 }
 
@@ -220,12 +221,12 @@ fn an_overlap_that_nobody_can_change_names_both_sides() {
     let kernel = KernelNeed { place: region(0x6_0000, 0x3f0_0000), ..small().kernel };
     let failure = place(&Need { kernel, ..small() }).unwrap_err();
     assert_eq!(
-        failure.fact(),
+        failure.to_string(),
         "kernel [0x00060000, 0x03f60000), 0x3f00000 bytes overlaps bootloader [0x03f00000, 0x04000000), 0x100000 bytes"
     );
     let outside = KernelNeed { place: region(0x800_0000, 0x1000), ..small().kernel };
     let failure = place(&Need { kernel: outside, ..small() }).unwrap_err();
-    assert!(failure.fact().contains("is not in RAM [0x00000000, 0x04000000)"), "{failure}");
+    assert!(matches!(failure, crate::Error::Layout(Error::NotInRam { .. })), "{failure}");
 }
 
 #[test]

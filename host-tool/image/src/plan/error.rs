@@ -34,7 +34,8 @@ crate::explained! {
             });
         #[error("an arm64 kernel is called one way only: with its device tree in x0")]
         Arm64Handoff => Options USAGE, "omit --handoff";
-        #[error("the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 KiB, would begin within one")]
+        #[error("the arm64 kernel has pages of {pages}: a root filesystem in RAM, which begins at a multiple of 4 \
+            KiB, would begin within one")]
         ForeignPages { pages: &'static str } => KernelUnsuited,
             "build the kernel with CONFIG_ARM64_4K_PAGES=y, or give a ramdisk with --initrd instead";
         #[error("arm64 bootloaders copy what they start to RAM, whole")]

@@ -88,20 +88,17 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-impl Plan {
-    /// Reads every input and resolves every choice.
-    ///
-    /// # Errors
-    /// Unreadable or foreign inputs, contradictions between them, and a kernel that does not take what it would get.
-    pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
-        Plan::resolve_with(request, &mut |_, own, _| Ok(own), progress)
-    }
+/// What is read and chosen before the initial ramdisk is known.
+struct Read {
+    board: Board,
+    cookie: Cookie,
+    watchdog: watchdog::Plan,
+    format: Chosen<Format>,
+    kernel: Kernel,
+}
 
-    /// The same with an initial ramdisk that `ramdisk` makes of the user's, for this kernel.
-    ///
-    /// # Errors
-    /// As for [`Plan::resolve`], and what `ramdisk` reports.
-    pub fn resolve_with(request: &Request, ramdisk: &mut MakeRamdisk<'_>, progress: &mut dyn Progress) -> Result<Plan> {
+impl Read {
+    fn all(request: &Request, progress: &mut dyn Progress) -> Result<Read> {
         let board = board::load(&request.board)?;
         let cookie = cookie(request)?;
         let watchdog = watchdog::Plan::resolve(request.watchdog, &board)?;
@@ -120,8 +117,36 @@ impl Plan {
         let kernel = Kernel::read(&request.kernel, overrides, progress)?;
         same_machine(&kernel, &board, &request.kernel)?;
         fits_machine(request, &kernel, format.value)?;
+        Ok(Read { board, cookie, watchdog, format, kernel })
+    }
+}
+
+impl Plan {
+    /// Reads every input and resolves every choice.
+    ///
+    /// # Errors
+    /// Unreadable or foreign inputs, contradictions between them, and a kernel that does not take what it would get.
+    pub fn resolve(request: &Request, progress: &mut dyn Progress) -> Result<Plan> {
+        Plan::resolve_with(request, &mut |_, own, _| Ok(own), progress)
+    }
+
+    /// The same with an initial ramdisk that `ramdisk` makes of the user's, for this kernel.
+    ///
+    /// # Errors
+    /// As for [`Plan::resolve`], and what `ramdisk` reports.
+    pub fn resolve_with<E: From<crate::Error>>(
+        request: &Request,
+        ramdisk: &mut MakeRamdisk<'_, E>,
+        progress: &mut dyn Progress,
+    ) -> Result<Plan, E> {
+        let read = Read::all(request, progress)?;
         let own = request.initrd.as_deref().map(initrd::read).transpose()?;
-        let initrd = ramdisk(&kernel, own, progress)?;
+        let initrd = ramdisk(&read.kernel, own, progress)?;
+        Ok(Plan::of(request, read, initrd)?)
+    }
+
+    fn of(request: &Request, read: Read, initrd: Option<initrd::Initrd>) -> Result<Plan> {
+        let Read { board, cookie, watchdog, format, kernel } = read;
         let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
         let mut warnings = kernel.notes.clone();
         warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));

@@ -201,8 +201,9 @@ impl Request {
     }
 }
 
-/// Makes the initial ramdisk: gets the kernel, and the user's own ramdisk if there is one.
-pub type MakeRamdisk<'a> = dyn FnMut(&Kernel, Option<Initrd>, &mut dyn Progress) -> Result<Option<Initrd>> + 'a;
+/// Makes the initial ramdisk: gets the kernel, and the user's own ramdisk if there is one. Its errors are the caller's.
+pub type MakeRamdisk<'a, E = crate::Error> =
+    dyn FnMut(&Kernel, Option<Initrd>, &mut dyn Progress) -> Result<Option<Initrd>, E> + 'a;
 
 /// Where a choice comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

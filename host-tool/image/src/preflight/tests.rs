@@ -187,7 +187,7 @@ fn the_root_filesystems_own_compressor_is_what_counts() {
     };
     assert!(of(Compressor::Xz, false).refusal().is_none());
     let failure = of(Compressor::Zstd, false).refusal().unwrap();
-    assert!(failure.to_string().contains("CONFIG_SQUASHFS_ZSTD=absent"), "{failure}");
+    assert!(matches!(&failure, Error::Unsuited { symbol, .. } if symbol == "CONFIG_SQUASHFS_ZSTD=absent"), "{failure}");
     assert!(of(Compressor::Lzma, false).refusal().unwrap().to_string().contains("lzma"));
     assert!(of(Compressor::Xz, true).warnings().any(|finding| finding.symbol == "CONFIG_SQUASHFS_XATTR"));
 }
@@ -291,7 +291,7 @@ fn without_a_configuration_nothing_is_guessed() {
     assert!(assessment.handoff.is_none());
     assert!(assessment.requirements.iter().all(|requirement| requirement.level() == Level::Unknown));
     let failure = assessment.refusal().unwrap();
-    assert!(failure.to_string().starts_with("nothing tells whether"), "{failure}");
+    assert!(matches!(failure, Error::Unsuited { known: false, .. }), "{failure}");
     assert!(failure.next_step().unwrap().contains("--config"), "{failure}");
     // What the user decides is taken, but for what the file itself rules out.
     let forced = |kind| assess(&unknown, &Wants { handoff: Some(kind), ..wants(true) });

@@ -256,7 +256,7 @@ mod tests {
         for (_, _, shim) in all() {
             for wrong in [Vec::new(), halves::plain(b"another rest", true)] {
                 let failure = squeezed(shim, |_, _| wrong).unwrap_err();
-                assert!(failure.fact().contains("does not come back"), "{failure}");
+                assert!(failure.to_string().contains("does not come back"), "{failure}");
             }
         }
     }

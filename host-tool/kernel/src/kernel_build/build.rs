@@ -9,9 +9,10 @@ use super::make::{Done, Make, find_cross_compiler};
 use super::patches::{self, Changed};
 use super::reasons::Symbols;
 use super::unpack::{STATE, source_tree};
+use crate::Result;
+use crate::kernel_build::Error;
 use stoop_image::kconfig::Kconfig;
 use stoop_image::progress::Progress;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -78,22 +79,16 @@ pub fn build(request: &Request, progress: &mut dyn Progress) -> Result<Outcome> 
         None => find_cross_compiler(&request.architecture, request.is_big)?,
     };
     if !request.out.is_dir() {
-        std::fs::create_dir(&request.out).map_err(|e| {
-            Failure::io(&request.out, &e).next("give an --out in a folder that exists and that you may write")
-        })?;
+        std::fs::create_dir(&request.out).map_err(|e| Error::NoOut { path: request.out.clone(), source: e })?;
     }
-    let out = request.out.canonicalize().map_err(|e| Failure::io(&request.out, &e))?;
+    let out = request.out.canonicalize().map_err(|e| crate::Error::file(&request.out, e))?;
     let source = source_tree(&request.source, &out, progress)?;
     let tree = source.directory;
     let state = tree.join(STATE);
     if std::fs::symlink_metadata(&state).is_ok_and(|state| state.is_symlink()) {
-        return Err(Failure::new(
-            ErrorCode::BuildTree,
-            format!("{} is a link, and no state of stoop's", state.display()),
-        )
-        .next("remove it"));
+        return Err(Error::StateIsLink { path: state }.into());
     }
-    std::fs::create_dir_all(&state).map_err(|e| Failure::io(&state, &e))?;
+    std::fs::create_dir_all(&state).map_err(|e| crate::Error::file(&state, e))?;
     let _lock = lock(&state)?;
     let patches = patches::apply(&tree, &request.patches)?;
     let make = Make {
@@ -138,13 +133,10 @@ fn ask_for_endianness(requests: &mut Requests, request: &Request) {
 /// Two builds in one tree would mix.
 fn lock(state: &Path) -> Result<std::fs::File> {
     let path = state.join("lock");
-    let file = std::fs::File::create(&path).map_err(|e| Failure::io(&path, &e))?;
+    let file = std::fs::File::create(&path).map_err(|e| crate::Error::file(&path, e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => {
-            Err(Failure::new(ErrorCode::BuildTree, format!("{}: another build works in this tree", path.display()))
-                .next("wait for it, or build with another --out"))
-        }
+        Err(_) => Err(Error::Locked { path }.into()),
     }
 }
 
@@ -165,7 +157,7 @@ fn configure(
     let present = std::fs::read_to_string(&config_file).unwrap_or_default();
     let modified = std::fs::metadata(&config_file).and_then(|metadata| metadata.modified());
     let put_back = || -> Result<()> {
-        std::fs::write(&config_file, &present).map_err(|e| Failure::io(&config_file, &e))?;
+        std::fs::write(&config_file, &present).map_err(|e| crate::Error::file(&config_file, e))?;
         modified.as_ref().map_or(Ok(()), |modified| patches::set_modified(&config_file, *modified))
     };
     // The record ends with the configuration that came of it, so a change by hand is seen.
@@ -174,7 +166,7 @@ fn configure(
     }
     progress.step("configure", None);
     let merged = make.tree.join(STATE).join("merged.config");
-    std::fs::write(&merged, &text).map_err(|e| Failure::io(&merged, &e))?;
+    std::fs::write(&merged, &text).map_err(|e| crate::Error::file(&merged, e))?;
     let done = run_kconfig(make, request, &config_file, &merged, &text, progress).and_then(|()| {
         let config = Kconfig::read(&config_file)?;
         verify(make, requests, &config)
@@ -188,11 +180,11 @@ fn configure(
         }
         return Err(failure);
     }
-    let made = std::fs::read_to_string(&config_file).map_err(|e| Failure::io(&config_file, &e))?;
+    let made = std::fs::read_to_string(&config_file).map_err(|e| crate::Error::file(&config_file, e))?;
     if made == present {
         put_back()?;
     }
-    std::fs::write(&record, format!("{wanted}\n{made}")).map_err(|e| Failure::io(&record, &e))?;
+    std::fs::write(&record, format!("{wanted}\n{made}")).map_err(|e| crate::Error::file(&record, e))?;
     Ok(true)
 }
 
@@ -204,7 +196,7 @@ fn run_kconfig(
     text: &str,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let write = |text: String| std::fs::write(config, text).map_err(|e| Failure::io(config, &e));
+    let write = |text: String| std::fs::write(config, text).map_err(|e| crate::Error::file(config, e));
     match request.base.as_str() {
         "defaults" => write(text.to_owned())?,
         "allnoconfig" => {
@@ -214,7 +206,7 @@ fn run_kconfig(
         }
         target => {
             make.run(&[target], &[], progress)?;
-            let base = std::fs::read_to_string(config).map_err(|e| Failure::io(config, &e))?;
+            let base = std::fs::read_to_string(config).map_err(|e| crate::Error::file(config, e))?;
             write(base + text)?;
         }
     }
@@ -238,11 +230,7 @@ fn verify(make: &Make, requests: &Requests, config: &Kconfig) -> Result<()> {
     if lost.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(
-        ErrorCode::SymbolsLost,
-        format!("{} requested symbols did not hold:{}", lost.len(), lost.concat()),
-    )
-    .next("set what each depends on in a fragment as well, or take the symbol out"))
+    Err(Error::SymbolsLost { lost }.into())
 }
 
 fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
@@ -260,8 +248,7 @@ fn targets<'a>(request: &Request, tree: &Path) -> Result<Vec<&'a str>> {
     }
     if request.modules {
         if !is_set("MODULES") {
-            return Err(Failure::new(ErrorCode::KernelConfig, "--modules is given, and CONFIG_MODULES is not set")
-                .next("add CONFIG_MODULES=y to a fragment"));
+            return Err(Error::NoModules.into());
         }
         targets.push("modules");
     }

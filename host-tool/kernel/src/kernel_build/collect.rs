@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::kernel_build::Error;
 use crate::modules::tree::{Source, Tree};
 use stoop_image::unfinished::UnfinishedFolder;
-use stoop_image::{Failure, Result};
 
 /// What lies in the output directory.
 #[derive(Clone, Default, Debug)]
@@ -62,15 +63,15 @@ impl Links<'_> {
     fn file(&mut self, from: &Path, to: &str) -> Result<()> {
         let target = self.out.join(to);
         let parent = target.parent().unwrap_or(self.out);
-        std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
+        std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
         self.collected.files.push(to.to_owned());
         if is_same(from, &target) {
             return Ok(());
         }
-        let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
         let new = temporary.path().join("new");
         self.link(from, &new)?;
-        std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
+        std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))
     }
 
     /// Copies a small file, if it changed.
@@ -81,28 +82,28 @@ impl Links<'_> {
             return Ok(());
         }
         let parent = target.parent().unwrap_or(self.out);
-        std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
-        let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
+        std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
+        let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
         let new = temporary.path().join("new");
-        self.collected.copied += std::fs::copy(from, &new).map_err(|e| Failure::io(from, &e))?;
-        std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
+        self.collected.copied += std::fs::copy(from, &new).map_err(|e| crate::Error::file(from, e))?;
+        std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))
     }
 
     /// Links, or copies to another file system.
     fn link(&mut self, from: &Path, to: &Path) -> Result<()> {
-        let failed = |e: std::io::Error| Failure::io(from, &e).next("build again; the log says what is missing");
+        let failed = |e: std::io::Error| Error::NotBuilt { path: from.into(), source: e };
         match std::fs::hard_link(from, to) {
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
                 self.collected.copied += std::fs::copy(from, to).map_err(failed)?;
                 Ok(())
             }
-            other => other.map_err(failed),
+            other => Ok(other.map_err(failed)?),
         }
     }
 
     fn modules(&mut self, tree: &Path, release: &str) -> Result<()> {
         let order_file = tree.join("modules.order");
-        let order = std::fs::read_to_string(&order_file).map_err(|e| Failure::io(&order_file, &e))?;
+        let order = std::fs::read_to_string(&order_file).map_err(|e| crate::Error::file(&order_file, e))?;
         // Kernels since 6.2 list objects (.o), earlier ones modules (.ko) with or without kernel/ in front.
         let modules: Vec<String> = order
             .lines()
@@ -114,7 +115,7 @@ impl Links<'_> {
         let relative = format!("lib/modules/{release}");
         let target = self.out.join(&relative);
         let parent = self.out.join("lib/modules");
-        std::fs::create_dir_all(&parent).map_err(|e| Failure::io(&parent, &e))?;
+        std::fs::create_dir_all(&parent).map_err(|e| crate::Error::file(&parent, e))?;
         self.collected.module_count = modules.len();
         self.collected.modules = Some(relative);
         let installed: String = modules.iter().map(|module| format!("kernel/{module}\n")).collect();
@@ -124,18 +125,18 @@ impl Links<'_> {
         if unchanged {
             return Ok(());
         }
-        let temporary = tempfile::tempdir_in(&parent).map_err(|e| Failure::io(&parent, &e))?;
+        let temporary = tempfile::tempdir_in(&parent).map_err(|e| crate::Error::file(&parent, e))?;
         let new = temporary.path().join(release);
-        std::fs::create_dir(&new).map_err(|e| Failure::io(&new, &e))?;
+        std::fs::create_dir(&new).map_err(|e| crate::Error::file(&new, e))?;
         let write = |name: &str, text: &[u8]| {
             let path = new.join(name);
-            std::fs::write(&path, text).map_err(|e| Failure::io(&path, &e))
+            std::fs::write(&path, text).map_err(|e| crate::Error::file(&path, e))
         };
         write("modules.order", installed.as_bytes())?;
         for module in &modules {
             let to = new.join("kernel").join(module);
             let directory = to.parent().unwrap_or(&new);
-            std::fs::create_dir_all(directory).map_err(|e| Failure::io(directory, &e))?;
+            std::fs::create_dir_all(directory).map_err(|e| crate::Error::file(directory, e))?;
             self.link(&tree.join(module), &to)?;
         }
         for name in ["modules.builtin", "modules.builtin.modinfo"] {
@@ -147,9 +148,9 @@ impl Links<'_> {
             write("modules.dep", dependencies(&new)?.as_bytes())?;
         }
         if target.exists() {
-            std::fs::rename(&target, temporary.path().join("old")).map_err(|e| Failure::io(&target, &e))?;
+            std::fs::rename(&target, temporary.path().join("old")).map_err(|e| crate::Error::file(&target, e))?;
         }
-        std::fs::rename(&new, &target).map_err(|e| Failure::io(&target, &e))
+        std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))
     }
 }
 

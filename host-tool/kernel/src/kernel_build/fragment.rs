@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::kernel_build::Error;
+use stoop_image::input;
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{ErrorCode, Failure, Result, input};
 
 /// One symbol that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,8 +47,7 @@ impl Requests {
             if let Some((symbol, value)) = setting(line) {
                 self.set(symbol, value, &origin);
             } else if !line.is_empty() && !line.starts_with('#') {
-                return Err(Failure::usage(ErrorCode::KernelConfig, format!("{origin}: {line:?} is no setting"))
-                    .next("write CONFIG_NAME=value, or # CONFIG_NAME is not set"));
+                return Err(Error::NotASetting { origin: origin.to_owned(), line: line.to_owned() }.into());
             }
         }
         Ok(())
@@ -137,7 +138,7 @@ mod tests {
     fn a_line_that_is_no_setting_is_named() {
         for line in ["FOO=y", "CONFIG_A", "CONFIG_=y", "CONFIG_A=", "CONFIG_A B=y"] {
             let error = Requests::default().add(&format!("\n{line}\n"), Path::new("f")).unwrap_err();
-            assert!(error.fact().starts_with("f line 2"), "{error}");
+            assert!(error.to_string().starts_with("f line 2"), "{error}");
         }
     }
 

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::Result;
+use crate::kernel_build::Error;
 use stoop_image::progress::Progress;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// How make is called.
 #[derive(Clone, Debug)]
@@ -39,11 +40,10 @@ impl Make {
     /// # Errors
     /// make is not installed or fails; the message has the first lines that say why.
     pub fn run(&self, targets: &[&str], environment: &[(&str, &str)], progress: &mut dyn Progress) -> Result<Done> {
-        let mut log = File::create(&self.log).map_err(|e| Failure::io(&self.log, &e))?;
+        let mut log = File::create(&self.log).map_err(|e| crate::Error::file(&self.log, e))?;
         let mut command = self.command(targets, environment);
-        let (reader, writer) =
-            std::io::pipe().map_err(|e| Failure::new(ErrorCode::Make, format!("no pipe to make: {e}")))?;
-        let stderr = writer.try_clone().map_err(|e| Failure::new(ErrorCode::Make, format!("no pipe to make: {e}")))?;
+        let (reader, writer) = std::io::pipe().map_err(|e| Error::Pipe { source: e })?;
+        let stderr = writer.try_clone().map_err(|e| Error::Pipe { source: e })?;
         command.stdout(writer).stderr(stderr);
         let mut child = command.spawn().map_err(not_installed)?;
         // The command holds the writing ends; the reader would never see the end with them open here.
@@ -51,9 +51,9 @@ impl Make {
         let mut done = Done::default();
         let mut errors: Vec<String> = Vec::new();
         for line in BufReader::new(reader).split(b'\n') {
-            let line = line.map_err(|e| Failure::new(ErrorCode::Make, format!("make's output cannot be read: {e}")))?;
+            let line = line.map_err(|e| Error::Output { source: e })?;
             let line = String::from_utf8_lossy(&line);
-            writeln!(log, "{line}").map_err(|e| Failure::io(&self.log, &e))?;
+            writeln!(log, "{line}").map_err(|e| crate::Error::file(&self.log, e))?;
             if let Some(file) = current_file(&line) {
                 done.built += 1;
                 progress.at(done.built);
@@ -64,12 +64,17 @@ impl Make {
                 errors.push(format!("\n  {}", line.trim()));
             }
         }
-        let status = child.wait().map_err(|e| Failure::new(ErrorCode::Make, format!("make: {e}")))?;
+        let status = child.wait().map_err(|e| Error::Wait { source: e })?;
         if status.success() {
             return Ok(done);
         }
-        Err(Failure::new(ErrorCode::Make, format!("make {} failed ({status}){}", targets.join(" "), errors.concat()))
-            .next(format!("see {}", self.log.display())))
+        Err(Error::Make {
+            targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+            status,
+            errors,
+            log: self.log.clone(),
+        }
+        .into())
     }
 
     /// Asks make for one line of text, such as `kernelrelease`.
@@ -80,8 +85,7 @@ impl Make {
         let output = self.command(&["-s", target], &[]).output().map_err(not_installed)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(ErrorCode::Make, format!("make {target} failed: {}", said.trim()))
-                .next("see what make says in the tree"));
+            return Err(Error::Ask { target: target.to_owned(), said: said.trim().to_owned() }.into());
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
@@ -109,9 +113,8 @@ impl Make {
     }
 }
 
-fn not_installed(error: std::io::Error) -> Failure {
-    Failure::new(ErrorCode::Toolchain, format!("make cannot be run: {error}"))
-        .next("install the packages make, gcc, bison, flex, bc and libssl-dev")
+fn not_installed(source: std::io::Error) -> Error {
+    Error::NoMake { source }
 }
 
 /// The file of a line like `  CC [M]  fs/squashfs/block.o`, when the line means work.
@@ -152,11 +155,7 @@ pub fn find_cross_compiler(architecture: &str, is_big: bool) -> Result<String> {
     if architecture == "arm64" && !is_big && cfg!(target_arch = "aarch64") {
         return Ok(String::new());
     }
-    Err(Failure::new(
-        ErrorCode::Toolchain,
-        format!("no compiler for {architecture}: there is no {}-linux-gnu-gcc in the path", machine[0]),
-    )
-    .next(format!("install {package}, or name one with --cross-compile PREFIX")))
+    Err(Error::NoCompiler { architecture: architecture.to_owned(), machine: machine[0], package }.into())
 }
 
 fn is_program(path: &Path) -> bool {

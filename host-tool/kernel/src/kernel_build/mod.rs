@@ -6,9 +6,12 @@
 
 pub mod build;
 pub mod collect;
+mod error;
 pub mod expression;
 pub mod fragment;
 pub mod make;
 pub mod patches;
 pub mod reasons;
 pub mod unpack;
+
+pub use error::Error;

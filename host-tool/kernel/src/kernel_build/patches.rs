@@ -10,8 +10,10 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::unpack::STATE;
+use crate::Result;
+use crate::kernel_build::Error;
+use stoop_image::input;
 use stoop_image::unfinished::UnfinishedFolder;
-use stoop_image::{ErrorCode, Failure, Result, input};
 
 /// What was done to the tree.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -80,8 +82,7 @@ fn read_patch(file: &Path) -> Result<Patch> {
     let digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     let patch = Patch { name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(), digest, text };
     if touched_files(&patch)?.is_empty() {
-        return Err(Failure::new(ErrorCode::Patch, format!("{}: no patch: it changes no file", file.display()))
-            .next("give a unified diff with one leading directory (a/, b/), as git and quilt write it"));
+        return Err(Error::NoPatch { path: file.into() }.into());
     }
     Ok(patch)
 }
@@ -91,7 +92,7 @@ fn read_state(state: &Path) -> Result<Vec<Patch>> {
     let entries = match std::fs::read_dir(state) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::io(state, &error)),
+        Err(error) => return Err(crate::Error::file(state, error)),
     };
     let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
@@ -101,7 +102,7 @@ fn read_state(state: &Path) -> Result<Vec<Patch>> {
             let mut parts = file.splitn(3, ' ').skip(1);
             let (digest, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let path = state.join(file);
-            let text = std::fs::read(&path).map_err(|e| Failure::io(&path, &e))?;
+            let text = std::fs::read(&path).map_err(|e| crate::Error::file(&path, e))?;
             Ok(Patch { name: name.to_owned(), digest: digest.to_owned(), text })
         })
         .collect()
@@ -110,18 +111,18 @@ fn read_state(state: &Path) -> Result<Vec<Patch>> {
 /// Replaces the record in one step.
 fn write_state(state: &Path, patches: &[Patch]) -> Result<()> {
     let parent = state.parent().unwrap_or(state);
-    std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
-    let temporary = UnfinishedFolder::new(parent).map_err(|e| Failure::io(parent, &e))?;
+    std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
+    let temporary = UnfinishedFolder::new(parent).map_err(|e| crate::Error::file(parent, e))?;
     let new = temporary.path().join("new");
-    std::fs::create_dir(&new).map_err(|e| Failure::io(&new, &e))?;
+    std::fs::create_dir(&new).map_err(|e| crate::Error::file(&new, e))?;
     for (number, patch) in patches.iter().enumerate() {
         let path = new.join(format!("{number:04} {} {}", patch.digest, patch.name));
-        std::fs::write(&path, &patch.text).map_err(|e| Failure::io(&path, &e))?;
+        std::fs::write(&path, &patch.text).map_err(|e| crate::Error::file(&path, e))?;
     }
     if state.exists() {
-        std::fs::rename(state, temporary.path().join("old")).map_err(|e| Failure::io(state, &e))?;
+        std::fs::rename(state, temporary.path().join("old")).map_err(|e| crate::Error::file(state, e))?;
     }
-    std::fs::rename(&new, state).map_err(|e| Failure::io(state, &e))
+    std::fs::rename(&new, state).map_err(|e| crate::Error::file(state, e))
 }
 
 /// The files that a patch changes, relative to the tree.
@@ -141,11 +142,7 @@ fn touched_files(patch: &Patch) -> Result<BTreeSet<PathBuf>> {
             continue;
         }
         if !is_inside(&path) {
-            return Err(Failure::new(
-                ErrorCode::Patch,
-                format!("patch {} names {}, which is outside of the tree", patch.name, path.display()),
-            )
-            .next("make it a diff against the tree's top directory"));
+            return Err(Error::PatchOutside { patch: patch.name.clone(), path }.into());
         }
         touched.insert(path);
     }
@@ -164,8 +161,7 @@ fn inside(tree: &Path, file: &Path) -> Result<PathBuf> {
     let links = file.ancestors().filter(|part| !part.as_os_str().is_empty());
     let is_link = |part: &Path| std::fs::symlink_metadata(tree.join(part)).is_ok_and(|there| there.is_symlink());
     if !is_inside(file) || links.into_iter().any(is_link) {
-        return Err(Failure::new(ErrorCode::Patch, format!("{} is no file inside of the tree", file.display()))
-            .next("use a tree and patches without links out of it, or begin with a new --out"));
+        return Err(Error::NotInside { path: file.into() }.into());
     }
     Ok(tree.join(file))
 }
@@ -178,9 +174,7 @@ fn run(tree: &Path, patch: &Patch, reverse: bool) -> Result<()> {
         command.args(["--reverse"]);
     }
     command.current_dir(tree).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let missing = |e: std::io::Error| {
-        Failure::new(ErrorCode::Patch, format!("patch cannot be run: {e}")).next("install the package `patch`")
-    };
+    let missing = |e: std::io::Error| Error::NoPatchProgram { source: e };
     let mut child = command.spawn().map_err(missing)?;
     let text = patch.text.clone();
     let stdin = child.stdin.take();
@@ -208,12 +202,12 @@ fn run(tree: &Path, patch: &Patch, reverse: bool) -> Result<()> {
             failed.push(format!("\n  {file}: {}", line.trim()));
         }
     }
-    let (what, next) = if reverse {
-        ("cannot be taken back", "undo your own changes to these files, or begin with a new --out")
-    } else {
-        ("does not apply; the tree is as it was", "refresh the patch against this kernel")
-    };
-    Err(Failure::new(ErrorCode::Patch, format!("patch {} {what}{}", patch.name, failed.concat())).next(next))
+    let patch = patch.name.clone();
+    Err(match reverse {
+        true => Error::NotTakenBack { patch, failed },
+        false => Error::DoesNotApply { patch, failed },
+    }
+    .into())
 }
 
 /// The files as they were, kept on disk until the series is through.
@@ -226,19 +220,19 @@ impl Undo<'_> {
     /// Copies the files; one that does not exist is noted as absent.
     fn save(&self, files: &BTreeSet<PathBuf>) -> Result<()> {
         let preparing = self.directory.with_extension("new");
-        let failed = |path: &Path, e: &std::io::Error| Failure::io(path, e);
+        let failed = |path: &Path, e: std::io::Error| crate::Error::file(path, e);
         if preparing.exists() {
-            std::fs::remove_dir_all(&preparing).map_err(|e| failed(&preparing, &e))?;
+            std::fs::remove_dir_all(&preparing).map_err(|e| failed(&preparing, e))?;
         }
-        std::fs::create_dir_all(&preparing).map_err(|e| failed(&preparing, &e))?;
+        std::fs::create_dir_all(&preparing).map_err(|e| failed(&preparing, e))?;
         let mut list = String::new();
         for (number, file) in files.iter().enumerate() {
             let original = inside(self.tree, file)?;
             let kind = if original.is_file() {
                 let copy = preparing.join(number.to_string());
-                std::fs::copy(&original, &copy).map_err(|e| failed(&original, &e))?;
+                std::fs::copy(&original, &copy).map_err(|e| failed(&original, e))?;
                 let modified =
-                    std::fs::metadata(&original).and_then(|m| m.modified()).map_err(|e| failed(&original, &e))?;
+                    std::fs::metadata(&original).and_then(|m| m.modified()).map_err(|e| failed(&original, e))?;
                 set_modified(&copy, modified)?;
                 "was"
             } else {
@@ -247,8 +241,8 @@ impl Undo<'_> {
             list.push_str(&format!("{kind} {number} {}\n", file.display()));
         }
         let list_file = preparing.join("list");
-        std::fs::write(&list_file, list).map_err(|e| failed(&list_file, &e))?;
-        std::fs::rename(&preparing, &self.directory).map_err(|e| failed(&self.directory, &e))
+        std::fs::write(&list_file, list).map_err(|e| failed(&list_file, e))?;
+        std::fs::rename(&preparing, &self.directory).map_err(|e| failed(&self.directory, e))
     }
 
     /// Puts the files back, if there is anything to put back.
@@ -257,7 +251,7 @@ impl Undo<'_> {
         let list = match std::fs::read_to_string(&list_file) {
             Ok(list) => list,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Failure::io(&list_file, &error)),
+            Err(error) => return Err(crate::Error::file(&list_file, error)),
         };
         for line in list.lines() {
             let mut parts = line.splitn(3, ' ');
@@ -265,23 +259,24 @@ impl Undo<'_> {
             let target = inside(self.tree, Path::new(file))?;
             if kind == "absent" {
                 if target.exists() {
-                    std::fs::remove_file(&target).map_err(|e| Failure::io(&target, &e))?;
+                    std::fs::remove_file(&target).map_err(|e| crate::Error::file(&target, e))?;
                 }
                 continue;
             }
             let copy = self.directory.join(number.parse::<u32>().unwrap_or_default().to_string());
-            let modified = std::fs::metadata(&copy).and_then(|m| m.modified()).map_err(|e| Failure::io(&copy, &e))?;
+            let modified =
+                std::fs::metadata(&copy).and_then(|m| m.modified()).map_err(|e| crate::Error::file(&copy, e))?;
             if let Some(parent) = target.parent() {
-                std::fs::create_dir_all(parent).map_err(|e| Failure::io(parent, &e))?;
+                std::fs::create_dir_all(parent).map_err(|e| crate::Error::file(parent, e))?;
             }
-            std::fs::copy(&copy, &target).map_err(|e| Failure::io(&target, &e))?;
+            std::fs::copy(&copy, &target).map_err(|e| crate::Error::file(&target, e))?;
             set_modified(&target, modified)?;
         }
         self.forget()
     }
 
     fn forget(&self) -> Result<()> {
-        std::fs::remove_dir_all(&self.directory).map_err(|e| Failure::io(&self.directory, &e))
+        std::fs::remove_dir_all(&self.directory).map_err(|e| crate::Error::file(&self.directory, e))
     }
 }
 
@@ -291,5 +286,5 @@ pub(super) fn set_modified(path: &Path, modified: SystemTime) -> Result<()> {
         .write(true)
         .open(path)
         .and_then(|file| file.set_modified(modified))
-        .map_err(|e| Failure::io(path, &e))
+        .map_err(|e| crate::Error::file(path, e))
 }

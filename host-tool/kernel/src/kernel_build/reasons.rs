@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::expression::{Expression, Tristate};
 use super::fragment::{Request, text_of};
+use crate::Result;
+use crate::kernel_build::Error;
 use stoop_image::board::nearest;
 use stoop_image::kconfig::Kconfig;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// One definition of a symbol.
 #[derive(Clone, Default, Debug)]
@@ -61,8 +62,7 @@ impl Symbols {
         let mut symbols = Symbols::default();
         let top = tree.join("Kconfig");
         if !top.is_file() {
-            return Err(Failure::new(ErrorCode::KernelSource, format!("{} is not there", top.display()))
-                .next("give a kernel's source tree"));
+            return Err(Error::NoKconfig { path: top }.into());
         }
         symbols.read_file(tree, "Kconfig", architecture, &mut Vec::new(), 0);
         Ok(symbols)

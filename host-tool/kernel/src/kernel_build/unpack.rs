@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
+use crate::Result;
+use crate::kernel_build::Error;
 use stoop_image::progress::Progress;
 use stoop_image::unfinished::UnfinishedFolder;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// Where a tree keeps what stoop knows about it.
 pub const STATE: &str = ".stoop";
@@ -26,13 +27,11 @@ pub struct SourceTree {
 /// No kernel source, a damaged archive, or `OUT/tree` came from another archive.
 pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Result<SourceTree> {
     if source.as_os_str() == "-" {
-        let fact = "a kernel's source does not come from stdin: what was unpacked is known by its file's name and size";
-        return Err(Failure::usage(ErrorCode::KernelSource, fact).next("save the archive to a file, and give that"));
+        return Err(Error::SourceStdin.into());
     }
-    let metadata = std::fs::metadata(source)
-        .map_err(|e| Failure::io(source, &e).next("give a kernel's source, as an archive or a directory"))?;
+    let metadata = std::fs::metadata(source).map_err(|e| Error::NoSource { path: source.into(), source: e })?;
     if metadata.is_dir() {
-        let directory = source.canonicalize().map_err(|e| Failure::io(source, &e))?;
+        let directory = source.canonicalize().map_err(|e| crate::Error::file(source, e))?;
         return is_kernel(&directory, source).map(|()| SourceTree { directory, is_new: false });
     }
     let name = source.file_name().unwrap_or_default().to_string_lossy();
@@ -41,30 +40,24 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
     let record = directory.join(STATE).join("source");
     if let Ok(known) = std::fs::read_to_string(&record) {
         if known == identity {
-            let directory = directory.canonicalize().map_err(|e| Failure::io(&directory, &e))?;
+            let directory = directory.canonicalize().map_err(|e| crate::Error::file(&directory, e))?;
             return Ok(SourceTree { directory, is_new: false });
         }
-        return Err(Failure::new(
-            ErrorCode::KernelSource,
-            format!("{} was unpacked from {}, not from {}", directory.display(), known.trim(), identity.trim()),
-        )
-        .next("use another --out, or remove that directory"));
+        return Err(Error::OtherSource {
+            path: directory,
+            known: known.trim().to_owned(),
+            given: identity.trim().to_owned(),
+        }
+        .into());
     }
     if directory.exists() {
-        return Err(Failure::new(
-            ErrorCode::KernelSource,
-            format!("{} is there already and was not unpacked by stoop", directory.display()),
-        )
-        .next("use another --out, or give that directory as --source"));
+        return Err(Error::ForeignTree { path: directory }.into());
     }
     progress.step(&format!("unpack {name}"), Some(metadata.len()));
-    std::fs::create_dir_all(out).map_err(|e| Failure::io(out, &e))?;
-    let temporary = UnfinishedFolder::new(out).map_err(|e| Failure::io(out, &e))?;
+    std::fs::create_dir_all(out).map_err(|e| crate::Error::file(out, e))?;
+    let temporary = UnfinishedFolder::new(out).map_err(|e| crate::Error::file(out, e))?;
     unpack(source, temporary.path(), progress)?;
-    let top = single_directory(temporary.path()).ok_or_else(|| {
-        Failure::new(ErrorCode::KernelSource, format!("{}: not one directory in it", source.display()))
-            .next("give a kernel's source archive")
-    })?;
+    let top = single_directory(temporary.path()).ok_or_else(|| Error::NotOneDirectory { path: source.into() })?;
     is_kernel(&top, source)?;
     only_links_inside(&top)?;
     let state = top.join(STATE);
@@ -75,12 +68,12 @@ pub fn source_tree(source: &Path, out: &Path, progress: &mut dyn Progress) -> Re
         Ok(false) => std::fs::remove_file(&state),
         Err(_) => Ok(()),
     };
-    removed.map_err(|e| Failure::io(&state, &e))?;
-    std::fs::create_dir(&state).map_err(|e| Failure::io(&state, &e))?;
+    removed.map_err(|e| crate::Error::file(&state, e))?;
+    std::fs::create_dir(&state).map_err(|e| crate::Error::file(&state, e))?;
     let record = state.join("source");
-    std::fs::write(&record, identity).map_err(|e| Failure::io(&record, &e))?;
-    std::fs::rename(&top, &directory).map_err(|e| Failure::io(&directory, &e))?;
-    let directory = directory.canonicalize().map_err(|e| Failure::io(&directory, &e))?;
+    std::fs::write(&record, identity).map_err(|e| crate::Error::file(&record, e))?;
+    std::fs::rename(&top, &directory).map_err(|e| crate::Error::file(&directory, e))?;
+    let directory = directory.canonicalize().map_err(|e| crate::Error::file(&directory, e))?;
     Ok(SourceTree { directory, is_new: true })
 }
 
@@ -88,8 +81,7 @@ fn is_kernel(directory: &Path, source: &Path) -> Result<()> {
     if ["Kconfig", "Makefile", "kernel", "scripts/kconfig"].iter().all(|part| directory.join(part).exists()) {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::KernelSource, format!("{}: this is no Linux kernel source", source.display()))
-        .next("give the kernel's source archive, or its unpacked tree"))
+    Err(Error::NotAKernel { path: source.into() }.into())
 }
 
 fn single_directory(parent: &Path) -> Option<PathBuf> {
@@ -101,21 +93,17 @@ fn single_directory(parent: &Path) -> Option<PathBuf> {
 
 /// Refuses a tree with a link that leads out of it: what is written there later would be written elsewhere.
 fn only_links_inside(top: &Path) -> Result<()> {
-    let top = top.canonicalize().map_err(|e| Failure::io(top, &e))?;
+    let top = top.canonicalize().map_err(|e| crate::Error::file(top, e))?;
     let mut folders = vec![top.clone()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(|e| Failure::io(&folder, &e))? {
-            let entry = entry.map_err(|e| Failure::io(&folder, &e))?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(|e| Failure::io(&folder, &e))?);
+        for entry in std::fs::read_dir(&folder).map_err(|e| crate::Error::file(&folder, e))? {
+            let entry = entry.map_err(|e| crate::Error::file(&folder, e))?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(|e| crate::Error::file(&folder, e))?);
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_symlink() && !stays_inside(&path, &top) {
                 let shown = path.strip_prefix(&top).unwrap_or(&path).display();
-                return Err(Failure::new(
-                    ErrorCode::KernelSource,
-                    format!("the archive's {shown} is a link that leads out of it"),
-                )
-                .next("give a kernel's source archive as it was released"));
+                return Err(Error::LinkOutside { link: shown.to_string() }.into());
             }
         }
     }
@@ -154,14 +142,11 @@ impl<R: Read> Read for Counted<'_, R> {
 }
 
 fn unpack(source: &Path, into: &Path, progress: &mut dyn Progress) -> Result<()> {
-    let failed = |e: std::io::Error| {
-        Failure::new(ErrorCode::KernelSource, format!("{}: the archive cannot be unpacked: {e}", source.display()))
-            .next("download it again")
-    };
-    let mut file = File::open(source).map_err(|e| Failure::io(source, &e))?;
+    let failed = |e: std::io::Error| Error::Archive { path: source.into(), source: e };
+    let mut file = File::open(source).map_err(|e| crate::Error::file(source, e))?;
     let mut magic = [0; 6];
-    let length = file.read(&mut magic).map_err(|e| Failure::io(source, &e))?;
-    let file = File::open(source).map_err(|e| Failure::io(source, &e))?;
+    let length = file.read(&mut magic).map_err(|e| crate::Error::file(source, e))?;
+    let file = File::open(source).map_err(|e| crate::Error::file(source, e))?;
     let counted = BufReader::with_capacity(1 << 17, Counted { inner: file, done: 0, told: 0, progress });
     let stream: Box<dyn Read> = match &magic[..length] {
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(counted)),
@@ -171,5 +156,5 @@ fn unpack(source: &Path, into: &Path, progress: &mut dyn Progress) -> Result<()>
     };
     let mut archive = tar::Archive::new(stream);
     archive.set_overwrite(false);
-    archive.unpack(into).map_err(failed)
+    Ok(archive.unpack(into).map_err(failed)?)
 }

@@ -19,11 +19,12 @@ use super::requirement::{Plan, Service};
 use super::symbols::Kernel;
 use super::tree::Tree;
 use super::{file, name};
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::kconfig::Kconfig;
 use stoop_image::output::Output;
 use stoop_image::shell::quoted;
 use stoop_image::unfinished::UnfinishedFolder;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// A bundle in memory.
 #[derive(Debug)]
@@ -65,8 +66,7 @@ impl Form {
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.filter(|ending| OF_FILES.contains(&ending.as_str())) {
-            Some(_) => Err(Failure::usage(ErrorCode::Bundle, format!("{text}: a bundle is no file of that kind"))
-                .next("end it in .cpio or .cpio.gz, or name a directory")),
+            Some(_) => Err(Error::BundleKind { path: path.into() }.into()),
             None => Ok(Form::Directory),
         }
     }
@@ -81,8 +81,7 @@ impl Bundle {
     pub fn new(tree: &Tree, plan: &Plan, prefix: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
         if !prefix.starts_with('/') || !prefix.chars().all(plain) {
-            return Err(Failure::usage(ErrorCode::Bundle, format!("{prefix:?} is no place for a bundle"))
-                .next("give an absolute path of letters, digits, dots, - and _"));
+            return Err(Error::BundlePrefix { prefix: prefix.to_owned() }.into());
         }
         let prefix = prefix.trim_end_matches('/');
         let mut bundle = Bundle { entries: BTreeMap::new(), order: Vec::new(), module_bytes: 0 };
@@ -145,7 +144,7 @@ impl Bundle {
             Form::CpioGz => {
                 let mut encoder = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
                 let packed = encoder.write_all(&self.cpio()).and_then(|()| encoder.finish());
-                write_file(out, &packed.map_err(|e| Failure::io(out, &e))?)
+                write_file(out, &packed.map_err(|e| crate::Error::file(out, e))?)
             }
         }
     }
@@ -159,17 +158,13 @@ impl Bundle {
 
     fn write_directory(&self, out: &Path, parent: &Path) -> Result<u64> {
         if out.exists() && !(out.join("load.sh").is_file() && out.join("order").is_file()) {
-            return Err(Failure::new(
-                ErrorCode::Bundle,
-                format!("{} is there already and is no bundle", out.display()),
-            )
-            .next("remove it, or write the bundle elsewhere"));
+            return Err(Error::NotABundle { path: out.into() }.into());
         }
-        fn failed(path: &Path) -> impl Fn(std::io::Error) -> Failure {
-            move |e| Failure::io(path, &e)
+        fn failed(path: &Path) -> impl Fn(std::io::Error) -> crate::Error {
+            move |e| crate::Error::file(path, e)
         }
-        let temporary = UnfinishedFolder::new(parent)
-            .map_err(|e| Failure::io(parent, &e).next("write the bundle to a directory that exists"))?;
+        let temporary =
+            UnfinishedFolder::new(parent).map_err(|e| Error::BundleFolder { path: parent.into(), source: e })?;
         let new = temporary.path().join("new");
         std::fs::create_dir(&new).map_err(failed(&new))?;
         set_mode(&new, 0o755)?;
@@ -196,7 +191,7 @@ impl Bundle {
 #[cfg(unix)]
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| Failure::io(path, &e))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| crate::Error::file(path, e))
 }
 
 #[cfg(not(unix))]

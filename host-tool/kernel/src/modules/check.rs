@@ -9,8 +9,9 @@ use super::ko::{Module, Signature};
 use super::symbols::{Kernel, KernelSymbol};
 use super::tree::Tree;
 use super::usual::Usual;
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// Which rule a module breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Debug)]
@@ -128,8 +129,7 @@ pub fn refuse(findings: &[Finding]) -> Result<()> {
             lines.push(format!("\n  {}: {} more", group[0].module, group.len() - SHOWN));
         }
     }
-    Err(Failure::new(ErrorCode::ModulesRefused, format!("the kernel would refuse these modules:{}", lines.concat()))
-        .next(first.next.clone()))
+    Err(Error::Refused { lines, next: first.next.clone() }.into())
 }
 
 struct Findings<'a> {

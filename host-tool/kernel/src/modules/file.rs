@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::format::codec::most_decoded;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// The longest name ending comes first, so that cutting one ending is enough.
 const ENDINGS: [&str; 4] = [".ko.gz", ".ko.xz", ".ko.zst", ".ko"];
@@ -34,20 +35,20 @@ pub fn plain_path(path: &str) -> &str {
 /// The file cannot be read, or its compressed data is damaged or cut off.
 pub fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
-    let mut file = File::open(path).map_err(|e| Failure::io(path, &e))?;
-    file.read_to_end(out).map_err(|e| Failure::io(path, &e))?;
+    let mut file = File::open(path).map_err(|e| crate::Error::file(path, e))?;
+    file.read_to_end(out).map_err(|e| crate::Error::file(path, e))?;
     let decoded = match out.as_slice() {
-        [0x1f, 0x8b, ..] => decode(flate2::read::MultiGzDecoder::new(out.as_slice()), out.len(), "gzip"),
+        [0x1f, 0x8b, ..] => decode(flate2::read::MultiGzDecoder::new(out.as_slice()), out.len(), "gzip", path),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            decode(liblzma::read::XzDecoder::new_multi_decoder(out.as_slice()), out.len(), "xz")
+            decode(liblzma::read::XzDecoder::new_multi_decoder(out.as_slice()), out.len(), "xz", path)
         }
         [0x28, 0xb5, 0x2f, 0xfd, ..] => match zstd::stream::read::Decoder::new(out.as_slice()) {
-            Ok(decoder) => decode(decoder, out.len(), "zstd"),
-            Err(error) => Err(Failure::new(ErrorCode::ModuleDamaged, format!("its zstd data is damaged: {error}"))),
+            Ok(decoder) => decode(decoder, out.len(), "zstd", path),
+            Err(error) => Err(Error::Stream { path: path.into(), format: "zstd", reason: error }.into()),
         },
         _ => return Ok(()),
     };
-    *out = decoded.map_err(|e| e.within(path.display()).next("take the module again from the kernel's build"))?;
+    *out = decoded?;
     Ok(())
 }
 
@@ -62,17 +63,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A decoder that produces more than is believed of `size` bytes is fed by a bomb.
-fn decode(decoder: impl Read, size: usize, format: &str) -> Result<Vec<u8>> {
+fn decode(decoder: impl Read, size: usize, format: &'static str, path: &Path) -> Result<Vec<u8>> {
     let (mut out, most) = (Vec::new(), most_decoded(size));
-    let size = decoder
-        .take(most + 1)
-        .read_to_end(&mut out)
-        .map_err(|e| Failure::new(ErrorCode::ModuleDamaged, format!("its {format} data is damaged: {e}")))?;
+    let size = decoder.take(most + 1).read_to_end(&mut out).map_err(|e| Error::Stream {
+        path: path.into(),
+        format,
+        reason: e,
+    })?;
     if size as u64 > most {
-        return Err(Failure::new(
-            ErrorCode::ModuleDamaged,
-            format!("its {format} data decompresses to more than {most:#x} bytes"),
-        ));
+        return Err(Error::StreamTooLong { path: path.into(), format, most }.into());
     }
     Ok(out)
 }

@@ -10,12 +10,13 @@ use super::cpio;
 use super::requirement::{self, Catalogue, stem};
 use super::symbols;
 use super::tree::{Source, Tree};
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::format::codec::Codec;
 use stoop_image::input::initrd::{Initrd, Needs};
 use stoop_image::input::kernel::Kernel;
 use stoop_image::plan::{Plan, Request};
 use stoop_image::progress::Progress;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// An initrd that decompresses to more than this is no initrd for a router.
 const LARGEST: u64 = 512 << 20;
@@ -73,7 +74,7 @@ pub fn plan_with(
     progress: &mut dyn Progress,
 ) -> Result<(Plan, Included)> {
     let mut included = None;
-    let mut ramdisk = |kernel: &Kernel, own: Option<Initrd>, progress: &mut dyn Progress| {
+    let mut ramdisk = |kernel: &Kernel, own: Option<Initrd>, progress: &mut dyn Progress| -> Result<_> {
         progress.step("checking the modules", None);
         let own = request.initrd.as_deref().zip(own);
         let (initrd, modules) = with_modules(selection, &request.kernel, kernel, own)?;
@@ -81,8 +82,7 @@ pub fn plan_with(
         Ok(Some(initrd))
     };
     let plan = Plan::resolve_with(request, &mut ramdisk, progress)?;
-    let included = included
-        .ok_or_else(|| Failure::new(ErrorCode::Internal, "the plan asked for no initrd").next("report this"))?;
+    let included = included.ok_or_else(|| Error::NoInitrd)?;
     Ok((plan, included))
 }
 
@@ -137,11 +137,7 @@ pub fn with_modules(
     // init/initramfs.c takes a file system only when it stands alone.
     let image = own.needs.image.map(|image| format!("it is {image}"));
     if let Some(warning) = own.warning.or(image) {
-        return Err(Failure::new(
-            ErrorCode::Initrd,
-            format!("no archive of modules can be put in front of this initrd: {warning}"),
-        )
-        .next("give a cpio archive (newc), plain or compressed"));
+        return Err(Error::NotInFront { why: warning }.into());
     }
     no_conflict(&bundle, &own.bytes).map_err(|failure| failure.within(path.display()))?;
     bytes.extend_from_slice(&own.bytes);
@@ -155,11 +151,7 @@ fn no_conflict(bundle: &Bundle, initrd: &[u8]) -> Result<()> {
         let Some((_, ours)) = bundle.entries().find(|(ours, _)| *ours == path) else { continue };
         if !(is_directory && *ours == cpio::Kind::Directory) {
             let what = if *ours == cpio::Kind::Directory { "a directory" } else { "a file" };
-            return Err(Failure::new(
-                ErrorCode::Initrd,
-                format!("it has a /{path} of its own, which is {what} of the bundle of modules"),
-            )
-            .next("rename it in the initrd, or unpack `stoop modules bundle` into the initrd yourself"));
+            return Err(Error::Conflict { path: path.to_string(), what }.into());
         }
     }
     Ok(())

@@ -7,7 +7,8 @@
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 use object::{Endianness, FileKind, elf};
 
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::modules::Error;
 
 /// What an ELF file runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -94,8 +95,7 @@ impl<'a> Module<'a> {
         match FileKind::parse(bytes) {
             Ok(FileKind::Elf32) => parse::<elf::FileHeader32<Endianness>>(bytes),
             Ok(FileKind::Elf64) => parse::<elf::FileHeader64<Endianness>>(bytes),
-            _ => Err(Failure::new(ErrorCode::ModuleDamaged, format!("not an ELF file ({:#x} bytes)", bytes.len()))
-                .next(REBUILD)),
+            _ => Err(Error::NotElf { size: bytes.len() }.into()),
         }
     }
 
@@ -113,17 +113,10 @@ pub fn info<'a, 'k>(modinfo: &'a [u8], key: &'k str) -> impl Iterator<Item = &'a
         .filter_map(move |entry| entry.strip_prefix(key)?.strip_prefix('='))
 }
 
-const REBUILD: &str = "take the module again from the kernel's build";
 const SIGNED: &[u8] = b"~Module signature appended~\n";
 
-fn damaged(what: &str) -> impl Fn(object::Error) -> Failure + '_ {
-    move |error| {
-        Failure::new(
-            ErrorCode::ModuleDamaged,
-            format!("its {what} cannot be read: {error} (the file is cut off or damaged)"),
-        )
-        .next(REBUILD)
-    }
+fn damaged(part: &str) -> impl Fn(object::Error) -> Error + '_ {
+    move |reason| Error::Part { part: part.to_owned(), reason }
 }
 
 fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_>> {
@@ -132,24 +125,16 @@ fn parse<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Module<'_
     let target =
         Target { machine: header.e_machine(endian).0, is_64: header.is_type_64(), is_big: endian == Endianness::Big };
     if header.e_type(endian) != elf::ET_REL {
-        return Err(Failure::new(
-            ErrorCode::ModuleDamaged,
-            format!("ELF type {:#x}, a module is a relocatable file (type 0x1)", header.e_type(endian)),
-        )
-        .next("give the .ko file, not a program"));
+        return Err(Error::Kind { kind: header.e_type(endian).0 }.into());
     }
     let sections = header.sections(endian, bytes).map_err(damaged("section table"))?;
     let symbols = sections.symbols(endian, bytes, elf::SHT_SYMTAB).map_err(damaged("symbol table"))?;
     if symbols.is_empty() {
-        return Err(Failure::new(
-            ErrorCode::ModuleDamaged,
-            "its symbol table was stripped, so nobody can tell what it needs",
-        )
-        .next("install modules with INSTALL_MOD_STRIP=1 or strip them with `strip -g`, which keeps the table"));
+        return Err(Error::Stripped.into());
     }
     let section = |name: &str| -> Result<Option<&[u8]>> {
         match sections.section_by_name(endian, name.as_bytes()) {
-            Some((_, section)) => section.data(endian, bytes).map(Some).map_err(damaged(name)),
+            Some((_, section)) => Ok(Some(section.data(endian, bytes).map_err(damaged(name))?)),
             None => Ok(None),
         }
     };
@@ -189,17 +174,13 @@ fn signature(bytes: &[u8]) -> Signature {
 
 /// Words with the CRCs, and as many names, each ended by NUL.
 fn parse_extended_versions<'a>(crcs: &'a [u8], names: &'a [u8], target: Target) -> Result<Vec<(&'a str, u32)>> {
-    let damaged = |what: &str| {
-        Failure::new(ErrorCode::ModuleDamaged, format!("its __version_ext_crcs and __version_ext_names {what}"))
-            .next(REBUILD)
-    };
     let number = if target.is_big { u32::from_be_bytes } else { u32::from_le_bytes };
     let (words, rest) = crcs.as_chunks::<4>();
     let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let names = names.map(|name| std::str::from_utf8(name).ok()).collect::<Option<Vec<&str>>>();
-    let names = names.ok_or_else(|| damaged("name a symbol that is no text"))?;
+    let names = names.ok_or_else(|| Error::ExtendedName)?;
     if !rest.is_empty() || words.len() != names.len() {
-        return Err(damaged(&format!("have {} CRCs for {} names", words.len(), names.len())));
+        return Err(Error::ExtendedCount { crcs: words.len(), names: names.len() }.into());
     }
     Ok(names.into_iter().zip(words.iter().map(|word| number(*word))).collect())
 }
@@ -208,11 +189,7 @@ fn parse_extended_versions<'a>(crcs: &'a [u8], names: &'a [u8], target: Target) 
 fn parse_versions(data: &[u8], target: Target) -> Result<Vec<(&str, u32)>> {
     const RECORD: usize = 64;
     if !data.len().is_multiple_of(RECORD) {
-        return Err(Failure::new(
-            ErrorCode::ModuleDamaged,
-            format!("its __versions section has {:#x} bytes, which is no multiple of {RECORD:#x}", data.len()),
-        )
-        .next(REBUILD));
+        return Err(Error::VersionsSize { size: data.len(), record: RECORD }.into());
     }
     let name_at = if target.is_64 { 8 } else { 4 };
     data.chunks_exact(RECORD)
@@ -226,10 +203,7 @@ fn parse_versions(data: &[u8], target: Target) -> Result<Vec<(&str, u32)>> {
             };
             match (text(name), crc) {
                 (Some(name), Some(crc)) => Ok((name, crc)),
-                _ => {
-                    Err(Failure::new(ErrorCode::ModuleDamaged, "its __versions section names a symbol that is no text")
-                        .next(REBUILD))
-                }
+                _ => Err(Error::VersionsName.into()),
             }
         })
         .collect()
@@ -257,9 +231,7 @@ fn read_symbols<'a, Elf: FileHeader<Endian = Endianness>>(
         let name = symbol.name(endian, strings).map_err(damaged("symbol table"))?;
         let index = symbol.st_shndx(endian);
         if index == elf::SHN_UNDEF {
-            let name = std::str::from_utf8(name).map_err(|_| {
-                Failure::new(ErrorCode::ModuleDamaged, "its symbol table names a symbol that is no text").next(REBUILD)
-            })?;
+            let name = std::str::from_utf8(name).map_err(|_| Error::SymbolName)?;
             if !name.is_empty() {
                 imports.push(Import { name, weak: symbol.st_bind() == elf::STB_WEAK });
             }

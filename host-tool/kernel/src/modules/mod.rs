@@ -8,6 +8,7 @@
 
 pub mod bundle;
 pub mod check;
+mod error;
 pub mod exports;
 pub mod file;
 pub mod flat;
@@ -21,4 +22,5 @@ pub mod symbols;
 pub mod tree;
 mod usual;
 
+pub use error::Error;
 pub use stoop_image::input::cpio;

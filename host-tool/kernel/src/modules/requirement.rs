@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::resolve::{Resolution, resolve};
 use super::tree::Tree;
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::board::nearest;
 use stoop_image::input::read_text;
 use stoop_image::kconfig::{Kconfig, Value};
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// The requirements that the tool knows, by name.
 const SHIPPED: [(&str, &str); 7] = [
@@ -94,15 +95,11 @@ impl Requirement {
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let valid = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if name.is_empty() || !name.chars().all(valid) || name == PLAIN_SERVICE {
-            return Err(Failure::usage(
-                ErrorCode::Requirement,
-                format!("{name:?} cannot name a requirement, since it becomes a service"),
-            )
-            .next("name the file with letters, digits, - and _, and not modules.toml"));
+            return Err(Error::RequirementName { name: name.to_owned() }.into());
         }
-        let mut requirement: Requirement = toml::from_str(text).map_err(|error| {
-            Failure::usage(ErrorCode::Requirement, format!("requirement {name}: {}", error.to_string().trim_end()))
-                .next("see the table of keys in host-tool/kernel/requirements/README.md")
+        let mut requirement: Requirement = toml::from_str(text).map_err(|error| Error::RequirementText {
+            name: name.to_owned(),
+            why: error.to_string().trim_end().to_owned(),
         })?;
         requirement.name = name.to_owned();
         Ok(requirement)
@@ -163,11 +160,9 @@ impl Catalogue {
         match SHIPPED.iter().find(|(name, _)| *name == wanted) {
             Some((name, text)) => Requirement::parse(name, text),
             None => {
-                let next = match nearest(wanted, self.names()) {
-                    Some(near) => format!("did you mean @{near}?"),
-                    None => format!("there are {}; --requirement FILE adds your own", self.names().join(", ")),
-                };
-                Err(Failure::new(ErrorCode::Requirement, format!("there is no requirement @{wanted}")).next(next))
+                let known = self.names().into_iter().map(|name| name.to_string()).collect();
+                let near = nearest(wanted, self.names()).map(|near| near.to_string());
+                Err(Error::NoSuchRequirement { name: wanted.to_owned(), near, known }.into())
             }
         }
     }
@@ -178,11 +173,9 @@ impl Catalogue {
             return Ok(());
         }
         if way.iter().any(|on_way| on_way == wanted) {
-            return Err(Failure::usage(
-                ErrorCode::Requirement,
-                format!("the requirements need each other in a circle: @{} -> @{wanted}", way.join(" -> @")),
-            )
-            .next("remove one of the entries of `requires`"));
+            return Err(
+                Error::RequirementCircle { names: way.iter().cloned().chain([wanted.to_owned()]).collect() }.into()
+            );
         }
         let requirement = self.get(wanted)?;
         way.push(wanted.to_owned());
@@ -287,25 +280,19 @@ fn check_symbols(requirements: &[Requirement], config: Option<&Kconfig>) -> Resu
         requirements.iter().find(|requirement| !requirement.symbols.is_empty() || !requirement.any_of.is_empty());
     let Some(needing) = needing else { return Ok(()) };
     let Some(config) = config else {
-        return Err(Failure::new(
-            ErrorCode::Requirement,
-            format!("@{} needs symbols of the kernel, and its configuration is not known", needing.name),
-        )
-        .next("give the kernel's .config with --config"));
+        return Err(Error::ConfigUnknown { name: needing.name.clone() }.into());
     };
     let unmet: Vec<String> = requirements.iter().flat_map(|requirement| requirement.unmet(config)).collect();
     if unmet.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Requirement, format!("{} does not fit:\n  {}", config.source(), unmet.join("\n  ")))
-        .next(
-            "set these symbols in a fragment and build kernel and modules again (stoop kernel build --config FRAGMENT)",
-        ))
+    Err(Error::Unmet { source_name: config.source().to_owned(), unmet }.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stoop_image::Explained as _;
 
     #[test]
     fn every_shipped_requirement_reads_and_is_listed_once() {
@@ -337,8 +324,8 @@ mod tests {
     #[test]
     fn a_misspelled_key_and_a_misspelled_name_are_told() {
         let wrong_key = Requirement::parse("x", "description = ''\nmoduls = []\n").unwrap_err();
-        assert!(wrong_key.fact().contains("moduls"), "{wrong_key}");
+        assert!(wrong_key.to_string().contains("moduls"), "{wrong_key}");
         let wrong_name = Catalogue::default().get("firewal").unwrap_err();
-        assert_eq!(wrong_name.next_step(), Some("did you mean @firewall?"));
+        assert_eq!(wrong_name.next_step().as_deref(), Some("did you mean @firewall?"));
     }
 }

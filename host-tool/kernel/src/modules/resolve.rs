@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use super::name;
 use super::tree::{SoftDependencies, Tree};
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::modules::Error;
 
 /// What to load, and what needs no loading.
 #[derive(Default, Debug)]
@@ -39,7 +40,7 @@ pub fn resolve<S: AsRef<str>>(tree: &Tree, names: &[S]) -> Result<Resolution> {
                 }
             }
             Found::Builtin(name) => walk.builtin(name),
-            Found::Nothing => return Err(unknown(tree, wanted)),
+            Found::Nothing => return Err(unknown(tree, wanted).into()),
         }
     }
     for module in &walk.out.order {
@@ -48,15 +49,9 @@ pub fn resolve<S: AsRef<str>>(tree: &Tree, names: &[S]) -> Result<Resolution> {
     Ok(walk.out)
 }
 
-fn unknown(tree: &Tree, wanted: &str) -> Failure {
-    let failure = Failure::new(
-        ErrorCode::NoSuchModule,
-        format!("{wanted} is no module, alias or built-in of {}", tree.version()),
-    );
-    match tree.nearest(wanted) {
-        Some(near) => failure.next(format!("did you mean {near}?")),
-        None => failure.next("see which symbol builds it, and set that symbol to m or y in the kernel's configuration"),
-    }
+fn unknown(tree: &Tree, wanted: &str) -> Error {
+    let near = tree.nearest(wanted).map(|near| near.to_string());
+    Error::NoSuchModule { wanted: wanted.to_owned(), version: tree.version().to_owned(), near }
 }
 
 enum Found {

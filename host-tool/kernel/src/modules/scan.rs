@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{file, ko};
-use stoop_image::Failure;
+use std::sync::Arc;
+use stoop_image::Explained;
 
 /// What one module file says that others must know.
 #[derive(Default, Debug)]
@@ -17,7 +18,7 @@ pub struct Scanned {
     /// Its `.modinfo` section.
     pub modinfo: Vec<u8>,
     /// Why it could not be read.
-    pub problem: Option<Failure>,
+    pub problem: Option<Arc<dyn Explained + Send + Sync>>,
 }
 
 /// What the whole tree needs, by index into the list of paths.
@@ -59,7 +60,7 @@ pub fn read_all(directory: &Path, paths: &[String]) -> Vec<Scanned> {
 
 fn scan_one(path: &Path, bytes: &mut Vec<u8>) -> Scanned {
     let parsed = file::read_into(path, bytes)
-        .and_then(|()| ko::Module::parse(bytes).map_err(|failure| failure.within(path.display())));
+        .and_then(|()| ko::Module::parse(bytes).map_err(|error| error.within(path.display())));
     match parsed {
         Ok(module) => {
             let mut imports = String::with_capacity(module.imports.iter().map(|import| import.name.len() + 1).sum());
@@ -74,7 +75,7 @@ fn scan_one(path: &Path, bytes: &mut Vec<u8>) -> Scanned {
                 problem: None,
             }
         }
-        Err(failure) => Scanned { problem: Some(failure), ..Scanned::default() },
+        Err(failure) => Scanned { problem: Some(Arc::new(failure)), ..Scanned::default() },
     }
 }
 

@@ -11,12 +11,13 @@ pub(super) use super::exports::find_vermagic;
 pub use super::exports::{Kernel, KernelSymbol};
 use super::flat;
 use super::ko::Target;
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::input::{
     self,
     kernel::{Form, Overrides},
 };
 use stoop_image::progress::Progress;
-use stoop_image::{ErrorCode, Failure, Result};
 
 impl Kernel {
     /// Reads `Module.symvers`. Symbols that modules export are left to the modules themselves.
@@ -27,7 +28,7 @@ impl Kernel {
         let bytes = match path.as_os_str() == "-" {
             true => input::read_file(path)?,
             // An empty one has its own message.
-            false => std::fs::read(path).map_err(|e| Failure::io(path, &e))?,
+            false => std::fs::read(path).map_err(|e| crate::Error::file(path, e))?,
         };
         let text = String::from_utf8_lossy(&bytes);
         let mut kernel = Kernel { source: path.display().to_string(), ..Kernel::default() };
@@ -36,11 +37,7 @@ impl Kernel {
             let crc =
                 fields.first().and_then(|crc| crc.strip_prefix("0x")).and_then(|crc| u32::from_str_radix(crc, 16).ok());
             let (Some(crc), [_, name, from, kind, rest @ ..]) = (crc, fields.as_slice()) else {
-                return Err(Failure::new(
-                    ErrorCode::KernelSymbols,
-                    format!("{} line {}: {line:?} is no symbol record", path.display(), number + 1),
-                )
-                .next("take Module.symvers from the build that made the kernel"));
+                return Err(Error::SymbolRecord { path: path.into(), line: number + 1, text: line.to_owned() }.into());
             };
             if *from != "vmlinux" {
                 continue;
@@ -94,11 +91,7 @@ impl Kernel {
             .proper()
             .and_then(|(image, physical)| flat::exports(&image, u32::try_from(physical).ok()? | 0x8000_0000, is_big));
         let Some(mut found) = found else {
-            return Err(Failure::new(
-                ErrorCode::KernelSymbols,
-                format!("{}: no table of exported symbols is found in it", path.display()),
-            )
-            .next("give the vmlinux of the build, or its Module.symvers with --symvers"));
+            return Err(Error::NoExports { path: path.into() }.into());
         };
         found.source = path.display().to_string();
         found.target = Some(Target { machine: elf::EM_MIPS.0, is_64: false, is_big });
@@ -114,8 +107,7 @@ impl Kernel {
         let kernel = match FileKind::parse(bytes.as_slice()) {
             Ok(FileKind::Elf32) => read_vmlinux::<elf::FileHeader32<Endianness>>(&bytes),
             Ok(FileKind::Elf64) => read_vmlinux::<elf::FileHeader64<Endianness>>(&bytes),
-            _ => Err(Failure::new(ErrorCode::KernelSymbols, "not an ELF file")
-                .next("give the vmlinux of the build, or its Module.symvers")),
+            _ => Err(Error::KernelNotElf.into()),
         };
         let mut kernel = kernel.map_err(|failure| failure.within(path.display()))?;
         kernel.source = path.display().to_string();
@@ -124,21 +116,14 @@ impl Kernel {
 
     fn not_empty(self, path: &Path) -> Result<Self> {
         if self.symbols.is_empty() {
-            return Err(Failure::new(
-                ErrorCode::KernelSymbols,
-                format!("{}: the kernel exports no symbol", path.display()),
-            )
-            .next("set CONFIG_MODULES=y, or give the Module.symvers of the whole build"));
+            return Err(Error::NoSymbol { path: path.into() }.into());
         }
         Ok(self)
     }
 }
 
 fn read_vmlinux<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Kernel> {
-    let damaged = |e: object::Error| {
-        Failure::new(ErrorCode::KernelSymbols, format!("the ELF file is damaged: {e}"))
-            .next("take the vmlinux again from its build")
-    };
+    let damaged = |e: object::Error| Error::KernelElf { reason: e };
     let file = ElfFile::<Elf>::parse(bytes).map_err(damaged)?;
     let endian = file.endian();
     let header = file.elf_header();
@@ -166,13 +151,7 @@ fn read_vmlinux<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Ke
                 if relative { at.wrapping_add_signed(i64::from(value as u32 as i32)) } else { value }
             };
             let is_set = |which: usize| image.number(&record[which * word..][..word]) != 0;
-            let name = image.text(field(1)).ok_or_else(|| {
-                Failure::new(
-                    ErrorCode::KernelSymbols,
-                    format!("record {index:#x} of {table} names a symbol outside of the file"),
-                )
-                .next("take the vmlinux again from its build")
-            })?;
+            let name = image.text(field(1)).ok_or_else(|| Error::ExportOutside { index, table: table.to_string() })?;
             let namespace = if is_set(2) { image.text(field(2)).unwrap_or_default() } else { "" };
             let crc = crcs.chunks_exact(4).nth(index).map(|crc| image.number(crc) as u32);
             kernel.has_crcs |= crc.is_some();

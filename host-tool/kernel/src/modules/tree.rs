@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{file, name, scan};
+use crate::Result;
+use crate::modules::Error;
 use stoop_image::board::nearest;
 use stoop_image::kconfig::Kconfig;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// Where the dependencies come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,9 +79,7 @@ impl Tree {
     /// cannot be read is an error only for those who need it.
     pub fn open(directory: &Path, source: Source) -> Result<Self> {
         let given = directory;
-        let directory = given.canonicalize().map_err(|e| {
-            Failure::io(given, &e).next("give the directory lib/modules/VERSION of the kernel's modules")
-        })?;
+        let directory = given.canonicalize().map_err(|e| Error::NoDirectory { path: given.into(), source: e })?;
         let version = release::name(given, &directory);
         let mut tree = Tree {
             version,
@@ -110,11 +109,7 @@ impl Tree {
         let modinfo = tree.read_list("modules.builtin.modinfo")?.unwrap_or_default();
         tree.builtin.extend(modinfo.split('\0').filter_map(|entry| Some(name::normalize(entry.split_once('.')?.0))));
         if tree.paths.is_empty() {
-            return Err(Failure::new(
-                ErrorCode::ModuleTree,
-                format!("{}: there is no module in it", tree.directory.display()),
-            )
-            .next("give the directory lib/modules/VERSION itself"));
+            return Err(Error::NoModule { path: tree.directory.clone() }.into());
         }
         tree.is_of_a_release()?;
         Ok(tree)
@@ -126,7 +121,7 @@ impl Tree {
     /// It cannot be read.
     pub fn config_beside(&self) -> Result<Option<Kconfig>> {
         let places = ["build/.config", "../../../config", &format!("../../../boot/config-{}", self.version)];
-        self.beside(&places).map(|path| Kconfig::read(&path)).transpose()
+        Ok(self.beside(&places).map(|path| Kconfig::read(&path)).transpose()?)
     }
 
     /// The kernel's `Module.symvers`, where builds and packages put it beside the modules, if it is there.
@@ -203,19 +198,11 @@ impl Tree {
         for member in std::iter::once(&module).chain(needs) {
             if let Some(cycle) = self.cycles.get(member) {
                 let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|m| self.name(*m)).collect();
-                return Err(Failure::new(
-                    ErrorCode::ModuleTree,
-                    format!("the modules need each other in a circle: {}", names.join(" -> ")),
-                )
-                .next("build one of them into the kernel, or move the shared symbols into a module of their own"));
+                return Err(Error::Circle { names }.into());
             }
             let scanned = self.scanned.as_ref().and_then(|all| all.get(*member as usize));
             if let Some(problem) = scanned.and_then(|one| one.problem.as_ref()) {
-                let failure = Failure::new(ErrorCode::ModuleTree, problem.fact());
-                return Err(match problem.next_step() {
-                    Some(next) => failure.next(next),
-                    None => failure,
-                });
+                return Err(Error::Unreadable { problem: problem.clone() }.into());
             }
         }
         Ok(needs)
@@ -236,11 +223,6 @@ impl Tree {
             .iter()
             .map(|ending| format!("{plain}{ending}"))
             .find(|other| self.directory.join(other).is_file());
-        let seen = other.map(|other| format!(", only {other} is")).unwrap_or_default();
-        Err(Failure::new(
-            ErrorCode::ModuleTree,
-            format!("{}/modules.dep names {path}, which is not there{seen}", self.directory.display()),
-        )
-        .next("run depmod again, or remove modules.dep so that the module files decide"))
+        Err(Error::NotThere { tree: self.directory.clone(), path: path.to_owned(), other }.into())
     }
 }

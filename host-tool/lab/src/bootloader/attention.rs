@@ -1,6 +1,7 @@
 //! From power on to the prompt.
 
 use std::time::{Duration, Instant};
+use stoop_image::Explained as _;
 
 use super::conversation::prompt_pattern;
 use super::{Bootloader, Error};

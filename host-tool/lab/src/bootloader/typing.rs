@@ -1,6 +1,7 @@
 //! Lines that arrive as they were typed, and what they print.
 
 use std::time::{Duration, Instant};
+use stoop_image::Explained as _;
 
 use super::attention::CTRL_C;
 use super::{Bootloader, Error};

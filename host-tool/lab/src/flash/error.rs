@@ -1,7 +1,5 @@
 //! Why flash is not as it should be.
 
-use stoop_image::Failure;
-
 use crate::text::shown;
 use stoop_image::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 
@@ -10,8 +8,8 @@ use stoop_image::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
     /// The image does not go there.
-    #[error("{}", .0.fact())]
-    Image(Failure),
+    #[error(transparent)]
+    Image(stoop_image::Error),
     /// The bootloader does not read the flash as memory.
     #[error("the bootloader of {board} does not read its flash as memory")]
     NotMapped {
@@ -126,7 +124,7 @@ impl Explained for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
-            Error::Image(failure) => return failure.next_step().map(str::to_owned),
+            Error::Image(failure) => return failure.next_step(),
             Error::NotMapped { .. } => {
                 "write it by the updater of the system that runs on the board, for example `sysupgrade`, or by the bootloader's own \
                  commands by hand: stoop writes NOR flash that the CPU reads as memory"

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use stoop_image::Failure;
-
 use crate::text::shown;
 use stoop_image::explained::{Explained, NO_ANSWER, USAGE};
 
@@ -12,8 +10,8 @@ use stoop_image::explained::{Explained, NO_ANSWER, USAGE};
 #[derive(thiserror::Error, Debug)]
 pub enum Error {
     /// The image is none that a board can fetch and start.
-    #[error("{}", .0.fact())]
-    Image(Failure),
+    #[error(transparent)]
+    Image(stoop_image::Error),
     /// The board's Ethernet has no link.
     #[error("the board has no network link: `{}`", shown(said))]
     NoLink {
@@ -129,7 +127,7 @@ impl Explained for Error {
 
     fn next_step(&self) -> Option<String> {
         Some(match self {
-            Error::Image(failure) => return failure.next_step().map(str::to_owned),
+            Error::Image(failure) => return failure.next_step(),
             Error::NoLink { .. } => {
                 "see that the cable is in the port that the bootloader uses (often WAN or LAN1 only), and that this machine's \
                  interface is up: `ip link`"

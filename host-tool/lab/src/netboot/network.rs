@@ -7,7 +7,7 @@ use crate::Result;
 use crate::bootloader::Bootloader;
 use crate::place::BoardAddress;
 
-/// Blocks on their way at once. Bootloaders' network drivers have as few as four receive buffers (U-Boot `include/net.h`, `PKTBUFSRX`;
+/// Blocks on their way at once where the board file does not say (`tftp-window`). Bootloaders' network drivers have as few as four receive buffers (U-Boot `include/net.h`, `PKTBUFSRX`;
 /// `drivers/net/pcnet.c`), and give one back only after its packet was answered: a window of four overruns them, and a window that loses
 /// blocks is slower than none (`docs/desk.md` has the measurements).
 const WINDOW: u16 = 2;
@@ -40,7 +40,8 @@ pub fn set_up(bootloader: &mut Bootloader<'_>, boot: &Netboot<'_>, tell: &Tell) 
     };
     typed(bootloader, &format!("setenv serverip {server}"))?;
     // Bootloaders without windows (RFC 7440) take it for a variable like any other.
-    typed(bootloader, &format!("setenv tftpwindowsize {WINDOW}"))?;
+    let window = boot.board.bootloader.tftp_window.unwrap_or(WINDOW);
+    typed(bootloader, &format!("setenv tftpwindowsize {window}"))?;
     Ok(server)
 }
 

@@ -6,8 +6,8 @@ use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind, Sym
 
 use super::frame::SymbolOffset;
 use super::sources::Sources;
+use crate::Result;
 use crate::terminal::Error;
-use crate::{Error as Failure, Result};
 
 /// A function: everything up to the next one belongs to it, as kallsyms has it.
 struct Function {
@@ -35,7 +35,7 @@ impl Symbols {
     /// # Errors
     /// There are no symbols of functions.
     pub fn of(path: &Path, bytes: &[u8]) -> Result<Symbols> {
-        let no_symbols = |fact: String| Failure::from(Error::NoSymbols { path: path.to_owned(), fact });
+        let no_symbols = |fact: String| crate::Error::from(Error::NoSymbols { path: path.to_owned(), fact });
         let mut symbols = if bytes.starts_with(b"\x7fELF") {
             Symbols::of_elf(path, bytes).map_err(|error| no_symbols(error.to_string()))?
         } else {

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::error::Error;
+use crate::Result;
 use crate::monitor::Monitor;
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
 /// The shim's own errors are not among them: another slot may follow.
@@ -50,7 +51,7 @@ impl Log {
     /// # Errors
     /// The file cannot be made.
     pub fn create(path: &Path) -> Result<Log> {
-        let file = File::create(path).map_err(|error| Failure::io(path, &error))?;
+        let file = File::create(path).map_err(|error| stoop_image::Error::file(path, error))?;
         let began = Instant::now();
         Ok(Log(Arc::new(Mutex::new(LogFile { file, began, line: Vec::new(), line_began: Duration::ZERO }))))
     }
@@ -198,10 +199,10 @@ impl Console {
     /// # Errors
     /// The other side is gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).and_then(|()| self.writer.flush()).map_err(|error| {
-            Failure::new(ErrorCode::Console, format!("cannot write to the console: {error}{}", self.tail()))
-                .next("see why the machine stopped")
-        })
+        self.writer
+            .write_all(bytes)
+            .and_then(|()| self.writer.flush())
+            .map_err(|source| Error::ConsoleWrite { source, tail: self.tail() }.into())
     }
 
     /// Waits for one pattern: see [`Console::expect_any`].
@@ -247,26 +248,17 @@ impl Console {
                 let line = text(&state.text[start..end]);
                 let tail = tail(&state.text);
                 self.consumed = end;
-                return Err(Failure::new(ErrorCode::Console, format!("the console says `{}`{tail}", line.trim()))
-                    .next("see the lines above it"));
+                return Err(Error::Fatal { line: line.trim().to_owned(), tail }.into());
             }
             searched = state.text.len();
             check_interrupted(&state)?;
             if state.closed {
-                return Err(Failure::new(
-                    ErrorCode::Console,
-                    format!("the console ended before {}{}", named(patterns), tail(&state.text)),
-                )
-                .next("see why the machine stopped"));
+                return Err(Error::ConsoleEnded { wanted: named(patterns), tail: tail(&state.text) }.into());
             }
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(
-                    ErrorCode::Console,
-                    format!("{seconds} s passed without {}{}", named(patterns), tail(&state.text)),
-                )
-                .next("give it more time, or see where it stopped"));
+                return Err(Error::TimedOut { seconds, wanted: named(patterns), tail: tail(&state.text) }.into());
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -301,11 +293,7 @@ impl Console {
             let now = Instant::now();
             if now >= deadline {
                 let seconds = seconds(timeout);
-                return Err(Failure::no_answer(
-                    ErrorCode::Console,
-                    format!("still running after {seconds} s{}", tail(&state.text)),
-                )
-                .next("give it more time, or see where it stopped"));
+                return Err(Error::StillRunning { seconds, tail: tail(&state.text) }.into());
             }
             state = shared.changed.wait_timeout(state, deadline - now).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -354,7 +342,7 @@ fn seconds(timeout: Duration) -> f64 {
 }
 
 fn check_interrupted(state: &State) -> Result<()> {
-    if state.interrupted { Err(Failure::interrupted()) } else { Ok(()) }
+    if state.interrupted { Err(Error::Interrupted.into()) } else { Ok(()) }
 }
 
 /// The reading thread.
@@ -394,10 +382,10 @@ fn read(mut from: impl Read, mut echo: Option<Box<dyn Write + Send>>, log: Optio
 }
 
 fn compile(pattern: &str) -> Result<Regex> {
-    RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| {
-        Failure::usage(ErrorCode::Options, format!("`{pattern}` is no regular expression: {error}"))
-            .next("put a backslash before characters that are meant as themselves: . * + ? ( ) [ ] { } | ^ $")
-    })
+    RegexBuilder::new(pattern)
+        .multi_line(true)
+        .build()
+        .map_err(|reason| Error::Pattern { pattern: pattern.to_owned(), reason }.into())
 }
 
 /// Which pattern matches first at or behind `from`, and where.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::error::Error;
 use super::flash::Flash;
 use super::uboot::{self, Boot};
 use super::vm::Watch;
 use super::{Console, Log, Machine, Start, Vm};
+use crate::Result;
 use stoop_image::board::{self, Board};
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// What QEMU and the conversation with the bootloader need to know of a board.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,15 +31,11 @@ impl Target {
     pub fn of(board: &Board, patience: Duration) -> Result<Target> {
         let (Some(qemu), Some(flash)) = (&board.qemu, &board.flash) else {
             let others = board::all()?.into_iter().filter(|board| board.qemu.is_some());
-            let names = others.map(|board| board.name).collect::<Vec<_>>().join(", ");
-            return Err(Failure::usage(ErrorCode::BoardLacks, format!("QEMU does not play the board {}", board.name))
-                .next(format!("use one of: {names}")));
+            let known = others.map(|board| board.name).collect();
+            return Err(Error::NotPlayed { board: board.name.clone(), known }.into());
         };
-        let narrow = |value: usize| {
-            u32::try_from(value).map_err(|_| {
-                Failure::usage(ErrorCode::Emulator, format!("{value:#x} does not fit 32 bits")).within(&board.name)
-            })
-        };
+        let narrow =
+            |value: usize| u32::try_from(value).map_err(|_| Error::Memory { board: board.name.clone(), memory: value });
         let machine = Machine {
             binary: qemu.binary.clone(),
             machine: qemu.machine.clone(),
@@ -90,16 +87,14 @@ impl Emulator {
     /// # Errors
     /// No temporary directory, or no such bootloader file.
     pub fn new(target: Target, options: Options) -> Result<Emulator> {
-        let work = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+        let work = tempfile::tempdir().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
         let tftp = work.path().join("tftp");
-        std::fs::create_dir(&tftp).map_err(|error| Failure::io(&tftp, &error))?;
+        std::fs::create_dir(&tftp).map_err(|error| stoop_image::Error::file(&tftp, error))?;
         let nor_file = work.path().join("nor.img");
         let mut flash = Flash::erased(target.machine.flash_size, target.machine.word_swap);
         if let Some(path) = &target.machine.uboot {
-            let bytes = std::fs::read(path).map_err(|error| {
-                Failure::io(path, &error)
-                    .next("install the bootloader (Debian: apt-get install u-boot-qemu) or name another file")
-            })?;
+            let bytes =
+                std::fs::read(path).map_err(|error| Error::NoBootloader { path: path.clone(), source: error })?;
             flash.put(0, &bytes).map_err(|failure| failure.within(path.display()))?;
         }
         Ok(Emulator { target, options, flash, vm: None, nor_file, tftp, _work: work })
@@ -150,7 +145,7 @@ impl Emulator {
         // A run that began with an ELF file has no flash file.
         if self.nor_file.exists() {
             self.flash.read_file(&self.nor_file)?;
-            std::fs::remove_file(&self.nor_file).map_err(|error| Failure::io(&self.nor_file, &error))?;
+            std::fs::remove_file(&self.nor_file).map_err(|error| stoop_image::Error::file(&self.nor_file, error))?;
         }
         Ok(said)
     }
@@ -172,7 +167,7 @@ impl Emulator {
     pub fn console(&mut self) -> Result<&mut Console> {
         match &mut self.vm {
             Some(vm) => Ok(vm.console()),
-            None => Err(Failure::new(ErrorCode::Emulator, "the board is off").next("switch it on first")),
+            None => Err(Error::Off.into()),
         }
     }
 
@@ -191,7 +186,7 @@ impl Emulator {
     /// Power is on: QEMU reads the file once, when it starts.
     pub fn flash_mut(&mut self) -> Result<&mut Flash> {
         match self.vm {
-            Some(_) => Err(Failure::new(ErrorCode::Emulator, "the board is on").next("switch it off first")),
+            Some(_) => Err(Error::On.into()),
             None => Ok(&mut self.flash),
         }
     }
@@ -217,23 +212,26 @@ impl Emulator {
     }
 
     /// Prefers what QEMU itself says about having ended to what its silence looks like.
-    pub fn explain(&mut self, failure: Failure) -> Failure {
-        match &mut self.vm {
-            Some(vm) => vm.explain(failure),
-            None => failure,
-        }
+    pub fn explain(&mut self, failure: crate::Error) -> crate::Error {
+        self.complaint().unwrap_or(failure)
+    }
+
+    /// What QEMU itself says about having ended, if it has.
+    pub fn complaint(&mut self) -> Option<crate::Error> {
+        self.vm.as_mut()?.complaint()
     }
 }
 
 fn put(directory: &Path, name: &str, bytes: &[u8]) -> Result<String> {
     let path = directory.join(name);
-    std::fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
+    std::fs::write(&path, bytes).map_err(|error| stoop_image::Error::file(&path, error))?;
     Ok(name.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stoop_image::Explained as _;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use stoop_image::{ErrorCode, Failure, Result};
+use super::error::Error;
+use crate::Result;
 
 /// How many bytes from the start QEMU reverses in words; the 128 KiB behind (U-Boot's environment) stay as they are.
 pub const SWAPPED: usize = 0x3e_0000;
@@ -41,11 +42,7 @@ impl Flash {
         let size = self.bytes.len();
         let end = offset.checked_add(bytes.len()).filter(|&end| end <= size);
         let Some(end) = end else {
-            return Err(Failure::new(
-                ErrorCode::Emulator,
-                format!("{:#x} bytes at {offset:#x} pass the flash's end, {size:#x}", bytes.len()),
-            )
-            .next("use a smaller image or a lower offset"));
+            return Err(Error::FlashEnd { size: bytes.len(), at: offset, flash: size }.into());
         };
         self.bytes[offset..end].copy_from_slice(bytes);
         Ok(())
@@ -65,7 +62,7 @@ impl Flash {
     /// # Errors
     /// The file cannot be written.
     pub fn write_file(&self, path: &Path) -> Result<()> {
-        std::fs::write(path, self.to_file()).map_err(|error| Failure::io(path, &error))
+        std::fs::write(path, self.to_file()).map_err(|error| stoop_image::Error::file(path, error).into())
     }
 
     /// Takes over what a guest programmed: `file` is the pflash file after a run that began with [`Flash::to_file`].
@@ -77,10 +74,7 @@ impl Flash {
     /// The file has another size.
     pub fn take_back(&mut self, file: &[u8]) -> Result<()> {
         if file.len() != self.bytes.len() {
-            return Err(Failure::new(
-                ErrorCode::Emulator,
-                format!("the flash file has {:#x} bytes, not {:#x}", file.len(), self.bytes.len()),
-            ));
+            return Err(Error::FlashFile { size: file.len(), wanted: self.bytes.len() }.into());
         }
         let before = self.to_file();
         let blocks = self.bytes.chunks_mut(BLOCK).zip(before.chunks(BLOCK)).zip(file.chunks(BLOCK));
@@ -97,7 +91,7 @@ impl Flash {
     /// # Errors
     /// The file cannot be read or has another size.
     pub fn read_file(&mut self, path: &Path) -> Result<()> {
-        let file = std::fs::read(path).map_err(|error| Failure::io(path, &error))?;
+        let file = std::fs::read(path).map_err(|error| stoop_image::Error::file(path, error))?;
         self.take_back(&file)
     }
 }
@@ -157,7 +151,7 @@ mod tests {
         let mut flash = Flash::erased(SIZE, false);
         flash.put(SIZE - 2, b"ab").unwrap();
         let refused = flash.put(SIZE - 2, b"abc").unwrap_err();
-        assert_eq!(refused.fact(), "0x3 bytes at 0x3ffffe pass the flash's end, 0x400000");
+        assert_eq!(refused.to_string(), "0x3 bytes at 0x3ffffe pass the flash's end, 0x400000");
         assert!(flash.put(usize::MAX, b"abc").is_err());
     }
 

@@ -5,6 +5,7 @@
 
 pub mod console;
 pub mod emulator;
+mod error;
 pub mod flash;
 pub mod uboot;
 pub mod vm;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use console::{Console, Interrupter, Log, Seen};
 pub use emulator::{Emulator, Options, Target};
+pub use error::Error;
 pub use vm::Vm;
 
 /// The machine that stands for a board.

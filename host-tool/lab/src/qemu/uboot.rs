@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use super::Console;
+use super::error::Error;
+use crate::Result;
 use stoop_image::board::{Board, Interrupt};
 use stoop_image::bootloader::image::{Image, download, physical};
 use stoop_image::bootloader::uboot::{BOOTM_WORDS, argv};
 use stoop_image::commands::{self, Start};
-use stoop_image::{ErrorCode, Failure, Result};
 
 /// What the conversation needs to know of the board.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,15 +41,10 @@ impl Facts {
     /// Usage: the board's data lack a prompt or an address to fetch files to.
     pub fn of(board: &Board, server: &str, patience: Duration) -> Result<Facts> {
         let (Some(prompt), Some(tftp_address)) = (&board.bootloader.prompt, board.bootloader.tftp_address) else {
-            return Err(Failure::usage(
-                ErrorCode::BoardLacks,
-                format!("the board {} has no prompt or no tftp-address", board.name),
-            )
-            .next("add both to its bootloader table"));
+            return Err(Error::NoPrompt { board: board.name.clone() }.into());
         };
-        let tftp_address = u32::try_from(tftp_address).map_err(|_| {
-            Failure::usage(ErrorCode::BoardLacks, format!("{tftp_address:#x} does not fit 32 bits")).within(&board.name)
-        })?;
+        let tftp_address = u32::try_from(tftp_address)
+            .map_err(|_| Error::TftpAddress { board: board.name.clone(), address: tftp_address })?;
         Ok(Facts {
             prompt: prompt.clone(),
             interrupt: board.bootloader.interrupt.clone(),
@@ -166,8 +162,7 @@ pub fn network(console: &mut Console, facts: &Facts) -> Result<()> {
     if printed.contains("DHCP client bound to address") {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Bootloader, format!("`dhcp` got no lease{}", console.tail()))
-        .next("see what the bootloader says about the network"))
+    Err(Error::NoLease { tail: console.tail() }.into())
 }
 
 /// Fetches a staged file of `size` bytes to `at`.
@@ -181,8 +176,7 @@ pub fn fetch(console: &mut Console, facts: &Facts, at: u32, name: &str, size: us
     if printed.contains(&wanted) {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Bootloader, format!("`{line}` did not fetch {size:#x} bytes{}", console.tail()))
-        .next("see what the bootloader says about the transfer"))
+    Err(Error::NotFetched { line, size, tail: console.tail() }.into())
 }
 
 /// A variable as a line of U-Boot's text environment (`lib/hashtable.c`, `himport_r`: a backslash takes the next byte as it is).
@@ -229,14 +223,17 @@ struct File {
     at: u32,
 }
 
-/// Puts the files of `boot` where the TFTP server finds them: `put` gets a name and the bytes, and returns the name to
-/// fetch them by.
+/// Puts a file where the TFTP server finds it: gets its name and bytes, gives the name to fetch it by. Its errors are the caller's.
+pub type Put<'a, E> = dyn FnMut(&str, &[u8]) -> Result<String, E> + 'a;
+
+/// Puts the files of `boot` where the TFTP server finds them.
 ///
 /// # Errors
 /// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
-pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<Plan> {
-    let mut file =
-        |name: &str, bytes: &[u8], at| -> Result<File> { Ok(File { name: put(name, bytes)?, size: bytes.len(), at }) };
+pub fn stage<E: From<crate::Error>>(facts: &Facts, boot: &Boot<'_>, put: &mut Put<'_, E>) -> Result<Plan, E> {
+    let mut file = |name: &str, bytes: &[u8], at| -> Result<File, E> {
+        Ok(File { name: put(name, bytes)?, size: bytes.len(), at })
+    };
     let bootargs = boot.bootargs.unwrap_or_default();
     let words = argv(bootargs).len();
     let own_tree = facts.own_tree.as_deref();
@@ -244,16 +241,10 @@ pub fn stage(facts: &Facts, boot: &Boot<'_>, put: &mut dyn FnMut(&str, &[u8]) ->
     let as_words =
         facts.kseg0 && matches!(boot.how, StartCommand::Bootm { tree: None, .. } | StartCommand::Command { .. });
     if as_words && words > BOOTM_WORDS {
-        return Err(Failure::usage(
-            ErrorCode::Bootloader,
-            format!("U-Boot delivers {BOOTM_WORDS} words of bootargs, these have {words}"),
-        )
-        .next("join or drop some, or pass a device tree"));
+        return Err(crate::Error::from(Error::TooManyWords { words, most: BOOTM_WORDS }).into());
     }
     if bootargs.contains(&0) {
-        return Err(
-            Failure::usage(ErrorCode::Bootloader, "bootargs hold a NUL").next("leave it out: it would end them")
-        );
+        return Err(crate::Error::from(Error::Nul).into());
     }
     // U-Boot's shell cuts the variable into words, so that the typed line stays short.
     let typed = if words == 0 { "" } else { " ${bootargs}" };
@@ -319,11 +310,7 @@ fn prompt(facts: &Facts) -> String {
 
 fn type_line(console: &mut Console, line: &str) -> Result<()> {
     if line.len() > COMMAND_LIMIT {
-        return Err(Failure::new(
-            ErrorCode::Bootloader,
-            format!("a command of {} bytes is too long for the bootloader", line.len()),
-        )
-        .next("put it into a variable first"));
+        return Err(Error::CommandTooLong { length: line.len() }.into());
     }
     console.send(format!("{line}\n").as_bytes())
 }

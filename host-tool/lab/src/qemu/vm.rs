@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use super::error::Error;
 use super::{Console, Log, Machine, Start, arguments};
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
 
 /// Who watches a run besides the one who waits.
 #[derive(Default)]
@@ -43,19 +44,15 @@ impl Vm {
             && args.len() > super::DIRECT_ARGS_LIMIT
         {
             let (length, limit) = (args.len(), super::DIRECT_ARGS_LIMIT);
-            return Err(Failure::usage(
-                ErrorCode::Emulator,
-                format!("QEMU cuts arguments of {length} bytes to {limit}"),
-            )
-            .next("shorten them, or start through U-Boot (`--via uboot`)"));
+            return Err(Error::Arguments { length, limit }.into());
         }
         let line = arguments(machine, start, tftp, extra);
         if let Some(log) = &watch.log {
             let words = line.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
             log.note(&format!("power on: {} {words}", machine.binary));
         }
-        let complaints = tempfile::tempfile().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
-        let stderr = complaints.try_clone().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+        let complaints = tempfile::tempfile().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
+        let stderr = complaints.try_clone().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
         // It stays in our process group: whoever ends the group (Ctrl-C, a test runner) ends the emulator as well.
         let mut child = Command::new(&machine.binary)
             .args(line)
@@ -63,10 +60,7 @@ impl Vm {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
-            .map_err(|error| {
-                Failure::new(ErrorCode::Emulator, format!("cannot start {}: {error}", machine.binary))
-                    .next("install it (Debian: apt-get install qemu-system-mips qemu-system-arm)")
-            })?;
+            .map_err(|error| Error::NoEmulator { program: machine.binary.clone(), source: error })?;
         let (Some(from), Some(to)) = (child.stdout.take(), child.stdin.take()) else {
             unreachable!("both were asked for as pipes");
         };
@@ -107,37 +101,31 @@ impl Vm {
     /// No answer: it still runs when `timeout` has passed. Failed: the emulator complained and gave up.
     pub fn wait(&mut self, timeout: Duration) -> Result<()> {
         self.console.expect_end(timeout)?;
-        let status = self
-            .child
-            .wait()
-            .map_err(|error| Failure::new(ErrorCode::Emulator, format!("cannot wait for the emulator: {error}")))?;
+        let status = self.child.wait().map_err(|error| Error::Wait { source: error })?;
         self.off = true;
         self.console.join();
-        self.complaint(status)
+        self.ended(status)
     }
 
-    /// What the emulator itself has said about why it does not run (any more), put before `failure`.
+    /// What the emulator itself has said about why it does not run (any more), if it has ended.
     ///
     /// A console that ends at once says nothing about a wrong option or a missing file: this does.
-    pub fn explain(&mut self, failure: Failure) -> Failure {
+    pub fn complaint(&mut self) -> Option<crate::Error> {
         if !self.console.is_closed() {
-            return failure;
+            return None;
         }
-        match self.child.wait().map(|status| self.complaint(status)) {
-            Ok(Err(complaint)) => complaint,
-            _ => failure,
-        }
+        let status = self.child.wait().ok()?;
+        self.ended(status).err()
     }
 
-    fn complaint(&mut self, status: ExitStatus) -> Result<()> {
+    fn ended(&mut self, status: ExitStatus) -> Result<()> {
         if status.success() {
             return Ok(());
         }
         let mut text = String::new();
         let read = self.complaints.rewind().and_then(|()| self.complaints.read_to_string(&mut text));
         let said = if read.is_ok() { text.trim() } else { "" };
-        Err(Failure::new(ErrorCode::Emulator, format!("the emulator gave up ({status}): {said}"))
-            .next("see what it says about its options"))
+        Err(Error::GaveUp { status, said: said.to_owned() }.into())
     }
 }
 

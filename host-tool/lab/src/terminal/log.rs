@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{Error, Lines};
+use crate::Result;
 use crate::text::shown;
-use crate::{Error as Failure, Result};
 
 /// A log. Its lines are `[ssss.mmm] ` and the time since the log began, then `< ` and a line of the board's, `> ` and what was
 /// sent to it, or `-- ` and what the tool did. A board's line has the time of its first byte and stands where it ended.
@@ -38,7 +38,7 @@ impl Log {
             return Err(Error::NotAFile { path: path.to_owned() }.into());
         }
         let file = OpenOptions::new().append(true).create(true).open(path);
-        let file = file.map_err(|error| Failure::file(path, error))?;
+        let file = file.map_err(|error| crate::Error::file(path, error))?;
         let mut log = Log { path: path.to_owned(), file, received: Half::default(), sent: Half::default() };
         log.put(Duration::ZERO, "--", &format!("{} {of}", humantime::format_rfc3339_seconds(SystemTime::now())))?;
         Ok(log)
@@ -99,7 +99,7 @@ fn put(file: &mut File, path: &Path, at: Duration, mark: &str, text: &str) -> Re
     // A tab moves nothing that matters, and kernels print them.
     let text: Vec<String> = text.split('\t').map(shown).collect();
     let line = format!("[{:04}.{:03}] {mark} {}\n", at.as_secs(), at.subsec_millis(), text.join("\t"));
-    file.write_all(line.as_bytes()).map_err(|error| Failure::file(path, error))
+    file.write_all(line.as_bytes()).map_err(|error| crate::Error::file(path, error))
 }
 
 impl Half {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Error;
-use crate::{Error as Failure, Result};
+use crate::Result;
 
 /// A recording that is being made: a line of JSON that says what it is, then one for each piece of what was shown
 /// (<https://docs.asciinema.org/manual/asciicast/v2/>).
@@ -27,7 +27,7 @@ impl Recording {
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(Error::NotAFile { path: path.to_owned() }.into());
         }
-        let file = BufWriter::new(File::create(path).map_err(|error| Failure::file(path, error))?);
+        let file = BufWriter::new(File::create(path).map_err(|error| crate::Error::file(path, error))?);
         let mut recording = Recording { path: path.to_owned(), file, held: Vec::new(), last: Duration::ZERO };
         let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (width, height) = size;
@@ -56,7 +56,7 @@ impl Recording {
     pub fn end(mut self) -> Result<()> {
         let (text, at) = (std::mem::take(&mut self.held), self.last);
         self.piece(&text, at)?;
-        self.file.flush().map_err(|error| Failure::file(&self.path, error))
+        self.file.flush().map_err(|error| crate::Error::file(&self.path, error))
     }
 
     fn piece(&mut self, text: &[u8], at: Duration) -> Result<()> {
@@ -68,7 +68,7 @@ impl Recording {
     }
 
     fn line(&mut self, json: &serde_json::Value) -> Result<()> {
-        writeln!(self.file, "{json}").map_err(|error| Failure::file(&self.path, error))
+        writeln!(self.file, "{json}").map_err(|error| crate::Error::file(&self.path, error))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Error, Log, Recording, Screen, Verdict, Watch};
 use crate::connection::{self, Event};
 use crate::monitor::Monitor;
 use crate::text::shown;
-use crate::{Error as Failure, Explained, Result};
+use crate::{Explained, Result};
 
 /// What can happen.
 #[derive(Debug)]
@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn complain(&mut self, error: &Failure) -> Result<Option<Ended>> {
+    fn complain(&mut self, error: &crate::Error) -> Result<Option<Ended>> {
         match error.next_step() {
             Some(step) => self.note(&format!("{error}: {step}")),
             None => self.note(&error.to_string()),
@@ -326,7 +326,7 @@ impl<'a> Session<'a> {
     }
 
     fn send_file(&mut self, name: &str) -> Result<Option<Ended>> {
-        let read = std::fs::read(Path::new(name.trim())).map_err(|error| Failure::file(name.trim(), error));
+        let read = std::fs::read(Path::new(name.trim())).map_err(|error| crate::Error::file(name.trim(), error));
         match read {
             Ok(bytes) => {
                 let length = bytes.len();

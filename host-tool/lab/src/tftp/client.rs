@@ -136,7 +136,10 @@ impl Client {
             return Some(Ended::Broken(Break::Silent));
         }
         if !self.transfer.is_due() && Instant::now() >= self.wake() {
-            self.transfer.repeat();
+            match self.pace.is_long() {
+                true => self.transfer.repeat(),
+                false => self.transfer.ask(),
+            }
             self.pace.unanswered();
         }
         None

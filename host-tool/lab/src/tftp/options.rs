@@ -1,7 +1,7 @@
 //! TFTP's options: what a client asks for, and what it gets.
 
-/// The largest window that is granted. U-Boot 2023.01 behind QEMU's network hangs with 32 blocks on their way, whoever sends them.
-pub const MOST_BLOCKS: u16 = 8;
+/// The largest window that is granted.
+pub use stoop_image::board::MOST_TFTP_BLOCKS as MOST_BLOCKS;
 
 /// Bytes in a block when the client does not ask for another size (RFC 1350).
 pub const BLOCK: u16 = 512;

@@ -3,13 +3,24 @@
 
 use std::time::Duration;
 
-/// How long the first answer may take, and each one at most. A client's own `timeout` is granted and not waited for: U-Boot asks for
-/// five seconds, so that each lost window would cost as much.
+/// How long the first answer may take: the client has just asked, so it listens; if it takes longer, its options go twice, which does no
+/// harm. A lost first packet costs all of this.
+pub const FIRST: Duration = Duration::from_millis(100);
+
+/// How long each answer may take at most. A client's own `timeout` is granted and not waited for: U-Boot asks for five seconds, so that
+/// each lost window would cost as much.
 pub const LONGEST: Duration = Duration::from_secs(1);
 
-/// How long an answer may take at least. Far more than a cable and a bootloader need; a block that is sent twice for nothing does no
-/// harm, while QEMU's `pcnet` loses three of a thousand blocks, and each of them costs this.
-const SHORTEST: Duration = Duration::from_millis(20);
+/// How much longer than the mean an answer may take however steady they are: the granularity of the clock (`G` of RFC 6298, section 2),
+/// which is how late `poll` wakes this thread. That it is no more is on purpose: a block that is sent twice for nothing does no harm,
+/// while U-Boot's `drivers/net/pcnet.c` loses several blocks of a thousand (`docs/desk.md`), and each of them costs all that is waited.
+/// Slow boards are protected by the deviation of their answers, slower ones by the doubling.
+const MARGIN: Duration = Duration::from_micros(250);
+
+/// Silence for so long is more than a late answer. Until then a client is asked with one block, since whole windows would pile up in
+/// front of one that does not run: U-Boot stops for good with 32 blocks on their way ([`super::MOST_BLOCKS`]), and once did so on a busy
+/// machine when windows of eight were sent again each time.
+const LATE: Duration = Duration::from_millis(250);
 
 /// Between two blocks of a window after the first loss, and at most. Ethernet chips of bootloaders have as few as four receive buffers
 /// (U-Boot `drivers/net/pcnet.c`), which a whole window overruns. A block takes 120 microseconds on a cable of 100 Mbit/s; a chip that
@@ -38,12 +49,17 @@ pub struct Pace {
 impl Pace {
     /// Of a transfer with a window of so many blocks.
     pub fn new(window: u16) -> Pace {
-        Pace { is_burst: window > SMALL_WINDOW, answers: None, patience: LONGEST, gap: Duration::ZERO }
+        Pace { is_burst: window > SMALL_WINDOW, answers: None, patience: FIRST, gap: Duration::ZERO }
     }
 
     /// How long the present answer may take.
     pub fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// Whether the present answer would be more than late if it did not come in time.
+    pub fn is_long(&self) -> bool {
+        self.patience >= LATE
     }
 
     /// Between two blocks of a window.
@@ -59,7 +75,7 @@ impl Pace {
             Some((mean, deviation)) => ((mean * 7 + after) / 8, (deviation * 3 + mean.abs_diff(after)) / 4),
         };
         self.answers = Some((mean, deviation));
-        self.patience = (mean + deviation * 4).clamp(SHORTEST, LONGEST);
+        self.patience = (mean + MARGIN.max(deviation * 4)).min(LONGEST);
         self.gap -= self.gap / 8;
         if self.gap < SHORTEST_GAP {
             self.gap = Duration::ZERO;
@@ -73,9 +89,8 @@ impl Pace {
         }
     }
 
-    /// No answer came in time: the next may take twice as long.
+    /// No answer came in time: the next may take twice as long. Perhaps nothing was lost, which the answers to come will say.
     pub fn unanswered(&mut self) {
-        self.lost();
         self.patience = (self.patience * 2).min(LONGEST);
     }
 }
@@ -84,16 +99,14 @@ impl Pace {
 mod tests {
     use std::time::Duration;
 
-    use super::{FIRST_GAP, LONGEST, LONGEST_GAP, Pace, SHORTEST, SMALL_WINDOW};
+    use super::{FIRST, FIRST_GAP, LONGEST, LONGEST_GAP, MARGIN, Pace, SMALL_WINDOW};
 
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn the_first_answer_may_take_long_and_the_others_as_long_as_answers_take() {
         let mut pace = Pace::new(1);
-        assert_eq!(pace.patience(), LONGEST);
-        pace.answered(MS);
-        assert_eq!(pace.patience(), SHORTEST);
+        assert_eq!(pace.patience(), FIRST);
         for _ in 0..50 {
             pace.answered(100 * MS);
         }
@@ -103,9 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn steady_answers_may_be_late_by_as_much_as_the_clock_is() {
+        let mut pace = Pace::new(1);
+        for _ in 0..50 {
+            pace.answered(10 * MS);
+        }
+        assert_eq!(pace.patience(), 10 * MS + MARGIN);
+    }
+
+    #[test]
     fn silence_is_waited_for_twice_as_long_each_time_up_to_a_second() {
         let mut pace = Pace::new(1);
-        pace.answered(MS);
+        pace.answered(10 * MS);
         let waits: Vec<Duration> = (0..8)
             .map(|_| {
                 let patience = pace.patience();
@@ -113,9 +135,9 @@ mod tests {
                 patience
             })
             .collect();
-        assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1000, 1000].map(Duration::from_millis));
-        pace.answered(MS);
-        assert_eq!(pace.patience(), SHORTEST);
+        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1000, 1000].map(Duration::from_millis));
+        pace.answered(10 * MS);
+        assert!(pace.patience() < 30 * MS, "{:?}", pace.patience());
     }
 
     #[test]
@@ -130,6 +152,16 @@ mod tests {
         for _ in 0..40 {
             pace.answered(MS);
         }
+        assert_eq!(pace.gap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn silence_slows_no_window_since_the_answer_may_only_be_late() {
+        let mut pace = Pace::new(8);
+        pace.answered(MS);
+        assert!(!pace.is_long());
+        (0..10).for_each(|_| pace.unanswered());
+        assert!(pace.is_long());
         assert_eq!(pace.gap(), Duration::ZERO);
     }
 

@@ -17,8 +17,10 @@ pub struct Transfer {
     sent: u64,
     /// The last block that was ever sent.
     furthest: u64,
-    /// The last block that went twice: an answer up to it may be for either.
+    /// The last block that was on its way when one went twice: an answer up to it may be for either.
     again: u64,
+    /// Only one block goes until the client answers.
+    asks: bool,
     /// The last block that the client asked for twice, so that it is sent again once and not for each copy of the question.
     repeated: Option<u64>,
 }
@@ -58,7 +60,17 @@ impl Transfer {
     /// Begins to send a file of `size` bytes.
     pub fn new(size: u64, granted: Granted) -> Transfer {
         let options = if granted.words().next().is_some() { Options::Due } else { Options::Done };
-        Transfer { size, granted, options, acknowledged: 0, sent: 0, furthest: 0, again: 0, repeated: None }
+        Transfer {
+            size,
+            granted,
+            options,
+            acknowledged: 0,
+            sent: 0,
+            furthest: 0,
+            again: 0,
+            asks: false,
+            repeated: None,
+        }
     }
 
     /// Whether there is a packet to send before the client answers.
@@ -66,7 +78,10 @@ impl Transfer {
         match self.options {
             Options::Due => true,
             Options::Sent => false,
-            Options::Done => self.sent < self.last().min(self.acknowledged + u64::from(self.granted.window())),
+            Options::Done => {
+                let window = if self.asks { 1 } else { self.granted.window() };
+                self.sent < self.last().min(self.acknowledged + u64::from(window))
+            }
         }
     }
 
@@ -104,18 +119,30 @@ impl Transfer {
         if further > 0 {
             // In the middle of a window it says that the next block was lost. Two such answers may come at once: the second then
             // goes beyond what is to be sent again.
-            let (is_lost, is_clear) = (acknowledged < self.sent, self.acknowledged >= self.again);
+            let (is_within, is_clear) = (acknowledged < self.sent, self.acknowledged >= self.again);
+            let asked = std::mem::take(&mut self.asks);
             self.acknowledged = acknowledged;
-            if is_lost {
-                self.send_again();
-                return Answer::Lost;
+            if !is_within {
+                self.sent = acknowledged;
+                return match (is_clear, asked && acknowledged < self.furthest) {
+                    (true, _) => Answer::Whole,
+                    (false, true) => Answer::Lost,
+                    (false, false) => Answer::Other,
+                };
             }
-            self.sent = acknowledged;
-            return if is_clear { Answer::Whole } else { Answer::Other };
+            // When its blocks went twice, the rest is on its way already: U-Boot (`net/tftp.c`) answers the first duplicate with the
+            // last good block, and counts on from there to its next answer. Going back once more would send it one duplicate in each
+            // window for ever. If something was lost again, silence tells.
+            if is_clear {
+                self.send_again();
+            }
+            return Answer::Lost;
         }
-        if self.granted.window() > 1 && self.repeated != Some(acknowledged) {
-            // The first block of the window was lost. With a window of one, sending again for each copy of an answer would
-            // double every packet from then on (RFC 1123, 4.2.3.1).
+        // With a window of one, sending again for each copy of an answer would double every packet from then on (RFC 1123,
+        // 4.2.3.1). So it would with a larger one whose blocks went twice: the second answer is for the second time.
+        let is_for_copies = self.granted.window() == 1 || (1..=self.again).contains(&acknowledged);
+        if !is_for_copies && self.repeated != Some(acknowledged) {
+            // The first block of the window was lost.
             self.repeated = Some(acknowledged);
             self.send_again();
             return Answer::Lost;
@@ -127,9 +154,17 @@ impl Transfer {
     fn send_again(&mut self) {
         self.again = self.furthest;
         self.sent = self.acknowledged;
+        self.asks = false;
     }
 
-    /// Nothing came for as long as the client may take: everything without an answer is to be sent again.
+    /// Nothing came for as long as an answer usually takes: the first block without one is to be sent again, to which a client that
+    /// has it answers how far it is. One that is only slow gets no second window behind the first.
+    pub fn ask(&mut self) {
+        self.repeat();
+        self.asks = true;
+    }
+
+    /// Nothing came for long: everything without an answer is to be sent again.
     pub fn repeat(&mut self) {
         self.send_again();
         self.repeated = None;
@@ -254,6 +289,77 @@ mod tests {
         assert_eq!(transfer.acknowledge(8), Answer::Other, "for the first or the second time they were sent");
         blocks(&mut transfer);
         assert_eq!(transfer.acknowledge(12), Answer::Whole);
+    }
+
+    #[test]
+    fn an_answer_within_a_window_that_went_twice_only_slides_it_on() {
+        let mut transfer = begun(5000, 2);
+        assert_eq!(blocks(&mut transfer), [1, 2]);
+        transfer.repeat();
+        assert_eq!(blocks(&mut transfer), [1, 2]);
+        assert_eq!(transfer.acknowledge(1), Answer::Lost, "it had the first, and counts two blocks on from there");
+        assert_eq!(blocks(&mut transfer), [3]);
+        assert_eq!(transfer.acknowledge(3), Answer::Other);
+        assert_eq!(blocks(&mut transfer), [4, 5]);
+        assert_eq!(transfer.acknowledge(4), Answer::Lost, "these went once");
+        assert_eq!(blocks(&mut transfer), [5, 6]);
+    }
+
+    #[test]
+    fn a_window_that_went_twice_may_be_answered_twice_and_the_next_one_goes_once() {
+        let mut transfer = begun(5000, 2);
+        blocks(&mut transfer);
+        transfer.repeat();
+        blocks(&mut transfer);
+        transfer.acknowledge(2);
+        assert_eq!(blocks(&mut transfer), [3, 4]);
+        assert_eq!(transfer.acknowledge(2), Answer::Other);
+        assert_eq!(blocks(&mut transfer), [0_u16; 0]);
+        assert_eq!(transfer.acknowledge(4), Answer::Whole);
+        assert_eq!(blocks(&mut transfer), [5, 6]);
+        assert_eq!(transfer.acknowledge(4), Answer::Lost, "nothing before it went twice: the fifth is missing");
+        assert_eq!(blocks(&mut transfer), [5, 6]);
+    }
+
+    #[test]
+    fn a_question_is_one_block_and_its_answer_says_where_to_go_on() {
+        for (answer, is, next) in
+            [(2, Answer::Lost, [3, 4, 5, 6]), (4, Answer::Other, [5, 6, 7, 8]), (1, Answer::Lost, [2, 3, 4, 5])]
+        {
+            let mut transfer = begun(5000, 4);
+            blocks(&mut transfer);
+            transfer.ask();
+            assert_eq!(blocks(&mut transfer), [1]);
+            transfer.ask();
+            assert_eq!(blocks(&mut transfer), [1], "silence again");
+            assert_eq!(transfer.acknowledge(answer), is);
+            assert_eq!(blocks(&mut transfer), next);
+        }
+    }
+
+    #[test]
+    fn after_a_question_that_was_not_needed_each_block_goes_once() {
+        let mut transfer = begun(5000, 4);
+        blocks(&mut transfer);
+        transfer.ask();
+        blocks(&mut transfer);
+        transfer.acknowledge(4);
+        assert_eq!(blocks(&mut transfer), [5, 6, 7, 8]);
+        assert_eq!(transfer.acknowledge(4), Answer::Other, "the answer to the question");
+        assert_eq!(blocks(&mut transfer), [0_u16; 0]);
+        assert_eq!(transfer.acknowledge(8), Answer::Whole);
+    }
+
+    #[test]
+    fn what_is_lost_a_second_time_is_sent_again_after_silence() {
+        let mut transfer = begun(5000, 4);
+        blocks(&mut transfer);
+        assert_eq!(transfer.acknowledge(1), Answer::Lost);
+        assert_eq!(blocks(&mut transfer), [2, 3, 4, 5]);
+        transfer.acknowledge(2);
+        assert_eq!(blocks(&mut transfer), [6], "the window slides");
+        transfer.repeat();
+        assert_eq!(blocks(&mut transfer), [3, 4, 5, 6]);
     }
 
     #[test]

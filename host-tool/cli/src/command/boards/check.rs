@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::trees::{Comparison, Trees};
 use stoop_image::board::{self, Board};
-use stoop_image::{ErrorCode, Failure, Result};
 
 use super::words::{json, print};
 
@@ -36,7 +37,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         } else if args.dts.is_none() || !problems.is_empty() {
             print(explain(&problems, out))?;
         }
-        verdict(file, &problems)?;
+        verdict(file, &problems, None)?;
     }
     let Some(folder) = &args.dts else { return Ok(()) };
     let boards = match &args.file {
@@ -48,8 +49,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 
 /// The path as [`board::load`] tells it from a name.
 fn path(file: &Path) -> Result<String> {
-    let text =
-        file.to_str().ok_or_else(|| Failure::usage(ErrorCode::Options, format!("{}: is not UTF-8", file.display())))?;
+    let text = file.to_str().ok_or_else(|| Error::FileName { file: file.into() })?;
     Ok(if text.contains('/') { text.to_owned() } else { format!("./{text}") })
 }
 
@@ -65,14 +65,12 @@ pub(super) fn list(problems: &[board::Problem], out: &mut impl Write) -> io::Res
     problems.iter().try_for_each(|problem| writeln!(out, "{problem}\n  next: {}", problem.next))
 }
 
-/// A failure when there are problems.
-pub(super) fn verdict(file: &Path, problems: &[board::Problem]) -> Result<()> {
-    let count = match problems.len() {
-        0 => return Ok(()),
-        1 => "1 problem".to_owned(),
-        n => format!("{n} problems"),
-    };
-    Err(Failure::new(ErrorCode::BoardFile, format!("{}: {count}", file.display())))
+/// A failure when there are problems; `next` is what to do about them.
+pub(super) fn verdict(file: &Path, problems: &[board::Problem], next: Option<&'static str>) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Problems { file: file.into(), count: problems.len(), next }.into())
 }
 
 fn compare(boards: &[Board], trees: &Trees, out: &mut impl Write) -> Result<()> {
@@ -91,14 +89,9 @@ fn compare(boards: &[Board], trees: &Trees, out: &mut impl Write) -> Result<()> 
     }
     let different = all.iter().filter(|it| !it.differences.is_empty()).count();
     match (all.len(), different) {
-        (0, _) => Err(Failure::new(ErrorCode::NotATree, "no tree of that folder is for one of these boards")
-            .next("see whether the root's compatible in the tree is one of the board's; `stoop boards show` has them")),
+        (0, _) => Err(Error::NoTreeOfThem.into()),
         (_, 0) => Ok(()),
-        (of, different) => Err(Failure::new(
-            ErrorCode::BoardFile,
-            format!("{different} of {of} flash maps differ from their device trees"),
-        )
-        .next("the tree may be newer, or of another layout; correct the board file, or name the reason in `quirks`")),
+        (of, different) => Err(Error::MapsDiffer { different, of }.into()),
     }
 }
 

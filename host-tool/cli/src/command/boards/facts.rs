@@ -88,6 +88,9 @@ fn bootloader(board: &Board, rows: &mut Rows) {
     if let Some(address) = it.tftp_address {
         rows.add("tftpboot", format!("{address:#x}"));
     }
+    if let Some(blocks) = it.tftp_window {
+        rows.add("TFTP window", format!("{blocks} blocks"));
+    }
     if let Some(staging) = it.staging {
         rows.add("staging", span(staging));
     }

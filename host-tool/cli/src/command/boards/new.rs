@@ -4,10 +4,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, draft::Draft};
 use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;
-use stoop_image::{ErrorCode, Failure, Result};
 
 use super::check::{list, verdict};
 use super::words::print;
@@ -42,7 +43,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     stdin_once(iter::once(&args.dtb).chain(&args.log))?;
     let shown = args.dtb.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let tree = dtb::tree(short(&args.dtb)?).map_err(|failure| failure.within(args.dtb.display()))?;
-    let log = args.log.as_ref().map(|path| Ok::<_, Failure>((path, short(path)?))).transpose()?;
+    let log = args.log.as_ref().map(|path| Ok::<_, crate::Error>((path, short(path)?))).transpose()?;
     let log = log.map(|(path, bytes)| {
         (
             path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -53,8 +54,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let mut draft = Draft::new(&shown, &tree, log, args.soc.as_deref())?;
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", draft.name)));
     if path.exists() {
-        return Err(Failure::usage(ErrorCode::Output, format!("{} is there already", path.display()))
-            .next("name another file with --output"));
+        return Err(Error::Exists { path }.into());
     }
     let output = Output::new(&path, [args.dtb.as_path()])?;
     let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -69,14 +69,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         print(writeln!(out, "nobody has said {}: {} is taken ({})", question.text, question.usual, question.key))?;
     }
     print(writeln!(out, "{}: check its partitions and `unverified`, then `stoop boards show {0}`", path.display()))?;
-    verdict(&path, &problems).map_err(|failure| failure.next("correct the file"))
+    verdict(&path, &problems, Some("correct the file"))
 }
 
 fn short(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_file(path)?;
     if bytes.len() > LONGEST {
-        let fact = format!("{}: 0x{:x} bytes, more than 0x{LONGEST:x}", path.display(), bytes.len());
-        return Err(Failure::usage(ErrorCode::File, fact).next("give a device tree, and a log from one boot"));
+        return Err(Error::TooLong { path: path.into(), size: bytes.len(), most: LONGEST }.into());
     }
     Ok(bytes)
 }
@@ -88,13 +87,13 @@ fn ask(draft: &mut Draft) -> Result<()> {
             ui::tell(format_args!("{} [{}]:", question.text, question.usual));
             let mut answer = String::new();
             let read = std::io::stdin().lock().read_line(&mut answer);
-            read.map_err(|error| Failure::new(ErrorCode::File, format!("stdin: {error}")))?;
+            read.map_err(|error| Error::Stdin { source: error })?;
             if answer.trim().is_empty() {
                 break;
             }
             match draft.answer(question.key, answer.trim()) {
                 Ok(()) => break,
-                Err(failure) => ui::tell(failure),
+                Err(failure) => ui::tell(ui::in_full(&failure)),
             }
         }
     }

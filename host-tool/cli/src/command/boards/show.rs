@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::board::{self, Board, Flash};
 use stoop_image::svg::Picture;
-use stoop_image::{ErrorCode, Failure, Result};
 
 use super::facts::facts;
 use super::page;
@@ -45,8 +46,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 /// The flash map as SVG.
 fn flash_map(board: &Board) -> Result<String> {
     let Some(flash) = &board.flash else {
-        return Err(Failure::new(ErrorCode::BoardLacks, format!("{} has no flash map", board.name))
-            .next("`stoop boards show` says in `quirks` what it starts from"));
+        return Err(Error::NoFlashMap { board: board.name.clone() }.into());
     };
     let title = format!("{}: {} {}", board.title, mebibytes(flash.size), kind(flash));
     let mut picture = Picture::default();

@@ -1,6 +1,7 @@
 //! What the verb prints.
 
 use clap::Parser;
+use stoop_image::Explained as _;
 
 use super::*;
 
@@ -77,7 +78,7 @@ fn check_prints_each_problem_and_fails() {
     let path = path.to_str().expect("plain");
     let (shown, result) = run_line(&["check", path]);
     let failure = result.expect_err("problems");
-    assert_eq!((failure.exit_code(), failure.fact()), (1, format!("{path}: 3 problems").as_str()));
+    assert_eq!((failure.exit_code(), failure.to_string()), (1, format!("{path}: 3 problems")));
     assert!(shown.starts_with(&format!("{path}:4: sources: no source is named\n  next: say where")), "{shown}");
     assert!(shown.contains(&format!("{path}:5: ram: start 0x0, size 0x1\n")), "{shown}");
     let (shown, _) = run_line(&["check", path, "--json"]);
@@ -101,7 +102,7 @@ fn the_picture_has_every_partition_in_its_place_and_no_text_can_break_it() {
     assert!(svg.contains(firmware) && svg.contains("art: 0x10000 bytes, calibration, never written"), "{svg}");
     assert_eq!(svg.matches('<').count(), svg.matches('>').count());
     let failure = run_line(&["show", "bpi-r64", "--svg"]).1.expect_err("it has no flash map");
-    assert!(failure.fact().contains("no flash map"), "{failure}");
+    assert!(failure.to_string().contains("no flash map"), "{failure}");
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn check_compares_flash_maps_with_the_device_trees_of_a_folder() {
     std::fs::write(tree, text.replace("0xfa0000", "0xf00000")).expect("written");
     let (shown, result) = run_line(&["check", "--dts", folder]);
     let failure = result.expect_err("a difference");
-    assert_eq!(failure.fact(), "1 of 1 flash maps differ from their device trees");
+    assert_eq!(failure.to_string(), "1 of 1 flash maps differ from their device trees");
     let line = "  firmware: 0x60000..0xf60000 in the tree, 0x60000..0x1000000 on the board\n";
     assert!(shown.contains(line) && shown.contains("\nno tree with a flash map for "), "{shown}");
 }
@@ -156,5 +157,5 @@ fn new_writes_a_file_that_check_finds_right_and_never_over_another() {
     assert!(shown.contains("(bootloader.reserved-top)\n") && shown.contains("check its partitions"), "{shown}");
     assert_eq!(run_line(&["check", path]).0, "no problems\n");
     let failure = run_line(&line).1.expect_err("it is there");
-    assert!(failure.fact().ends_with("is there already"), "{failure}");
+    assert!(failure.to_string().ends_with("is there already"), "{failure}");
 }

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::Result;
 use comfy_table::{Table, presets};
 use stoop_core::Region;
 use stoop_image::board::{self, Flash};
-use stoop_image::{ErrorCode, Failure, Result};
 
 pub(super) fn kind(flash: &Flash) -> &'static str {
     match flash.kind {
@@ -38,5 +38,5 @@ pub(super) fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Resul
 }
 
 pub(super) fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| Failure::new(ErrorCode::Output, format!("stdout: {error}")))
+    written.map_err(crate::Error::stdout)
 }

@@ -1,9 +1,10 @@
 //! Images of U-Boot's containers that stoop did not pack: what their headers say.
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::format::bytes::be32;
 use stoop_image::format::checksum::checksum;
 use stoop_image::format::{device_tree, fit, uimage};
-use stoop_image::{ErrorCode, Failure, Result};
 
 use crate::json;
 use crate::ui::on_one_line;
@@ -33,7 +34,7 @@ pub(super) enum Value {
 
 impl Value {
     /// As it is printed, with the failure if there is one.
-    pub(super) fn text(self, failure: Option<&Failure>) -> Result<String> {
+    pub(super) fn text(self, failure: Option<&Error>) -> Result<String> {
         let (ok, error) = (failure.is_none(), failure.map(Into::into));
         match self {
             Value::Uimage(value) => json::result(&json::ForeignUimage { ok, error, ..value }),
@@ -80,8 +81,7 @@ fn named(names: &[(u8, &str)], number: u8) -> String {
 pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
     if uimage::is_one(file) {
         if file.len() < uimage::HEADER {
-            let fact = format!("the uImage is truncated: it ends after 0x{:x} bytes, inside its header", file.len());
-            return Err(Failure::new(ErrorCode::ImageDamaged, fact).next("build or download it again"));
+            return Err(Error::UimageCut { size: file.len() }.into());
         }
         return Ok(Some(uimage_file(file)));
     }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::{Result, ui};
 use stoop_image::output::Output;
-use stoop_image::{Failure, Result};
 use stoop_lab::crash_log::CrashLogs;
 use stoop_lab::notes::Annotator;
 
@@ -15,11 +15,11 @@ const MOST: usize = 1000;
 /// # Errors
 /// It cannot be made.
 pub(super) fn logs(folder: &Path) -> Result<impl Annotator + use<>> {
-    std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
+    std::fs::create_dir_all(folder).map_err(|error| crate::Error::file(folder, error))?;
     let folder = folder.to_owned();
     Ok(CrashLogs::new(move |name: &str, text: &str| match keep(&folder, name, text) {
         Ok(path) => vec![format!("the crash log {name} is kept as {}", path.display())],
-        Err(failure) => vec![format!("the crash log {name} is not kept: {failure}")],
+        Err(failure) => vec![format!("the crash log {name} is not kept: {}", ui::in_full(&failure))],
     }))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn logs(folder: &Path) -> Result<impl Annotator + use<>> {
 fn keep(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let numbered = (1..MOST).map(|number| folder.join(format!("{name}.{number}")));
     let path = [folder.join(name)].into_iter().chain(numbered).find(|path| !path.exists());
-    let path = path.ok_or_else(|| Failure::io(&folder.join(name), &std::io::ErrorKind::AlreadyExists.into()))?;
+    let path = path.ok_or_else(|| crate::Error::file(folder.join(name), std::io::ErrorKind::AlreadyExists.into()))?;
     Output::new(&path, [])?.write(text.as_bytes())?;
     Ok(path)
 }

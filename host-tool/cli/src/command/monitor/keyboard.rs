@@ -5,8 +5,9 @@ use std::sync::Once;
 use std::sync::mpsc::Sender;
 use std::thread;
 
+use crate::Result;
+use crate::command::Error;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use stoop_image::{ErrorCode, Failure, Result};
 use stoop_lab::terminal::Happening;
 
 /// The terminal in raw mode; it is as before when the value goes away, and before a panic is printed.
@@ -15,8 +16,7 @@ pub struct Raw(());
 impl Raw {
     fn enter() -> Result<Raw> {
         static HOOK: Once = Once::new();
-        enable_raw_mode()
-            .map_err(|error| Failure::new(ErrorCode::Console, format!("the terminal cannot be set up: {error}")))?;
+        enable_raw_mode().map_err(|error| Error::RawTerminal { source: error })?;
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::command::Error;
 use stoop_image::cache::Cache;
 use stoop_image::plan::{CodecChoice, CookieMatch, Format, HandoffChoice, PhramChoice, Request, RootfsIn};
-use stoop_image::{ErrorCode, Failure, Result, ramoops, watchdog};
+use stoop_image::{ramoops, watchdog};
 use stoop_kernel::modules::initrd::ModuleSelection;
 
 /// What the user typed.
@@ -106,7 +108,7 @@ pub struct Args {
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     pub(super) watchdog: Option<watchdog::WatchdogChoice>,
     /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
-    #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
+    #[arg(long, value_name = "SIZE", value_parser = ramoops_size)]
     pub(super) ramoops: Option<usize>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
@@ -132,11 +134,7 @@ impl Args {
 /// Modules without a name.
 pub(super) fn modules(args: &Args) -> Result<Option<ModuleSelection>> {
     if args.modules.is_some() && args.require.is_empty() && args.requirement.is_empty() {
-        return Err(Failure::usage(
-            ErrorCode::Options,
-            "--modules is given, and nothing says which modules are needed",
-        )
-        .next("name requirements or modules, for example `--require phram-root squashfs-root`"));
+        return Err(Error::NoRequirement.into());
     }
     Ok(args.modules.as_ref().map(|directory| ModuleSelection {
         directory: directory.clone(),
@@ -187,4 +185,9 @@ fn cache() -> Option<Cache> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(Cache::new(&home.join("stoop/kernels"), CACHE_SIZE))
+}
+
+/// As [`ramoops::size`], with what to do next in clap's message.
+fn ramoops_size(text: &str) -> Result<usize, String> {
+    ramoops::size(text).map_err(|error| crate::ui::in_full(&error))
 }

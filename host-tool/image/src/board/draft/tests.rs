@@ -154,7 +154,10 @@ fn a_tree_of_a_soc_that_nobody_knows_is_refused_unless_it_is_named() {
     let mut tree = tree();
     tree.root.set("compatible", b"vendor,router-1\0vendor,soc9000\0");
     let failure = Draft::new("a.dtb", &tree, None, None).unwrap_err();
-    assert!(failure.fact().contains("vendor,soc9000"), "{failure}");
+    assert!(
+        matches!(&failure, crate::Error::Board(Error::NoSuchSoc { named }) if named.contains("vendor,soc9000")),
+        "{failure}"
+    );
     assert_eq!(board(&Draft::new("a.dtb", &tree, None, Some("mt7628")).unwrap()).soc, "mt7628");
     tree.root.remove("compatible");
     assert!(Draft::new("a.dtb", &tree, None, None).is_err());

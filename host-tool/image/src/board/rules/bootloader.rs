@@ -3,6 +3,7 @@
 use stoop_core::Region;
 
 use super::{Rules, physical, span};
+use crate::board::types::MOST_TFTP_BLOCKS;
 use crate::machine::{LOW, Machine};
 
 impl Rules<'_> {
@@ -38,6 +39,14 @@ impl Rules<'_> {
         if !address.is_multiple_of(8) {
             let fact = format!("{address:#x} is not a multiple of 8, and headers are read by words");
             self.problem(key, fact, "give a rounder address");
+        }
+    }
+
+    pub(super) fn tftp_window_is_granted(&mut self) {
+        let window = self.file.form.bootloader.tftp_window;
+        if let Some(window) = window.filter(|window| !(1..=MOST_TFTP_BLOCKS).contains(window)) {
+            let next = format!("give 1 to {MOST_TFTP_BLOCKS}, or leave the key out when nobody measured it");
+            self.problem("bootloader.tftp-window", format!("a window of {window} blocks"), next);
         }
     }
 

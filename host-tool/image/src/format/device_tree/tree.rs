@@ -382,7 +382,7 @@ mod tests {
             assert_eq!(chosen.get("bootargs"), Some(&b"quiet xy\0"[..]));
             assert!(stoop_core::fdt::check(&tree.write()).is_ok());
         }
-        assert!(Tree::parse(&old(1, None)).unwrap_err().fact().contains("version 1, Linux reads 2 to 17"));
+        assert!(Tree::parse(&old(1, None)).unwrap_err().to_string().contains("version 1, Linux reads 2 to 17"));
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
             Tree { root: node, ..Tree::default() }.write()
         };
         assert!(Tree::parse(&nested(DEEPEST)).is_ok());
-        assert!(Tree::parse(&nested(DEEPEST + 1)).unwrap_err().fact().contains("deeper than 64"));
+        assert!(Tree::parse(&nested(DEEPEST + 1)).unwrap_err().to_string().contains("deeper than 64"));
     }
 
     #[test]

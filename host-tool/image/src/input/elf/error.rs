@@ -23,7 +23,8 @@ crate::explained! {
         Kind { kind: u16 } => KernelAddresses, "give the linked vmlinux or vmlinuz";
         #[error("the ELF file has no PT_LOAD segment: nothing in it would be in memory")]
         NoSegment => KernelForm, "give the linked vmlinux, not an object file or a debug symbol file";
-        #[error("two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, 0x{:x})", first.start, first.end, second.start, second.end)]
+        #[error("two PT_LOAD segments overlap: [0x{:x}, 0x{:x}) and [0x{:x}, \
+            0x{:x})", first.start, first.end, second.start, second.end)]
         Overlap { first: std::ops::Range<u64>, second: std::ops::Range<u64> }
             => KernelDamaged, "link the kernel again; no loader can load this file";
         #[error("its PT_LOAD segments span 0x{filled:x} bytes, more than the 0x{most:x} of any kernel in 0x{size:x} bytes")]

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::format::codec::LARGEST;
-
 crate::explained! {
     /// Why a file, or stdin, cannot be read whole.
     pub enum Error {
@@ -14,15 +12,15 @@ crate::explained! {
         Directory { path: PathBuf } => File, "name the file in it";
         #[error("{path}: is empty")]
         Empty { path: PathBuf } => File, "build or download it again";
-        #[error("{path}: 0x{size:x} bytes, more than the 0x{LARGEST:x} of any input")]
-        TooLarge { path: PathBuf, size: u64 } => File, "check that this is the file you meant";
+        #[error("{path}: 0x{size:x} bytes, more than the 0x{most:x} of any input")]
+        TooLarge { path: PathBuf, size: u64, most: u64 } => File, "check that this is the file you meant";
         #[error("{path}: no text: byte {at} is no UTF-8")]
         NotText { path: PathBuf, at: usize } => File, "check that this is the file you meant";
         #[error("stdin: {reason}")]
         Stdin { reason: String } => File;
         #[error("stdin: is empty")]
         StdinEmpty => File, "pipe the file into it";
-        #[error("stdin: more than the 0x{LARGEST:x} bytes of any input")]
-        StdinTooLarge => File, "check that this is the file you meant";
+        #[error("stdin: more than the 0x{most:x} bytes of any input")]
+        StdinTooLarge { most: u64 } => File, "check that this is the file you meant";
     }
 }

@@ -20,7 +20,8 @@ crate::explained! {
         Cut { used: u64, have: usize } => Rootfs, "build or download it again";
         #[error("the squashfs is damaged: its {table} is at 0x{at:x}, it has 0x{used:x} bytes")]
         TableOutside { table: &'static str, at: u64, used: u64 } => Rootfs, "build or download it again";
-        #[error("the squashfs is damaged: its inode table is at 0x{inodes:x}, its directory table at 0x{directories:x}, its table of owners at 0x{owners:x}")]
+        #[error("the squashfs is damaged: its inode table is at 0x{inodes:x}, its directory table at \
+            0x{directories:x}, its table of owners at 0x{owners:x}")]
         TableOrder { inodes: u64, directories: u64, owners: u64 } => Rootfs, "build or download it again";
         #[error("the squashfs is damaged: its root directory, 0x{inode:x}, is not in its inode table")]
         RootDirectory { inode: u64 } => Rootfs, "build or download it again";

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::Tree;
+use crate::Result;
 use crate::modules::{file, ko, name, scan};
-use stoop_image::{Failure, Result};
 
 impl Tree {
     /// The modules that export a symbol (`modules.symbols`), in the order of the tree.
@@ -158,7 +158,7 @@ impl Tree {
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::io(&path, &error)),
+            Err(error) => Err(crate::Error::file(&path, error)),
         }
     }
 }

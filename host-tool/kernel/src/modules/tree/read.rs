@@ -4,26 +4,21 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
 
 use super::Tree;
+use crate::Result;
+use crate::modules::Error;
 use crate::modules::{file, name, scan};
-use stoop_image::{ErrorCode, Failure, Result};
 
 impl Tree {
     /// By `modules.dep`.
     pub(super) fn take_dep_file(&mut self, text: &str) -> Result<()> {
-        let bad = |number: usize, what: String| {
-            Failure::new(
-                ErrorCode::ModuleTree,
-                format!("{}/modules.dep line {}: {what}", self.directory.display(), number + 1),
-            )
-            .next("run depmod again, or remove modules.dep so that the module files decide")
-        };
+        let bad = |number: usize, what: String| Error::DepFile { tree: self.directory.clone(), line: number + 1, what };
         let mut lines = Vec::new();
         let mut by_path = HashMap::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let (path, needs) =
                 line.split_once(':').ok_or_else(|| bad(number, "no colon after the first path".to_owned()))?;
             if by_path.insert(path, lines.len() as u32).is_some() {
-                return Err(bad(number, format!("{path} was there already")));
+                return Err(bad(number, format!("{path} was there already")).into());
             }
             lines.push((number, path, needs));
         }
@@ -34,7 +29,7 @@ impl Tree {
                 let index =
                     *by_path.get(needed).ok_or_else(|| bad(*number, format!("{needed} has no line of its own")))?;
                 if needed == *path {
-                    return Err(bad(*number, format!("{path} needs itself")));
+                    return Err(bad(*number, format!("{path} needs itself")).into());
                 }
                 indices.push(index);
             }
@@ -85,17 +80,13 @@ impl Tree {
 
     /// # Errors
     /// A path that leads out of the tree, or that no list of files can hold.
-    fn set_paths(&mut self, paths: Vec<String>, next: &str) -> Result<()> {
+    fn set_paths(&mut self, paths: Vec<String>, next: &'static str) -> Result<()> {
         let is_inside = |path: &&String| {
             let normal = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
             normal && !path.contains(char::is_control)
         };
         if let Some(path) = paths.iter().find(|path| !is_inside(path)) {
-            return Err(Failure::new(
-                ErrorCode::ModuleTree,
-                format!("{}: {path:?} is no path of a module in it", self.directory.display()),
-            )
-            .next(next));
+            return Err(Error::PathOutside { tree: self.directory.clone(), path: path.to_string(), next }.into());
         }
         self.by_name = (0..).zip(&paths).map(|(index, path)| (name::of_path(path), index)).collect();
         self.paths = paths;
@@ -107,11 +98,11 @@ impl Tree {
 /// `build` and `source` lead to the whole kernel tree.
 fn walk(directory: &Path, relative: &str, found: &mut Vec<String>) -> Result<()> {
     let here = directory.join(relative);
-    let entries = std::fs::read_dir(&here).map_err(|e| Failure::io(&here, &e))?;
+    let entries = std::fs::read_dir(&here).map_err(|e| crate::Error::file(&here, e))?;
     for entry in entries {
-        let entry = entry.map_err(|e| Failure::io(&here, &e))?;
+        let entry = entry.map_err(|e| crate::Error::file(&here, e))?;
         let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let kind = entry.file_type().map_err(|e| Failure::io(&entry.path(), &e))?;
+        let kind = entry.file_type().map_err(|e| crate::Error::file(entry.path(), e))?;
         if kind.is_dir() {
             if !(relative.is_empty() && (file_name == "build" || file_name == "source")) {
                 walk(directory, &format!("{relative}{file_name}/"), found)?;

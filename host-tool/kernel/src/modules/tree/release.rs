@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Tree;
-use crate::modules::{file, ko};
-use stoop_image::{ErrorCode, Failure, Result};
+use crate::Result;
+use crate::modules::{Error, file, ko};
 
 /// `6.12.117-mips32`: what `uname -r` says begins with a version.
 fn is_release(name: &str) -> bool {
@@ -37,14 +37,8 @@ impl Tree {
             return Ok(());
         }
         let Some(release) = self.of_modules() else { return Ok(()) };
-        let shown = self.directory.display();
-        let inner = self.directory.join(&release);
-        let next = match inner.is_dir() {
-            true => format!("give {}", inner.display()),
-            false => format!("give the directory lib/modules/{release} itself"),
-        };
-        let fact = format!("{shown}: {:?} is no kernel's release, its modules are built for {release}", self.version);
-        Err(Failure::new(ErrorCode::ModuleTree, fact).next(next))
+        let inner = Some(self.directory.join(&release)).filter(|inner| inner.is_dir());
+        Err(Error::NoRelease { tree: self.directory.clone(), version: self.version.clone(), release, inner }.into())
     }
 
     /// What to know when the modules are built for another release than the directory is named after.

@@ -1,6 +1,7 @@
 //! The console against a pipe: what is found, what ends a wait, what is logged.
 
 use std::io::PipeWriter;
+use stoop_image::Explained as _;
 
 use super::*;
 
@@ -49,16 +50,16 @@ fn silence_is_no_answer_with_the_last_lines() {
     let (mut far_end, mut console) = console();
     let failure = console.expect("x", Duration::ZERO).unwrap_err();
     assert_eq!(failure.exit_code(), 3);
-    assert!(failure.fact().ends_with("the console was silent"), "{failure}");
+    assert!(failure.to_string().ends_with("the console was silent"), "{failure}");
     for line in 1..=30 {
         writeln!(far_end, "line {line}").unwrap();
     }
     console.expect("line 30\n", LONG).unwrap();
     let failure = console.expect("login:", Duration::ZERO).unwrap_err();
     assert_eq!(failure.exit_code(), 3);
-    assert!(failure.fact().starts_with("0 s passed without `login:`;"), "{failure}");
-    assert!(failure.fact().ends_with("\n  | line 29\n  | line 30"), "{failure}");
-    assert!(!failure.fact().contains("line 14\n"), "only the end is shown: {failure}");
+    assert!(failure.to_string().starts_with("0 s passed without `login:`;"), "{failure}");
+    assert!(failure.to_string().ends_with("\n  | line 29\n  | line 30"), "{failure}");
+    assert!(!failure.to_string().contains("line 14\n"), "only the end is shown: {failure}");
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn each_fatal_line_ends_the_wait_at_once() {
         write!(far_end, "{line}\r\nthe pipe stays open").unwrap();
         let failure = console.expect("login:", LONG).unwrap_err();
         assert_eq!(failure.exit_code(), 1, "{line}");
-        assert!(failure.fact().starts_with("the console says `"), "{failure}");
+        assert!(failure.to_string().starts_with("the console says `"), "{failure}");
         console.expect("stays open", LONG).expect("the fatal line is consumed");
     }
 }
@@ -89,7 +90,7 @@ fn a_fatal_line_ends_the_wait_though_the_match_follows() {
     drop(far_end);
     // The whole text is there before the wait begins.
     console.join();
-    assert!(console.expect("login:", LONG).unwrap_err().fact().contains("Kernel panic - not syncing: x"));
+    assert!(console.expect("login:", LONG).unwrap_err().to_string().contains("Kernel panic - not syncing: x"));
     console.expect("login:", LONG).unwrap();
 }
 
@@ -116,7 +117,7 @@ fn the_end_of_the_console_ends_the_wait() {
     drop(far_end);
     let failure = console.expect("login:", LONG).unwrap_err();
     assert_eq!(failure.exit_code(), 1);
-    assert!(failure.fact().starts_with("the console ended before `login:`;"), "{failure}");
+    assert!(failure.to_string().starts_with("the console ended before `login:`;"), "{failure}");
     assert_eq!(console.expect_end(LONG).unwrap(), "reboot: Restarting");
     assert!(console.is_closed());
 }
@@ -134,8 +135,8 @@ fn an_interruption_ends_each_wait() {
     let waiter = std::thread::spawn(move || (console.expect("x", LONG), console));
     interrupter.interrupt();
     let (waited, mut console) = waiter.join().unwrap();
-    assert_eq!(waited.unwrap_err().fact(), "interrupted");
-    assert_eq!(console.expect_end(LONG).unwrap_err().fact(), "interrupted");
+    assert_eq!(waited.unwrap_err().to_string(), "interrupted");
+    assert_eq!(console.expect_end(LONG).unwrap_err().to_string(), "interrupted");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::sync::mpsc::{Receiver, channel};
+use stoop_image::Explained as _;
 
 use super::*;
 
@@ -54,7 +55,7 @@ fn willing(line: &str) -> String {
 fn typed(bootargs: Option<&[u8]>, how: StartCommand<'_>) -> Vec<String> {
     let boot = Boot { image: b"image", bootargs, files: &[], how };
     let mut staged = Vec::new();
-    let plan = stage(&facts(), &boot, &mut |name, bytes| {
+    let plan = stage::<crate::Error>(&facts(), &boot, &mut |name, bytes| {
         staged.push((name.to_owned(), bytes.len()));
         Ok(name.to_owned())
     });
@@ -98,7 +99,7 @@ fn bootm_with_a_tree_fetches_it_and_names_it() {
 fn other_files_are_fetched_before_the_image() {
     let how = StartCommand::Bootm { at: 0x8100_0000, tree: None };
     let boot = Boot { image: b"image", bootargs: None, files: &[(0x8400_0000, b"x"), (0x8500_0000, b"yz")], how };
-    let plan = stage(&facts(), &boot, &mut |name, _| Ok(name.to_owned())).unwrap();
+    let plan = stage::<crate::Error>(&facts(), &boot, &mut |name, _| Ok(name.to_owned())).unwrap();
     let files: Vec<_> = plan.files.iter().map(|file| (file.name.as_str(), file.size, file.at)).collect();
     assert_eq!(files, [("file0", 1, 0x8400_0000), ("file1", 2, 0x8500_0000), ("image", 5, 0x8100_0000)]);
 }
@@ -137,11 +138,14 @@ fn a_lease_that_does_not_come_and_a_short_file_are_failures() {
     let (mut console, _lines) = bootloader(PROMPT, |_| "no link\r\n".into());
     attach(&mut console, &facts()).unwrap();
     let failure = network(&mut console, &facts()).unwrap_err();
-    assert!(failure.fact().starts_with("`dhcp` got no lease; the console's last lines:"), "{failure}");
+    assert!(failure.to_string().starts_with("`dhcp` got no lease; the console's last lines:"), "{failure}");
     let (mut console, _lines) = bootloader(PROMPT, willing);
     attach(&mut console, &facts()).unwrap();
     let failure = fetch(&mut console, &facts(), 0x8100_0000, "image", 6).unwrap_err();
-    assert!(failure.fact().starts_with("`tftpboot 0x81000000 10.0.2.2:image` did not fetch 0x6 bytes"), "{failure}");
+    assert!(
+        failure.to_string().starts_with("`tftpboot 0x81000000 10.0.2.2:image` did not fetch 0x6 bytes"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -150,20 +154,22 @@ fn what_a_command_printed_is_returned_without_its_echo() {
     attach(&mut console, &facts()).unwrap();
     assert_eq!(command(&mut console, &facts(), "help").unwrap(), "one\ntwo\n");
     let failure = command(&mut console, &facts(), &"x".repeat(256)).unwrap_err();
-    assert_eq!(failure.fact(), "a command of 256 bytes is too long for the bootloader");
+    assert_eq!(failure.to_string(), "a command of 256 bytes is too long for the bootloader");
 }
 
 #[test]
 fn bootargs_that_u_boot_cannot_deliver_are_refused() {
     let mut put = |name: &str, _: &[u8]| Ok(name.to_owned());
     let how = StartCommand::Bootm { at: 0, tree: None };
-    let nul = stage(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put).unwrap_err();
-    assert_eq!((nul.fact(), nul.exit_code()), ("bootargs hold a NUL", 2));
+    let nul =
+        stage::<crate::Error>(&facts(), &Boot { image: b"i", bootargs: Some(b"a\0b"), files: &[], how }, &mut put)
+            .unwrap_err();
+    assert_eq!((nul.to_string(), nul.exit_code()), ("bootargs hold a NUL".to_owned(), 2));
     let words = vec!["a"; BOOTM_WORDS + 1].join(" ");
     let many = Boot { image: b"i", bootargs: Some(words.as_bytes()), files: &[], how };
     assert_eq!(stage(&facts(), &many, &mut put).unwrap_err().exit_code(), 2);
     let tree = StartCommand::Bootm { at: 0, tree: Some((0, b"dtb")) };
-    stage(&facts(), &Boot { how: tree, ..many }, &mut put).expect("a tree takes any number");
+    stage::<crate::Error>(&facts(), &Boot { how: tree, ..many }, &mut put).expect("a tree takes any number");
 }
 
 #[test]
