@@ -61,7 +61,7 @@ pub fn put(text: &str) -> Result<()> {
 pub fn put_raw(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(crate::Error::stdout(error).into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(crate::Error::stdout(error)),
         _ => Ok(()),
     }
 }

@@ -152,6 +152,25 @@ fn a_file_and_stdin_are_read_to_their_end() {
 }
 
 #[test]
+fn a_console_that_is_read_is_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let console = folder.path().join("console");
+    std::fs::write(&console, "a line\n").unwrap();
+    let (file, other) = (console.to_str().unwrap(), folder.path().join("other"));
+    let other = other.to_str().unwrap();
+    for words in [
+        [file, "--record", file, "--log", other],
+        [file, "--log", file, "--record", other],
+        [file, "--log", other, "--record", other],
+    ] {
+        let output = monitor(&words, b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("stoop: H003: "), "{output:?}");
+        assert_eq!(std::fs::read(&console).unwrap(), b"a line\n");
+    }
+}
+
+#[test]
 fn each_line_is_an_object_with_json_and_so_is_the_failure() {
     let output = monitor(&["-", "--json", "--until", "never"], b"U-Boot 2024.01\r\n\r\n\x1b[1mno end\xff");
     assert_eq!(output.status.code(), Some(3), "{output:?}");

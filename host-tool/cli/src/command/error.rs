@@ -17,6 +17,13 @@ stoop_image::explained! {
         Stdin { source: io::Error } => File;
         #[error("stdin can be only one of its inputs")]
         StdinTwice => Options USAGE, "give the others as files";
+        #[error("{path} would be the log and the recording")]
+        OneFile { path: PathBuf } => OutputIsInput USAGE, "name another file for one of them";
+        #[error("{path} is there already, and may be the only copy of what was in flash")]
+        BackupExists { path: PathBuf } => Output USAGE, "name another file";
+        #[error("the vendor's own images in {board}'s flash are {vendor}; whether its bootloader starts another from there is not known")]
+        VendorContainer { board: String, vendor: String }
+            => WouldNotBoot, "try it over the network first, and have a way back; or write it all the same with --unchecked";
         #[error("JSON: {reason}")]
         Json { reason: serde_json::Error } => Internal, "report this";
         #[error("{path}: {source}")]
@@ -29,7 +36,7 @@ stoop_image::explained! {
         #[error("the finished image would not boot: {what}")]
         FinishedImage { what: String } => Options, "report this";
         #[error("{board} would choke on the image: {what}: {says}")]
-        Chokes { board: String, what: &'static str, says: String, fix: Option<String> } => Options, (fix.clone().unwrap_or_default());
+        Chokes { board: String, what: &'static str, says: String, fix: Option<String> } => WouldNotBoot, (fix.clone().unwrap_or_default());
         #[error("--modules is given, and nothing says which modules are needed")]
         NoRequirement => Options USAGE, "name requirements or modules, for example `--require phram-root squashfs-root`";
 

@@ -7,10 +7,13 @@ use std::time::Duration;
 use crate::Result;
 use crate::command::Error;
 use stoop_image::board::{self, Board};
+use stoop_image::bootloader::image::Image;
+use stoop_image::image;
 use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
+use stoop_lab::flash::ssh::Host;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
@@ -25,7 +28,7 @@ use crate::{json, ui};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0"
+    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0\n  stoop flash image.bin --ssh root@192.168.1.1"
 )]
 pub struct Args {
     /// The image: one for flash, or what the bootloader starts from its firmware partition
@@ -39,6 +42,9 @@ pub struct Args {
     /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader
     #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup"])]
     ssh: Option<String>,
+    /// ssh's configuration, instead of your own
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    ssh_config: Option<PathBuf>,
     /// Read this partition through the console, and write nothing
     #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
     read: Option<String>,
@@ -87,8 +93,10 @@ pub fn run(args: &Args) -> Result<()> {
     };
     if let (Some(image), false) = (&image, args.unchecked) {
         would_boot(image, &board, "or write it all the same with --unchecked")?;
+        plain_container(image, &board)?;
     }
-    let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
+    let job_of = if args.ssh.is_some() { Job::for_linux } else { Job::of };
+    let job = image.as_deref().map(|image| job_of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
     let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);
     if let (true, Some(job)) = (args.dry_run, &job) {
@@ -105,15 +113,15 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(job) = &job {
         ask(args, &board, job)?;
     }
-    if let (Some(host), Some(job)) = (&args.ssh, &job) {
+    if let (Some(name), Some(job)) = (&args.ssh, &job) {
         let show = Show::new(args.json);
-        return super::netboot::finish(
-            false,
-            &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash())
-                .map_err(|error| stoop_lab::Error::from(error).into()),
-            &show,
-        );
+        let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
+        let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
+        return super::netboot::finish(false, &mut None, done.map_err(crate::Error::from), &show);
+    }
+    // The run before may have stopped in the middle: what is read now is not what was there.
+    if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {
+        return Err(Error::BackupExists { path: path.clone() }.into());
     }
     let place = args.place.place()?;
     let inputs: Vec<&Path> = args.image.as_deref().into_iter().collect();
@@ -164,6 +172,18 @@ fn on_board(
     // After a backup it is at its prompt already.
     let power = if args.backup.is_some() { None } else { switch(power) };
     Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
+}
+
+/// Makes sure that the bootloader is not known to want its vendor's own container, where this is a plain one.
+///
+/// # Errors
+/// [`Error::VendorContainer`]; what is in a vendor's container is not read here, and goes.
+fn plain_container(image: &[u8], board: &Board) -> Result<()> {
+    let is_plain = image::open(image).is_ok() || !matches!(Image::of(image)?, Image::Raw);
+    match board.bootloader.vendor_container.clone().filter(|_| is_plain) {
+        Some(vendor) => Err(Error::VendorContainer { board: board.name.clone(), vendor }.into()),
+        None => Ok(()),
+    }
 }
 
 fn switch(power: &mut Option<Box<dyn Power>>) -> Option<&mut dyn Power> {

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::command::Error;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stoop_image::explain;
 use stoop_image::input::read_file;
+use stoop_image::output::Output;
 use stoop_lab::connection::{self, Address, Connection, Event, Options};
 use stoop_lab::notes::Codes;
 use stoop_lab::oops::{Decoder, Symbols};
@@ -26,7 +26,7 @@ use stoop_lab::power::{self, OFF_TIME, Supply};
 use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
 
 use super::stdin::stdin_once;
-use crate::{json, ui};
+use crate::{ending, json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -82,6 +82,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// The console cannot be read, what was waited for does not come, or what must not come does.
 pub fn run(args: &Args) -> Result<()> {
     stdin_once(args.file.iter().chain(&args.vmlinux))?;
+    keep_apart(args)?;
     let watch = Watch::new(&args.until, &args.fail_on, args.timeout.map(Duration::from_secs))?;
     let wanted = (!args.until.is_empty()).then(|| watch.wanted());
     let screen = screen(args)?;
@@ -111,6 +112,18 @@ pub fn run(args: &Args) -> Result<()> {
     drop(raw);
     source.close();
     outcome(ended?, wanted.as_deref())
+}
+
+/// What is written is neither what is read nor the other thing that is written.
+fn keep_apart(args: &Args) -> Result<()> {
+    let inputs = || args.file.iter().chain(&args.vmlinux).map(PathBuf::as_path);
+    for output in args.log.iter().chain(&args.record) {
+        Output::new(output, inputs())?;
+    }
+    match (&args.log, &args.record) {
+        (Some(log), Some(record)) if log == record => Err(Error::OneFile { path: log.clone() }.into()),
+        _ => Ok(()),
+    }
 }
 
 fn screen(args: &Args) -> Result<Screen> {
@@ -216,7 +229,8 @@ fn read(mut from: impl Read, to: &Sender<Happening>) {
 }
 
 fn on_signals(sender: Sender<Happening>) -> Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(|error| Error::NoSignals { source: error })?;
+    ending::hand_over();
+    let mut signals = Signals::new(ending::signals()).map_err(|error| Error::NoSignals { source: error })?;
     thread::spawn(move || {
         for _ in signals.forever() {
             let _ = sender.send(Happening::Interrupted);

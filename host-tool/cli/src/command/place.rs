@@ -70,7 +70,7 @@ pub(super) struct PlaceArgs {
 
 impl PlaceArgs {
     pub(super) fn place(&self) -> Result<Place> {
-        let serial = self.serial.as_deref().ok_or_else(|| Error::NoConsole)?;
+        let serial = self.serial.as_deref().ok_or(Error::NoConsole)?;
         let serial: Address = serial.parse().map_err(stoop_lab::Error::from)?;
         Ok(Place {
             speed: self.speed,

@@ -36,7 +36,7 @@ pub struct Args {
 /// # Errors
 /// Usage: no switch is named. Place (75): the switch cannot be reached, refuses, or says that it did not switch.
 pub fn run(args: &Args) -> Result<()> {
-    let mut power = args.switch.open()?.ok_or_else(|| Error::NoPowerSwitch)?;
+    let mut power = args.switch.open()?.ok_or(Error::NoPowerSwitch)?;
     let done = match args.action {
         Action::On => power.set(true),
         Action::Off => power.set(false),

@@ -315,6 +315,44 @@ fn flash_writes_nothing_that_would_not_boot_unless_it_is_told_to() {
 }
 
 #[test]
+fn flash_asks_for_more_than_a_yes_where_the_vendors_bootloader_has_a_container_of_its_own() {
+    let bench = Bench::new();
+    bench.put("image", &uimage(0x8006_0000, 0, &code(0x1000, true)));
+    let words = ["flash", "image", "--board", "tl-wdr3600-v1", "--dry-run"];
+    let (code, said) = refusal(&bench, &words);
+    assert!(code == 1 && said.contains("H074: the vendor's own images in tl-wdr3600-v1's flash are "), "{said}");
+    assert_eq!(bench.stoop(&[&words[..], &["--unchecked"]].concat()).status.code(), Some(0));
+}
+
+#[test]
+fn a_backup_is_never_replaced() {
+    let bench = Bench::new();
+    bench.put("image", &gl_ar750(&bench, Format::Uimage));
+    bench.put("old.bin", b"the vendor's");
+    let words = ["flash", "image", "--yes", "--serial", "tcp://127.0.0.1:1", "--backup", "old.bin"];
+    let (code, said) = refusal(&bench, &words);
+    assert!(code == 2 && said.contains("old.bin is there already") && said.contains("name another file"), "{said}");
+    assert_eq!(std::fs::read(bench.path("old.bin")).unwrap(), b"the vendor's");
+}
+
+#[test]
+fn an_own_board_file_with_a_known_boards_name_is_warned_of_unless_it_is_the_same() {
+    let bench = Bench::new();
+    let text = include_str!("../../../../boards/qemu-malta-le.toml");
+    bench.full();
+    let words = ["pack", "--board", "./qemu-malta-le.toml", "--kernel", "vmlinux", "-o", "image"];
+    for (text, warns) in [(text.to_owned(), false), (text.replace("title = \"", "title = \"My "), true)] {
+        bench.put("qemu-malta-le.toml", text.as_bytes());
+        let (code, said) = refusal(&bench, &words);
+        assert_eq!(
+            (code, said.contains("a board that comes with stoop is called qemu-malta-le too")),
+            (0, warns),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn an_image_of_another_board_is_neither_written_nor_started() {
     let bench = Bench::new();
     let (_, built) = packed(&Request { format: Some(Format::Nor), ..bench.full() });

@@ -15,7 +15,7 @@ use super::json;
 use crate::machine::{KSEG_SIZE, Machine};
 
 /// One board, complete and checked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Board {
@@ -434,7 +434,7 @@ impl fmt::Display for Role {
 }
 
 /// A device tree that comes with the board's data.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Dtb {
     /// Its name under `dts/`, without `.dtb`.

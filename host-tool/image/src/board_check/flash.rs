@@ -24,7 +24,13 @@ pub(super) fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
             format!("0x{size:x} bytes do not fit the partition {}, 0x{room:x} bytes", partition.name),
             "start it over the network, or pack it smaller",
         ),
-        false => ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes", partition.name)),
+        false => {
+            let vendor = board.bootloader.vendor_container.as_ref();
+            let vendor = vendor.map_or(String::new(), |vendor| {
+                format!("; the vendor's own images there are {vendor}, and whether this starts from flash is not known")
+            });
+            ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes{vendor}", partition.name))
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! What pack warns of in a plan that holds: doubts that the user can settle, and pack cannot.
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::format::device_tree::Facts;
 use crate::input::Kernel;
 
@@ -19,6 +19,14 @@ pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> 
             board.typed(runs_at),
             board.name,
             known.join(" or ")
+        ));
+    }
+    if board::names().any(|name| name == board.name) && board::load(&board.name).is_ok_and(|shipped| shipped != *board)
+    {
+        warnings.push(format!(
+            "a board that comes with stoop is called {} too, and has other data: an image's board is found by its name, so give `check`, \
+             `netboot` and `flash` --board as well, or call the board file something else",
+            board.name
         ));
     }
     if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {

@@ -223,16 +223,14 @@ struct File {
     at: u32,
 }
 
-/// Puts the files of `boot` where the TFTP server finds them: `put` gets a name and the bytes, and returns the name to
-/// fetch them by.
+/// Puts a file where the TFTP server finds it: gets its name and bytes, gives the name to fetch it by. Its errors are the caller's.
+pub type Put<'a, E> = dyn FnMut(&str, &[u8]) -> Result<String, E> + 'a;
+
+/// Puts the files of `boot` where the TFTP server finds them.
 ///
 /// # Errors
 /// Usage: U-Boot cannot deliver these bootargs. Otherwise what `put` reports.
-pub fn stage<E: From<crate::Error>>(
-    facts: &Facts,
-    boot: &Boot<'_>,
-    put: &mut dyn FnMut(&str, &[u8]) -> Result<String, E>,
-) -> Result<Plan, E> {
+pub fn stage<E: From<crate::Error>>(facts: &Facts, boot: &Boot<'_>, put: &mut Put<'_, E>) -> Result<Plan, E> {
     let mut file = |name: &str, bytes: &[u8], at| -> Result<File, E> {
         Ok(File { name: put(name, bytes)?, size: bytes.len(), at })
     };

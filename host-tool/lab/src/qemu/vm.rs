@@ -51,9 +51,8 @@ impl Vm {
             let words = line.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
             log.note(&format!("power on: {} {words}", machine.binary));
         }
-        let complaints =
-            tempfile::tempfile().map_err(|error| stoop_image::Error::file(&std::env::temp_dir(), error))?;
-        let stderr = complaints.try_clone().map_err(|error| stoop_image::Error::file(&std::env::temp_dir(), error))?;
+        let complaints = tempfile::tempfile().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
+        let stderr = complaints.try_clone().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
         // It stays in our process group: whoever ends the group (Ctrl-C, a test runner) ends the emulator as well.
         let mut child = Command::new(&machine.binary)
             .args(line)

@@ -38,5 +38,5 @@ pub(super) fn json(value: &impl serde::Serialize, out: &mut impl Write) -> Resul
 }
 
 pub(super) fn print(written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| crate::Error::stdout(error))
+    written.map_err(crate::Error::stdout)
 }

@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, value_name = "feed|stop|start:SECONDS|leave")]
     pub(super) watchdog: Option<watchdog::WatchdogChoice>,
     /// Reserve RAM in which the kernel keeps its last log over a reset (pstore with ramoops): 64K to 16M
-    #[arg(long, value_name = "SIZE", value_parser = ramoops::size)]
+    #[arg(long, value_name = "SIZE", value_parser = ramoops_size)]
     pub(super) ramoops: Option<usize>,
     /// The image; - for stdout
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
@@ -185,4 +185,9 @@ fn cache() -> Option<Cache> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(Cache::new(&home.join("stoop/kernels"), CACHE_SIZE))
+}
+
+/// As [`ramoops::size`], with what to do next in clap's message.
+fn ramoops_size(text: &str) -> Result<usize, String> {
+    ramoops::size(text).map_err(|error| crate::ui::in_full(&error))
 }
