@@ -7,12 +7,14 @@
 pub mod boot;
 pub mod cases;
 pub mod desk;
+pub mod linux;
 pub mod oracle;
 pub mod packed;
 pub mod program;
 pub mod rig;
 pub mod router;
 pub mod seen;
+pub mod slots;
 pub mod stand;
 
 pub use boot::{Boot, Via, boot, boot_again, see};

@@ -6,12 +6,11 @@ use std::time::Duration;
 use stoop_ci::lab::{Endian, Lab};
 use stoop_ci::{Failure, Result};
 use stoop_core::Code;
-use stoop_hil_tests::packed::{board, lab, lab_request};
+use stoop_hil_tests::packed::{board, lab};
 use stoop_hil_tests::rig::{self, BootRequest};
-use stoop_hil_tests::seen::Seen;
-use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see};
-use stoop_image::image::flash::{Flashing, Map};
-use stoop_image::plan::{Format, Request, RootfsIn};
+use stoop_hil_tests::slots::{flashing, small_root, system};
+use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, see, slots};
+use stoop_image::image::flash::Map;
 use stoop_image::simulate::{Entry, Input, run_from_flash, shown};
 use stoop_lab::qemu::uboot;
 
@@ -29,16 +28,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// For a slot, told apart by its command line.
     fn packed(&self, slot: char, name: &str) -> Result<Packed> {
-        Packed::of(&Request {
-            rootfs: Some(self.root.path().to_owned()),
-            rootfs_in: RootfsIn::Flash,
-            format: Some(Format::Nor),
-            slot: Some(slot),
-            append: Some(format!("system={name}")),
-            ..lab_request(self.lab, self.endian)
-        })
+        slots::packed(self.lab, self.endian, self.root.path(), slot, name)
     }
 
     /// Flashes it from outside.
@@ -77,39 +68,6 @@ impl Bench<'_> {
         assert_eq!(reported, (booted.slot.to_string(), booted.verdict.text().to_owned()));
         Ok((system(&seen), booted.slot))
     }
-}
-
-/// The name of the system, and that its root is the partition that belongs to it.
-fn system(seen: &Seen) -> String {
-    let slot = seen.text("chosen/stoop/slot");
-    assert_eq!((seen.text("root"), seen.text("root/type")), ("31:99".into(), "nor".into()));
-    let mtd = seen.text("mtd");
-    assert!(mtd.contains(&format!("mtd99: 00020000 00010000 \"rootfs-{slot}\"")), "{mtd}");
-    let line = seen.cmdline();
-    line.split(' ').find_map(|word| word.strip_prefix("system=")).unwrap_or_default().to_owned()
-}
-
-fn flashing(packed: &Packed) -> &Flashing {
-    packed.built.flash.as_ref().expect("packed for flash")
-}
-
-/// The lab's init as a squashfs of a few kilobytes.
-fn small_root(lab: &Lab, endian: Endian) -> Result<tempfile::NamedTempFile> {
-    let failed = |error: std::io::Error| Failure::new(format!("no root file system could be made: {error}"));
-    let tree = tempfile::tempdir().map_err(failed)?;
-    for name in ["dev", "proc", "sys", "sbin"] {
-        std::fs::create_dir(tree.path().join(name)).map_err(failed)?;
-    }
-    std::fs::copy(lab.init(endian), tree.path().join("sbin/init")).map_err(failed)?;
-    use std::os::unix::fs::PermissionsExt;
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(tree.path().join("sbin/init"), executable).map_err(failed)?;
-    let file = tempfile::NamedTempFile::new().map_err(failed)?;
-    let mut squash = std::process::Command::new("mksquashfs");
-    squash.arg(tree.path()).arg(file.path()).args(["-noappend", "-comp", "xz", "-all-root", "-quiet", "-no-progress"]);
-    let output = squash.output().map_err(failed)?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(file)
 }
 
 fn on(endian: Endian, test: fn(&mut Bench<'_>) -> Result<()>) -> Result<()> {

@@ -8,6 +8,7 @@ use stoop_kernel::kernel_build::build::{self, Request};
 use stoop_samples::failure::{Failure, Result};
 
 use super::recipe::{lock, missing, recipe, recipe_path};
+use super::router::KEXEC;
 use super::{kernel, roots, router};
 use crate::apt::{Apt, only_file};
 use crate::prebuilt;
@@ -54,7 +55,7 @@ impl Arm64 {
         for (name, _) in DEBIAN {
             debian(&place, name)?;
         }
-        let router = router::open(&place, ARM64)?;
+        let router = KEXEC.open(&place, ARM64)?;
         Ok(Arm64 { place, kernel, root, router })
     }
 
@@ -134,7 +135,7 @@ pub(super) fn build(place: &Path) -> Result<()> {
         return Err(Failure::new(format!("{UBOOT} is missing")).next("install Debian's package u-boot-qemu"));
     }
     fetch(place, &DEBIAN, true)?;
-    router::build(place, ARM64)?;
+    KEXEC.build(place, ARM64)?;
     let init = cache::read(&prebuilt::init(Machine::Arm64))?;
     roots::build_in(place, &root_folder(place)?, ARM64, &init)?;
     let folder = kernel_folder(place)?;
@@ -176,7 +177,7 @@ pub fn newest_debian() -> Result<PathBuf> {
 /// Those of the kernels that are missing and, when `all` is wanted, the router's packages.
 fn fetch(place: &Path, kernels: &[(&str, &str)], all: bool) -> Result<()> {
     let missing: Vec<_> = kernels.iter().filter(|(name, _)| debian(place, name).is_err()).collect();
-    let router = all && !router::is_fetched(place, ARM64);
+    let router = all && !KEXEC.is_fetched(place, ARM64);
     if missing.is_empty() && !router {
         return Ok(());
     }
@@ -187,7 +188,7 @@ fn fetch(place: &Path, kernels: &[(&str, &str)], all: bool) -> Result<()> {
         })?;
     }
     if router {
-        router::fetch(&apt, place, ARM64)?;
+        KEXEC.fetch(&apt, place, ARM64)?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ pub use crate::endian::Endian;
 use crate::{cache, run};
 
 use recipe::{debian_kernel, lock, missing};
+use router::{KEXEC, SSH};
 
 pub use oracle::oracle_image;
 pub use recipe::Flavour;
@@ -38,6 +39,7 @@ pub struct Lab {
     uboots: Vec<(Endian, PathBuf)>,
     roots: Vec<(Endian, PathBuf)>,
     router: PathBuf,
+    ssh_router: PathBuf,
 }
 
 impl Lab {
@@ -55,7 +57,7 @@ impl Lab {
         let mut roots = Vec::new();
         let mut uboots = Vec::new();
         for endian in Endian::ALL {
-            for flavour in Flavour::ALL {
+            for &flavour in Flavour::all(endian) {
                 let what = format!("kernel {}", kernel::name(endian, flavour));
                 let path = kernel::folder(&place, &source, endian, flavour)?;
                 kernels.push((endian, flavour, there(path, &what)?));
@@ -65,8 +67,8 @@ impl Lab {
             let path = uboot::folder(&place, endian).map_err(|_| missing("U-Boot source"))?;
             uboots.push((endian, there(path, &format!("U-Boot {}", endian.tag()))?));
         }
-        let router = router::open(&place, MIPSEL)?;
-        let lab = Lab { kernels, roots, uboots, router, place };
+        let (router, ssh_router) = (KEXEC.open(&place, MIPSEL)?, SSH.open(&place, MIPSEL)?);
+        let lab = Lab { kernels, roots, uboots, router, ssh_router, place };
         for name in DEBIAN_KERNELS {
             lab.debian_kernel(name)?;
             lab.debian_tree(name)?;
@@ -141,6 +143,14 @@ impl Lab {
         router::with_files(&self.router, files)
     }
 
+    /// As [`Lab::router`], with Debian's SSH server dropbear and mtd-utils instead of kexec-tools.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn ssh_router(&self, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+        router::with_files(&self.ssh_router, files)
+    }
+
     /// The init itself, a static ELF.
     pub fn init(&self, endian: Endian) -> PathBuf {
         self.root_file(endian, "init")
@@ -204,7 +214,9 @@ pub fn build() -> Result<Lab> {
     for endian in Endian::ALL {
         roots::build(&place, endian)?;
     }
-    router::build(&place, MIPSEL)?;
+    for tools in [KEXEC, SSH] {
+        tools.build(&place, MIPSEL)?;
+    }
     for endian in Endian::ALL {
         uboot::build(&place, endian)?;
         kernel::build(&place, endian)?;
@@ -225,14 +237,14 @@ pub fn debian() -> Result<PathBuf> {
     debian_kernel(&place, generic)
 }
 
-/// Those of the Debian kernels that are missing and, when `all` is wanted, their headers, U-Boot's source and the router's
+/// Those of the Debian kernels that are missing and, when `all` is wanted, their headers, U-Boot's source and the routers'
 /// packages.
 fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
     let is_fetched = |name: &str| if all { stock::is_fetched(place, name) } else { debian_kernel(place, name).is_ok() };
     let missing: Vec<_> = kernels.iter().filter(|name| !is_fetched(name)).collect();
     let uboot = all && !uboot::source(place).exists();
-    let router = all && !router::is_fetched(place, MIPSEL);
-    if missing.is_empty() && !uboot && !router {
+    let tools: Vec<_> = [KEXEC, SSH].into_iter().filter(|tools| all && !tools.is_fetched(place, MIPSEL)).collect();
+    if missing.is_empty() && !uboot && tools.is_empty() {
         return Ok(());
     }
     let apt = run::step("lab: fetching Debian's package lists for mipsel", || Apt::of(MIPSEL, place))?;
@@ -247,8 +259,8 @@ fn fetch(place: &Path, kernels: &[&str], all: bool) -> Result<()> {
             if all { stock::fetch(&apt, place, name) } else { Ok(()) }
         })?;
     }
-    if router {
-        router::fetch(&apt, place, MIPSEL)?;
+    for tools in tools {
+        tools.fetch(&apt, place, MIPSEL)?;
     }
     if uboot {
         run::step("lab: downloading Debian's U-Boot source", || uboot::fetch(&apt, place))?;

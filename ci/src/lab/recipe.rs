@@ -21,11 +21,19 @@ pub enum Flavour {
     Modular,
     /// As [`Flavour::Lab`], with pstore, SysRq and debug information.
     Crash,
+    /// Malta's own, with PCI and network, for a system that runs and is reached by ssh. Debian has programs for it of one byte order.
+    Malta,
 }
 
 impl Flavour {
-    /// All, in the order in which one build tree makes them.
-    pub const ALL: [Flavour; 5] = [Flavour::Lab, Flavour::Oracle, Flavour::Slot, Flavour::Modular, Flavour::Crash];
+    /// All of a byte order, in the order in which one build tree makes them.
+    pub fn all(endian: Endian) -> &'static [Flavour] {
+        use Flavour::{Crash, Lab, Malta, Modular, Oracle, Slot};
+        match endian {
+            Endian::Little => &[Lab, Oracle, Slot, Modular, Crash, Malta],
+            Endian::Big => &[Lab, Oracle, Slot, Modular, Crash],
+        }
+    }
 
     /// As in file names.
     pub fn tag(self) -> &'static str {
@@ -35,6 +43,7 @@ impl Flavour {
             Flavour::Slot => "slot",
             Flavour::Modular => "modular",
             Flavour::Crash => "crash",
+            Flavour::Malta => "malta",
         }
     }
 
@@ -46,6 +55,7 @@ impl Flavour {
             Flavour::Slot => &["kernel.config", "slot.config"],
             Flavour::Modular => &["kernel.config", "modular.config"],
             Flavour::Crash => &["kernel.config", "crash.config"],
+            Flavour::Malta => &["kernel.config", "malta.config"],
         }
     }
 }

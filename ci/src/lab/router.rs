@@ -1,5 +1,5 @@
-//! A router that runs: Debian's own kexec-tools and shell, taken out of their packages into an initramfs. A test adds what
-//! it wants to run.
+//! A router that runs: Debian's own shell and tools, taken out of their packages into an initramfs. A test adds what it wants to
+//! run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,35 @@ use crate::apt::{Apt, files};
 use crate::{cache, elf, run};
 
 /// Raised when the way of building changes what comes out.
-const RECIPE: &[u8] = b"2";
+const RECIPE: &[u8] = b"3";
 
-/// Debian's packages. What they depend on comes along: kexec-tools for arm64 are linked to Xen's libraries.
-const PACKAGES: [&str; 2] = ["busybox-static", "kexec-tools"];
+/// What a router has beside its shell.
+pub(super) struct Tools {
+    /// In the cache and in messages.
+    name: &'static str,
+    /// Debian's packages. What they depend on comes along: kexec-tools for arm64 are linked to Xen's libraries.
+    packages: &'static [&'static str],
+    /// What is taken of them, with the libraries that it is linked to.
+    programs: &'static [&'static str],
+}
 
-/// What is taken of them, with the libraries that it is linked to.
-const PROGRAMS: [&str; 2] = ["bin/busybox", "sbin/kexec"];
+/// Loads another kernel.
+pub(super) const KEXEC: Tools =
+    Tools { name: "router", packages: &["busybox-static", "kexec-tools"], programs: &["bin/busybox", "sbin/kexec"] };
+
+/// Is reached by ssh, and writes its flash.
+pub(super) const SSH: Tools = Tools {
+    name: "ssh",
+    packages: &["busybox-static", "dropbear-bin", "mtd-utils"],
+    programs: &[
+        "bin/busybox",
+        "usr/bin/dropbearkey",
+        "usr/sbin/dropbear",
+        "usr/sbin/flash_erase",
+        "usr/sbin/flashcp",
+        "usr/sbin/mtd_debug",
+    ],
+};
 
 /// Runs `/router.sh`, which a test adds, and stays: switching off would cut what the console has not sent yet.
 const INIT: &str = "#!/bin/sh\n\
@@ -29,55 +51,63 @@ const INIT: &str = "#!/bin/sh\n\
     sh /router.sh\n\
     exec tail -f /dev/null\n";
 
-/// The packages of one of Debian's architectures.
-fn packages(place: &Path, architecture: &str) -> PathBuf {
-    place.join("debian").join(format!("router-{architecture}"))
-}
-
-/// Whether every package is there.
-pub(super) fn is_fetched(place: &Path, architecture: &str) -> bool {
-    packages(place, architecture).exists()
-}
-
-/// Downloads the packages; `apt` is one of that architecture.
-pub(super) fn fetch(apt: &Apt, place: &Path, architecture: &str) -> Result<()> {
-    run::step(&format!("lab: downloading Debian's kexec-tools and busybox for {architecture}"), || {
-        apt.packages(&PACKAGES, &packages(place, architecture))
-    })
-}
-
-/// Where the result is, when it is there.
-pub(super) fn open(place: &Path, architecture: &str) -> Result<PathBuf> {
-    let lacks = || missing(&format!("router with kexec-tools for {architecture}"));
-    let folder = folder(place, architecture).map_err(|_| lacks())?;
-    if folder.exists() { Ok(folder) } else { Err(lacks()) }
-}
-
-fn folder(place: &Path, architecture: &str) -> Result<PathBuf> {
-    let mut parts = vec![RECIPE.to_vec(), INIT.into()];
-    for package in files(&packages(place, architecture), ".deb")? {
-        // The version is in the file's name.
-        parts.push(package.file_name().unwrap_or_default().as_encoded_bytes().to_vec());
+impl Tools {
+    /// The packages of one of Debian's architectures.
+    fn folder_of_packages(&self, place: &Path, architecture: &str) -> PathBuf {
+        place.join("debian").join(format!("{}-{architecture}", self.name))
     }
-    let key = cache::key(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    Ok(place.join(format!("router-{architecture}-{key}")))
-}
 
-/// Builds it when it is missing.
-pub(super) fn build(place: &Path, architecture: &str) -> Result<()> {
-    let folder = folder(place, architecture)?;
-    if folder.exists() {
-        return Ok(());
+    /// Whether every package is there.
+    pub(super) fn is_fetched(&self, place: &Path, architecture: &str) -> bool {
+        self.folder_of_packages(place, architecture).exists()
     }
-    run::step(&format!("lab: a router with Debian's kexec-tools for {architecture}"), || {
-        let tree = tempfile::tempdir_in(place).map_err(|error| Failure::io(place, &error))?;
-        for package in files(&packages(place, architecture), ".deb")? {
-            let mut unpack = run::command("dpkg-deb");
-            unpack.arg("-x").arg(package).arg(tree.path());
-            run::logged(&mut unpack, &place.join("log/router-unpack"))?;
+
+    /// Downloads the packages; `apt` is one of that architecture.
+    pub(super) fn fetch(&self, apt: &Apt, place: &Path, architecture: &str) -> Result<()> {
+        run::step(&format!("lab: downloading Debian's {} for {architecture}", self.packages.join(", ")), || {
+            apt.packages(self.packages, &self.folder_of_packages(place, architecture))
+        })
+    }
+
+    /// Where the result is, when it is there.
+    pub(super) fn open(&self, place: &Path, architecture: &str) -> Result<PathBuf> {
+        let lacks = || missing(&format!("router with {} for {architecture}", self.packages.join(", ")));
+        let folder = self.folder(place, architecture).map_err(|_| lacks())?;
+        if folder.exists() { Ok(folder) } else { Err(lacks()) }
+    }
+
+    fn folder(&self, place: &Path, architecture: &str) -> Result<PathBuf> {
+        let mut parts = vec![RECIPE.to_vec(), INIT.into(), self.programs.join(" ").into()];
+        for package in files(&self.folder_of_packages(place, architecture), ".deb")? {
+            // The version is in the file's name.
+            parts.push(package.file_name().unwrap_or_default().as_encoded_bytes().to_vec());
         }
+        let key = cache::key(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        Ok(place.join(format!("{}-{architecture}-{key}", self.name)))
+    }
+
+    /// Builds it when it is missing.
+    pub(super) fn build(&self, place: &Path, architecture: &str) -> Result<()> {
+        let folder = self.folder(place, architecture)?;
+        if folder.exists() {
+            return Ok(());
+        }
+        run::step(&format!("lab: a router with {} for {architecture}", self.packages.join(", ")), || {
+            let tree = tempfile::tempdir_in(place).map_err(|error| Failure::io(place, &error))?;
+            for package in files(&self.folder_of_packages(place, architecture), ".deb")? {
+                let mut unpack = run::command("dpkg-deb");
+                unpack.arg("-x").arg(package).arg(tree.path());
+                run::logged(&mut unpack, &place.join("log/router-unpack"))?;
+            }
+            let image = gzipped(&self.archive(tree.path())?)?;
+            cache::folder(&folder, |draft| cache::write(&draft.join("initramfs.cpio.gz"), &image))
+        })
+    }
+
+    /// What the router runs from, out of the unpacked packages.
+    fn archive(&self, tree: &Path) -> Result<Vec<u8>> {
         let mut archive = Cpio::default();
-        for name in ["bin", "dev", "lib", "proc", "sbin", "sys", "tmp"] {
+        for name in ["bin", "dev", "lib", "proc", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin"] {
             archive.entry(name, 0o040_755, (0, 0), &[]);
         }
         // The console must be there before anything is mounted.
@@ -86,17 +116,16 @@ pub(super) fn build(place: &Path, architecture: &str) -> Result<()> {
         archive.entry("bin/sh", 0o120_777, (0, 0), b"busybox");
         archive.entry("init", 0o100_755, (0, 0), INIT.as_bytes());
         let mut libraries = BTreeMap::new();
-        for name in PROGRAMS {
-            let program = cache::read(&tree.path().join(name))?;
-            collect(tree.path(), &program, &mut libraries)?;
+        for name in self.programs {
+            let program = cache::read(&tree.join(name))?;
+            collect(tree, &program, &mut libraries)?;
             archive.entry(name, 0o100_755, (0, 0), &program);
         }
         for (name, bytes) in libraries {
             archive.entry(&format!("lib/{name}"), 0o100_755, (0, 0), &bytes);
         }
-        let image = gzipped(&archive.finish())?;
-        cache::folder(&folder, |draft| cache::write(&draft.join("initramfs.cpio.gz"), &image))
-    })
+        Ok(archive.finish())
+    }
 }
 
 /// What a program needs, and what that needs, by name; all of it belongs in `/lib`, where every loader of Debian's looks.

@@ -377,9 +377,9 @@ const TEXTS: &[Text] = &[
     (
         "L081",
         "the bootloader does not read the flash as memory",
-        "What stoop writes is NOR flash that the CPU reads at addresses, by the bootloader and by ssh alike.",
+        "What stoop writes by a bootloader is NOR flash that the CPU reads at addresses.",
         "NAND, eMMC, or SPI flash that only `sf` or a driver reaches.",
-        "Write it by the updater of the system that runs there, or by the bootloader's own commands.",
+        "Write NOR flash from a Linux that runs there with --ssh HOST, other flash by that system's updater or the bootloader's own commands.",
     ),
     (
         "L082",
@@ -447,9 +447,58 @@ const TEXTS: &[Text] = &[
     (
         "L091",
         "a command on the board failed",
-        "ssh could not log in, or a command there ended with another status than 0. What was written before it was read back.",
-        "A key that the board does not have, a root filesystem without mtd-utils, or flash that is busy.",
+        "A command on the board's Linux ended with another status than 0; its words are in the message. What is not read back is not marked good.",
+        "A user who is not root, flash that is busy or whose driver gives up, or a /tmp that is full.",
         "Log in by hand and run the command that the message has.",
+    ),
+    (
+        "L092",
+        "ssh does not reach the board",
+        "OpenSSH's client could not log in; its own words are in the message. Nothing was written.",
+        "A wrong name or address, a cable, no SSH server, a key that the board does not have, or a board's key that nobody confirmed yet.",
+        "Log in by hand with `ssh HOST` until that works without a question; in a terminal stoop lets ssh ask.",
+    ),
+    (
+        "L093",
+        "the connection to the board was lost",
+        "ssh ended while a command ran on the board. A first erase block is written last, so the slot does not look good.",
+        "Power that went away, a cable, a board that restarted, or an SSH server that was ended.",
+        "Look at the board, then run it again: what is in flash already is not written again.",
+    ),
+    (
+        "L094",
+        "the board has no tool that writes its flash",
+        "None of flashcp, OpenWrt's mtd, flash_erase and mtd_debug is there; inside a partition only the last two can write. Nothing was written.",
+        "A small system without mtd-utils.",
+        "Install mtd-utils, or start a system that has them by `stoop netboot`.",
+    ),
+    (
+        "L095",
+        "the board has too little memory for the file",
+        "The file is put into /tmp before anything is erased, and it does not fit there or into free memory. Nothing was written.",
+        "A large image on a small board.",
+        "End what needs memory, or write by the bootloader.",
+    ),
+    (
+        "L096",
+        "the board's kernel keeps the partition read-only",
+        "It says so in /sys/class/mtd. Nothing was written.",
+        "`read-only` in its device tree, `ro` in mtdparts=, or a partition that does not begin at an erase block.",
+        "Start a system that lets it be written, or write by the bootloader.",
+    ),
+    (
+        "L097",
+        "the board runs from the flash that should be written",
+        "A file system that lies there is mounted. Its kernel would read new bytes where it expects old ones. Nothing was written.",
+        "A system whose root filesystem is in this slot or partition.",
+        "Write the other slot, or from a system that runs from RAM.",
+    ),
+    (
+        "L098",
+        "NAND flash is not written over ssh",
+        "NAND has bad blocks, and what lies in it is kept by UBI or the vendor's own rules. Nothing was written.",
+        "A board with NAND flash.",
+        "Use the updater of the system that runs there.",
     ),
 ];
 
@@ -457,11 +506,12 @@ const TEXTS: &[Text] = &[
 mod tests {
     use regex::Regex;
 
-    const SOURCES: [&str; 8] = [
+    const SOURCES: [&str; 9] = [
         include_str!("error.rs"),
         include_str!("bootloader/error.rs"),
         include_str!("connection/error.rs"),
         include_str!("flash/error.rs"),
+        include_str!("flash/ssh/error.rs"),
         include_str!("netboot/error.rs"),
         include_str!("power/error.rs"),
         include_str!("terminal/error.rs"),

@@ -13,6 +13,7 @@ use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
+use stoop_lab::flash::ssh::Host;
 use stoop_lab::flash::{self, Job, Reach};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
@@ -27,7 +28,7 @@ use crate::{json, ui};
 /// What the user typed.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0"
+    after_help = "Example:\n  stoop flash image.bin --serial /dev/ttyUSB0 --power http:tasmota:plug-3\n  stoop flash --board gl-ar750 --read firmware -o firmware.bin --serial /dev/ttyUSB0\n  stoop flash image.bin --ssh root@192.168.1.1"
 )]
 pub struct Args {
     /// The image: one for flash, or what the bootloader starts from its firmware partition
@@ -41,6 +42,9 @@ pub struct Args {
     /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader
     #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup"])]
     ssh: Option<String>,
+    /// ssh's configuration, instead of your own
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    ssh_config: Option<PathBuf>,
     /// Read this partition through the console, and write nothing
     #[arg(long, value_name = "PARTITION", requires = "output", conflicts_with = "image")]
     read: Option<String>,
@@ -91,7 +95,8 @@ pub fn run(args: &Args) -> Result<()> {
         would_boot(image, &board, "or write it all the same with --unchecked")?;
         plain_container(image, &board)?;
     }
-    let job = image.as_deref().map(|image| Job::of(&board, image, args.switch)).transpose();
+    let job_of = if args.ssh.is_some() { Job::for_linux } else { Job::of };
+    let job = image.as_deref().map(|image| job_of(&board, image, args.switch)).transpose();
     let job = job.map_err(stoop_lab::Error::from)?;
     let name = args.image.as_deref().map_or_else(|| "image".into(), shell::served_name);
     if let (true, Some(job)) = (args.dry_run, &job) {
@@ -108,14 +113,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(job) = &job {
         ask(args, &board, job)?;
     }
-    if let (Some(host), Some(job)) = (&args.ssh, &job) {
+    if let (Some(name), Some(job)) = (&args.ssh, &job) {
         let show = Show::new(args.json);
-        return super::netboot::finish(
-            false,
-            &mut None,
-            flash::ssh::write(host, &board, job, &show.tell_flash()).map_err(crate::Error::from),
-            &show,
-        );
+        let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
+        let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
+        return super::netboot::finish(false, &mut None, done.map_err(crate::Error::from), &show);
     }
     // The run before may have stopped in the middle: what is read now is not what was there.
     if let Some(path) = args.backup.as_ref().filter(|path| path.is_file()) {

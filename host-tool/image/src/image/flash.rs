@@ -9,7 +9,7 @@ use crate::board::{Board, Container, Flash, FlashKind, Partition, Role};
 
 /// An extent of flash that stoop may write: whole erase blocks inside one partition that nothing protects.
 ///
-/// [`Area::within`] is the only way to get one, and every command that erases or writes is made from one.
+/// [`Area::within`] and [`Area::behind_driver`] are the only ways to get one, and every command that erases or writes is made from one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Area {
     partition: String,
@@ -30,6 +30,19 @@ impl Area {
     /// The partition or any byte is protected, the range leaves the partition or the memory-mapped window, or it cuts an erase
     /// block.
     pub fn within(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
+        let area = Area::behind_driver(flash, partition, range)?;
+        let mapped = Region::new(flash.window.start() + range.start(), range.size());
+        if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
+            return Err(Error::NotMapped { range, window: flash.window }.into());
+        }
+        Ok(area)
+    }
+
+    /// The same for what a driver writes, by partition: the CPU need not read it, and its [`Area::address`] says nothing.
+    ///
+    /// # Errors
+    /// The partition or any byte is protected, the range leaves the partition, or it cuts an erase block.
+    pub fn behind_driver(flash: &Flash, partition: &Partition, range: Region) -> Result<Area> {
         let name = &partition.name;
         let written = matches!(partition.role, Role::Boot | Role::Firmware | Role::Kernel | Role::Rootfs);
         if partition.protected || !written {
@@ -44,10 +57,6 @@ impl Area {
         let erase = flash.erase_size;
         if !range.start().is_multiple_of(erase) || !range.size().is_multiple_of(erase) {
             return Err(Error::CutsBlock { range, erase }.into());
-        }
-        let mapped = Region::new(flash.window.start() + range.start(), range.size());
-        if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
-            return Err(Error::NotMapped { range, window: flash.window }.into());
         }
         Ok(Area {
             partition: name.clone(),

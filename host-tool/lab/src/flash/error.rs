@@ -88,16 +88,9 @@ pub enum Error {
         /// How many.
         size: usize,
     },
-    /// A command on the board failed.
-    #[error("on {}: `{}`: {}", shown(host), shown(command), shown(said))]
-    Ssh {
-        /// As ssh takes it.
-        host: String,
-        /// What was run there.
-        command: String,
-        /// What it, or ssh, said.
-        said: String,
-    },
+    /// A Linux that runs on the board does not, or must not, write it.
+    #[error(transparent)]
+    Linux(#[from] super::ssh::Error),
 }
 
 fn first(at: Option<usize>) -> String {
@@ -118,7 +111,7 @@ impl Explained for Error {
             Error::Sum { .. } => "L088",
             Error::Compare { .. } => "L089",
             Error::ReadBack { .. } => "L090",
-            Error::Ssh { .. } => "L091",
+            Error::Linux(error) => error.code(),
         }
     }
 
@@ -126,8 +119,8 @@ impl Explained for Error {
         Some(match self {
             Error::Image(failure) => return failure.next_step(),
             Error::NotMapped { .. } => {
-                "write it by the updater of the system that runs on the board, for example `sysupgrade`, or by the bootloader's own \
-                 commands by hand: stoop writes NOR flash that the CPU reads as memory"
+                "write it from a Linux that runs on the board: --ssh HOST (NOR flash), or that system's own updater, for example \
+                 `sysupgrade`; or by the bootloader's own commands by hand"
                     .into()
             }
             Error::NoPartition { known, .. } => format!("name one of: {known}"),
@@ -142,9 +135,7 @@ impl Explained for Error {
             }
             Error::Sum { .. } => "the board's RAM changed the file: check its supply, and try again".into(),
             Error::Compare { .. } => "see `help cmp` at the bootloader's prompt".into(),
-            Error::Ssh { host, .. } => {
-                format!("try `ssh {}` by hand; the board needs flashcp, flash_erase, mtd_debug or mtd", shown(host))
-            }
+            Error::Linux(error) => return error.next_step(),
             Error::ReadBack { .. } => {
                 "shorten the wires, check ground, and see that nobody else reads this console".into()
             }
@@ -161,8 +152,8 @@ impl Explained for Error {
             | Error::Write { .. }
             | Error::Differs { .. }
             | Error::Sum { .. }
-            | Error::ReadBack { .. }
-            | Error::Ssh { .. } => NO_ANSWER,
+            | Error::ReadBack { .. } => NO_ANSWER,
+            Error::Linux(error) => error.exit_code(),
         }
     }
 }

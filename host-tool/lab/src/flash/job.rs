@@ -1,7 +1,7 @@
 //! What is to be written where, decided before a board is touched.
 
 use stoop_core::Region;
-use stoop_image::board::Board;
+use stoop_image::board::{Board, Flash, FlashKind, Partition};
 use stoop_image::board_check::room;
 use stoop_image::bootloader::flash::Range;
 use stoop_image::image::flash::{Area, Write};
@@ -9,7 +9,7 @@ use stoop_image::image::flashing;
 
 use super::Error;
 
-/// What is to be written where. Each area is one that [`Area::within`] made: no protected byte can be in it.
+/// What is to be written where. Each area is one that [`Area::within`] or [`Area::behind_driver`] made: no protected byte can be in it.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The file as it is fetched, in whole erase blocks.
@@ -22,33 +22,32 @@ pub struct Job {
 
 impl Job {
     /// Of an image for flash: its slot, the shim where it differs, and, if `switch` says so, the slots before it. Of any other image: the
-    /// partition that the bootloader starts.
+    /// partition that the bootloader starts. To be written by the bootloader, at addresses.
     ///
     /// # Errors
-    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it was laid out for another flash map.
+    /// [`Error::Image`]: it does not fit, a protected partition is in the way, or it was laid out for another flash map. [`Error::NotMapped`].
     pub fn of(board: &Board, image: &[u8], switch: bool) -> Result<Job, Error> {
         let flash = board.flash.as_ref().filter(|flash| !flash.window.is_empty());
         let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
-        let opened = stoop_image::image::open(image).ok();
-        if opened.is_some_and(|opened| opened.flash.is_some())
-            && let Some(flashing) = flashing::of_image(board, image).map_err(Error::Image)?
-        {
-            // The shim first: an update of the slot is of use only to one that reads it.
-            let writes = [flashing.boot].into_iter().chain(flashing.update).collect();
-            let switch = if switch { flashing.before } else { Vec::new() };
-            return Ok(Job { file: image.to_vec(), writes, switch });
+        match slots(board, image, switch)? {
+            Some(job) => Ok(job),
+            None => whole(flash, image, Area::within),
         }
-        let partition = flash.image(None).ok_or_else(|| Error::NoPartition {
-            name: "with the role firmware or kernel".into(),
-            known: flash.partitions.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", "),
-        })?;
-        let whole = Region::new(partition.offset, partition.size).unwrap_or(Region::EMPTY);
-        let area =
-            Area::within(flash, partition, whole).and_then(|area| area.front(image.len())).map_err(Error::Image)?;
-        let mut file = image.to_vec();
-        // As erased flash is: nothing to program.
-        file.resize(area.size(), 0xff);
-        Ok(Job { file, writes: vec![Write { what: "image", area, from: 0 }], switch: Vec::new() })
+    }
+
+    /// The same, to be written by a Linux that runs on the board, which has a driver: the CPU need not read the flash as memory.
+    ///
+    /// # Errors
+    /// [`Error::Image`] as for [`Job::of`]. [`super::ssh::Error::Nand`].
+    pub fn for_linux(board: &Board, image: &[u8], switch: bool) -> Result<Job, Error> {
+        let flash = board.flash.as_ref().ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
+        if flash.kind == FlashKind::Nand {
+            return Err(super::ssh::Error::Nand { board: board.name.clone() }.into());
+        }
+        match slots(board, image, switch)? {
+            Some(job) => Ok(job),
+            None => whole(flash, image, Area::behind_driver),
+        }
     }
 
     /// Where in RAM the file is fetched to, as typed.
@@ -79,6 +78,36 @@ impl Job {
     }
 }
 
+/// Of an image for flash.
+fn slots(board: &Board, image: &[u8], switch: bool) -> Result<Option<Job>, Error> {
+    let opened = stoop_image::image::open(image).ok();
+    if opened.is_none_or(|opened| opened.flash.is_none()) {
+        return Ok(None);
+    }
+    let Some(flashing) = flashing::of_image(board, image).map_err(Error::Image)? else { return Ok(None) };
+    // The shim first: an update of the slot is of use only to one that reads it.
+    let writes = [flashing.boot].into_iter().chain(flashing.update).collect();
+    let switch = if switch { flashing.before } else { Vec::new() };
+    Ok(Some(Job { file: image.to_vec(), writes, switch }))
+}
+
+/// How an area comes to be.
+type MakeArea = fn(&Flash, &Partition, Region) -> stoop_image::Result<Area>;
+
+/// Of any other image.
+fn whole(flash: &Flash, image: &[u8], area: MakeArea) -> Result<Job, Error> {
+    let partition = flash.image(None).ok_or_else(|| Error::NoPartition {
+        name: "with the role firmware or kernel".into(),
+        known: flash.partitions.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", "),
+    })?;
+    let range = Region::new(partition.offset, partition.size).unwrap_or(Region::EMPTY);
+    let area = area(flash, partition, range).and_then(|area| area.front(image.len())).map_err(Error::Image)?;
+    let mut file = image.to_vec();
+    // As erased flash is: nothing to program.
+    file.resize(area.size(), 0xff);
+    Ok(Job { file, writes: vec![Write { what: "image", area, from: 0 }], switch: Vec::new() })
+}
+
 #[cfg(test)]
 mod tests {
     use stoop_image::board;
@@ -88,7 +117,7 @@ mod tests {
     use stoop_image::Explained;
 
     #[test]
-    fn flash_that_the_cpu_does_not_read_as_memory_is_refused_and_nothing_is_typed() {
+    fn flash_that_the_cpu_does_not_read_as_memory_is_for_linux_alone_and_nand_for_neither() {
         let mut refused = [0, 0];
         for board in board::all().expect("boards") {
             let Some(flash) = &board.flash else { continue };
@@ -97,8 +126,14 @@ mod tests {
                 let error = job.expect_err(&board.name);
                 assert_eq!((error.code(), error.exit_code()), ("L081", 2), "{}", board.name);
                 let next = error.next_step().unwrap_or_default();
-                assert!(next.contains("updater") && !next.contains("ssh"), "{next}");
+                assert!(next.contains("updater") && next.contains("--ssh HOST (NOR flash)"), "{next}");
                 refused[usize::from(flash.kind == FlashKind::Nand)] += 1;
+                let by_linux = Job::for_linux(&board, b"image", false);
+                if flash.kind == FlashKind::Nand {
+                    assert_eq!(by_linux.expect_err(&board.name).code(), "L098", "{}", board.name);
+                } else {
+                    by_linux.unwrap_or_else(|error| panic!("{}: {error}", board.name));
+                }
             } else if let Err(error) = job {
                 assert_ne!(error.code(), "L081", "{}", board.name);
             }

@@ -1,0 +1,144 @@
+//! One login, through which everything goes: OpenSSH's client with a control socket. So a password is asked for once, each command costs
+//! a round trip instead of a key exchange (seconds on a small board), and a connection that is gone stays gone.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::Error;
+use crate::Result;
+
+/// Said by the board when it has let us in.
+const READY: &str = "stoop: ready";
+
+/// Where the board is, and how ssh is to go there.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// As ssh takes it: a name of its configuration, `root@192.168.1.1`, `ssh://root@192.168.1.1:2222`.
+    pub name: String,
+    /// ssh's configuration; the user's own without it.
+    pub config: Option<PathBuf>,
+    /// There is somebody whom ssh can ask for a password, or whether the board's key is right.
+    pub asks: bool,
+}
+
+/// The login. Dropping it ends everything that still runs through it.
+pub(super) struct Session<'a> {
+    host: &'a Host,
+    master: Child,
+    /// Control socket, and what ssh says.
+    folder: TempDir,
+}
+
+impl Session<'_> {
+    /// Logs in.
+    ///
+    /// # Errors
+    /// [`Error::Reach`], with ssh's own words.
+    pub(super) fn open(host: &Host) -> Result<Session<'_>> {
+        let refused = |said: String| Error::Reach { host: host.name.clone(), said };
+        let folder = tempfile::tempdir().map_err(|error| crate::Error::file(std::env::temp_dir(), error))?;
+        let path = said(&folder);
+        let words = File::create(&path).map_err(|error| crate::Error::file(&path, error))?;
+        let mut ssh = ssh(host);
+        if !host.asks {
+            ssh.args(["-o", "BatchMode=yes"]);
+        }
+        // Without these a board whose power is gone would be waited for for hours.
+        for option in ["ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=4", "ControlPersist=no"] {
+            ssh.args(["-o", option]);
+        }
+        ssh.arg("-M").arg("-S").arg(socket(&folder));
+        // It ends when its input does, so also when this process does.
+        ssh.args(["--", &host.name, &format!("echo '{READY}'; exec cat > /dev/null")]);
+        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words);
+        let mut master = ssh.spawn().map_err(|error| refused(format!("cannot start ssh: {error}")))?;
+        let lines = master.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
+        // A board may greet first.
+        let is_ready = lines.map_while(std::io::Result::ok).any(|line| line.trim_end() == READY);
+        let mut session = Session { host, master, folder };
+        if is_ready { Ok(session) } else { Err(refused(session.last_words("it said nothing")).into()) }
+    }
+
+    /// As ssh takes it.
+    pub(super) fn host(&self) -> &str {
+        &self.host.name
+    }
+
+    /// Runs a command there with these bytes as its input; gives its output.
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it ended with another status than 0. [`Error::Lost`]: it never ended.
+    pub(super) fn run(&mut self, command: &str, input: &[u8]) -> Result<Vec<u8>> {
+        let (host, command) = (self.host.name.clone(), command.to_owned());
+        let output = match self.start(&command, input) {
+            Ok(output) => output,
+            Err(error) => return Err(Error::Lost { host, command, said: format!("cannot start ssh: {error}") }.into()),
+        };
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        match output.status.code() {
+            Some(0) => Ok(output.stdout),
+            // ssh's own status (ssh(1), EXIT STATUS); it has no other way out than the login's connection.
+            Some(255) | None => Err(Error::Lost { host, command, said: self.last_words(&said) }.into()),
+            Some(code) if said.is_empty() => {
+                Err(Error::Command { host, command, said: format!("it ended with status {code}") }.into())
+            }
+            Some(_) => Err(Error::Command { host, command, said }.into()),
+        }
+    }
+
+    fn start(&self, command: &str, input: &[u8]) -> std::io::Result<Output> {
+        let mut ssh = ssh(self.host);
+        ssh.args(["-o", "BatchMode=yes", "-o", "ControlMaster=no", "-o", "ProxyCommand=false"]);
+        ssh.arg("-S").arg(socket(&self.folder)).args(["--", &self.host.name, command]);
+        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = ssh.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that does not read its input to the end says why by its status.
+            let _ = stdin.write_all(input);
+        }
+        child.wait_with_output()
+    }
+
+    /// What ssh said when the login ended; `or` when that is nothing.
+    fn last_words(&mut self, or: &str) -> String {
+        // It may be on its way out; what it said stands before that.
+        let _ = self.master.kill();
+        let _ = self.master.wait();
+        let said = std::fs::read(said(&self.folder)).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        // It puts what it is most worried about into a frame of `@`.
+        let words = |line| str::trim_matches(line, ['@', ' ', '\r']);
+        let lines: Vec<&str> = said.lines().map(words).filter(|line| !line.is_empty()).collect();
+        if lines.is_empty() { or.to_owned() } else { lines.join("; ") }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // It is gone already, or goes now.
+        let _ = self.master.kill();
+        let _ = self.master.wait();
+    }
+}
+
+/// `--` in front of the host keeps one from being taken for an option.
+fn ssh(host: &Host) -> Command {
+    let mut ssh = Command::new("ssh");
+    if let Some(config) = &host.config {
+        ssh.arg("-F").arg(config);
+    }
+    ssh.arg("-T");
+    ssh
+}
+
+fn socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("ssh")
+}
+
+fn said(folder: &TempDir) -> PathBuf {
+    Path::new(folder.path()).join("said")
+}
