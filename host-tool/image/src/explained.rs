@@ -1,6 +1,6 @@
 //! What every failure can say besides its fact: a stable code, what to do next, the exit code.
 //!
-//! Every room has an enum of its own, declared by [`explained!`](crate::explained), so that what a failure says stands in one place.
+//! Every room has an enum of its own, declared by [`explained!`](crate::explained!), so that what a failure says stands in one place.
 
 /// What every failure can say besides the fact, which is its [`std::fmt::Display`]: one sentence without a full stop.
 pub trait Explained: std::error::Error {

@@ -36,7 +36,7 @@ stoop_image::explained! {
         #[error("the finished image would not boot: {what}")]
         FinishedImage { what: String } => Options, "report this";
         #[error("{board} would choke on the image: {what}: {says}")]
-        Chokes { board: String, what: &'static str, says: String, fix: Option<String> } => Options, (fix.clone().unwrap_or_default());
+        Chokes { board: String, what: &'static str, says: String, fix: Option<String> } => WouldNotBoot, (fix.clone().unwrap_or_default());
         #[error("--modules is given, and nothing says which modules are needed")]
         NoRequirement => Options USAGE, "name requirements or modules, for example `--require phram-root squashfs-root`";
 

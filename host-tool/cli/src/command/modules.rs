@@ -10,6 +10,7 @@ use crate::command::Error;
 use crate::json;
 use crate::ui::{self, Stderr};
 use stoop_image::kconfig::Kconfig;
+use stoop_image::output::Output;
 use stoop_kernel::modules::bundle::{Bundle, Form};
 use stoop_kernel::modules::check::{check, refuse};
 use stoop_kernel::modules::requirement::{Catalogue, Plan, Requirement, plan, stem};
@@ -89,7 +90,7 @@ pub struct CheckArgs {
 pub struct BundleArgs {
     #[command(flatten)]
     selection: Selection,
-    /// What to write: a directory, or an archive if it ends in .cpio or .cpio.gz
+    /// What to write: a directory, an archive if it ends in .cpio or .cpio.gz, or - for an archive on stdout
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Where the bundle will lie on the board
@@ -287,6 +288,7 @@ impl CheckArgs {
 
 impl BundleArgs {
     fn run(self) -> Result<()> {
+        let form = Form::of(&self.output)?;
         let tree = self.selection.tree()?;
         let config = self.selection.config(&tree)?;
         let plan = self.selection.plan(&tree, config.as_ref())?;
@@ -294,9 +296,9 @@ impl BundleArgs {
         let written = bundle.write(&self.output)?;
         let tree_bytes = tree_size(&tree)?;
         if self.json {
-            return json::put(&json::Bundled {
+            let said = json::result(&json::Bundled {
                 output: self.output.display().to_string(),
-                form: match Form::of(&self.output) {
+                form: match form {
                     Form::Directory => "directory",
                     Form::Cpio => "cpio",
                     Form::CpioGz => "cpio.gz",
@@ -311,16 +313,26 @@ impl BundleArgs {
                 written_bytes: written,
                 tree_modules: tree.paths().len(),
                 tree_bytes,
-            });
+            })?;
+            return self.put(form, &said);
         }
-        ui::put(&format!(
-            "{}: {written:#x} bytes, {} of {} modules, {} of {}\n",
+        let said = format!(
+            "{}: {written:#x} bytes, {} of {} modules, {} unpacked; the tree's files have {}\n",
             self.output.display(),
             bundle.order.len(),
             tree.paths().len(),
             kib(bundle.module_bytes),
             kib(tree_bytes),
-        ))
+        );
+        self.put(form, &said)
+    }
+
+    /// Beside the bundle when that is on stdout.
+    fn put(&self, form: Form, said: &str) -> Result<()> {
+        match form {
+            Form::Directory => ui::put(said),
+            Form::Cpio | Form::CpioGz => ui::put_of(&Output::new(&self.output, [])?, said),
+        }
     }
 }
 

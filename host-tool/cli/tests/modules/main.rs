@@ -12,6 +12,7 @@ mod interrupted;
 mod kernel;
 mod make_ko;
 mod pack;
+mod release;
 mod requirement;
 mod resolve;
 #[path = "../pack/schema.rs"]

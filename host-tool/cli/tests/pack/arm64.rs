@@ -45,7 +45,14 @@ fn too_little_ram_names_the_image_and_both_sizes() {
     // All of the board's 512 MiB.
     bench.put("Image", &Kernel { bss: 0x2000_0000, config: "CONFIG_ARM64=y\n".into(), ..Kernel::new(false) }.image());
     let text = image_refused(&bench, 1, &[]);
-    has(&text, &["too little RAM: no room for the image, 0x20", "[0x40000000, 0x60000000)", "smaller kernel"]);
+    has(
+        &text,
+        &[
+            "too little RAM: no room for the image, 0x20",
+            "[0x40000000, 0x5e000000) below the bootloader's own 0x2000000 bytes",
+            "smaller kernel",
+        ],
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod kexec;
 mod nor;
 mod output;
 mod project;
+mod ramdisk;
 mod ramoops;
 mod refusals;
 mod round_trip;

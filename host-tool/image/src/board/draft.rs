@@ -70,15 +70,28 @@ impl Draft {
         if draft.compatible.is_empty() {
             draft.compatible.push(first.clone());
         }
-        if let Some((start, size)) = tree::memory(tree) {
-            (draft.ram_start, draft.ram) = (start, Said { value: size, by: By::Tree });
-        }
+        draft.remember(&tree::memory(tree));
         if let Some(size) = said.ram {
             draft.ram = Said { value: size, by: By::Log };
         }
         draft.loader.learn(&said);
         draft.fit(&said);
         Ok(draft)
+    }
+
+    /// RAM as the tree has it: the first piece. On MIPS what lies above 512 MiB is the kernel's alone.
+    fn remember(&mut self, pieces: &[(usize, usize)]) {
+        let Some(((start, size), more)) = pieces.split_first() else { return };
+        let more = more.iter().filter(|(start, _)| !self.arch.is_mips() || *start < KSEG_SIZE);
+        let more: Vec<String> = more.map(|(start, size)| format!("{start:#x}, {size:#x} bytes")).collect();
+        let by = match more.is_empty() {
+            true => By::Tree,
+            false => By::Guess(format!(
+                "only the first piece of RAM in the device tree, which also has {}; reserved-top counts from the end of the first",
+                more.join(", and ")
+            )),
+        };
+        (self.ram_start, self.ram) = (*start, Said { value: *size, by });
     }
 
     /// No more RAM than is reached; addresses inside of RAM; the top of RAM by where the log has the bootloader.

@@ -5,6 +5,7 @@
 
 pub mod draft;
 mod error;
+mod foreign;
 mod json;
 pub mod maps;
 pub mod printed;

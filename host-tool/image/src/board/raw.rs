@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
+use super::foreign::told;
 use super::problem::Problem;
 use super::source::Origin;
-use super::suggest::nearest;
 use super::types::{Container, FlashKind, Handoff, Interrupt, Phram, Qemu, Quirk, Reset, Role, Watchdog};
 use crate::machine::Machine;
 
@@ -236,25 +236,12 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 /// A syntax or schema error of the TOML reader as a problem with its next step.
 fn foreign(origin: &Origin, error: &toml::de::Error) -> Problem {
-    let message = error.message();
-    let next = if message.starts_with("unknown field") || message.starts_with("unknown variant") {
-        // "unknown field `a`, expected one of `b`, `c`": every second piece is a quoted word.
-        let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-        let known = words.iter().skip(1).copied();
-        match words.first().and_then(|word| nearest(word, known.clone())) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "see boards/README.md for the keys".to_owned(),
-        }
-    } else if message.starts_with("missing field") {
-        "add it; boards/README.md says what it means".to_owned()
-    } else {
-        "correct the file".to_owned()
-    };
+    let (fact, next) = told(error.message().trim_end());
     Problem {
         file: origin.file.clone(),
         line: error.span().map(|span| line_at(&origin.text, span.start)),
         key: String::new(),
-        fact: message.trim_end().to_owned(),
+        fact,
         next,
     }
 }

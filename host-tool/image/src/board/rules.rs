@@ -148,10 +148,6 @@ impl Rules<'_> {
     fn problem(&mut self, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let top = key.split(['.', '[']).next().unwrap_or(key);
         let in_soc = self.file.line(top).is_none() && self.soc.line(top).is_some();
-        self.problem_in(in_soc, key, fact, next);
-    }
-
-    fn problem_in(&mut self, in_soc: bool, key: &str, fact: impl Into<String>, next: impl Into<String>) {
         let (file, line) = match in_soc {
             true => (self.soc.file(), self.soc.line(key)),
             false => (self.file.file(), self.file.line(key)),

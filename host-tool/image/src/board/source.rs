@@ -66,7 +66,8 @@ pub(super) fn soc(board: &Origin, name: &str) -> std::result::Result<Origin, Mis
     if let Some(folder) = &board.folder {
         let path = folder.join("soc").join(format!("{name}.toml"));
         if path.is_file() {
-            return open(&path).map_err(|failure| (failure.to_string(), "make it readable".into()));
+            let next = "make it a readable file with the keys of a SoC (boards/README.md), or remove it";
+            return open(&path).map_err(|failure| (failure.to_string(), next.into()));
         }
     }
     embedded(SOCS, "boards/soc", name).ok_or_else(|| {

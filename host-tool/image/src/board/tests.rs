@@ -1,5 +1,7 @@
 //! Every mistake in a board file has its own message; every embedded board is right.
 
+mod mistakes;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -93,7 +95,8 @@ fn each_mistake_has_its_own_message() {
             "reserved-top = 0x10_0000",
             "reserved-top = 0x800_0000",
             "t.toml:16: bootloader.reserved-top: 0x8000000 bytes leave nothing of 0x8000000 bytes of RAM | give the bytes that the bootloader occupies at the top of RAM\n\
-             t.toml:15: bootloader.tftp-address: 0x81000000 lies in the top of RAM from 0x0, which is the bootloader's own | give an address below it, or correct reserved-top\n",
+             t.toml:15: bootloader.tftp-address: 0x81000000 lies in the top of RAM from 0x0, which is the bootloader's own | give an address below it, or correct reserved-top\n\
+             t.toml:18: bootloader.staging: 0x6000000..0x6100000 reaches into the top of RAM from 0x0, which is the bootloader's own | correct it, or reserved-top\n",
         ),
         (
             "tftp-address = 0x8100_0000",
@@ -222,105 +225,6 @@ fn the_shims_ram_leaves_out_firmware_in_whole_blocks() {
 }
 
 #[test]
-fn each_mistake_in_a_watchdog_has_its_own_message() {
-    for (lines, message) in [
-        (
-            "feed = [{ address = 0x1806_000d }]",
-            "t.toml:11: watchdog.feed[0]: 0x1806000d is not a multiple of 4 | give the address of a 32-bit register\n",
-        ),
-        (
-            "stop = [{ address = 0x1806_0008, per-second = 1 }]",
-            "t.toml:11: watchdog.stop[0]: per-second, but stopping takes no time | give `value` alone\n",
-        ),
-        (
-            "feed = [{ address = 0x10_0000 }]",
-            "t.toml:11: watchdog.feed[0]: 0x100000 lies in RAM 0x0..0x8000000 | give the register's address\n",
-        ),
-        (
-            "feed = [{ address = 0xb806_000c }]",
-            "t.toml:11: watchdog.feed[0]: 0xb806000c is not below 0x20000000, where KSEG1 reaches | give the physical address, without KSEG1's 0xa0000000\n",
-        ),
-        ("", "t.toml:9: watchdog: nothing feeds it and nothing stops it | add `feed` or `stop`, or leave it out\n"),
-        (
-            "feed = [{ address = 0x1806_000c }]\nstart = [{ address = 0x1806_0008 }]",
-            "t.toml:12: watchdog.start: it can be started, but not for a known time and fed | add `longest`, the most seconds that it counts, and `feed`\n",
-        ),
-        (
-            "longest = 22\nfeed = [{ address = 0x1806_000c, per-second = 200_000_000 }]",
-            "t.toml:9: watchdog: 22 s at 0x1806000c exceed 32 bits | correct the registers, or `longest`\n",
-        ),
-        (
-            "feed = [{ address = 0 }, { address = 4 }, { address = 8 }]\nstop = [{ address = 0 }, { address = 4 }, { address = 8 }, { address = 12 }]",
-            "t.toml:9: watchdog: 7 writes, and the shim keeps 6 | correct the registers, or `longest`\n",
-        ),
-    ] {
-        let watchdog = format!("[watchdog]\ntitle = \"w\"\n{lines}\n[led]");
-        let lines = RIGHT.replacen("[led]", &watchdog, 1);
-        let problems = read_text("t", lines).expect_err("a broken board passed");
-        let said: String = problems.iter().map(|problem| format!("{problem} | {}\n", problem.next)).collect();
-        assert!(said.ends_with(message), "{said}");
-    }
-}
-
-#[test]
-fn each_mistake_in_the_flash_map_has_its_own_message() {
-    for (from, to, message) in [
-        (
-            "offset = 0x2_0000",
-            "offset = 0x1_0000",
-            "t.toml:28: flash.partitions[1]: firmware 0x10000..0xf0000 overlaps u-boot 0x0..0x20000 | list the parts, not what they are parts of\n",
-        ),
-        (
-            "size = 0xe_0000",
-            "size = 0xf_0000",
-            "t.toml:28: flash.partitions[1]: firmware (0x20000, 0xf0000 bytes) is not inside the flash of 0x100000 bytes | correct offset or size\n",
-        ),
-        (
-            "size = 0xe_0000",
-            "size = 0xd_f000",
-            "t.toml:28: flash.partitions[1]: firmware (0x20000, 0xdf000 bytes) does not fall on erase blocks of 0x10000 bytes | erasing it would take a neighbour's bytes: correct offset, size or erase-size\n",
-        ),
-        (
-            "offset = 0x2_0000",
-            "offset = 0x7fff_ffff_ffff_0000",
-            "t.toml:28: flash.partitions[1]: firmware (0x7fffffffffff0000, 0xe0000 bytes) is not inside the flash of 0x100000 bytes | correct offset or size\n",
-        ),
-        (
-            "role = \"bootloader\"",
-            "role = \"bootloader\", protected = false",
-            "t.toml:27: flash.partitions[0].protected: u-boot has the role bootloader and is not protected | leave `protected` out: nothing may write it\n",
-        ),
-        (
-            "role = \"bootloader\"",
-            "role = \"data\"",
-            "t.toml:26: flash.partitions: none of the partitions (u-boot, firmware) has the role bootloader | name the range of the bootloader, so that nothing writes it\n",
-        ),
-        (
-            "name = \"firmware\"",
-            "name = \"u-boot\"",
-            "t.toml:28: flash.partitions[1].name: \"u-boot\" is there twice | give each partition its own name\n",
-        ),
-        (
-            "role = \"firmware\"",
-            "role = \"firmware\", slot = \"A\"",
-            "t.toml:28: flash.partitions[1].slot: a slot is one lower-case letter | use \"a\" or \"b\"\n",
-        ),
-        (
-            "erase-size = 0x1_0000",
-            "erase-size = 0x3_0000",
-            "t.toml:25: flash.erase-size: 0x100000 bytes in blocks of 0x30000 | the flash is a whole number of erase blocks\n",
-        ),
-        (
-            "erase-size = 0x1_0000",
-            "erase-size = 0",
-            "t.toml:25: flash.erase-size: 0x100000 bytes in blocks of 0x0 | the flash is a whole number of erase blocks\n",
-        ),
-    ] {
-        assert_eq!(broken(from, to), message, "after {from:?} became {to:?}");
-    }
-}
-
-#[test]
 fn what_the_schema_does_not_know_is_named_with_its_line_and_the_nearest_word() {
     for (from, to, line, fact, next) in [
         ("reserved-top", "reserved-tpo", 16, "unknown field `reserved-tpo`", "did you mean `reserved-top`?"),
@@ -330,7 +234,7 @@ fn what_the_schema_does_not_know_is_named_with_its_line_and_the_nearest_word() {
         ("kind = \"nor\"", "kind = \"nro\"", 23, "unknown variant `nro`", "did you mean `nor`?"),
         ("\"uimage-lzma\"", "\"uimage-lmza\"", 14, "unknown variant `uimage-lmza`", "did you mean `uimage-lzma`?"),
         ("soc = \"ath79\"\n", "", 1, "missing field `soc`", "add it; boards/README.md says what it means"),
-        ("gpio = 3", "gpio = -3", 10, "invalid value: integer `-3`", "correct the file"),
+        ("gpio = 3", "gpio = -3", 10, "-3 is no whole number", "write a whole number from 0 to 0xffffffff"),
         ("gpio = 3", "gpio = ", 10, "", "correct the file"),
     ] {
         let problems = read_text("t", RIGHT.replacen(from, to, 1)).expect_err("a broken board passed");
@@ -359,6 +263,11 @@ fn a_mistake_in_the_soc_is_reported_in_its_file() {
     write("mine.toml", &RIGHT.replace("ath79", "mine"));
     let soc = "title = \"Mine\"\narch = \"mips-be\"\nsources = [\"a test\"]\n[uart]\nkind = \"ns16550\"\n\
                address = 0xb800_0000\n[[gpio]]\nfirst = 0\ncount = 8\nset = 4\nclear = 8\n[load-addresses]\nx = 0x80100000\n";
+    write("soc/mine.toml", "");
+    let problems = check(&folder.path().join("mine.toml")).expect("readable");
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.fact.ends_with("soc/mine.toml: is empty") && !problem.fact.contains("next"), "{problem}");
+    assert!(problem.next.starts_with("make it a readable file with the keys of a SoC"), "{}", problem.next);
     write("soc/mine.toml", soc);
     let problems = check(&folder.path().join("mine.toml")).expect("readable");
     let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();

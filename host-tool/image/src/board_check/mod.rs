@@ -7,6 +7,7 @@ mod fetch;
 mod finding;
 mod flash;
 mod memory;
+mod ramdisk;
 mod shim;
 
 use crate::Result;
@@ -31,6 +32,7 @@ pub fn examine(file: &[u8], board: &Board) -> Result<Vec<Finding>> {
     findings.push(memory::tftp(&facts, board));
     findings.extend(flash::partition(&facts, board));
     if let Some(opened) = &facts.stoop {
+        findings.extend(ramdisk::unpacked(opened, board));
         findings.extend(shim::told(&facts, opened, board));
     }
     Ok(findings)

@@ -40,6 +40,14 @@ pub fn read_overlay(path: &Path) -> Result<Tree> {
     blob(read_file(path)?).map(|(_, tree)| tree).map_err(within)
 }
 
+/// Reads a blob whatever it is for.
+///
+/// # Errors
+/// The bytes are no blob, or a damaged one.
+pub fn tree(bytes: Vec<u8>) -> Result<Tree> {
+    blob(bytes).map(|(_, tree)| tree)
+}
+
 /// The bootargs that Linux would take from a blob that [`read`] gave; `None` when it has none.
 ///
 /// # Errors

@@ -49,7 +49,7 @@ const HEAD: usize = 0x1_1000;
 pub fn read(path: &Path) -> Result<Initrd> {
     let bytes = read_file(path)?;
     let name = shell::file_argument(path);
-    let (needs, warning) = examine(&bytes, &name).map_err(|failure| failure.within(path.display()))?;
+    let Examined { needs, warning, .. } = examine(&bytes, &name).map_err(|failure| failure.within(path.display()))?;
     Ok(Initrd { bytes, needs, warning: warning.map(|warning| format!("{}: {warning}", path.display())) })
 }
 
@@ -58,8 +58,25 @@ fn detect(bytes: &[u8]) -> Option<Codec> {
     Codec::detect(bytes).or_else(|| bytes.starts_with(&[0x5d, 0]).then_some(Codec::Lzma))
 }
 
-fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
+/// How many bytes Linux makes of an initial ramdisk: plain archives, and what compressed ones decode to.
+///
+/// # Errors
+/// No kernel can unpack it.
+pub fn unpacked(bytes: &[u8]) -> Result<u64> {
+    examine(bytes, "initrd").map(|examined| examined.unpacked)
+}
+
+/// What was seen of an initial ramdisk.
+#[derive(Debug)]
+struct Examined {
+    needs: Needs,
+    warning: Option<String>,
+    unpacked: u64,
+}
+
+fn examine(bytes: &[u8], name: &str) -> Result<Examined> {
     let (mut needs, mut warnings, mut rest) = (Needs::default(), Vec::new(), bytes);
+    let mut plain_bytes = 0;
     let budget = Cell::new(most_decoded(bytes.len()));
     for pieces in 0.. {
         if pieces == MOST_MEMBERS {
@@ -70,7 +87,9 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
         if is_newc(front) {
             aligned(bytes.len() - front.len())?;
             // Archives for early use, such as pack's modules, come first and plain.
-            match plain(front, &mut warnings)? {
+            let behind = plain(front, &mut warnings)?;
+            plain_bytes += behind.unwrap_or(front.len());
+            match behind {
                 Some(behind) => rest = &front[behind..],
                 None => break,
             }
@@ -87,14 +106,16 @@ fn examine(bytes: &[u8], name: &str) -> Result<(Needs, Option<String>)> {
             break;
         } else if std::ptr::eq(rest, bytes) {
             let what = inside(rest, name, "cat")?;
-            return Ok((Needs { image: what.image, ..needs }, what.warning));
+            let needs = Needs { image: what.image, ..needs };
+            return Ok(Examined { needs, warning: what.warning, unpacked: bytes.len() as u64 });
         } else {
             let what = looks_like(front);
             warnings.push(format!("0x{:x} bytes at its end are no archive but {what}: Linux stops there", front.len()));
             break;
         }
     }
-    Ok((needs, warnings.into_iter().next()))
+    let decoded = most_decoded(bytes.len()).saturating_sub(budget.get());
+    Ok(Examined { needs, warning: warnings.into_iter().next(), unpacked: decoded + plain_bytes as u64 })
 }
 
 /// Linux takes a plain archive only at a multiple of four (init/initramfs.c: unpack_to_rootfs); elsewhere it looks for a compression.
@@ -360,9 +381,19 @@ mod tests {
     }
 
     fn needs(bytes: &[u8]) -> Needs {
-        let (needs, warning) = examine(bytes, "i").unwrap();
+        let Examined { needs, warning, .. } = examine(bytes, "i").unwrap();
         assert_eq!(warning, None);
         needs
+    }
+
+    #[test]
+    fn what_it_unpacks_to_is_the_sum_of_plain_and_decoded_bytes() {
+        let one = newc();
+        let size = one.len() as u64;
+        assert_eq!(unpacked(&one).unwrap(), size);
+        assert_eq!(unpacked(&gzip(&one)).unwrap(), size);
+        assert_eq!(unpacked(&[one.clone(), gzip(&one), gzip(&one)].concat()).unwrap(), 3 * size);
+        assert!(unpacked(&gzip(&one)[..20]).is_err(), "cut off");
     }
 
     /// The fact and the command.
@@ -447,7 +478,8 @@ mod tests {
             assert!(text.contains("follow the LZ4 data") || text.contains("multiple of 4"), "{text}");
             needs(&[padded.clone(), next].concat());
         }
-        let (_, warning) = examine(&[lz4(&newc()), b"some text at its end".to_vec()].concat(), "i").unwrap();
+        let bytes = [lz4(&newc()), b"some text at its end".to_vec()].concat();
+        let warning = examine(&bytes, "i").unwrap().warning;
         assert!(warning.unwrap().contains("decoding failed"));
     }
 
@@ -468,7 +500,7 @@ mod tests {
 
     #[test]
     fn unknown_bytes_are_taken_with_a_warning() {
-        assert!(examine(b"hello", "i").unwrap().1.unwrap().contains("text"));
+        assert!(examine(b"hello", "i").unwrap().warning.unwrap().contains("text"));
         assert!(refusal(b"\x27\x05\x19\x56").contains("tail -c +65 i"));
     }
 
@@ -499,18 +531,13 @@ mod tests {
             assert!(refusal(&gzip(&whole[..cut])).contains("in the gzip data is cut off"), "{cut}");
         }
         for bytes in [whole[..trailer].to_vec(), gzip(&whole[..trailer])] {
-            assert!(examine(&bytes, "i").unwrap().1.unwrap().contains("TRAILER!!!"));
+            assert!(examine(&bytes, "i").unwrap().warning.unwrap().contains("TRAILER!!!"));
         }
-        assert!(examine(&whole[..60], "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
+        assert!(examine(&whole[..60], "i").unwrap().warning.unwrap().contains("entry at 0x0 is damaged"));
         let mut damaged = whole.clone();
         damaged[20] = b'x';
-        assert!(examine(&damaged, "i").unwrap().1.unwrap().contains("entry at 0x0 is damaged"));
-        assert!(
-            examine(&[gzip(&whole), b"tail".to_vec()].concat(), "i")
-                .unwrap()
-                .1
-                .unwrap()
-                .contains("0x4 bytes at its end")
-        );
+        assert!(examine(&damaged, "i").unwrap().warning.unwrap().contains("entry at 0x0 is damaged"));
+        let behind = examine(&[gzip(&whole), b"tail".to_vec()].concat(), "i").unwrap().warning.unwrap();
+        assert!(behind.contains("0x4 bytes at its end"));
     }
 }

@@ -27,10 +27,10 @@ crate::explained! {
             {}", node.escape_default(), list(places))]
         Reserved { node: String, size: usize, align: usize, places: Vec<Region> } => NoRoom,
             "make its size smaller or its alloc-ranges larger in the device tree, or delete the node";
-        /// `largest` is the largest thing in the way.
+        /// `ram` ends below what the bootloader has at the top while the room is needed; `largest` is the largest other thing in the way.
         #[error("too little RAM: no room for the {what}, 0x{size:x} bytes, in [0x{:08x}, \
-            0x{:08x}){}", ram.start(), ram.end(), beside(largest.as_ref()))]
-        Full { what: RegionKind, size: usize, ram: Region, largest: Option<NamedRegion> }
+            0x{:08x}){}{}", ram.start(), ram.end(), below(*bootloader), beside(largest.as_ref()))]
+        Full { what: RegionKind, size: usize, ram: Region, bootloader: usize, largest: Option<NamedRegion> }
             => NoRoom, (match largest.as_ref().is_some_and(|largest| largest.what == RegionKind::Relocation) {
                 true => STAY,
                 false => "give a smaller kernel, initrd or root filesystem",
@@ -41,6 +41,10 @@ crate::explained! {
 fn list(places: &[Region]) -> String {
     let places: Vec<_> = places.iter().map(|ram| format!("[0x{:08x}, 0x{:08x})", ram.start(), ram.end())).collect();
     places.join(" or ")
+}
+
+fn below(bootloader: usize) -> String {
+    if bootloader == 0 { String::new() } else { format!(" below the bootloader's own 0x{bootloader:x} bytes") }
 }
 
 fn beside(largest: Option<&NamedRegion>) -> String {

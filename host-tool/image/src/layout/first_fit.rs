@@ -94,8 +94,15 @@ impl Fit {
     /// That no place is left, with the largest thing in the way.
     pub(super) fn full(&self, what: RegionKind, size: usize, when: Phases) -> Error {
         let in_the_way = self.taken.iter().filter(|taken| taken.when.meets(when));
-        let largest = in_the_way.max_by_key(|taken| taken.region.size()).copied();
-        Error::Full { what, size, ram: self.ram, largest }
+        let others = in_the_way.filter(|taken| taken.what != RegionKind::Bootloader);
+        let largest = others.max_by_key(|taken| taken.region.size()).copied();
+        let mut ram = self.ram;
+        let top = |taken: &&NamedRegion| taken.what == RegionKind::Bootloader && taken.when.meets(when);
+        let bootloader = self.taken.iter().find(top).map_or(Region::EMPTY, |taken| taken.region);
+        if !bootloader.is_empty() {
+            ram = Region::between(ram.start(), bootloader.start()).unwrap_or(ram);
+        }
+        Error::Full { what, size, ram, bootloader: bootloader.size(), largest }
     }
 
     /// [`Fit::lowest`], taken.

@@ -15,4 +15,4 @@ pub use error::Error;
 pub use first_fit::Room;
 pub use place::{KernelNeed, Need, Places, Shape, place};
 pub use proof::prove;
-pub use region::{ARGV_SIZE, BEHIND_SHIM, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
+pub use region::{ARGV_SIZE, BEHIND_SHIM, GRAIN, NamedRegion, PAGE, Phases, RegionKind};

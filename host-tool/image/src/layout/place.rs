@@ -1,13 +1,13 @@
 //! What a boot needs, and where it goes.
 
-use crate::machine::KSEG_SIZE;
+use crate::machine::{KSEG_SIZE, LOW};
 use stoop_core::Region;
 use stoop_core::region::align_up;
 
 use super::error::Error;
 use super::first_fit::{Fit, Room};
 use super::proof::prove;
-use super::region::{ARGV_SIZE, GRAIN, LOW, NamedRegion, PAGE, Phases, RegionKind};
+use super::region::{ARGV_SIZE, GRAIN, NamedRegion, PAGE, Phases, RegionKind};
 use crate::Result;
 
 /// The kernel's ranges, physical.

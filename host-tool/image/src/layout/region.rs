@@ -4,8 +4,6 @@ use std::fmt;
 
 use stoop_core::Region;
 
-pub use crate::machine::LOW;
-
 /// Linux maps by pages of at least this.
 pub const PAGE: usize = stoop_core::boot::PAGE;
 /// Good for every page size of MIPS Linux, and what the shim moves by.

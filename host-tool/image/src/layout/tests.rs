@@ -203,6 +203,13 @@ fn copies_of_flash_lie_where_nothing_is_while_the_shim_runs_or_are_done_without(
 fn too_little_ram_names_what_did_not_fit_and_what_is_in_the_way() {
     let failure = place(&Need { rootfs: 0x400_0000, ..small() }).unwrap_err();
     assert!(matches!(failure, crate::Error::Layout(Error::Full { what: RegionKind::Rootfs, .. })), "{failure}");
+    // What is there by the message's numbers is less than what is needed.
+    let failure = place(&Need { rootfs: 0x1c8_0000, head: 0x10_0000, ..small() }).unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "too little RAM: no room for the download, 0x1d80040 bytes, in [0x00001000, 0x03f00000) below the bootloader's own 0x100000 \
+         bytes beside the rootfs [0x00580000, 0x02200000), 0x1c80000 bytes"
+    );
     let moving = KernelNeed { relocation: Some(region(0x46_0000, 0x33a_0000)), ..small().kernel };
     let failure = place(&Need { kernel: moving, ..small() }).unwrap_err();
     assert!(failure.to_string().contains("kernel relocation [0x00460000, 0x03800000)"), "{failure}");

@@ -47,16 +47,27 @@ pub enum Form {
     CpioGz,
 }
 
+/// Endings by which people ask for a file, not for a directory.
+const OF_FILES: [&str; 13] =
+    ["cpio", "gz", "xz", "zst", "lzma", "lz4", "lzo", "bz2", "tar", "tgz", "txz", "zip", "img"];
+
 impl Form {
-    /// What a path's ending asks for.
-    pub fn of(path: &Path) -> Self {
+    /// What a path's ending asks for; `-` for an archive on stdout.
+    ///
+    /// # Errors
+    /// It is the ending of a file that no bundle is written as.
+    pub fn of(path: &Path) -> Result<Self> {
         let text = path.to_string_lossy();
-        if text.ends_with(".cpio") {
-            Form::Cpio
-        } else if text.ends_with(".cpio.gz") {
-            Form::CpioGz
-        } else {
-            Form::Directory
+        if text == "-" || text.ends_with(".cpio") {
+            return Ok(Form::Cpio);
+        }
+        if text.ends_with(".cpio.gz") {
+            return Ok(Form::CpioGz);
+        }
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.filter(|ending| OF_FILES.contains(&ending.as_str())) {
+            Some(_) => Err(Error::BundleKind { path: path.into() }.into()),
+            None => Ok(Form::Directory),
         }
     }
 }
@@ -121,13 +132,13 @@ impl Bundle {
     /// `out` is the old or the new one at any time, never a part.
     ///
     /// # Errors
-    /// It cannot be written, or `out` is a directory that is no bundle.
+    /// It cannot be written, or `out` is a directory that is no bundle, or ends as a file of another kind.
     pub fn write(&self, out: &Path) -> Result<u64> {
         let parent = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        match Form::of(out) {
+        match Form::of(out)? {
             Form::Directory => self.write_directory(out, parent),
             Form::Cpio => write_file(out, &self.cpio()),
             Form::CpioGz => {

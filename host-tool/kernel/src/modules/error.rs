@@ -26,8 +26,13 @@ stoop_image::explained! {
         DepFile { tree: PathBuf, line: usize, what: String }
             => ModuleTree, "run depmod again, or remove modules.dep so that the module files decide";
         #[error("{tree}: {path:?} is no path of a module in it", tree = tree.display())]
-        PathOutside { tree: PathBuf, path: String }
-            => ModuleTree, "run depmod again, or remove modules.dep so that the module files decide";
+        PathOutside { tree: PathBuf, path: String, next: &'static str } => ModuleTree, "{next}";
+        /// `release` is what the modules say; `inner` the directory of that name, if it is there.
+        #[error("{tree}: {version:?} is no kernel's release, its modules are built for {release}", tree = tree.display())]
+        NoRelease { tree: PathBuf, version: String, release: String, inner: Option<PathBuf> } => ModuleTree, (match inner {
+            Some(inner) => format!("give {}", inner.display()),
+            None => format!("give the directory lib/modules/{release} itself"),
+        });
         /// `other` is there instead, compressed otherwise.
         #[error("{tree}/modules.dep names {path}, which is not \
             there{}", other.as_ref().map_or(String::new(), |other| format!(", only {other} is")), tree = tree.display())]
@@ -112,6 +117,8 @@ stoop_image::explained! {
         #[error("{prefix:?} is no place for a bundle")]
         BundlePrefix { prefix: String }
             => Bundle USAGE, "give an absolute path of letters, digits, dots, - and _";
+        #[error("{path}: a bundle is no file of that kind", path = path.display())]
+        BundleKind { path: PathBuf } => Bundle USAGE, "end it in .cpio or .cpio.gz, or name a directory";
         #[error("{path} is there already and is no bundle")]
         NotABundle { path: PathBuf } => Bundle, "remove it, or write the bundle elsewhere";
         #[error("{path}: {source}")]

@@ -249,7 +249,8 @@ pub fn plan(tree: &Tree, names: &[String], catalogue: &Catalogue, config: Option
         wanted.extend(plain.into_iter().cloned());
         services.push(Service { name: PLAIN_SERVICE.to_owned(), after: Vec::new(), modules: Vec::new() });
     }
-    let resolution = resolve(tree, &wanted)?;
+    let mut resolution = resolve(tree, &wanted)?;
+    resolution.notes.extend(tree.doubt());
     for (module, request) in resolution.order.iter().zip(&resolution.wanted_by) {
         services[wanted_by[*request]].modules.push(*module);
     }

@@ -2,6 +2,7 @@
 
 mod lists;
 mod read;
+mod release;
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -74,12 +75,12 @@ impl Tree {
     /// Opens a `lib/modules/VERSION`.
     ///
     /// # Errors
-    /// The directory has no modules, or its `modules.dep` cannot be understood. With [`Source::Files`], a module that
+    /// The directory has no modules or is none of a kernel's release, or its `modules.dep` cannot be understood. With [`Source::Files`], a module that
     /// cannot be read is an error only for those who need it.
     pub fn open(directory: &Path, source: Source) -> Result<Self> {
-        let directory =
-            directory.canonicalize().map_err(|e| Error::NoDirectory { path: directory.into(), source: e })?;
-        let version = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let given = directory;
+        let directory = given.canonicalize().map_err(|e| Error::NoDirectory { path: given.into(), source: e })?;
+        let version = release::name(given, &directory);
         let mut tree = Tree {
             version,
             paths: Vec::new(),
@@ -110,6 +111,7 @@ impl Tree {
         if tree.paths.is_empty() {
             return Err(Error::NoModule { path: tree.directory.clone() }.into());
         }
+        tree.is_of_a_release()?;
         Ok(tree)
     }
 

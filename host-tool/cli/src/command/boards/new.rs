@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::command::Error;
 use stoop_image::board::{self, draft::Draft};
-use stoop_image::format::device_tree::tree::Tree;
-use stoop_image::input::read_file;
+use stoop_image::input::{dtb, read_file};
 use stoop_image::output::Output;
 
 use super::check::{list, verdict};
@@ -43,7 +42,7 @@ const LONGEST: usize = 16 << 20;
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     stdin_once(iter::once(&args.dtb).chain(&args.log))?;
     let shown = args.dtb.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let tree = Tree::parse(&short(&args.dtb)?).map_err(|failure| failure.within(args.dtb.display()))?;
+    let tree = dtb::tree(short(&args.dtb)?).map_err(|failure| failure.within(args.dtb.display()))?;
     let log = args.log.as_ref().map(|path| Ok::<_, crate::Error>((path, short(path)?))).transpose()?;
     let log = log.map(|(path, bytes)| {
         (

@@ -61,6 +61,8 @@ pub(super) struct Chip {
     pub(super) erase: Said<usize>,
     pub(super) clock: Option<u32>,
     pub(super) parts: Vec<Partition>,
+    /// What of the tree's map was left out or guessed, whole sentences.
+    pub(super) doubts: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -89,6 +89,50 @@ fn without_a_log_a_sister_board_answers_and_the_file_says_so() {
 }
 
 #[test]
+fn pieces_of_ram_beside_the_first_are_in_unverified_and_what_touches_is_one() {
+    let with = |reg: &[u32]| {
+        let mut tree = tree();
+        let bytes: Vec<u8> = reg.iter().flat_map(|cell| cell.to_be_bytes()).collect();
+        let text = DTS.replacen("aliases {", "memory@0 { device_type = \"memory\"; reg = <0 0>; }; aliases {", 1);
+        tree.root = source::parse("a.dts", &text, &|_| None).unwrap().root;
+        let memory = tree.root.children.iter_mut().find(|node| node.name == "memory@0").unwrap();
+        memory.set("reg", &bytes);
+        board(&Draft::new("a.dtb", &tree, None, None).unwrap())
+    };
+    let of_ram = |board: &Board| board.unverified.iter().find(|text| text.starts_with("ram.size: ")).cloned();
+    let apart = with(&[0, 0x400_0000, 0x800_0000, 0x400_0000]);
+    assert_eq!(apart.ram.size(), 0x400_0000);
+    let said = of_ram(&apart).unwrap();
+    assert!(said.contains("which also has 0x8000000, 0x4000000 bytes; reserved-top counts from"), "{said}");
+    let touching = with(&[0x400_0000, 0x400_0000, 0, 0x400_0000]);
+    assert_eq!((touching.ram.size(), of_ram(&touching)), (0x800_0000, None));
+    let high = with(&[0, 0x400_0000, 0x2000_0000, 0x400_0000]);
+    assert_eq!((high.ram.size(), of_ram(&high)), (0x400_0000, None), "above 512 MiB it is the kernel's alone");
+}
+
+#[test]
+fn partitions_that_are_left_out_or_mean_nothing_are_in_unverified() {
+    let more = "partition@1 { label = \"empty\"; reg = <0x50000 0>; };
+        partition@2 { label = \"inner\"; reg = <0x60000 0x10000>; };
+        partition@7f0000 { label = \"fw\"; reg = <0x7f0000 0x10000>; };";
+    let from = DTS.find("partition@7f0000").unwrap();
+    let text = DTS[..from].to_owned() + more + "}; }; }; };";
+    let root = source::parse("a.dts", &text, &|_| None).unwrap().root;
+    let board = board(&Draft::new("a.dtb", &Tree { root, ..Tree::default() }, None, None).unwrap());
+    let names: Vec<_> = board.flash.as_ref().unwrap().partitions.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["u-boot", "u-boot-env", "factory", "firmware", "fw"]);
+    let doubts: Vec<_> = board.unverified.iter().filter_map(|text| text.strip_prefix("flash.partitions: ")).collect();
+    assert_eq!(
+        doubts[1..],
+        [
+            "\"empty\" is left out: it has no bytes, or ends above 4 GiB",
+            "\"inner\", \"fw\": the name does not say what for, taken for the vendor's and never written",
+            "\"inner\" is left out: it overlaps \"firmware\"",
+        ]
+    );
+}
+
+#[test]
 fn an_answer_ends_its_question_and_becomes_a_source() {
     let mut draft = Draft::new("a.dtb", &tree(), None, None).unwrap();
     let before = draft.questions().len();

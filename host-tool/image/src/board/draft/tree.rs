@@ -24,15 +24,27 @@ const ROLES: [(&[&str], Role); 7] = [
     (&["rootfs"], Role::Rootfs),
 ];
 
-/// Where RAM starts and how much there is, if a memory node says so.
-pub(super) fn memory(tree: &Tree) -> Option<(usize, usize)> {
+/// Pieces of RAM, start and size in whole MiB, as the memory nodes have them, by address; what touches is one piece.
+pub(super) fn memory(tree: &Tree) -> Vec<(usize, usize)> {
     let root = &tree.root;
     let [address, size] = root.cells().map(|count| count.min(2) * 4);
-    let node = root.children.iter().find(|node| is_memory(node) || node.name.split('@').next() == Some("memory"))?;
-    let reg = node.get("reg").filter(|reg| reg.len() >= address + size)?;
-    let start = usize::try_from(number(&reg[..address])).ok()?;
-    let size = usize::try_from(number(&reg[address..address + size])).ok()?;
-    (size >= 0x10_0000).then_some((start, size & !0xf_ffff))
+    let nodes = root.children.iter().filter(|node| is_memory(node) || node.name.split('@').next() == Some("memory"));
+    let piece = |reg: &[u8]| {
+        let start = usize::try_from(number(reg.get(..address)?)).ok()?;
+        let size = usize::try_from(number(reg.get(address..address + size)?)).ok()?;
+        Some((start, size))
+    };
+    let regs = nodes.filter_map(|node| node.get("reg"));
+    let mut pieces: Vec<_> = regs.flat_map(|reg| reg.chunks((address + size).max(1))).filter_map(piece).collect();
+    pieces.sort_unstable();
+    let mut joined: Vec<(usize, usize)> = Vec::new();
+    for (start, size) in pieces {
+        match joined.last_mut() {
+            Some(last) if last.0.checked_add(last.1) == Some(start) => last.1 = last.1.saturating_add(size),
+            _ => joined.push((start, size)),
+        }
+    }
+    joined.into_iter().map(|(start, size)| (start, size & !0xf_ffff)).filter(|(_, size)| *size != 0).collect()
 }
 
 /// The kind of the flash with the first map.
@@ -51,9 +63,26 @@ pub(super) fn chip(tree: &Tree, said: &log::Said) -> Option<Chip> {
     let kind = kind(&map);
     let fits =
         |part: &maps::Part| part.offset.checked_add(part.size).is_some_and(|end| end <= 1 << 32) && part.size > 0;
-    let mut parts: Vec<Partition> = map.parts.iter().filter(|part| fits(part)).map(partition).collect();
+    let (good, bad): (Vec<_>, Vec<_>) = map.parts.iter().partition(|part| fits(part));
+    let mut doubts: Vec<String> =
+        bad.iter().map(|part| format!("{:?} is left out: it has no bytes, or ends above 4 GiB", part.label)).collect();
+    let unnamed: Vec<_> =
+        good.iter().filter(|part| role(part).is_none()).map(|part| format!("{:?}", part.label)).collect();
+    if !unnamed.is_empty() {
+        doubts.push(format!(
+            "{}: the name does not say what for, taken for the vendor's and never written",
+            unnamed.join(", ")
+        ));
+    }
+    let mut parts: Vec<Partition> = good.into_iter().map(partition).collect();
     parts.sort_by_key(|part| part.offset);
-    parts.dedup_by(|later, earlier| later.offset < earlier.offset + earlier.size);
+    parts.dedup_by(|later, earlier| {
+        let is_in = later.offset < earlier.offset + earlier.size;
+        if is_in {
+            doubts.push(format!("{:?} is left out: it overlaps {:?}", later.name, earlier.name));
+        }
+        is_in
+    });
     let end = parts.iter().map(|part| part.offset + part.size).max()?;
     let usual = if kind == FlashKind::Nand { 0x2_0000 } else { 0x1_0000 };
     let guess = |why: &str| By::Guess(why.to_owned());
@@ -65,13 +94,17 @@ pub(super) fn chip(tree: &Tree, said: &log::Said) -> Option<Chip> {
         Some(value) => Said { value, by: By::Log },
         None => Said { value: usual, by: guess("usual for such a chip") },
     };
-    Some(Chip { kind, size, erase, clock: map.clock.filter(|_| kind == FlashKind::Nor), parts })
+    Some(Chip { kind, size, erase, clock: map.clock.filter(|_| kind == FlashKind::Nor), parts, doubts })
+}
+
+/// What a partition is for, if its name says it.
+fn role(part: &maps::Part) -> Option<Role> {
+    let label = part.label.to_lowercase();
+    ROLES.iter().find(|(words, _)| words.iter().any(|word| is_in(&label, word))).map(|(_, role)| *role)
 }
 
 fn partition(part: &maps::Part) -> Partition {
-    let label = part.label.to_lowercase();
-    let role = ROLES.iter().find(|(words, _)| words.iter().any(|word| is_in(&label, word)));
-    let role = role.map_or(Role::Vendor, |(_, role)| *role);
+    let role = role(part).unwrap_or(Role::Vendor);
     Partition {
         name: part.label.clone(),
         offset: part.offset as usize,

@@ -120,6 +120,7 @@ fn origins(draft: &Draft) -> (Vec<String>, Vec<String>) {
         let why =
             "roles by the names of the partitions; which of them are two slots of the same is not in a device tree";
         by("flash.partitions", &By::Guess(why.into()));
+        chip.doubts.iter().for_each(|doubt| by("flash.partitions", &By::Guess(doubt.clone())));
         if let Some(clock) = chip.clock {
             let why = format!(
                 "one bit for each clock of spi-max-frequency, {} MHz; the bootloader may use another",

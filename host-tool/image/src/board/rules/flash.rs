@@ -7,8 +7,6 @@ use super::super::source::join;
 use super::super::types::{Flash, FlashKind, Partition, Role};
 use super::{Rules, span};
 
-/// The smallest block that is erased together: SPI NOR's (Linux drivers/mtd/spi-nor, SNOR_F_4K).
-const SECTOR: usize = 0x1000;
 /// 2 Gbit, the largest chips that are made.
 const LARGEST_NOR: usize = 0x1000_0000;
 
@@ -20,10 +18,6 @@ impl Rules<'_> {
             let fact = format!("{size:#x} bytes in blocks of {erase_size:#x}");
             self.problem("flash.erase-size", fact, "the flash is a whole number of erase blocks");
             return None;
-        }
-        if erase_size < SECTOR {
-            let fact = format!("{erase_size:#x} bytes, less than the sector of any flash chip, {SECTOR:#x}");
-            self.problem("flash.erase-size", fact, "give the bytes that are erased together");
         }
         if form.kind == FlashKind::Nor && size > LARGEST_NOR {
             let fact = format!("{size:#x} bytes, more than any NOR chip, {LARGEST_NOR:#x}");

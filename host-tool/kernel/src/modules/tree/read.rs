@@ -36,7 +36,8 @@ impl Tree {
             needs.push(indices);
         }
         self.needs = needs;
-        self.set_paths(lines.iter().map(|(_, path, _)| (*path).to_owned()).collect())
+        let next = "run depmod again, or remove modules.dep so that the module files decide";
+        self.set_paths(lines.iter().map(|(_, path, _)| (*path).to_owned()).collect(), next)
     }
 
     /// By the module files themselves.
@@ -74,18 +75,18 @@ impl Tree {
         let linked = scan::link(&scanned);
         (self.needs, self.cycles, self.twice) = (linked.needs, linked.cycles, linked.twice);
         self.scanned = Some(scanned);
-        self.set_paths(paths)
+        self.set_paths(paths, "rename the file")
     }
 
     /// # Errors
     /// A path that leads out of the tree, or that no list of files can hold.
-    fn set_paths(&mut self, paths: Vec<String>) -> Result<()> {
+    fn set_paths(&mut self, paths: Vec<String>, next: &'static str) -> Result<()> {
         let is_inside = |path: &&String| {
             let normal = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
             normal && !path.contains(char::is_control)
         };
         if let Some(path) = paths.iter().find(|path| !is_inside(path)) {
-            return Err(Error::PathOutside { tree: self.directory.clone(), path: path.to_string() }.into());
+            return Err(Error::PathOutside { tree: self.directory.clone(), path: path.to_string(), next }.into());
         }
         self.by_name = (0..).zip(&paths).map(|(index, path)| (name::of_path(path), index)).collect();
         self.paths = paths;
