@@ -35,6 +35,12 @@ stoop_image::any_error! {
     }
 }
 
+impl From<crate::flash::ssh::Error> for Error {
+    fn from(error: crate::flash::ssh::Error) -> Self {
+        Error::Flash(error.into())
+    }
+}
+
 impl Error {
     /// A file could not be read or written.
     pub fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Self {

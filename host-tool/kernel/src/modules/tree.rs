@@ -111,7 +111,7 @@ impl Tree {
         if tree.paths.is_empty() {
             return Err(Error::NoModule { path: tree.directory.clone() }.into());
         }
-        tree.is_of_a_release()?;
+        release::check(&tree.directory, &tree.version, tree.first().as_deref())?;
         Ok(tree)
     }
 
@@ -131,6 +131,16 @@ impl Tree {
 
     fn beside(&self, places: &[&str]) -> Option<PathBuf> {
         places.iter().map(|place| self.directory.join(place)).find(|path| path.is_file())
+    }
+
+    /// The path of the first module.
+    fn first(&self) -> Option<PathBuf> {
+        Some(self.directory.join(self.paths.first()?))
+    }
+
+    /// What to know when the modules are built for another release than the directory is named after.
+    pub fn doubt(&self) -> Option<String> {
+        release::doubt(&self.version, &self.first()?)
     }
 
     /// The kernel's release, which the directory is named after.

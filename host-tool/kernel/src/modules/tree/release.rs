@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::Tree;
 use crate::Result;
 use crate::modules::{Error, file, ko};
 
@@ -20,33 +19,30 @@ pub(super) fn name(given: &Path, directory: &Path) -> String {
     if given.is_empty() || (!is_release(&given) && is_release(&real)) { real } else { given }
 }
 
-impl Tree {
-    /// The release that the first module is built for, if it can be read and says one.
-    fn of_modules(&self) -> Option<String> {
-        let bytes = file::read(&self.directory.join(self.paths.first()?)).ok()?;
-        let vermagic = ko::Module::parse(&bytes).ok()?.info("vermagic").next()?;
-        vermagic.split(' ').next().map(str::to_owned)
-    }
+/// The release that a module is built for, if it can be read and says one.
+fn of_module(path: &Path) -> Option<String> {
+    let bytes = file::read(path).ok()?;
+    let vermagic = ko::Module::parse(&bytes).ok()?.info("vermagic").next()?;
+    vermagic.split(' ').next().map(str::to_owned)
+}
 
-    /// A directory such as `lib/modules` or `lib/modules/VERSION/kernel` is none of a release.
-    ///
-    /// # Errors
-    /// Its name is no release, and its modules are built for one.
-    pub(super) fn is_of_a_release(&self) -> Result<()> {
-        if is_release(&self.version) {
-            return Ok(());
-        }
-        let Some(release) = self.of_modules() else { return Ok(()) };
-        let inner = Some(self.directory.join(&release)).filter(|inner| inner.is_dir());
-        Err(Error::NoRelease { tree: self.directory.clone(), version: self.version.clone(), release, inner }.into())
+/// A directory such as `lib/modules` or `lib/modules/VERSION/kernel` is none of a release; `version` is its name, `module` its first module.
+///
+/// # Errors
+/// Its name is no release, and its modules are built for one.
+pub(super) fn check(directory: &Path, version: &str, module: Option<&Path>) -> Result<()> {
+    if is_release(version) {
+        return Ok(());
     }
+    let Some(release) = module.and_then(of_module) else { return Ok(()) };
+    let inner = Some(directory.join(&release)).filter(|inner| inner.is_dir());
+    Err(Error::NoRelease { tree: directory.to_owned(), version: version.to_owned(), release, inner }.into())
+}
 
-    /// What to know when the modules are built for another release than the directory is named after.
-    pub fn doubt(&self) -> Option<String> {
-        let release = self.of_modules().filter(|release| *release != self.version)?;
-        Some(format!(
-            "the directory is of {}, and its modules are built for {release}: a kernel looks for them under its own release",
-            self.version
-        ))
-    }
+/// What to know when the modules are built for another release than the directory is named after.
+pub(super) fn doubt(version: &str, module: &Path) -> Option<String> {
+    let release = of_module(module).filter(|release| release != version)?;
+    Some(format!(
+        "the directory is of {version}, and its modules are built for {release}: a kernel looks for them under its own release"
+    ))
 }

@@ -87,12 +87,6 @@ pub enum Error {
     },
 }
 
-impl From<Error> for crate::Error {
-    fn from(error: Error) -> Self {
-        crate::Error::Flash(error.into())
-    }
-}
-
 impl Explained for Error {
     fn code(&self) -> &'static str {
         match self {
