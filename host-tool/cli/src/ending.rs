@@ -18,8 +18,15 @@ pub(crate) fn hand_over() {
     IS_HANDED_OVER.store(true, Ordering::Relaxed);
 }
 
-/// The signals that ask a process to end, without those that whoever started it had it ignore, as `nohup` and a script's `&` do.
+/// The signals that ask a verb to end which listens itself: without SIGHUP where whoever started it had it ignore that (`nohup`).
 pub(crate) fn signals() -> Vec<c_int> {
+    let heard = heard();
+    // A script's `&` has SIGINT ignored; it is how the script ends such a verb all the same.
+    [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| *signal != SIGHUP || heard.contains(signal)).collect()
+}
+
+/// The signals that ask a process to end, without those that whoever started it had it ignore, as `nohup` and a script's `&` do.
+fn heard() -> Vec<c_int> {
     let ignored = std::fs::read_to_string("/proc/self/status").ok();
     let ignored = ignored.as_deref().and_then(|status| status.lines().find_map(|line| line.strip_prefix("SigIgn:")));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -29,7 +36,7 @@ pub(crate) fn signals() -> Vec<c_int> {
 
 /// Listens from now on. Where a process may not, signals end it as the system has it.
 pub fn on_signals() {
-    let Ok(mut all) = Signals::new(signals()) else { return };
+    let Ok(mut all) = Signals::new(heard()) else { return };
     std::thread::spawn(move || {
         for _ in all.forever() {
             if !IS_HANDED_OVER.load(Ordering::Relaxed) {
