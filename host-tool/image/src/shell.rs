@@ -29,6 +29,12 @@ pub fn file_name(path: &Path) -> String {
     }
 }
 
+/// The device of a flash partition on a Linux, found by its name, in which a board's data have no character that a shell or sed knows
+/// but `.` (and `+`, which basic regular expressions do not).
+pub fn mtd_device(partition: &str) -> String {
+    format!("/dev/$(sed -n 's/:.*\"{}\"$//p' /proc/mtd)", partition.replace('.', "[.]"))
+}
+
 /// A name by which a file can be fetched and typed anywhere: its own, with `_` for whatever a shell or a bootloader might take
 /// apart.
 pub fn served_name(path: &Path) -> String {
@@ -50,6 +56,21 @@ mod tests {
             let script = format!("set -- {}; printf '%s.%s' $# \"$1\"", quoted(word));
             let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("1.{word}"));
+        }
+    }
+
+    #[test]
+    fn the_device_of_a_partition_is_the_one_of_just_that_name() {
+        let table =
+            "dev: size erasesize name\nmtd0: 1 1 \"a-b\"\nmtd1: 1 1 \"a.b\"\nmtd2: 1 1 \"SC PID\"\nmtd3: 1 1 \"a+b\"\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("mtd"), table).expect("written");
+        for (name, found) in [("a.b", "/dev/mtd1"), ("a-b", "/dev/mtd0"), ("SC PID", "/dev/mtd2"), ("a+b", "/dev/mtd3")]
+        {
+            let script = format!("mtd={}; echo $mtd", mtd_device(name).replace("/proc/mtd", "mtd"));
+            let shell = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output();
+            let said = shell.expect("sh").stdout;
+            assert_eq!(String::from_utf8_lossy(&said).trim(), found, "{script}");
         }
     }
 

@@ -58,7 +58,7 @@ impl Steps<'_> {
         let mut lines = Vec::new();
         for Write { what, area, from } in &self.flashing.update {
             let (name, size) = (area.partition(), area.size());
-            lines.push(device(name));
+            lines.push(format!("mtd={}", shell::mtd_device(name)));
             lines.push(format!("tail -c +{} {} | head -c {size} > /tmp/{what}", from + 1, self.argument));
             lines.push(match area.inside() {
                 0 => format!("flashcp /tmp/{what} $mtd"),
@@ -68,7 +68,7 @@ impl Steps<'_> {
             });
         }
         for area in &self.flashing.before {
-            lines.push(device(area.partition()));
+            lines.push(format!("mtd={}", shell::mtd_device(area.partition())));
             lines.push(format!("mtd_debug erase $mtd 0x{:x} 0x{:x}", area.inside(), area.size()));
         }
         lines
@@ -135,31 +135,5 @@ impl Steps<'_> {
             text += &format!("\nthe bootloader starts it by\n  {start}\n");
         }
         text
-    }
-}
-
-/// Finds the device of a partition by its name, in which a board's data have no character that a shell or sed knows but `.` (and `+`,
-/// which basic regular expressions do not).
-fn device(name: &str) -> String {
-    format!("mtd=/dev/$(sed -n 's/:.*\"{}\"$//p' /proc/mtd)", name.replace('.', "[.]"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::device;
-
-    #[test]
-    fn the_device_of_a_partition_is_the_one_of_just_that_name() {
-        let table =
-            "dev: size erasesize name\nmtd0: 1 1 \"a-b\"\nmtd1: 1 1 \"a.b\"\nmtd2: 1 1 \"SC PID\"\nmtd3: 1 1 \"a+b\"\n";
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("mtd"), table).expect("written");
-        for (name, found) in [("a.b", "/dev/mtd1"), ("a-b", "/dev/mtd0"), ("SC PID", "/dev/mtd2"), ("a+b", "/dev/mtd3")]
-        {
-            let script = device(name).replace("/proc/mtd", "mtd") + "; echo $mtd";
-            let shell = std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output();
-            let said = shell.expect("sh").stdout;
-            assert_eq!(String::from_utf8_lossy(&said).trim(), found, "{script}");
-        }
     }
 }

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use stoop_image::board::Board;
 use stoop_image::image::flash::Area;
+use stoop_image::shell;
 
 pub use error::Error;
 pub use session::Host;
@@ -68,7 +69,7 @@ pub fn lines(job: &Job) -> Vec<String> {
 
 fn unknown(area: &Area) -> Place {
     Place {
-        device: format!("/dev/$(sed -n 's/:.*\"{}\"$//p' /proc/mtd)", area.partition()),
+        device: shell::mtd_device(area.partition()),
         partition: area.partition().to_owned(),
         inside: area.inside(),
         size: area.size(),
