@@ -115,7 +115,8 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     unfinished.persist(path)
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder that a path's last name is in; `.` for a bare name.
+pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -23,7 +23,7 @@ use crate::ui::{self, put};
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
 use stoop_image::input::read_file;
-use stoop_image::output::Output;
+use stoop_image::output::{self, Output};
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
 use stoop_image::unfinished::UnfinishedFolder;
@@ -107,8 +107,7 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
     if directory.symlink_metadata().is_ok() {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()).into());
     }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unfinished = UnfinishedFolder::new(parent).map_err(failed)?;
+    let unfinished = UnfinishedFolder::new(output::folder(directory)).map_err(failed)?;
     // The temporary folder is for nobody else; this one has the permissions of any new folder.
     let new = unfinished.path().join("new");
     std::fs::create_dir(&new).map_err(failed)?;
