@@ -21,14 +21,6 @@ pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> 
             known.join(" or ")
         ));
     }
-    if board::names().any(|name| name == board.name) && board::load(&board.name).is_ok_and(|shipped| shipped != *board)
-    {
-        warnings.push(format!(
-            "a board that comes with stoop is called {} too, and has other data: an image's board is found by its name, so give `check`, \
-             `netboot` and `flash` --board as well, or call the board file something else",
-            board.name
-        ));
-    }
     if let (Format::Nor, Some(vendor)) = (format, &board.bootloader.vendor_container) {
         warnings.push(format!(
             "the vendor's own flash images are {vendor}: make sure that {} starts a plain container from flash before you erase anything",
@@ -39,6 +31,20 @@ pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> 
         warnings.push(format!("{} is not known to start {} images", board.bootloader.name, format.name()));
     }
     warnings
+}
+
+/// A board file of the user's own, `named` as it was typed, which a board that comes with stoop is called like and differs from.
+pub(super) fn namesake(named: &str, board: &Board) -> Option<String> {
+    // A board that was asked for by its name is that one.
+    let is_taken = named != board.name && board::names().any(|name| name == board.name);
+    let differs = is_taken && board::load(&board.name).is_ok_and(|shipped| shipped != *board);
+    differs.then(|| {
+        format!(
+            "a board that comes with stoop is called {} too, and has other data: an image's board is found by its name, so give `check`, \
+             `netboot` and `flash` --board as well, or call the board file something else",
+            board.name
+        )
+    })
 }
 
 /// A root= that may name another device, or is missing; `ours` is whether pack adds it.
