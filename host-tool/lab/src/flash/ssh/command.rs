@@ -1,5 +1,7 @@
 //! The shell words that write flash, for whatever the board has: mtd-utils' or BusyBox's `flashcp`, OpenWrt's `mtd`, mtd-utils' others.
 
+use stoop_image::shell::quoted;
+
 /// Where files are put on the board: in RAM on all of them. One name, so that what a lost connection left is replaced by the next one.
 pub(super) const FILE: &str = "/tmp/stoop-flash";
 
@@ -58,7 +60,7 @@ impl Place {
         let (first, count) = (inside / erase, size / erase);
         match tool {
             Tool::Flashcp => format!("flashcp {FILE} {device}"),
-            Tool::Mtd => format!("mtd -q write {FILE} {partition}"),
+            Tool::Mtd => format!("mtd -q write {FILE} {}", quoted(partition)),
             Tool::FlashErase => format!(
                 "flash_erase -q {device} 0x{inside:x} {count} && dd if={FILE} of={device} bs={erase} seek={first} conv=notrunc"
             ),
@@ -108,6 +110,13 @@ mod tests {
         );
         assert_eq!(place.read(), "dd if=/dev/mtd3 bs=65536 skip=2 count=4");
         assert_eq!(place.fill_front(), "dd if=/tmp/stoop-flash of=/dev/mtd3 bs=65536 seek=2 conv=notrunc");
+    }
+
+    #[test]
+    fn a_name_with_a_blank_is_one_word() {
+        let partition = "SC PID".to_owned();
+        let place = Place { device: "/dev/mtd3".into(), partition, inside: 0, size: 0x1_0000, erase: 0x1_0000 };
+        assert_eq!(place.program(Tool::Mtd), "mtd -q write /tmp/stoop-flash 'SC PID'");
     }
 
     #[test]
