@@ -138,7 +138,7 @@ fn bootm_delivers_the_words_that_the_model_predicts(rig: &mut dyn Rig) -> Result
     let got = printed(rig, &image, Some(&many), Via::Bootm)?;
     assert_eq!(got, format!("[]{}", "[a]".repeat(BOOTM_WORDS)), "the most that U-Boot delivers");
     let refused = printed(rig, &image, Some(&(many + " a")), Via::Bootm).unwrap_err();
-    assert_eq!(refused.to_string(), "U-Boot delivers 255 words of bootargs, these have 256");
+    assert!(refused.to_string().starts_with("U-Boot delivers 255 words of bootargs, these have 256\n"), "{refused}");
     Ok(())
 }
 
