@@ -388,6 +388,14 @@ fn the_commands_name_exactly_the_slots_blocks_and_the_manifests_block_comes_last
     assert_eq!(lines("update"), update);
     assert_eq!(lines("switch"), ["protect off 0xbe090000 +0x10000", "erase 0xbe090000 +0x10000"]);
     assert_eq!(lines("install")[2], "erase 0xbe080000 +0x10000");
+    let from_linux = [
+        "mtd_debug erase $mtd 0x0 0x30000",
+        "tail -c +131073 image.bin | head -c 131072 > /tmp/slot",
+        "mtd_debug write $mtd 0x10000 0x20000 /tmp/slot",
+        "tail -c +65537 image.bin | head -c 65536 > /tmp/slot",
+        "mtd_debug write $mtd 0x0 0x10000 /tmp/slot",
+    ];
+    assert_eq!(value["flash"]["linux"].as_array().unwrap()[1..6], from_linux);
     assert_eq!(value["flash"]["start"], "bootm 0xbe080000");
     let check = bench.stoop(&["check", "image.bin", "--board", BOARD]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));

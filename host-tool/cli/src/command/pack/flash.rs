@@ -57,15 +57,15 @@ impl Steps<'_> {
     fn linux(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for Write { what, area, from } in &self.flashing.update {
-            let (name, size) = (area.partition(), area.size());
-            lines.push(format!("mtd={}", shell::mtd_device(name)));
-            lines.push(format!("tail -c +{} {} | head -c {size} > /tmp/{what}", from + 1, self.argument));
-            lines.push(match area.inside() {
-                0 => format!("flashcp /tmp/{what} $mtd"),
-                inside => format!(
-                    "mtd_debug erase $mtd 0x{inside:x} 0x{size:x} && mtd_debug write $mtd 0x{inside:x} 0x{size:x} /tmp/{what}"
-                ),
-            });
+            let (at, size, front) = (area.inside(), area.size(), area.erase_size());
+            lines.push(format!("mtd={}", shell::mtd_device(area.partition())));
+            lines.push(format!("mtd_debug erase $mtd 0x{at:x} 0x{size:x}"));
+            // The first erase block last: until then the slot is none, whatever ends in the middle. `flashcp` would write it first.
+            for (begin, end) in [(front, size), (0, front)].into_iter().filter(|(begin, end)| begin < end) {
+                let (at, size) = (at + begin, end - begin);
+                lines.push(format!("tail -c +{} {} | head -c {size} > /tmp/{what}", from + begin + 1, self.argument));
+                lines.push(format!("mtd_debug write $mtd 0x{at:x} 0x{size:x} /tmp/{what}"));
+            }
         }
         for area in &self.flashing.before {
             lines.push(format!("mtd={}", shell::mtd_device(area.partition())));
