@@ -155,7 +155,7 @@ fn an_area_outside_its_partition_protected_or_cutting_a_block_cannot_be_made() {
         Area::within(&short, partition, partition.range())
             .unwrap_err()
             .to_string()
-            .contains("lies behind what the CPU")
+            .contains("[0x230000, 0x3b0000) lies behind what the CPU reads of the flash, its first 0x100000 bytes")
     );
 }
 

@@ -56,10 +56,10 @@ crate::explained! {
             => BoardLacks, "correct the board's flash map: see boards/README.md";
         #[error("{} cuts an erase block of 0x{erase:x} bytes", span(range))]
         CutsBlock { range: Region, erase: usize } => BoardLacks, "correct the board's flash map: see boards/README.md";
-        /// `window` is physical, as the CPU reads it.
-        #[error("{} lies behind what the CPU reads of the flash, {}", span(range), span(window))]
-        NotMapped { range: Region, window: Region }
-            => BoardLacks, "correct the board's flash map: see boards/README.md";
+        /// `mapped` is how many bytes the CPU reads, from the start of the flash on.
+        #[error("{} lies behind what the CPU reads of the flash, its first 0x{mapped:x} bytes", span(range))]
+        NotMapped { range: Region, mapped: usize }
+            => BoardLacks, "give the board file a partition within these bytes, or write it from the board's Linux by `stoop flash --ssh`";
         #[error("0x{size:x} bytes do not fit the flash partition {partition}, 0x{room:x} bytes at 0x{at:x} of the flash")]
         PartitionFull { size: usize, partition: String, room: usize, at: usize }
             => Partition, "pack it smaller: --codec lzma, less in it, or a flash map with larger slots";

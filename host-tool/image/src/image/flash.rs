@@ -33,7 +33,7 @@ impl Area {
         let area = Area::behind_driver(flash, partition, range)?;
         let mapped = Region::new(flash.window.start() + range.start(), range.size());
         if !mapped.is_some_and(|mapped| flash.window.contains(&mapped)) {
-            return Err(Error::NotMapped { range, window: flash.window }.into());
+            return Err(Error::NotMapped { range, mapped: flash.window.size() }.into());
         }
         Ok(area)
     }
@@ -66,6 +66,14 @@ impl Area {
             erase,
             window: flash.window.start(),
         })
+    }
+
+    /// What the CPU reads of a partition, in whole erase blocks from its start, counted from the start of the flash. All of one that
+    /// begins behind the window, so that [`Area::within`] can say so.
+    pub fn mapped(flash: &Flash, partition: &Partition) -> Region {
+        let mapped = flash.window.size().saturating_sub(partition.offset).min(partition.size);
+        let size = mapped / flash.erase_size * flash.erase_size;
+        Region::new(partition.offset, size).filter(|range| !range.is_empty()).unwrap_or(partition.range())
     }
 
     /// Its name in the flash map.
@@ -221,7 +229,7 @@ fn named(flash: &Flash) -> Result<Vec<Slot>> {
 fn divided(flash: &Flash, container: Container) -> Result<Map> {
     let partition = flash.image(None).ok_or(Error::NoImagePartition)?;
     let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
-    let half = partition.size.saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
+    let half = Area::mapped(flash, partition).size().saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
     let at = |offset: usize, size: usize| {
         let range = Region::new(partition.offset + offset, size).unwrap_or(Region::EMPTY);
         Area::within(flash, partition, range)

@@ -1,6 +1,5 @@
 //! What is to be written where, decided before a board is touched.
 
-use stoop_core::Region;
 use stoop_image::board::{Board, Flash, FlashKind, Partition};
 use stoop_image::board_check::room;
 use stoop_image::bootloader::flash::Range;
@@ -31,7 +30,9 @@ impl Job {
         let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
         match slots(board, image, switch)? {
             Some(job) => Ok(job),
-            None => whole(flash, image, Area::within),
+            None => whole(flash, image, |flash, partition| {
+                Area::within(flash, partition, Area::mapped(flash, partition))
+            }),
         }
     }
 
@@ -46,7 +47,7 @@ impl Job {
         }
         match slots(board, image, switch)? {
             Some(job) => Ok(job),
-            None => whole(flash, image, Area::behind_driver),
+            None => whole(flash, image, |flash, partition| Area::behind_driver(flash, partition, partition.range())),
         }
     }
 
@@ -92,7 +93,7 @@ fn slots(board: &Board, image: &[u8], switch: bool) -> Result<Option<Job>, Error
 }
 
 /// How an area comes to be.
-type MakeArea = fn(&Flash, &Partition, Region) -> stoop_image::Result<Area>;
+type MakeArea = fn(&Flash, &Partition) -> stoop_image::Result<Area>;
 
 /// Of any other image.
 fn whole(flash: &Flash, image: &[u8], area: MakeArea) -> Result<Job, Error> {
@@ -100,8 +101,7 @@ fn whole(flash: &Flash, image: &[u8], area: MakeArea) -> Result<Job, Error> {
         name: "with the role firmware or kernel".into(),
         known: flash.partitions.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", "),
     })?;
-    let range = Region::new(partition.offset, partition.size).unwrap_or(Region::EMPTY);
-    let area = area(flash, partition, range).and_then(|area| area.front(image.len())).map_err(Error::Image)?;
+    let area = area(flash, partition).and_then(|area| area.front(image.len())).map_err(Error::Image)?;
     let mut file = image.to_vec();
     // As erased flash is: nothing to program.
     file.resize(area.size(), 0xff);
@@ -115,6 +115,19 @@ mod tests {
 
     use super::Job;
     use stoop_image::Explained;
+
+    #[test]
+    fn of_a_flash_larger_than_the_window_the_part_inside_it_is_written_and_all_of_it_by_linux() {
+        for name in ["linkit-smart-7688", "omega2-plus"] {
+            let board = board::load(name).expect("a board");
+            let offset = board.flash.as_ref().and_then(|flash| flash.image(None)).expect("a partition").offset;
+            let fits = vec![1; 0x100_0000 - offset];
+            assert_eq!(Job::of(&board, &fits, false).expect(name).file.len(), fits.len());
+            let longer = vec![1; fits.len() + 1];
+            assert_eq!(Job::of(&board, &longer, false).expect_err(name).code(), "H022", "{name}");
+            Job::for_linux(&board, &longer, false).expect(name);
+        }
+    }
 
     #[test]
     fn flash_that_the_cpu_does_not_read_as_memory_is_for_linux_alone_and_nand_for_neither() {
