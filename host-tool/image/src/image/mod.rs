@@ -146,8 +146,10 @@ impl Budget {
             let partition = map.slot(plan.slot)?.area.partition().to_owned();
             return Ok(Ok(Budget { partition, size: usize::MAX, is_slot: true }));
         }
-        let flash = plan.board.flash.as_ref().and_then(|flash| flash.image(None));
-        let Some(partition) = flash else { return Ok(Err("the board has no flash to fit into")) };
+        let Some(flash) = &plan.board.flash else { return Ok(Err("the board has no flash to fit into")) };
+        let Some(partition) = flash.image(None) else {
+            return Ok(Err("the board's flash has no partition for an image to fit into"));
+        };
         let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.size);
         Ok(match others < partition.size {
             true => Ok(Budget { partition: partition.name.clone(), size: partition.size, is_slot: false }),
