@@ -335,6 +335,9 @@ fn maps_that_do_not_fit_and_images_that_are_too_large_are_refused_with_the_numbe
     assert!(text.contains("there is no slot c") && text.contains("name one of: a, b"), "{text}");
     let text = refused("zbt-wg3526", &["--dtb", "x.dtb"], 2);
     assert!(text.contains("CPU does not read its flash as memory"), "{text}");
+    let small = board::load("ens202ext-v1").unwrap();
+    let text = Map::of(&small).unwrap_err().to_string();
+    assert!(text.contains("0x10000 of the 0x10000 bytes of the flash partition loader: no room for a slot"), "{text}");
     let mut words = vec!["pack", "--kernel", "vmlinux", "-o", "image", "--board", BOARD, "--slot", "b"];
     assert_eq!(bench.stoop(&words).status.code(), Some(2), "a slot without --format nor");
     words[7..].copy_from_slice(&["--rootfs-in", "flash"]);

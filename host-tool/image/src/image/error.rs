@@ -39,6 +39,9 @@ crate::explained! {
         #[error("{bootloader} starts what is at 0x{started:08x}, the map's container is at 0x{container:08x}")]
         StartsElsewhere { bootloader: String, started: usize, container: usize }
             => BoardLacks USAGE, "correct `flash-command` or the flash map in the board file";
+        #[error("the shim takes 0x{boot:x} of the 0x{size:x} bytes of the flash partition {partition}: no room for a slot behind it")]
+        NoRoomForSlot { partition: String, size: usize, boot: usize } => BoardLacks USAGE,
+            "pack with --format uimage or fit, or give the board file a partition with the role firmware and `slot = \"a\"`";
         #[error("the flash map has no partition for an image")]
         NoImagePartition => BoardLacks USAGE, "add one with the role firmware";
         #[error("the flash map has no partition for the root filesystem of slot {slot}")]

@@ -230,6 +230,9 @@ fn divided(flash: &Flash, container: Container) -> Result<Map> {
     let partition = flash.image(None).ok_or(Error::NoImagePartition)?;
     let boot = BOOT_SIZE.next_multiple_of(flash.erase_size);
     let half = Area::mapped(flash, partition).size().saturating_sub(boot) / 2 / flash.erase_size * flash.erase_size;
+    if half == 0 {
+        return Err(Error::NoRoomForSlot { partition: partition.name.clone(), size: partition.size, boot }.into());
+    }
     let at = |offset: usize, size: usize| {
         let range = Region::new(partition.offset + offset, size).unwrap_or(Region::EMPTY);
         Area::within(flash, partition, range)
