@@ -20,9 +20,10 @@ crate::explained! {
             => Options USAGE, "give the part in front of the `=`, for example `--keep bootImage`";
         #[error("--cookie {text:?} is empty, longer than 255 bytes or not printable")]
         Cookie { text: String } => Cookie USAGE, "give a word, or `--no-cookie` to let all bootargs count";
-        #[error("--cookie {text:?} holds a blank and can never be one word")]
+        #[error("--cookie {text:?} holds {} and can never be one word",
+            if text.contains(' ') { "a blank" } else { "a character outside ASCII" })]
         CookieWords { text: String }
-            => Cookie USAGE, "give a cookie without blanks, or omit `--cookie-match word`";
+            => Cookie USAGE, "give a cookie of ASCII letters, digits and signs, or omit `--cookie-match word`";
         #[error("what {board}'s bootloader starts is not known")]
         NoContainer { board: String } => BoardLacks USAGE,
             "name the format with --format, or add `containers` to the board file";
