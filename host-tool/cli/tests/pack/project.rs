@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::bench::{Bench, text};
+use crate::bench::{Bench, text, tree};
 
 fn good(bench: &Bench, words: &[&str]) -> String {
     text(&bench.good(words))
@@ -57,6 +57,19 @@ fn flags_win_over_the_file() {
     assert!(said.starts_with("image        raw") && said.contains("without it: mine\n"), "{said}");
     let said = good(&bench, &["simulate", "other"]);
     assert!(said.contains("only=this") && !said.contains("panic=10"), "{said}");
+}
+
+#[test]
+fn check_finds_the_board_file_of_the_project_and_needs_none_for_a_kernel() {
+    let bench = bench("board = './my.toml'\nkernel = 'vmlinux'\nrootfs = 'root.squashfs'\ndtb = 'x.dtb'\noutput = 'image'\n");
+    let malta = include_str!("../../../../boards/qemu-malta-le.toml");
+    bench.put("my.toml", malta.replace("dtb = \"qemu-malta\"\n", "").as_bytes());
+    bench.put("x.dtb", &tree(Some(b"x")));
+    good(&bench, &["pack"]);
+    assert!(good(&bench, &["check"]).contains("checksums"));
+    assert!(good(&bench, &["check", "image"]).contains("checksums"));
+    let of_kernel = text(&bench.stoop(&["check", "--kernel", "vmlinux"]));
+    assert!(!of_kernel.contains("--board"), "{of_kernel}");
 }
 
 #[test]
