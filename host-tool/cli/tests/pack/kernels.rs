@@ -169,6 +169,20 @@ fn a_program_of_linux_is_no_kernel() {
 }
 
 #[test]
+fn a_configuration_of_another_version_is_warned_of_and_debians_own_numbers_are_not() {
+    let bench = Bench::new();
+    bench.put("vmlinux", &Kernel::new(false).elf());
+    let pack = |version: &str| {
+        bench.put("config", format!("# Linux/mips {version} Kernel Configuration\n{CONFIG}").as_bytes());
+        let words = ["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux", "--config", "config", "-o", "image"];
+        text(&bench.good(&words))
+    };
+    let said = pack("5.4.0");
+    assert!(said.contains("the kernel is 6.12.") && said.contains("is of 5.4.0"), "{said}");
+    assert!(!pack("6.12.999").contains("is of 6.12"), "a patch level is no other kernel");
+}
+
+#[test]
 fn a_configuration_for_arm64_is_another_kernels() {
     let bench = Bench::new();
     bench.full();

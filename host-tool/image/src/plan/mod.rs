@@ -37,7 +37,7 @@ pub use request::{
     ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
     PhramChoice, Request, RootfsIn,
 };
-use warnings::{another_root, board_warnings, namesake, reserved_kernel, root_warnings};
+use warnings::{another_root, another_version, board_warnings, namesake, reserved_kernel, root_warnings};
 
 /// Everything resolved and read; what is left is arithmetic.
 #[derive(Clone, Debug)]
@@ -150,6 +150,7 @@ impl Plan {
         let rootfs = request.rootfs.as_deref().map(Rootfs::read).transpose()?;
         let mut warnings = kernel.notes.clone();
         warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));
+        warnings.extend(another_version(&kernel));
         warnings.extend(namesake(&request.board, &board));
         warnings.extend(board_warnings(&board, &kernel, format.value));
 

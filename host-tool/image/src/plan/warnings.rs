@@ -33,6 +33,24 @@ pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> 
     warnings
 }
 
+/// A configuration of another version than the kernel's. Only the first two numbers are compared: Debian's kernels call themselves
+/// 6.1.0-50-4kc where their configuration says 6.1.170.
+pub(super) fn another_version(kernel: &Kernel) -> Option<String> {
+    let config = kernel.config.as_ref()?;
+    let (of_kernel, of_config) = (kernel.version.as_deref()?, config.version()?);
+    (series(of_kernel) != series(of_config)).then(|| {
+        format!(
+            "the kernel is {of_kernel}, its configuration ({}) is of {of_config}: what is said of the kernel by it may be wrong",
+            config.source()
+        )
+    })
+}
+
+/// `6.12` of `6.12.1-rc1` and of `6.12-rc1`.
+fn series(version: &str) -> Vec<&str> {
+    version.split(|it: char| !it.is_ascii_digit()).take(2).collect()
+}
+
 /// A board file of the user's own, `named` as it was typed, which a board that comes with stoop is called like and differs from.
 pub(super) fn namesake(named: &str, board: &Board) -> Option<String> {
     // A board that was asked for by its name is that one.
