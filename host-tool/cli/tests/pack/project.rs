@@ -61,7 +61,8 @@ fn flags_win_over_the_file() {
 
 #[test]
 fn check_finds_the_board_file_of_the_project_and_needs_none_for_a_kernel() {
-    let bench = bench("board = './my.toml'\nkernel = 'vmlinux'\nrootfs = 'root.squashfs'\ndtb = 'x.dtb'\noutput = 'image'\n");
+    let bench =
+        bench("board = './my.toml'\nkernel = 'vmlinux'\nrootfs = 'root.squashfs'\ndtb = 'x.dtb'\noutput = 'image'\n");
     let malta = include_str!("../../../../boards/qemu-malta-le.toml");
     bench.put("my.toml", malta.replace("dtb = \"qemu-malta\"\n", "").as_bytes());
     bench.put("x.dtb", &tree(Some(b"x")));

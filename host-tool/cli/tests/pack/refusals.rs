@@ -163,7 +163,10 @@ fn cookies_and_keys_that_can_never_match_are_refused() {
     let bench = bench();
     has(&refused(&bench, 2, &good_and(&["--cookie", ""])), &["--no-cookie"]);
     has(&refused(&bench, 2, &good_and(&["--cookie", "a b", "--cookie-match", "word"])), &["blank"]);
-    has(&refused(&bench, 2, &good_and(&["--cookie", "ü", "--cookie-match", "word"])), &["holds a character outside ASCII"]);
+    has(
+        &refused(&bench, 2, &good_and(&["--cookie", "ü", "--cookie-match", "word"])),
+        &["holds a character outside ASCII"],
+    );
     has(&refused(&bench, 2, &good_and(&["--keep", "a=b"])), &["--keep"]);
     let many: Vec<String> = (0..20).map(|index| format!("{}{index}", "k".repeat(30))).collect();
     let words: Vec<&str> = many.iter().flat_map(|key| ["--keep", key.as_str()]).collect();

@@ -30,9 +30,9 @@ impl Job {
         let flash = flash.ok_or_else(|| Error::NotMapped { board: board.name.clone() })?;
         match slots(board, image, switch)? {
             Some(job) => Ok(job),
-            None => whole(flash, image, |flash, partition| {
-                Area::within(flash, partition, Area::mapped(flash, partition))
-            }),
+            None => {
+                whole(flash, image, |flash, partition| Area::within(flash, partition, Area::mapped(flash, partition)))
+            }
         }
     }
 
