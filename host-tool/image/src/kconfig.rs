@@ -161,6 +161,18 @@ impl Kconfig {
         self.version.as_deref()
     }
 
+    /// Whether it may be of a kernel of that version: the first two numbers are the same, or either version is unknown. No more is compared, since
+    /// Debian's kernels call themselves 6.1.0-50-4kc where their configuration says 6.1.170.
+    pub(crate) fn may_be_of(&self, version: Option<&str>) -> bool {
+        let numbers = |version: &str| -> Vec<String> {
+            version.split(|it: char| !it.is_ascii_digit()).take(2).map(str::to_owned).collect()
+        };
+        match (self.version(), version) {
+            (Some(configured), Some(version)) => numbers(configured) == numbers(version),
+            _ => true,
+        }
+    }
+
     /// Where it is from.
     pub fn source(&self) -> &str {
         &self.source

@@ -18,7 +18,7 @@ pub(super) fn configurations(kernel: &Path, version: Option<&str>) -> Vec<Kconfi
     let mut found: Vec<Kconfig> = named.iter().filter_map(|file| read(file, kernel)).collect();
     for folder in [Some(here.to_owned()), build_tree(here)].into_iter().flatten() {
         let own = [".config", "config.gz"].iter().filter_map(|name| read(&folder.join(name), kernel));
-        found.extend(own.filter(|config| is_of(config, version)));
+        found.extend(own.filter(|config| config.may_be_of(version)));
         // A kernel beside this one is another form of it if their versions are the same.
         let vmlinux = folder.join("vmlinux");
         let same = |bytes: Vec<u8>| version.is_some() && super::kernel::version(&bytes).as_deref() == version;
@@ -31,16 +31,6 @@ pub(super) fn configurations(kernel: &Path, version: Option<&str>) -> Vec<Kconfi
 
 fn read(file: &Path, kernel: &Path) -> Option<Kconfig> {
     if file.is_file() && file != kernel { Kconfig::read(file).ok() } else { None }
-}
-
-/// The version that made the configuration may be the kernel's: the first two numbers are the same.
-fn is_of(config: &Kconfig, version: Option<&str>) -> bool {
-    let numbers =
-        |version: &str| version.split(|c: char| !c.is_ascii_digit()).take(2).map(str::to_owned).collect::<Vec<_>>();
-    match (config.version(), version) {
-        (Some(configured), Some(version)) => numbers(configured) == numbers(version),
-        _ => true,
-    }
 }
 
 /// `6.1.0-50` of `vmlinuz-6.1.0-50`.

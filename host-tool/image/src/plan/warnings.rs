@@ -33,22 +33,14 @@ pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> 
     warnings
 }
 
-/// A configuration of another version than the kernel's. Only the first two numbers are compared: Debian's kernels call themselves
-/// 6.1.0-50-4kc where their configuration says 6.1.170.
+/// A configuration of another version than the kernel's.
 pub(super) fn another_version(kernel: &Kernel) -> Option<String> {
-    let config = kernel.config.as_ref()?;
+    let config = kernel.config.as_ref().filter(|config| !config.may_be_of(kernel.version.as_deref()))?;
     let (of_kernel, of_config) = (kernel.version.as_deref()?, config.version()?);
-    (series(of_kernel) != series(of_config)).then(|| {
-        format!(
-            "the kernel is {of_kernel}, its configuration ({}) is of {of_config}: what is said of the kernel by it may be wrong",
-            config.source()
-        )
-    })
-}
-
-/// `6.12` of `6.12.1-rc1` and of `6.12-rc1`.
-fn series(version: &str) -> Vec<&str> {
-    version.split(|it: char| !it.is_ascii_digit()).take(2).collect()
+    Some(format!(
+        "the kernel is {of_kernel}, its configuration ({}) is of {of_config}: what is said of the kernel by it may be wrong",
+        config.source()
+    ))
 }
 
 /// A board file of the user's own, `named` as it was typed, which a board that comes with stoop is called like and differs from.
