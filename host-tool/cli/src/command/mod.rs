@@ -124,7 +124,7 @@ impl Cli {
         let pack = command.find_subcommand("pack").cloned().unwrap_or_default();
         let at_a_place =
             command.find_subcommand(verb).filter(|_| matches!(verb, "netboot" | "flash" | "power" | "check")).cloned();
-        if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "check" | "inspect" | "simulate") {
+        if at_a_place.is_none() && !matches!(verb, "pack" | "run" | "inspect" | "simulate") {
             return Ok(vec![with(Vec::new())]);
         }
         // What is wrong with the line is told when it is read with all its words.
@@ -139,9 +139,9 @@ impl Cli {
         let takes_image = ["image", "kernel", "config"].iter().any(|id| typed.try_contains_id(id).is_ok());
         let is_typed = |id: &str| matches!(typed.try_contains_id(id), Ok(true));
         let is_told = ["image", "kernel", "config"].iter().any(|id| is_typed(id));
-        // `check` has a board only where it has an image.
-        let of_kernel = verb == "check" && !is_typed("image") && (is_told || project.image().is_none());
-        let at_a_place = at_a_place.filter(|_| !of_kernel);
+        let has_image = is_typed("image") || (!is_told && project.image().is_some());
+        // `check` of a kernel alone takes no board.
+        let at_a_place = at_a_place.filter(|_| verb != "check" || has_image);
         let mut more = at_a_place.map(|verb| project.place_words(&verb, typed)).unwrap_or_default();
         more.extend(project.image().filter(|_| takes_image && !is_told).map(OsString::from));
         Ok(vec![with(more)])
