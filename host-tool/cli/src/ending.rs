@@ -1,4 +1,4 @@
-//! What Ctrl-C and the like do to a verb that does not listen for them itself: what is half written goes, and the process ends.
+//! What Ctrl-C and the like do to a verb that does not listen for them itself: what runs for it ends, what is half written goes, and the process ends.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,7 @@ pub fn on_signals() {
 }
 
 fn end() -> ! {
+    stoop_kernel::kernel_build::running::end();
     unfinished::remove_all();
     let failure = crate::Error::from(Error::Interrupted);
     if json::is_asked() {
