@@ -266,7 +266,7 @@ fn interrupting(size: usize) -> Script {
 fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     let image = folder.path().join("image");
-    std::fs::write(&image, [0x5a; 0x1000]).map_err(|error| Failure::io(&image, &error))?;
+    std::fs::write(&image, program::uimage(false)).map_err(|error| Failure::io(&image, &error))?;
     let mut desk = Desk::played(BOARD, Box::new(Played(interrupting(0x1_0000))))?;
     // Nothing is fetched: the board only says so.
     let served = desk.served_by_qemu()?;
