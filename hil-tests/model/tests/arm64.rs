@@ -9,7 +9,7 @@ use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecChoice, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::EntryPath;
+use stoop_model::aarch64::boot::{EntryPath, Place};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_model::suite::formats;
@@ -89,6 +89,7 @@ impl Boots<'_> {
                 file,
                 image: &opened,
                 tree,
+                place: Place::InRam,
                 way,
                 level,
                 moved: if self.count.is_multiple_of(4) { 0x20_0000 } else { 0 },

@@ -10,7 +10,7 @@ use stoop_image::plan::{CodecChoice, Format, Plan};
 use stoop_image::progress::Quiet;
 use stoop_image::shim_image::{Variant, prebuilt};
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::{End, EntryPath};
+use stoop_model::aarch64::boot::{End, EntryPath, Place};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_samples::failure::{Failure, Result};
@@ -63,6 +63,8 @@ const DSB: u32 = 0xd503_3f9f;
 const ISB: u32 = 0xd503_3fdf;
 const IC: u32 = 0xd508_751f;
 const SCTLR: [u32; 2] = [0xd518_100b, 0xd51c_100b];
+/// `msr vbar_el1, x1` and `msr vbar_el2, x1`.
+const OWN_VECTORS: [u32; 2] = [0xd518_c001, 0xd51c_c001];
 const TLBI: [u32; 2] = [0xd508_871f, 0xd50c_871f];
 
 /// What is wrong, the changes that make it so, and words of what finds it.
@@ -87,6 +89,17 @@ const FAULTS: &[(&str, &[Change], &str)] = &[
     ("x0 is not the tree", &[first("leave", 0xaa04_03e0, NOP)], "x0 to x3"),
     ("x1 is not 0", &[first("leave", 0xaa05_03e1, NOP)], "x0 to x3"),
     ("a store behind the last flush", &[first("leave", 0xaa06_03e2, 0xf900_011f)], "the kernel is wrong"),
+    ("the bootloader's vectors stay, at EL1 and under E2H", &[first("peek", OWN_VECTORS[0], NOP)], "nothing is there"),
+    ("the bootloader's vectors stay, at EL2", &[first("peek", OWN_VECTORS[1], NOP)], "nothing is there"),
+    (
+        "no ISB behind the vectors' address",
+        &[Change { behind: "peek", word: (u32::MAX, ISB), which: Which::FirstBehind(OWN_VECTORS), instead: NOP }],
+        "Unsynchronised",
+    ),
+    ("only the vectors of the level's own stack", &[first("peek", 0xf900_0022, NOP)], "not known"),
+    ("only the vectors of EL0's stack", &[first("peek", 0xf901_0022, NOP)], "not known"),
+    ("the shim's vectors stay, at EL1 and under E2H", &[first("peek", 0xd518_c005, NOP)], "the exception vectors"),
+    ("the shim's vectors stay, at EL2", &[first("peek", 0xd51c_c005, NOP)], "the exception vectors"),
     ("an unaligned load with the MMU off", &[first("clean_image", 0xf940_094b, 0xf841_114b)], "Alignment"),
 ];
 
@@ -148,20 +161,33 @@ fn found(patches: &[(u64, u32)], change: impl Fn(&mut Plan), damaged: bool) -> R
         for (level, way) in
             [(Level::El1, EntryPath::Cleaned), (Level::El2, EntryPath::Running), (Level::El2Host, EntryPath::Running)]
         {
-            for seed in [1, 2] {
+            for (seed, place, stack_of_el0) in [
+                (1, Place::InRam, false),
+                (2, Place::InRam, false),
+                // Nothing is there: an exception.
+                (3, Place::Behind { distance: 0, more: 0 }, false),
+                (4, Place::Behind { distance: 0, more: 0 }, true),
+            ] {
+                let tree = (!packed_tree && place == Place::InRam).then_some(&cookie[..]);
                 let case = Case {
                     board: &truth,
                     plan: &plan,
                     file: &file,
                     image: &opened,
-                    tree: (!packed_tree).then_some(&cookie),
+                    tree,
+                    place,
                     way,
                     level,
                     moved: 0,
                     seed,
                     patches,
                 };
-                all.extend(case.wrong()?);
+                let mut boot = case.boot()?;
+                boot.core.system.stack_of_el0 = stack_of_el0;
+                match boot.run(|_, _, _| ()) {
+                    Ok(end) => all.extend(case.judge(&mut boot, &end)?),
+                    Err(wrong) => all.push(wrong),
+                }
             }
         }
     }
@@ -244,6 +270,7 @@ fn a_bit_that_flips_behind_the_arm64_stub_resets_the_board_before_anything_runs(
             file: &damaged,
             image: &image,
             tree: None,
+            place: Place::InRam,
             way: EntryPath::Cleaned,
             level: if number % 2 == 0 { Level::El1 } else { Level::El2 },
             moved: 0,

@@ -8,7 +8,7 @@ use stoop_image::image::{self, open};
 use stoop_image::plan::{CodecChoice, Format, Plan, Request};
 use stoop_image::progress::Quiet;
 use stoop_model::aarch64::Level;
-use stoop_model::aarch64::boot::EntryPath;
+use stoop_model::aarch64::boot::{EntryPath, Place};
 use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts as arm64;
 use stoop_model::boot::Boot;
@@ -82,6 +82,7 @@ fn arm64_does_what_the_library_does() -> Result<()> {
             file: &built.file,
             image: &open(&built.file)?,
             tree: Some(&tree),
+            place: Place::InRam,
             way: EntryPath::Cleaned,
             level,
             moved: 0,
@@ -112,6 +113,7 @@ fn a_core_that_adds_wrongly_is_found() -> Result<()> {
         file: &built.file,
         image: &image,
         tree: None,
+        place: Place::InRam,
         way: EntryPath::Cleaned,
         level: Level::El1,
         moved: 0,

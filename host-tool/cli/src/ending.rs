@@ -1,4 +1,4 @@
-//! What Ctrl-C and the like do to a verb that does not listen for them itself: what is half written goes, and the process ends.
+//! What Ctrl-C and the like do to a verb that does not listen for them itself: what runs for it ends, what is half written goes, and the process ends.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +58,7 @@ pub(crate) fn instead(say: impl Fn() -> Option<crate::Error> + Send + 'static) {
 }
 
 fn end() -> ! {
+    stoop_kernel::kernel_build::running::end();
     unfinished::remove_all();
     let instead = INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|say| say());
     let failure = instead.unwrap_or_else(|| Error::Interrupted.into());

@@ -34,7 +34,7 @@ impl Output {
     /// The place that `path` names, `-` for stdout.
     ///
     /// # Errors
-    /// It is a directory, in a folder that is not there, or one of `inputs`.
+    /// It is a directory, in a folder that is not there, a file that may not be written, or one of `inputs`.
     pub fn new<'a>(path: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<Output> {
         let output = |target| Output { path: path.to_owned(), target };
         if path.as_os_str() == "-" {
@@ -50,8 +50,13 @@ impl Output {
                 if let Some(input) = inputs.into_iter().find(is_it) {
                     return Err(Error::IsInput { path: path.into(), input: input.into() }.into());
                 }
-                let path = path.canonicalize().map_err(|error| crate::Error::file(path, error))?;
-                Ok(output(Target::File(path)))
+                let unreachable = |source| Error::Unreachable { path: path.into(), source };
+                let path = path.canonicalize().map_err(unreachable)?;
+                // Renaming would replace it without asking whether it may be written.
+                match OpenOptions::new().write(true).open(&path) {
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(unreachable(error).into()),
+                    _ => Ok(output(Target::File(path))),
+                }
             }
             Ok(_) => Ok(output(Target::Stream)),
             Err(error) if error.kind() == ErrorKind::NotFound => match end_of_links(path) {
@@ -207,6 +212,25 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_written_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, b"kept").unwrap();
+        let mut only_read = fs::metadata(&path).unwrap().permissions();
+        only_read.set_readonly(true);
+        fs::set_permissions(&path, only_read).unwrap();
+        // Root may.
+        let may = OpenOptions::new().write(true).open(&path).is_ok();
+        assert_eq!(Output::new(&path, []).is_ok(), may);
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_said_to_be() {
+        let refused = Output::new(Path::new(&"n".repeat(300)), []).unwrap_err();
+        assert_eq!(refused.next_step().as_deref(), Some("give it a shorter name"), "{refused}");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub fn remove_all() {
     std::mem::forget(all);
 }
 
+/// Without the temporary name, which `tempfile` puts into what it says and nobody gave.
+fn unnamed(error: io::Error) -> io::Error {
+    error.kind().into()
+}
+
 /// An entry of the list.
 #[derive(Debug)]
 struct Listed(PathBuf);
@@ -51,7 +56,7 @@ impl UnfinishedFile {
     pub fn new(builder: &Builder<'_, '_>, folder: &Path) -> io::Result<UnfinishedFile> {
         // Until it is listed nobody removes what is listed.
         let mut all = all();
-        let file = builder.tempfile_in(folder)?;
+        let file = builder.tempfile_in(folder).map_err(unnamed)?;
         all.insert(file.path().to_owned());
         let listed = Listed(file.path().to_owned());
         Ok(UnfinishedFile { file, listed })
@@ -89,7 +94,7 @@ impl UnfinishedFolder {
     /// It cannot be made there.
     pub fn new(parent: &Path) -> io::Result<UnfinishedFolder> {
         let mut all = all();
-        let folder = Builder::new().prefix(".stoop-").tempdir_in(parent)?;
+        let folder = Builder::new().prefix(".stoop-").tempdir_in(parent).map_err(unnamed)?;
         all.insert(folder.path().to_owned());
         let listed = Listed(folder.path().to_owned());
         Ok(UnfinishedFolder { folder, _listed: listed })

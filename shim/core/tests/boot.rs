@@ -743,7 +743,7 @@ fn ram_smaller_than_any_is_said_to_be_the_smallest() {
 #[test]
 fn the_words_that_are_looked_at_are_never_the_loaders_and_all_bytes_come_back() {
     let image = image(b"", |_| {});
-    for run in [0x3f_0000, 0x2_0000, 0x1_0000, 0x1_0080, 0x21_0000, 0x31_0000, 0x38_0000] {
+    for run in [0x3f_0000, 0x2_0000, 0x1_0000, 0x1_0080, 0x20_0000, 0x21_0000, 0x31_0000, 0x38_0000, 0x8_1000] {
         let (mut memory, _) = machine(&image, None);
         (memory.run, memory.real) = (region(run, 0x8000), Some(0x10_0000));
         memory.put(0x6_0000, &dtb(b"its own"));
@@ -776,4 +776,16 @@ fn ram_of_any_stated_size_is_looked_at_inside_of_itself() {
         let found = boot.result.err().map(|error| (error.code(), error.value));
         assert_eq!(found, Some((Code::RamSize, 0x10_0000)), "0x{size:x}");
     }
+}
+
+#[test]
+fn ram_that_is_all_there_is_not_looked_for_behind_its_end() {
+    // Behind it, a controller that lets addresses wrap shows the same words again.
+    let (mut memory, registers) = machine(&image(&dtb(b"x"), |_| {}), None);
+    (memory.real, memory.run) = (Some(0x20_0000), region(0x1e_0000, 0x8000));
+    let mut settings = settings(CookieRule::Off, b"", b"");
+    settings.ram = region(0, 0x20_0000);
+    let boot = boot_with(memory, &settings, registers);
+    assert_ne!(boot.result.err().map(|error| error.code()), Some(Code::RamSize));
+    assert_eq!(boot.memory.probed.len(), 2, "the word and the one 1 MiB behind it: {:x?}", boot.memory.probed);
 }

@@ -9,6 +9,7 @@ use stoop_samples::failure::{Failure, Result};
 
 use super::cache::LINE;
 use super::instructions::Registers;
+use super::noise::Noise;
 use super::{Core, Level, Stop};
 use crate::machine::{Event, Machine};
 use crate::record::Compared;
@@ -22,6 +23,20 @@ pub enum EntryPath {
     Cleaned,
     /// `go`: MMU and caches are on, and of the image only the front is in memory; the rest may still be in the data cache.
     Running,
+}
+
+/// Where x0 leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Near the top of the RAM that the data file names, if there is a tree.
+    InRam,
+    /// Behind its end, also where no tree is: the same board is sold with more RAM.
+    Behind {
+        /// Bytes between the end and the address.
+        distance: usize,
+        /// Bytes of RAM that there are behind the end, of which the params know nothing.
+        more: usize,
+    },
 }
 
 /// What is started, and how.
@@ -39,8 +54,10 @@ pub struct Setup<'a> {
     pub way: EntryPath,
     /// At which exception level.
     pub level: Level,
-    /// x0 is the address of this tree, at the top of RAM; without one, the registers are those of `go`.
+    /// x0 is the address of this tree; without one, the registers are those of `go`.
     pub tree: Option<&'a [u8]>,
+    /// Where it is.
+    pub place: Place,
     /// The data cache keeps most of what is written, instead of giving up lines all the time.
     pub large_cache: bool,
     /// Other numbers, other rubbish.
@@ -80,38 +97,13 @@ pub struct Boot {
     pub lowest: u64,
     /// What belongs to the stack.
     pub stack: Region,
-    noise: Noise,
+    pub(super) noise: Noise,
 }
 
 /// Instructions without a word on the UART after which a shim is taken to loop: no image here takes half as many.
 const PATIENCE: u64 = 8_000_000;
 /// Instructions of one run.
 const MOST: u64 = 200_000_000;
-/// Bytes between the top of RAM and the bootloader's tree.
-const BELOW_TOP: usize = 0x40_0000;
-/// Bytes between the top of RAM and the bootloader's own map.
-const MAP_BELOW_TOP: usize = 0x10_0000;
-
-/// Numbers without a pattern.
-#[derive(Clone, Debug)]
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn line(&mut self) -> [u8; LINE] {
-        let mut line = [0; LINE];
-        for word in line.as_chunks_mut::<8>().0 {
-            *word = self.next().to_le_bytes();
-        }
-        line
-    }
-}
 
 impl Boot {
     /// The board just before the first instruction of the image.
@@ -131,7 +123,7 @@ impl Boot {
             tree: Region::EMPTY,
             lowest: u64::MAX,
             stack: stack(setup.image, run)?,
-            noise: Noise(u64::from(setup.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            noise: Noise::new(setup.seed),
             machine: Machine::of(setup.board),
         };
         boot.machine.busy_polls = 1 + setup.seed % 5;
@@ -145,25 +137,16 @@ impl Boot {
         }
         let registers = &mut boot.core.registers;
         for register in &mut registers.x {
-            *register = boot.noise.next();
+            *register = boot.noise.draw();
         }
-        (registers.sp, registers.pc) = (boot.noise.next() & !15, load as u64);
+        (registers.sp, registers.pc) = (boot.noise.draw() & !15, load as u64);
         registers.x[..4].copy_from_slice(&[0, 0, 0, 0]);
-        match setup.tree {
-            Some(tree) => {
-                let at = setup.board.ram.end() - BELOW_TOP;
-                boot.machine.put(at as u64, tree).ok_or_else(lost)?;
-                boot.tree = Region::new(at, tree.len()).ok_or_else(lost)?;
-                boot.core.registers.x[0] = at as u64;
-            }
-            // argc, and argv where there is no tree.
-            None => boot.core.registers.x[..2].copy_from_slice(&[1, (setup.board.ram.end() - BELOW_TOP) as u64]),
-        }
+        boot.core.system.ram = vec![setup.board.ram];
+        boot.put_tree(setup).ok_or_else(lost)?;
         let patches = setup.patches.iter().map(|(at, word)| (run.start() as u64 + at, *word));
         boot.core.patches = patches.collect();
-        boot.core.memory.fence = Some([setup.board.ram, own]);
+        boot.core.memory.fence = Some([boot.machine.ram_at, own]);
         boot.core.memory.kept = setup.board.firmware.clone();
-        boot.core.system.ram = vec![setup.board.ram];
         boot.core.system.firmware = setup.board.firmware.clone();
         match setup.way {
             EntryPath::Cleaned => boot.dirty_behind(setup),
@@ -171,57 +154,6 @@ impl Boot {
         }
         boot.old_code(front);
         Ok(boot)
-    }
-
-    /// Lines behind the image's bytes that hold rubbish and are dirty.
-    fn dirty_behind(&mut self, setup: &Setup<'_>) {
-        let bytes = setup.image.pieces.iter().map(|(at, bytes)| at.wrapping_add(setup.moved) + bytes.len());
-        let first = bytes.max().unwrap_or(0).next_multiple_of(LINE);
-        for line in (first..self.own.end()).step_by(LINE) {
-            if self.noise.next().is_multiple_of(3) {
-                let noise = self.noise.line();
-                self.put_dirty(line as u64, noise);
-            }
-        }
-    }
-
-    /// The image in the data cache instead of memory, but for its front, which nothing can help; and the bootloader's map.
-    fn dirty_image(&mut self, setup: &Setup<'_>, front: usize) -> Option<()> {
-        for (at, bytes) in &setup.image.pieces {
-            let (lines, _) = bytes.as_chunks::<LINE>();
-            for (number, line) in lines.iter().enumerate() {
-                let at = at.wrapping_add(setup.moved) + number * LINE;
-                if at.is_multiple_of(LINE) && at >= self.own.start() + front && !self.noise.next().is_multiple_of(4) {
-                    let noise = self.noise.line();
-                    self.machine.put(at as u64, &noise)?;
-                    self.put_dirty(at as u64, *line);
-                }
-            }
-        }
-        let (table, ram) = (setup.board.ram.end() - MAP_BELOW_TOP, setup.board.ram);
-        for gigabyte in 0..512usize {
-            let block = Region::new(gigabyte << 30, 1 << 30)?;
-            // Attribute 0 is device, 2 normal write-back; accessed, never executed.
-            let attributes = if block.overlaps(&ram) { 1 | 2 << 2 | 3 << 8 | 1 << 10 } else { 1 | 1 << 10 | 3 << 53 };
-            self.machine.put((table + 8 * gigabyte) as u64, &(block.start() as u64 | attributes).to_le_bytes())?;
-        }
-        self.core.system.leave_on(table as u64);
-        Some(())
-    }
-
-    fn put_dirty(&mut self, at: u64, bytes: [u8; LINE]) {
-        if let Some((old, bytes)) = self.core.memory.data.put(at, bytes, true) {
-            self.machine.put(old, &bytes);
-        }
-    }
-
-    /// Lines of the instruction cache from what ran before, everywhere but in the front.
-    fn old_code(&mut self, front: usize) {
-        let first = (self.own.start() + front).next_multiple_of(LINE);
-        for line in (first..self.run.end()).step_by(LINE) {
-            let noise = self.noise.line();
-            self.core.memory.code.put(line as u64, noise, false);
-        }
     }
 
     /// Runs to the end, and calls `each` behind every instruction with its address and word.
@@ -276,6 +208,9 @@ impl Boot {
         }
         if self.core.system.level() != level {
             wrong.push("another exception level".into());
+        }
+        if self.core.system.has_own_vectors() {
+            wrong.push("the exception vectors are not the bootloader's".into());
         }
         if self.core.system.masked != 15 {
             wrong.push(format!("DAIF is {:04b}", self.core.system.masked));

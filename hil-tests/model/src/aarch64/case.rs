@@ -12,7 +12,7 @@ use stoop_image::simulate::{self, Booted, Entry, Input};
 use stoop_samples::failure::Result;
 
 use super::Level;
-use super::boot::{Boot, End, EntryPath, Setup, header_field};
+use super::boot::{Boot, End, EntryPath, Place, Setup, header_field};
 use crate::bootloader::Enter;
 use crate::judge::{report, without_counts};
 use crate::machine::Event;
@@ -31,6 +31,8 @@ pub struct Case<'a> {
     pub image: &'a Opened<'a>,
     /// The bootloader's tree.
     pub tree: Option<&'a [u8]>,
+    /// Where x0 leads.
+    pub place: Place,
     /// How the CPU is left.
     pub way: EntryPath,
     /// At which exception level.
@@ -69,6 +71,7 @@ impl Case<'_> {
             way: self.way,
             level: self.level,
             tree: self.tree,
+            place: self.place,
             large_cache: self.seed.is_multiple_of(2),
             seed: self.seed,
             patches: self.patches,
@@ -110,7 +113,10 @@ impl Case<'_> {
     }
 
     /// Compares the end of a run with what `simulate` says.
-    fn judge(&self, boot: &mut Boot, end: &End) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// The image cannot be simulated at all.
+    pub fn judge(&self, boot: &mut Boot, end: &End) -> Result<Vec<String>> {
         let entry = self.tree.map_or(Entry::None, |tree| Entry::Uhi(tree.to_vec()));
         let load = Some(self.image.load.wrapping_add(self.moved));
         let outcome = simulate::run(self.file, &Input { entry, load })?;

@@ -9,11 +9,16 @@
 pub mod boot;
 pub mod cache;
 pub mod case;
+mod entry;
+mod exceptions;
 pub mod instructions;
+mod map;
 pub mod memory;
+pub mod noise;
 pub mod parts;
 mod stop;
 pub mod system;
+pub mod tlb;
 
 use stoop_core::Region;
 
@@ -24,9 +29,10 @@ use stop::broken;
 
 use cache::{Cache, Geometry, LINE};
 use instructions::{Outside, Registers};
+use map::Translation;
 pub use memory::Memory;
 pub use stop::{Level, Rule, Stop};
-use system::{System, Translation};
+use system::System;
 
 /// A core and what it has of the board's memory.
 pub struct Core {
@@ -92,8 +98,19 @@ impl Core {
         }
         self.count += 1;
         let mut outside = Around { system: &mut self.system, memory: &mut self.memory, bus, count: self.count };
-        instructions::run(&mut self.registers, &mut outside, word)?;
+        match instructions::run(&mut self.registers, &mut outside, word) {
+            Err(Stop::Stray(stray)) if stray.value.is_none() && self.system.has_own_vectors() => self.abort()?,
+            done => done?,
+        }
         Ok(word)
+    }
+
+    /// A load that nothing answered: a synchronous external abort, taken to the level that runs, by the program's own vectors.
+    /// With the bootloader's nobody knows what follows: there the run ends.
+    fn abort(&mut self) -> Result<(), Stop> {
+        self.registers.pc = self.system.take_abort(self.registers.pc)?;
+        self.memory.refetch();
+        Ok(())
     }
 }
 

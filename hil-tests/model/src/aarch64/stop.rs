@@ -39,7 +39,7 @@ pub enum Rule {
     StaleTranslation,
     /// Accesses are aligned where memory is device memory.
     Alignment,
-    /// No access to memory and no TLBI between a write of SCTLR and the ISB behind it.
+    /// No access to memory and no TLBI between a write of SCTLR and the ISB behind it; no exception between one of VBAR and its ISB.
     Unsynchronised,
     /// DC is complete, by DSB, before IC.
     IcBeforeDsb,

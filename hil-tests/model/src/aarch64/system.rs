@@ -3,13 +3,14 @@
 use super::instructions::Registers;
 use super::memory::Memory;
 use super::stop::{Level, Rule, Stop, broken};
+use super::tlb::Tlb;
 use crate::bus::Bus;
 
 /// SCTLR: MMU, data cache, instruction cache, write implies execute-never.
-const M: u64 = 1;
-const C: u64 = 1 << 2;
+pub(super) const M: u64 = 1;
+pub(super) const C: u64 = 1 << 2;
 const I: u64 = 1 << 12;
-const WXN: u64 = 1 << 19;
+pub(super) const WXN: u64 = 1 << 19;
 /// HCR_EL2.E2H.
 const E2H: u64 = 1 << 34;
 
@@ -18,6 +19,9 @@ const CTR: u64 = 0x8444_8004;
 /// Cortex-A53's: two levels, unified below the first.
 const CLIDR: u64 = 0x0a20_0023;
 
+/// Where the bootloader has its exception vectors.
+pub(super) const VECTORS: u64 = 0xbad_0000;
+
 /// Encodings op0, op1, CRn, CRm, op2 of a register, as in its instruction from bit 5 on.
 const fn encoding(op0: u32, op1: u32, n: u32, m: u32, op2: u32) -> u32 {
     op0 << 14 | op1 << 11 | n << 7 | m << 3 | op2
@@ -25,54 +29,49 @@ const fn encoding(op0: u32, op1: u32, n: u32, m: u32, op2: u32) -> u32 {
 
 /// What one exception level has of registers that make its view of memory.
 #[derive(Clone, Copy, Default, Debug)]
-struct Regime {
-    sctlr: u64,
-    ttbr0: u64,
-    tcr: u64,
-    mair: u64,
-    vbar: u64,
+pub(super) struct Regime {
+    pub(super) sctlr: u64,
+    pub(super) ttbr0: u64,
+    pub(super) tcr: u64,
+    pub(super) mair: u64,
+    pub(super) vbar: u64,
 }
 
 /// The system registers of one core, for the level that it runs at.
 pub struct System {
-    level: Level,
-    regime: Regime,
+    pub(super) level: Level,
+    pub(super) regime: Regime,
     /// At EL2: EL1's, which nothing uses.
     below: Regime,
     hcr: u64,
     /// DAIF, from bit 3 down.
     pub masked: u32,
     /// What the last ISB made of SCTLR.
-    sctlr: u64,
+    pub(super) sctlr: u64,
+    /// What it made of VBAR.
+    pub(super) vbar: u64,
+    /// PSTATE.SP is 0: the stack pointer is that of EL0, and exceptions take the first four vectors.
+    pub stack_of_el0: bool,
+    /// Exceptions that were taken.
+    pub aborts: u32,
     /// The registers of the map changed, and no TLBI is complete since.
     stale: bool,
     /// A TLBI is under way.
     invalidating: bool,
     /// The counter that programs see: instructions, divided.
     pub counter_shift: u32,
-    tlb: Tlb,
+    pub(super) tlb: Tlb,
     /// RAM of the board: what may be mapped as normal memory.
     pub ram: Vec<stoop_core::Region>,
     /// Parts of it that firmware protects: what may not be.
     pub firmware: Vec<stoop_core::Region>,
 }
 
-/// Where an access goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Translation {
-    /// The address behind it.
-    pub physical: u64,
-    /// By the data cache.
-    pub cached: bool,
-    /// Device memory.
-    pub device: bool,
-}
-
 impl System {
     /// As a bootloader leaves it for a kernel, but with some interrupts unmasked and what it used of the map.
     pub fn new(level: Level) -> System {
         let on_reset = if level == Level::El1 { 0x30d0_0800 } else { 0x30c5_0830 };
-        let left = Regime { sctlr: on_reset, ttbr0: 0xbad_f000, tcr: 0x8081_3519, mair: 0xbad, vbar: 0xbad_0000 };
+        let left = Regime { sctlr: on_reset, ttbr0: 0xbad_f000, tcr: 0x8081_3519, mair: 0xbad, vbar: VECTORS };
         System {
             level,
             regime: left,
@@ -80,6 +79,9 @@ impl System {
             hcr: if level == Level::El2Host { E2H | 1 << 27 } else { 1 << 31 },
             masked: 0b1011,
             sctlr: on_reset,
+            vbar: left.vbar,
+            stack_of_el0: false,
+            aborts: 0,
             stale: true,
             invalidating: false,
             counter_shift: 3,
@@ -119,143 +121,7 @@ impl System {
     }
 }
 
-/// Blocks and pages of the map are kept by units of this many bits.
-const UNIT: u32 = 21;
-const NORMAL_WRITE_BACK: u8 = 0xff;
-const NORMAL_UNCACHED: u8 = 0x44;
-
-/// A translation that the TLB keeps.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    unit: u64,
-    /// Address and attributes of the descriptor, and how many bits of the address it leaves.
-    descriptor: u64,
-    left: u32,
-}
-
-/// The TLB: what was walked once stays until a TLBI.
-#[derive(Clone, Debug)]
-pub struct Tlb([Option<Entry>; 64]);
-
-impl Default for Tlb {
-    fn default() -> Self {
-        Tlb([None; 64])
-    }
-}
-
 impl System {
-    /// Where the access goes, and how.
-    ///
-    /// # Errors
-    /// The map does not allow it.
-    pub(super) fn translate(
-        &mut self,
-        memory: &Memory,
-        bus: &mut impl Bus,
-        at: u64,
-        write: bool,
-        fetch: bool,
-    ) -> Result<Translation, Stop> {
-        if self.sctlr & M == 0 {
-            return Ok(Translation { physical: at, cached: false, device: true });
-        }
-        let unit = at >> UNIT;
-        let kept = self.tlb.0[unit as usize % 64].filter(|entry| entry.unit == unit);
-        let entry = match kept {
-            Some(entry) => entry,
-            None => {
-                let (descriptor, left) = self.walk(memory, bus, at)?;
-                let entry = Entry { unit, descriptor, left };
-                // A page says nothing of the rest of its unit.
-                if left >= UNIT {
-                    self.tlb.0[unit as usize % 64] = Some(entry);
-                }
-                entry
-            }
-        };
-        let Entry { descriptor, left, .. } = entry;
-        let read_only = descriptor >> 7 & 1 != 0;
-        let never_executed = descriptor >> 54 & 1 != 0 || self.level != Level::El2 && descriptor >> 53 & 1 != 0;
-        let never_executed = never_executed || self.sctlr & WXN != 0 && !read_only;
-        if write && read_only || fetch && never_executed {
-            return broken(Rule::Translation, at);
-        }
-        let (device, cached) = self.kind(descriptor, at)?;
-        let low = (1 << left) - 1;
-        let physical = descriptor & 0xffff_ffff_f000 & !low | at & low;
-        Ok(Translation { physical, cached: cached && self.sctlr & C != 0, device })
-    }
-
-    /// Whether it is device memory, and whether the data cache takes it.
-    fn kind(&self, descriptor: u64, at: u64) -> Result<(bool, bool), Stop> {
-        let attributes = self.regime.mair.to_le_bytes()[(descriptor >> 2 & 7) as usize];
-        match attributes {
-            0 | 4 | 8 | 12 => Ok((true, false)),
-            NORMAL_WRITE_BACK => Ok((false, true)),
-            NORMAL_UNCACHED => Ok((false, false)),
-            _ => broken(Rule::Map, at),
-        }
-    }
-
-    /// The level at which the tables begin, and how many bits of the address they translate.
-    fn shape(&self) -> (u32, u32) {
-        let bits = 64 - (self.regime.tcr & 63) as u32;
-        (4 - bits.saturating_sub(12).div_ceil(9), bits)
-    }
-
-    /// The descriptor for an address, and how many bits of the address it leaves.
-    fn walk(&self, memory: &Memory, bus: &mut impl Bus, at: u64) -> Result<(u64, u32), Stop> {
-        let (first, bits) = self.shape();
-        if bits > 48 || at >> bits != 0 {
-            return broken(Rule::Translation, at);
-        }
-        let cached = self.regime.tcr >> 8 & 3 != 0;
-        let mut table = self.regime.ttbr0 & 0xffff_ffff_ffe0;
-        for level in first..4 {
-            let left = 39 - 9 * level;
-            let width = if level == first { bits - left } else { 9 };
-            let index = at >> left & ((1 << width) - 1);
-            let descriptor = memory.walk(bus, table + 8 * index, cached)?;
-            match (descriptor & 3, level) {
-                (3, 0..3) => table = descriptor & 0xffff_ffff_f000,
-                (1, 1 | 2) | (3, 3) if descriptor >> 10 & 1 != 0 => return Ok((descriptor, left)),
-                _ => return broken(Rule::Translation, at),
-            }
-        }
-        broken(Rule::Translation, at)
-    }
-
-    /// Goes through the whole map: what the CPU may read by itself is RAM, and what is a device is never executed.
-    fn check_map(&self, memory: &Memory, bus: &mut impl Bus) -> Result<(), Stop> {
-        let (_, bits) = self.shape();
-        if bits > 48 {
-            return broken(Rule::Map, self.regime.tcr);
-        }
-        let mut at = 0u64;
-        while at >> bits == 0 {
-            let left = match self.walk(memory, bus, at) {
-                Ok((descriptor, left)) => {
-                    let (device, _) = self.kind(descriptor, at)?;
-                    let block = stoop_core::Region::new(at as usize, 1 << left);
-                    let is_ram = block.is_some_and(|block| {
-                        let is_kept = self.firmware.iter().any(|firmware| firmware.overlaps(&block));
-                        !is_kept && self.ram.iter().any(|ram| ram.contains(&block))
-                    });
-                    let executed = descriptor >> 54 & 1 == 0;
-                    if descriptor & 0xffff_ffff_f000 != at || !device && !is_ram || device && executed {
-                        return broken(Rule::Map, at);
-                    }
-                    left
-                }
-                // Nothing is there. How much of nothing does not matter: smaller steps come to the same.
-                Err(Stop::Broken { rule: Rule::Translation, .. }) => UNIT,
-                Err(stop) => return Err(stop),
-            };
-            at += 1 << left;
-        }
-        Ok(())
-    }
-
     /// The register of that encoding: `None` when it is none of those that make the map.
     fn register(&mut self, encoding: u32) -> Option<&mut u64> {
         let op1 = encoding >> 11 & 7;
@@ -336,6 +202,7 @@ impl System {
                 }
                 (DMB, _) => {}
                 (ISB, _) => {
+                    self.vbar = self.regime.vbar;
                     let was = std::mem::replace(&mut self.sctlr, self.regime.sctlr);
                     let was_on = was & M != 0;
                     if was & C != 0 && self.sctlr & C == 0 {

@@ -2,8 +2,9 @@
 //! kernel's targets, a few Kconfig files, one module.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use object::Endianness::Big;
 
@@ -95,7 +96,7 @@ impl Work {
         "source.tar.zst"
     }
 
-    fn build(&self, source: &str, fragments: &[&str], more: &[&str]) -> Output {
+    fn arguments(&self, source: &str, fragments: &[&str], more: &[&str]) -> Vec<String> {
         let text = |name: &str| self.path(name).to_str().unwrap().to_owned();
         let mut arguments = vec!["kernel".to_owned(), "build".to_owned(), "--source".to_owned(), text(source)];
         arguments.extend(
@@ -113,6 +114,11 @@ impl Work {
             });
             is_patch |= *argument == "--patch";
         }
+        arguments
+    }
+
+    fn build(&self, source: &str, fragments: &[&str], more: &[&str]) -> Output {
+        let arguments = self.arguments(source, fragments, more);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         crate::stoop(&arguments)
     }
@@ -395,4 +401,25 @@ fn what_an_archive_brings_as_stoops_own_is_not_obeyed_and_its_links_stay_inside(
     archive.append_dir_all("linux-test", work.path("linux-test")).unwrap();
     fs::write(work.path("links.tar"), archive.into_inner().unwrap()).unwrap();
     work.succeed("links.tar", &["base.frag"], &[]);
+}
+
+/// make waits in a FIFO's reader, so that the test knows when it runs, and a writer whether somebody reads.
+#[test]
+fn a_signal_ends_make_and_its_jobs() {
+    let Some(work) = Work::new() else { return };
+    let fifo = work.path("linux-test/fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    work.write("linux-test/Makefile", &MAKEFILE.replace("@echo \"  CC      init/main.o\"", "@cat fifo"));
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_stoop")]).args(work.arguments(
+        "linux-test",
+        &["base.frag"],
+        &[],
+    ));
+    let stoop = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut job = fs::File::options().write(true).open(&fifo).unwrap();
+    assert!(Command::new("kill").args(["-TERM", &stoop.id().to_string()]).status().unwrap().success());
+    let output = stoop.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(job.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe, "somebody still reads");
 }

@@ -77,3 +77,28 @@ fn requirements_in_a_circle_unknown_ones_and_an_unknown_configuration_are_refuse
     let text = stderr_of(&["modules", "resolve", "--modules", &tree.text(), "@ppp"]);
     assert!(text.contains("its configuration is not known"), "{text}");
 }
+
+/// What it says to a command that is wrong by itself.
+fn misused(arguments: &[&str]) -> String {
+    let output = crate::stoop(arguments);
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn two_files_of_one_name_and_names_that_are_empty_are_refused() {
+    let tree = tree();
+    let root = tree.root();
+    std::fs::create_dir(root.join("other")).unwrap();
+    std::fs::copy(root.join("left.toml"), root.join("other/left.toml")).unwrap();
+    let text = misused(&strs(&arguments(&tree, &["left", "other/left"], "good", &[])));
+    assert!(
+        text.contains("left.toml and") && text.contains("other/left.toml are both the requirement @left"),
+        "{text}"
+    );
+    for empty in ["any-of = [[]]", "any-of = [['']]", "modules = ['']", "requires = ['']", "[symbols]\n'' = 'y'"] {
+        std::fs::write(root.join("empty.toml"), format!("description = 'e'\n{empty}\n")).unwrap();
+        let text = misused(&strs(&arguments(&tree, &["empty"], "good", &[])));
+        assert!(text.contains("requirement empty: a") && text.contains("empty\n"), "{text}");
+    }
+}

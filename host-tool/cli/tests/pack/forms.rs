@@ -3,7 +3,7 @@
 use stoop_core::Region;
 use stoop_core::manifest::HandoffKind;
 use stoop_core::params::CookieRule;
-use stoop_image::plan::{Cookie, HandoffChoice, Origin, Phram, PhramChoice, Request};
+use stoop_image::plan::{Cookie, CookieMatch, HandoffChoice, Origin, Phram, PhramChoice, Request};
 use stoop_image::simulate::Entry;
 
 use crate::bench::{Bench, FROM_BOOTLOADER, Kernel, booted, packed, plan, tree};
@@ -155,6 +155,28 @@ fn the_cookie_is_liminix_anywhere_unless_said_otherwise() {
     assert_eq!(plan(&off).cookie.rule, CookieRule::Off);
     let (_, built) = packed(&off);
     assert_eq!(booted(&built.file, Entry::Argv(b"anything".to_vec())).verdict.text(), "accepted");
+}
+
+#[test]
+fn a_cookie_that_is_in_what_bootloaders_pass_anyway_is_warned_of() {
+    let bench = Bench::new();
+    let warned = |cookie: &str, cookie_match| {
+        let request = Request { cookie: Some(cookie.into()), cookie_match, ..bench.full() };
+        plan(&request).warnings.iter().any(|warning| warning.contains("as with --no-cookie"))
+    };
+    for cookie in [" ", "=", "root=", "console", "ttyS0"] {
+        assert!(warned(cookie, CookieMatch::Contains), "{cookie:?}");
+    }
+    assert!(!warned("liminix", CookieMatch::Contains));
+    assert!(!warned("console", CookieMatch::Word), "no line has that word");
+    assert!(warned("init=/sbin/init", CookieMatch::Word));
+}
+
+#[test]
+fn a_key_that_is_given_twice_is_kept_once() {
+    let bench = Bench::new();
+    let request = Request { keep: ["a", "b", "a"].map(str::to_owned).to_vec(), ..bench.full() };
+    assert_eq!(plan(&request).cookie.keep, ["a", "b"]);
 }
 
 #[test]

@@ -168,6 +168,7 @@ fn cookies_and_keys_that_can_never_match_are_refused() {
         &["holds a character outside ASCII"],
     );
     has(&refused(&bench, 2, &good_and(&["--keep", "a=b"])), &["--keep"]);
+    has(&refused(&bench, 2, &good_and(&["--keep", "a\"b"])), &["--keep"]);
     let many: Vec<String> = (0..20).map(|index| format!("{}{index}", "k".repeat(30))).collect();
     let words: Vec<&str> = many.iter().flat_map(|key| ["--keep", key.as_str()]).collect();
     has(&refused(&bench, 2, &[&GOOD[..], &words].concat()), &["params' 512", "fewer --keep"]);

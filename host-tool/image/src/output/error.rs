@@ -11,18 +11,21 @@ crate::explained! {
         #[error("the output {path} is the input {input}")]
         IsInput { path: PathBuf, input: PathBuf } => OutputIsInput USAGE, "write to another file";
         #[error("{path}: {source}")]
-        NoFolder { path: PathBuf, source: io::Error } => File, "make the folder first, or name a file elsewhere";
+        NoFolder { path: PathBuf, source: io::Error } => Output, "make the folder first, or name a file elsewhere";
         #[error("{path}: {source}")]
-        Unreachable { path: PathBuf, source: io::Error } => File, "name a file that you may write";
+        Unreachable { path: PathBuf, source: io::Error } => Output, (match source.kind() {
+            io::ErrorKind::InvalidFilename => "give it a shorter name",
+            _ => "name a file that you may write",
+        });
         #[error("stdout: {source}")]
         Stdout { source: io::Error } => Output;
         #[error("{path}: {source}")]
         Full { path: PathBuf, source: io::Error, size: usize }
-            => File, "make room for 0x{size:x} bytes there, or name a file elsewhere";
+            => Output, "make room for 0x{size:x} bytes there, or name a file elsewhere";
         #[error("{path}: {source}")]
-        ReaderGone { path: PathBuf, source: io::Error } => File, "see why its reader went away";
+        ReaderGone { path: PathBuf, source: io::Error } => Output, "see why its reader went away";
         #[error("{path}: {source}")]
         Unwritable { path: PathBuf, source: io::Error }
-            => File, "name a file in a folder that exists and that you may write";
+            => Output, "name a file in a folder that exists and that you may write";
     }
 }

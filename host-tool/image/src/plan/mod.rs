@@ -37,7 +37,9 @@ pub use request::{
     ALIAS, COOKIE, Chosen, CodecChoice, Cookie, CookieMatch, Format, HandoffChoice, MakeRamdisk, Origin, Phram,
     PhramChoice, Request, RootfsIn,
 };
-use warnings::{another_root, another_version, board_warnings, namesake, reserved_kernel, root_warnings};
+use warnings::{
+    another_root, another_version, board_warnings, cookie_of_all, namesake, reserved_kernel, root_warnings,
+};
 
 /// Everything resolved and read; what is left is arithmetic.
 #[derive(Clone, Debug)]
@@ -151,6 +153,7 @@ impl Plan {
         let mut warnings = kernel.notes.clone();
         warnings.extend(initrd.iter().filter_map(|initrd| initrd.warning.clone()));
         warnings.extend(another_version(&kernel));
+        warnings.extend(cookie_of_all(&cookie));
         warnings.extend(namesake(&request.board, &board));
         warnings.extend(board_warnings(&board, &kernel, format.value));
 
@@ -268,10 +271,15 @@ impl Plan {
 
 fn cookie(request: &Request) -> Result<Cookie> {
     let text = request.cookie.clone().unwrap_or_else(|| COOKIE.to_owned());
-    let keep = request.keep.clone();
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if let Some(key) = keep.iter().find(|key| !plain(key) || key.contains('=')) {
+    if let Some(key) = request.keep.iter().find(|key| !plain(key) || key.contains(['=', '"'])) {
         return Err(Error::KeepKey { key: key.clone() }.into());
+    }
+    let mut keep: Vec<String> = Vec::new();
+    for key in &request.keep {
+        if !keep.contains(key) {
+            keep.push(key.clone());
+        }
     }
     if request.no_cookie {
         return Ok(Cookie { rule: CookieRule::Off, text: String::new(), keep });

@@ -1,11 +1,13 @@
 //! What pack warns of in a plan that holds: doubts that the user can settle, and pack cannot.
 
+use stoop_core::params::CookieRule;
+
 use crate::board::{self, Board};
 use crate::format::device_tree::Facts;
 use crate::input::Kernel;
 
 use super::line::last_value;
-use super::request::{ALIAS, Format, Phram};
+use super::request::{ALIAS, Cookie, Format, Phram};
 
 /// What the board is not known for.
 pub(super) fn board_warnings(board: &Board, kernel: &Kernel, format: Format) -> Vec<String> {
@@ -41,6 +43,24 @@ pub(super) fn another_version(kernel: &Kernel) -> Option<String> {
         "the kernel is {of_kernel}, its configuration ({}) is of {of_config}: what is said of the kernel by it may be wrong",
         config.source()
     ))
+}
+
+/// What bootloaders pass without anybody's asking, in the words of most vendors.
+const USUAL_BOOTARGS: &str = "console=ttyS0,115200n8 root=/dev/mtdblock2 rootfstype=squashfs init=/sbin/init mtdparts=spi0.0:256k(u-boot),-(firmware) mem=64M";
+
+/// A cookie that is in bootargs which nobody wrote for this image.
+pub(super) fn cookie_of_all(cookie: &Cookie) -> Option<String> {
+    let is_usual = match cookie.rule {
+        CookieRule::Off => false,
+        CookieRule::Contains => USUAL_BOOTARGS.contains(&cookie.text),
+        CookieRule::Word => USUAL_BOOTARGS.split(' ').any(|word| word == cookie.text),
+    };
+    is_usual.then(|| {
+        format!(
+            "what a bootloader passes by itself may contain the cookie {:?}, and counts then as with --no-cookie: choose a word of your own",
+            cookie.text
+        )
+    })
 }
 
 /// A board file of the user's own, `named` as it was typed, which a board that comes with stoop is called like and differs from.

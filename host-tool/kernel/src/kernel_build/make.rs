@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::kernel_build::Error;
+use crate::kernel_build::{Error, running};
 use stoop_image::progress::Progress;
 
 /// How make is called.
@@ -45,7 +45,8 @@ impl Make {
         let (reader, writer) = std::io::pipe().map_err(|e| Error::Pipe { source: e })?;
         let stderr = writer.try_clone().map_err(|e| Error::Pipe { source: e })?;
         command.stdout(writer).stderr(stderr);
-        let mut child = command.spawn().map_err(not_installed)?;
+        let child = command.spawn().map_err(not_installed)?;
+        running::begun(&child);
         // The command holds the writing ends; the reader would never see the end with them open here.
         drop(command);
         let mut done = Done::default();
@@ -64,7 +65,7 @@ impl Make {
                 errors.push(format!("\n  {}", line.trim()));
             }
         }
-        let status = child.wait().map_err(|e| Error::Wait { source: e })?;
+        let status = running::ended(child).map_err(|e| Error::Wait { source: e })?;
         if status.success() {
             return Ok(done);
         }

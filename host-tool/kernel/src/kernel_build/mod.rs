@@ -12,6 +12,7 @@ pub mod fragment;
 pub mod make;
 pub mod patches;
 pub mod reasons;
+pub mod running;
 pub mod unpack;
 
 pub use error::Error;

@@ -100,6 +100,10 @@ stoop_image::explained! {
         #[error("requirement {name}: {why}")]
         RequirementText { name: String, why: String }
             => Requirement USAGE, "see the table of keys in host-tool/kernel/requirements/README.md";
+        #[error("requirement {name}: {what}")]
+        RequirementEmpty { name: String, what: &'static str } => Requirement USAGE, "remove it, or fill it in";
+        #[error("{one} and {other} are both the requirement @{name}, since its file's name is its own")]
+        RequirementTwice { name: String, one: PathBuf, other: PathBuf } => Requirement USAGE, "give one of them, or rename one";
         #[error("there is no requirement @{name}")]
         NoSuchRequirement { name: String, near: Option<String>, known: Vec<String> } => Requirement, (match near {
             Some(near) => format!("did you mean @{near}?"),

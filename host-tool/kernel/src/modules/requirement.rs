@@ -102,7 +102,16 @@ impl Requirement {
             why: error.to_string().trim_end().to_owned(),
         })?;
         requirement.name = name.to_owned();
-        Ok(requirement)
+        let symbols = requirement.symbols.keys().chain(requirement.any_of.iter().flatten());
+        let names = requirement.requires.iter().chain(&requirement.modules).chain(&requirement.modules_if_present);
+        let what = if requirement.any_of.iter().any(Vec::is_empty) {
+            "a list of any-of is empty"
+        } else if symbols.chain(names).any(String::is_empty) {
+            "a name is empty"
+        } else {
+            return Ok(requirement);
+        };
+        Err(Error::RequirementEmpty { name: name.to_owned(), what }.into())
     }
 
     /// The symbols that the configuration does not set as needed, each as `CONFIG_X is n, needs y`.
@@ -134,10 +143,18 @@ impl Catalogue {
     /// The shipped ones and those in files. A file of a shipped one's name takes its place.
     ///
     /// # Errors
-    /// A file cannot be read or understood.
+    /// A file cannot be read or understood, or two of them have one name.
     pub fn with_files(files: &[PathBuf]) -> Result<Self> {
-        let read = |path: &PathBuf| Requirement::parse(&stem(path), &read_text(path)?);
-        Ok(Catalogue { own: files.iter().map(read).collect::<Result<_>>()? })
+        let mut own: Vec<Requirement> = Vec::new();
+        for (number, path) in files.iter().enumerate() {
+            let requirement = Requirement::parse(&stem(path), &read_text(path)?)?;
+            if let Some(earlier) = own.iter().position(|earlier| earlier.name == requirement.name) {
+                let (one, other) = (files[earlier].clone(), files[number].clone());
+                return Err(Error::RequirementTwice { name: requirement.name, one, other }.into());
+            }
+            own.push(requirement);
+        }
+        Ok(Catalogue { own })
     }
 
     /// The names of all, sorted.
