@@ -20,6 +20,7 @@ pub mod packages;
 pub mod prebuilt;
 pub mod release;
 pub mod run;
+pub mod sanitizer;
 pub mod sizes;
 mod squeeze;
 pub mod test;

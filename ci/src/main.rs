@@ -12,7 +12,7 @@ use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
 use stoop_ci::{
-    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sizes, test, transcript,
+    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sanitizer, sizes, test, transcript,
 };
 use stoop_samples::failure::Result;
 
@@ -82,6 +82,8 @@ enum Verb {
     Licences,
     /// Runs core's tests in Miri where the nightly has it
     Miri,
+    /// Runs core's tests and the shim's memory module under AddressSanitizer
+    Sanitizer,
     /// Makes the book's own pages, builds it with mdBook into target/book, and checks every link
     Book {
         /// Write no page or picture: those that are out of date are an error
@@ -155,6 +157,7 @@ fn main() -> ExitCode {
         Verb::HilJob { folder } => hil::job::run(&folder),
         Verb::Licences => licences::check(),
         Verb::Miri => miri::run().map(|skipped| skipped.iter().for_each(|why| eprintln!("skipped: {why}"))),
+        Verb::Sanitizer => sanitizer::run(),
         Verb::Book { check, pictures } => book::build(match (check, pictures) {
             (true, _) => Made::Compared,
             (_, true) => Made::Drawn,

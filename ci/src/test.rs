@@ -8,7 +8,7 @@ use stoop_samples::failure::{Failure, Result};
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
 use crate::{
-    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sizes, toolchain, transcript,
+    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain, transcript,
 };
 
 /// Runs all of it.
@@ -46,6 +46,7 @@ pub fn everything() -> Result<()> {
     })?;
     part("fuzzing", &mut || fuzz::run("", FUZZING))?;
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
+    part("tests, core and the shim's memory module under AddressSanitizer", &mut sanitizer::run)?;
     part("tests, core under Miri", &mut || miri::run().map(|why| skipped.extend(why)))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
@@ -68,7 +69,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 23;
+const PARTS: usize = 24;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(120);
 
