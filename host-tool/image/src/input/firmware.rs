@@ -56,14 +56,18 @@ pub fn pieces(file: &[u8]) -> Option<Vec<Piece<'_>>> {
     pieces.iter().any(|piece| piece.is_sure).then_some(pieces)
 }
 
-/// The pieces of a file from a place on.
+/// More pieces than any firmware has: what follows is told as one.
+const MOST: usize = 64;
+
+/// The pieces of a file from a place on, [`MOST`] and one at most.
 pub fn behind(file: &[u8], start: usize) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut at = start;
     loop {
         at += file.get(at..).unwrap_or_default().iter().take_while(|byte| is_padding(**byte)).count();
         let Some(rest) = file.get(at..).filter(|rest| !rest.is_empty()) else { return pieces };
-        let (what, name, size) = sure(rest).unwrap_or_else(|| {
+        let known = if pieces.len() < MOST { sure(rest) } else { Some(("unknown data", "data", rest.len())) };
+        let (what, name, size) = known.unwrap_or_else(|| {
             let end = (1..rest.len()).find(|end| sure(&rest[*end..]).is_some()).unwrap_or(rest.len());
             (looks_like(rest), "data", end)
         });
@@ -176,6 +180,13 @@ mod tests {
             assert_eq!(told(&sure), [(0x41, "a uImage", 0x140), (0x181, "a squashfs", 0x200)], "{front:?}");
             assert_eq!(pieces.len() - sure.len(), usize::from(front[0] != 0xff));
         }
+    }
+
+    #[test]
+    fn of_very_many_pieces_the_last_is_the_rest() {
+        let file = squashfs(0x200).repeat(1000);
+        let pieces = behind(&file, 0);
+        assert_eq!((pieces.len(), pieces[MOST].bytes.len()), (MOST + 1, (1000 - MOST) * 0x200));
     }
 
     #[test]
