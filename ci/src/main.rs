@@ -12,7 +12,8 @@ use stoop_ci::lab;
 use stoop_ci::prebuilt::{self, Program};
 use stoop_ci::release::{self, Target};
 use stoop_ci::{
-    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sanitizer, sizes, test, transcript,
+    bench, cache, emulator, fuzz, hil, labgrid, licences, miri, pack_bench, packages, sanitizer, sizes, test,
+    transcript,
 };
 use stoop_samples::failure::Result;
 

@@ -8,7 +8,8 @@ use stoop_samples::failure::{Failure, Result};
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
 use crate::{
-    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain, transcript,
+    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain,
+    transcript,
 };
 
 /// Runs all of it.

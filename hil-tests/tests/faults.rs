@@ -6,6 +6,8 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clap::Parser;
+use stoop::command::Cli;
 use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, collected, no_tftp};
 use stoop_hil_tests::stand::Emulated;
@@ -246,6 +248,47 @@ fn flash_whose_driver_says_done_and_wrote_only_a_part() -> Result<()> {
 fn flash_that_its_chip_protects() -> Result<()> {
     let error = flash_fault("erase", "- Warning: 1 protected sectors will not be erased!\r\n done\r\n")?;
     assert_eq!((error.code(), error.exit_code()), ("L085", 3), "{error}");
+    Ok(())
+}
+
+/// Sends this process a signal at the first `erase`, as Ctrl-C does, and says nothing more.
+fn interrupting(size: usize) -> Script {
+    script(move |line| match line.split(' ').next() {
+        Some("erase") => {
+            let sent = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+            sent.err().map(|error| error.to_string())
+        }
+        _ => Some(flash_answer(line, size)),
+    })
+}
+
+#[test]
+fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    let image = folder.path().join("image");
+    std::fs::write(&image, program::uimage(false)).map_err(|error| Failure::io(&image, &error))?;
+    let mut desk = Desk::played(BOARD, Box::new(Played(interrupting(0x1_0000))))?;
+    // Nothing is fetched: the board only says so.
+    let served = desk.served_by_qemu()?;
+    let flags = desk.flags();
+    let words = ["stoop", "flash", "--board", BOARD, "--yes", "--tftp-folder"].map(str::to_owned).into_iter();
+    let words = words.chain([served, image].map(|path| path.to_string_lossy().into_owned())).chain(flags);
+    let error = Cli::try_parse_from(words).expect("a command line").run().expect_err("it was interrupted");
+    assert_eq!((error.code(), error.exit_code()), ("L099", 130), "{error}");
+    assert!(error.to_string().ends_with("[0x90000, 0xa0000) of firmware-a is not whole"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -> Result<()> {
+    let mut desk =
+        played(script(|line| Some(if line.starts_with("tftpboot") { "TFTP error: 'x' (1)\r\n" } else { "" }.into())))?;
+    let there = desk.served_by_qemu()?.join("image.bin");
+    for (contents, code) in [(b"somebody's".to_vec(), ("L075", 2)), (program::uimage(false), ("L074", 3))] {
+        std::fs::write(&there, &contents).map_err(|error| Failure::io(&there, &error))?;
+        assert_eq!(fault(&desk)?, code);
+        assert!(std::fs::read(&there).is_ok_and(|left| left == contents), "it is as it was");
+    }
     Ok(())
 }
 

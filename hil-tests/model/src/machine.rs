@@ -133,6 +133,8 @@ pub struct Machine {
     pub flash_at: Region,
     /// How often each byte of flash was read, at most 255.
     pub flash_reads: Vec<u8>,
+    /// Time that each byte read from flash takes, in instructions.
+    pub flash_wait: u64,
     /// Flash bytes that have another bit from their second read on.
     pub flaky: Vec<Range<usize>>,
     /// What came out of the UART.
@@ -184,6 +186,7 @@ impl Machine {
             flash: Vec::new(),
             flash_at,
             flash_reads: vec![0; flash_at.size()],
+            flash_wait: 0,
             flaky: Vec::new(),
             said: Vec::new(),
             uart: board.uart,
@@ -342,6 +345,7 @@ impl Machine {
     }
 
     fn read_flash(&mut self, at: usize) -> u8 {
+        self.now += self.flash_wait;
         let times = &mut self.flash_reads[at];
         *times = times.saturating_add(1);
         let changed = *times > 1 && self.flaky.iter().any(|flaky| flaky.contains(&at));

@@ -11,7 +11,7 @@ use stoop_model::bootloader::{Caches, Enter};
 use stoop_model::core::Stop;
 use stoop_model::judge::Judge;
 use stoop_model::kernel::{Line, Parts};
-use stoop_model::machine::{Beyond, Machine};
+use stoop_model::machine::{Beyond, Machine, PERIOD};
 use stoop_model::suite::{Tally, flash_with, pack, usual};
 use stoop_samples::failure::Result;
 
@@ -63,6 +63,8 @@ fn from_flash(
         let boot = Boot {
             enter: Enter::Bootm("liminix".into()),
             flash: Some(content),
+            // Flash may take most of the time.
+            most: 200_000_000,
             change,
             ..usual(board, &built.file, 3)
         };
@@ -114,6 +116,24 @@ fn flash_that_changes_after_it_was_read_changes_nothing() -> Result<()> {
         assert!(!machine.flaky.is_empty());
     }
     from_flash(CodecChoice::Lzma, Some(flaky), |_, _, _| ())
+}
+
+#[test]
+fn flash_that_takes_long_does_not_keep_the_shim_from_feeding_the_watchdog() -> Result<()> {
+    /// So that a part of 4 KiB takes two thirds of the watchdog's period.
+    fn slow(machine: &mut Machine) {
+        machine.flash_wait = PERIOD * 2 / 3 / 0x1000;
+    }
+    let waited = std::sync::atomic::AtomicU64::new(0);
+    for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
+        from_flash(codec, Some(slow), |machine, _, _| {
+            if machine.watchdog.as_ref().is_some_and(|watchdog| watchdog.runs && watchdog.feeds > 0) {
+                waited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        })?;
+    }
+    assert!(waited.into_inner() > 0, "no board with such flash has a watchdog that is fed");
+    Ok(())
 }
 
 /// A raw image that goes back to the bootloader when it does not boot, and the same with one bit of its kernel flipped.

@@ -1,12 +1,16 @@
 //! What is written, by each tool, boots.
 
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::Receiver;
 
 use stoop_ci::Result;
+use stoop_ci::lab::{Endian, Flavour};
 use stoop_core::Region;
 use stoop_hil_tests::Packed;
 use stoop_hil_tests::desk::collected;
-use stoop_hil_tests::linux::HOST;
+use stoop_hil_tests::linux::{BOARD, HOST};
 use stoop_hil_tests::slots::flashing;
 use stoop_image::Explained;
 use stoop_lab::flash::{self, Job, Step, ssh};
@@ -72,6 +76,59 @@ fn each_tool_of_mtd_utils_writes_and_the_front_comes_last() -> Result<()> {
     assert!(!files.contains("stoop-flash"), "nothing is left in memory: {files}");
     assert_holds(&bench.flash_when_off()?, &last.expect("three were written"));
     assert_eq!(bench.boot_from_flash()?, ("three".into(), "a".into()));
+    Ok(())
+}
+
+/// Packs a slot b as people do, into `image` of this folder; the lines that it prints for a Linux.
+fn printed_for_linux(bench: &Bench, folder: &Path) -> Vec<String> {
+    let mut stoop = Command::new("cargo");
+    stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "run",
+        "--quiet",
+        "--package",
+        "stoop",
+        "--",
+        "pack",
+        "--json",
+    ]);
+    stoop.args([
+        "--board",
+        BOARD,
+        "--format",
+        "nor",
+        "--slot",
+        "b",
+        "--rootfs-in",
+        "flash",
+        "--append",
+        "system=printed",
+    ]);
+    stoop.arg("--kernel").arg(bench.lab.vmlinux(Endian::Little, Flavour::Lab)).arg("--rootfs").arg(bench.root.path());
+    let output = stoop.arg("-o").arg(folder.join("image")).output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let lines = value["flash"]["linux"].as_array().expect("lines");
+    lines.iter().map(|line| line.as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn the_lines_that_pack_prints_for_linux_write_a_slot_that_boots() -> Result<()> {
+    let Some(mut bench) = Bench::start()? else { return Ok(()) };
+    bench.flash(&bench.packed('a', "one")?)?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = printed_for_linux(&bench, folder.path());
+    let image = File::open(folder.path().join("image")).expect("an image");
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F").arg(bench.linux.config()).args([HOST, "cat > /tmp/image"]).stdin(image);
+    assert!(ssh.status().expect("ssh").success());
+    bench.linux.type_line("cd /tmp")?;
+    for line in &lines {
+        // The echo of the line has quotes where the answer has none.
+        let said = bench.linux.type_line(&format!("{line} || echo 'it fai''led'"))?;
+        assert!(!said.contains("it failed"), "{line}: {said}");
+    }
+    // The last one erased the front of slot a.
+    assert_eq!(bench.boot_from_flash()?, ("printed".into(), "b".into()));
     Ok(())
 }
 

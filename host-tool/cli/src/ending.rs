@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -46,10 +47,21 @@ pub fn on_signals() {
     });
 }
 
+/// What a verb has to say of an end in its middle, if anything.
+type Instead = Box<dyn Fn() -> Option<crate::Error> + Send>;
+
+static INSTEAD: Mutex<Option<Instead>> = Mutex::new(None);
+
+/// From now on this is said when a signal ends the process, where it gives something.
+pub(crate) fn instead(say: impl Fn() -> Option<crate::Error> + Send + 'static) {
+    *INSTEAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(say));
+}
+
 fn end() -> ! {
     stoop_kernel::kernel_build::running::end();
     unfinished::remove_all();
-    let failure = crate::Error::from(Error::Interrupted);
+    let instead = INSTEAD.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|say| say());
+    let failure = instead.unwrap_or_else(|| Error::Interrupted.into());
     if json::is_asked() {
         json::put_failure(&failure);
     }

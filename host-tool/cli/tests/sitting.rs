@@ -201,6 +201,9 @@ fn a_pattern_or_a_time_ends_it_with_the_right_exit_code() {
         (login, &["--timeout", "1"], 0, ""),
         ("printf 'Linux\\r\\n'", &["--until", "login"], 3, "the console ended before `login`"),
         ("printf 'Linux\\r\\n'", &[], 0, ""),
+        ("printf 'Linux\\r\\n'; exit 7", &[], 75, "L017: exec:printf"),
+        ("printf 'Linux\\r\\n'; exit 7", &["--until", "Linux"], 0, ""),
+        ("printf 'Linux\\r\\n'; kill -9 $$", &["--until", "login"], 75, "the command ended with signal 9"),
         (login, &["--until", "("], 2, "`(` is no regular expression"),
     ] {
         let output = watched(command, words);

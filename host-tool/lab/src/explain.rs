@@ -165,6 +165,13 @@ const TEXTS: &[Text] = &[
         "See `gpioinfo`.",
     ),
     (
+        "L036",
+        "the power command does not end",
+        "It was ended after a minute. Whether the power was switched is not known.",
+        "A hub or a strip that does not answer, or a command that asks something.",
+        "Run the command by hand; if it needs longer, let it go on in the background.",
+    ),
+    (
         "L040",
         "the board's prompt is not known",
         "Without the prompt nobody can tell when the bootloader listens.",
@@ -375,6 +382,13 @@ const TEXTS: &[Text] = &[
         "Fetch the file from another machine, with curl tftp://…",
     ),
     (
+        "L075",
+        "another file lies in --tftp-folder under the image's name",
+        "It has other bytes than the image, so it is not replaced. One with the same bytes is used and stays.",
+        "An image of before, which a run that was killed left there, or somebody else's file.",
+        "Remove it, or give the image another name.",
+    ),
+    (
         "L081",
         "the bootloader does not read the flash as memory",
         "What stoop writes by a bootloader is NOR flash that the CPU reads at addresses.",
@@ -499,6 +513,14 @@ const TEXTS: &[Text] = &[
         "NAND has bad blocks, and what lies in it is kept by UBI or the vendor's own rules. Nothing was written.",
         "A board with NAND flash.",
         "Use the updater of the system that runs there.",
+    ),
+    (
+        "L099",
+        "writing flash was interrupted",
+        "The named part of flash is not whole. The block that makes a slot bootable is erased first and written last, so it does not boot, and nothing takes it for good. \
+         The exit code is 130.",
+        "Ctrl-C, or a CI system that stops a job.",
+        "Run the same command again: what is in flash already is not written again. Until then do not rely on that slot: without another one the board stays in its bootloader.",
     ),
 ];
 

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bootloader;
+mod child;
 pub mod connection;
 pub mod crash_log;
 pub mod error;

@@ -180,6 +180,20 @@ fn a_command_is_a_console_and_its_end_is_the_consoles_end() {
 }
 
 #[test]
+fn a_command_that_fails_is_a_console_that_was_lost() {
+    for (command, how) in
+        [("exit 7", "exit code 7"), ("kill -9 $$", "signal 9"), ("stoop-nobody-has-this 2>/dev/null", "exit code 127")]
+    {
+        let address: Address = format!("exec:{command}").parse().expect("an address");
+        let connection = Connection::open(&address, Options::default()).expect("a connection");
+        match connection.next(LONG) {
+            Some(Event::Closed(Some(error))) => assert!(error.to_string().ends_with(how), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn dropping_a_command_ends_everything_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = fifo(folder.path());

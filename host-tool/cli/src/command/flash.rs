@@ -14,7 +14,7 @@ use stoop_image::output::Output;
 use stoop_image::shell;
 use stoop_lab::bootloader::Patience;
 use stoop_lab::flash::ssh::Host;
-use stoop_lab::flash::{self, Job, Reach};
+use stoop_lab::flash::{self, Job, Reach, Unfinished};
 use stoop_lab::place::Place;
 use stoop_lab::power::Power;
 use stoop_lab::qemu::{Console, Log};
@@ -23,7 +23,7 @@ use super::check_image::would_boot;
 use super::netboot::{STALL, board_for, show::Show};
 use super::place::PlaceArgs;
 use super::stop::Stop;
-use crate::{json, ui};
+use crate::{ending, json, ui};
 
 /// What the user typed.
 #[derive(clap::Args, Debug)]
@@ -115,8 +115,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let (Some(name), Some(job)) = (&args.ssh, &job) {
         let show = Show::new(args.json);
+        let (unfinished, tell) = Unfinished::watch(job, show.tell_flash());
+        // ssh is waited for without an ear for signals.
+        ending::instead(move || unfinished.interrupted().map(|left| stoop_lab::Error::from(left).into()));
         let host = Host { name: name.clone(), config: args.ssh_config.clone(), asks: io::stdin().is_terminal() };
-        let done = flash::ssh::write(&host, &board, job, &show.tell_flash());
+        let done = flash::ssh::write(&host, &board, job, &tell);
         return super::netboot::finish(false, &mut None, done.map_err(crate::Error::from), &show);
     }
     // The run before may have stopped in the middle: what is read now is not what was there.
@@ -133,9 +136,18 @@ pub fn run(args: &Args) -> Result<()> {
     let show = Show::new(args.json);
     let stop = Stop::on_signals()?;
     let mut power = place.power()?;
-    let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &show, &stop);
+    let watched = job.as_ref().map(|job| Unfinished::watch(job, show.tell_flash()));
+    let (unfinished, tell) =
+        watched.map_or_else(|| (None, show.tell_flash()), |(unfinished, tell)| (Some(unfinished), tell));
+    let done = on_board(args, &board, &place, job.as_ref(), &name, &mut power, log, &tell, &stop);
     let done = super::netboot::finish(args.place.power_off, &mut power, done, &show);
-    if stop.is_asked() { Err(Error::Interrupted.into()) } else { done }
+    if !stop.is_asked() {
+        return done;
+    }
+    match unfinished.and_then(|unfinished| unfinished.interrupted()) {
+        Some(left) => Err(stoop_lab::Error::from(left).into()),
+        None => Err(Error::Interrupted.into()),
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is used once, and none belongs to another")]
@@ -147,7 +159,7 @@ fn on_board(
     name: &str,
     power: &mut Option<Box<dyn Power>>,
     log: Option<Log>,
-    show: &Show,
+    tell: &flash::Tell,
     stop: &Stop,
 ) -> Result<()> {
     let mut console = place.console(None, log).map_err(stoop_lab::Error::from)?;
@@ -159,19 +171,18 @@ fn on_board(
         stall: STALL,
         trust: args.trust_board,
     };
-    let tell = show.tell_flash();
     if let (Some(partition), Some(output)) = (&args.read, &args.output) {
         let at = flash::partition(board, partition).map_err(stoop_lab::Error::from)?;
-        return save(&mut console, switch(power), &way, &[at], output, &tell);
+        return save(&mut console, switch(power), &way, &[at], output, tell);
     }
     let Some(job) = job else { return Ok(()) };
     if let Some(backup) = &args.backup {
         let areas: Vec<_> = areas(job).map(|area| flash::area(board, area)).collect();
-        save(&mut console, switch(power), &way, &areas, backup, &tell)?;
+        save(&mut console, switch(power), &way, &areas, backup, tell)?;
     }
     // After a backup it is at its prompt already.
     let power = if args.backup.is_some() { None } else { switch(power) };
-    Ok(flash::write(&mut console, power, &way, job, name, &tell)?)
+    Ok(flash::write(&mut console, power, &way, job, name, tell)?)
 }
 
 /// Makes sure that the bootloader is not known to want its vendor's own container, where this is a plain one.

@@ -4,12 +4,17 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::port::{PATIENCE, unsupported};
 use super::{Address, Error, Port};
+use crate::child;
+
+/// How long a command may live on after its stdout has ended, before that counts as an end in order.
+const END: Duration = Duration::from_secs(1);
 
 pub struct Exec {
     child: Mutex<Child>,
@@ -46,7 +51,10 @@ impl Port for Exec {
             Err(error) => return Err(error.into()),
         }
         match from.read(buffer)? {
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the command ended")),
+            0 => Err(match child::failed_within(&held(&self.child), END) {
+                Some(how) => io::Error::other(format!("the command ended with {how}")),
+                None => io::Error::new(ErrorKind::UnexpectedEof, "the command ended"),
+            }),
             count => Ok(count),
         }
     }

@@ -1,7 +1,7 @@
 //! Why flash is not as it should be.
 
 use crate::text::shown;
-use stoop_image::explained::{Explained, FAILED, NO_ANSWER, NO_PLACE, USAGE};
+use stoop_image::explained::{Explained, FAILED, INTERRUPTED, NO_ANSWER, NO_PLACE, USAGE};
 
 /// Why flash is not, or cannot be, as it should be. Addresses are as typed.
 #[non_exhaustive]
@@ -88,6 +88,18 @@ pub enum Error {
         /// How many.
         size: usize,
     },
+    /// Somebody ended stoop in the middle. Distances from the start of flash.
+    #[error("interrupted while the {what} was written: [0x{start:x}, 0x{end:x}) of {} is not whole", shown(partition))]
+    HalfWritten {
+        /// `boot`, `slot`, `rootfs` or `image`.
+        what: &'static str,
+        /// Where.
+        partition: String,
+        /// From here.
+        start: usize,
+        /// To before here.
+        end: usize,
+    },
     /// A Linux that runs on the board does not, or must not, write it.
     #[error(transparent)]
     Linux(#[from] super::ssh::Error),
@@ -111,6 +123,7 @@ impl Explained for Error {
             Error::Sum { .. } => "L088",
             Error::Compare { .. } => "L089",
             Error::ReadBack { .. } => "L090",
+            Error::HalfWritten { .. } => "L099",
             Error::Linux(error) => error.code(),
         }
     }
@@ -135,6 +148,9 @@ impl Explained for Error {
             }
             Error::Sum { .. } => "the board's RAM changed the file: check its supply, and try again".into(),
             Error::Compare { .. } => "see `help cmp` at the bootloader's prompt".into(),
+            Error::HalfWritten { .. } => {
+                "run the same command again, which goes on where this one stopped; until then it does not boot".into()
+            }
             Error::Linux(error) => return error.next_step(),
             Error::ReadBack { .. } => {
                 "shorten the wires, check ground, and see that nobody else reads this console".into()
@@ -148,6 +164,7 @@ impl Explained for Error {
             Error::NotMapped { .. } | Error::NoPartition { .. } | Error::NoRam { .. } => USAGE,
             Error::NotProven { .. } => NO_PLACE,
             Error::Compare { .. } => FAILED,
+            Error::HalfWritten { .. } => INTERRUPTED,
             Error::Erase { .. }
             | Error::Write { .. }
             | Error::Differs { .. }

@@ -6,6 +6,7 @@ mod job;
 mod read;
 pub mod ssh;
 mod step;
+mod unfinished;
 mod write;
 
 use stoop_image::board::{self, Board};
@@ -14,6 +15,7 @@ use stoop_image::bootloader::flash::Range;
 pub use error::Error;
 pub use job::Job;
 pub use step::{Reach, Step, Tell, area};
+pub use unfinished::Unfinished;
 
 use crate::Result;
 use crate::bootloader::{Bootloader, Facts};

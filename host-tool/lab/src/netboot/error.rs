@@ -1,6 +1,7 @@
 //! Why an image did not get into the board's RAM, each with the thing to look at.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use crate::text::shown;
 use stoop_image::explained::{Explained, NO_ANSWER, USAGE};
@@ -102,6 +103,12 @@ pub enum Error {
         /// The console's last lines.
         tail: String,
     },
+    /// Another file has the image's name in the folder of the other TFTP server.
+    #[error("{} is there already, with other bytes than the image", shown(&file.to_string_lossy()))]
+    InFolder {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 impl Explained for Error {
@@ -122,6 +129,7 @@ impl Explained for Error {
             Error::Stalled { .. } => "L072",
             Error::NotStarted { .. } => "L073",
             Error::ServerElsewhere { .. } => "L074",
+            Error::InFolder { .. } => "L075",
         }
     }
 
@@ -152,6 +160,7 @@ impl Explained for Error {
             Error::ServerElsewhere { server, .. } => {
                 format!("see that the server at {server} runs, reads --tftp-folder, and lets it be read")
             }
+            Error::InFolder { .. } => "remove it, or give the image another name".into(),
             Error::Unanswered { .. } => {
                 "look at this machine's firewall: answers come from another port than 69, and so do the board's to them".into()
             }
@@ -169,7 +178,7 @@ impl Explained for Error {
     fn exit_code(&self) -> u8 {
         match self {
             Error::Image(failure) => failure.exit_code(),
-            Error::NoServerAddress { .. } => USAGE,
+            Error::NoServerAddress { .. } | Error::InFolder { .. } => USAGE,
             _ => NO_ANSWER,
         }
     }

@@ -6,7 +6,7 @@ mod network;
 mod step;
 mod transfer;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,13 +95,13 @@ enum Served {
     Here {
         _server: Server,
     },
-    /// The file in another server's folder.
-    There(PathBuf),
+    /// The file in another server's folder, if it is to go again.
+    There(Option<PathBuf>),
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        if let Served::There(file) = self {
+        if let Served::There(Some(file)) = self {
             let _ = std::fs::remove_file(file);
         }
     }
@@ -110,9 +110,9 @@ impl Drop for Served {
 fn serve(ip: IpAddr, boot: &Netboot<'_>, watched: &Watched, tell: &Tell) -> Result<Served, AnyError> {
     if let Some(folder) = &boot.place.tftp_folder {
         let file = folder.join(&boot.name);
-        put(folder, &file, boot.image).map_err(|source| AnyError::file(&file, source))?;
+        let is_ours = put(folder, &file, boot.image)?;
         watched.is_blind();
-        return Ok(Served::There(file));
+        return Ok(Served::There(is_ours.then_some(file)));
     }
     let file = File { name: boot.name.clone(), bytes: boot.image.into() };
     let watched = watched.clone();
@@ -121,13 +121,27 @@ fn serve(ip: IpAddr, boot: &Netboot<'_>, watched: &Watched, tell: &Tell) -> Resu
     Ok(Served::Here { _server: server })
 }
 
-/// A file that appears complete, and never over somebody else's.
-fn put(folder: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// A file that appears complete, and never over somebody else's. Says whether it is new: one with the same bytes, such as the image itself,
+/// is left as it is.
+fn put(folder: &Path, file: &Path, bytes: &[u8]) -> Result<bool> {
+    match publish(folder, file, bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => match std::fs::read(file) {
+            Ok(there) if there == bytes => Ok(false),
+            Ok(_) => Err(Error::InFolder { file: file.to_owned() }.into()),
+            Err(source) => Err(AnyError::file(file, source)),
+        },
+        Err(source) => Err(AnyError::file(file, source)),
+    }
+}
+
+fn publish(folder: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
     new.write_all(bytes)?;
     // The server is another user.
     new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    new.persist_noclobber(file).map(drop).map_err(|error| error.error)
+    new.persist_noclobber(file).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// From whatever state to the prompt.

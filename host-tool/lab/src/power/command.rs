@@ -1,34 +1,40 @@
 //! A power switch that is a command.
 
-use std::process;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::process::{self, Stdio};
+use std::time::Duration;
 
 use super::word::word;
 use super::{Error, Power};
+use crate::child;
+
+/// How long a command may take: far more than a hub or a strip behind a slow network needs, and no job is stuck for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of what it printed that are kept.
+const LONGEST: u64 = 4096;
 
 pub struct Command {
     text: String,
+    patience: Duration,
 }
 
 impl Command {
     pub fn new(text: &str) -> Command {
-        Command { text: text.to_owned() }
+        Command { text: text.to_owned(), patience: PATIENCE }
     }
 }
 
 impl Power for Command {
     fn set(&mut self, on: bool) -> Result<(), Error> {
         let command = spelled(&self.text, on);
-        let failed = |status: String, output: &[u8]| Error::Command {
-            command: command.clone(),
-            status,
-            output: String::from_utf8_lossy(output).into_owned(),
-        };
-        let run = process::Command::new("/bin/sh").args(["-c", &command]).stdin(process::Stdio::null()).output();
-        match run {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) if output.stderr.is_empty() => Err(failed(output.status.to_string(), &output.stdout)),
-            Ok(output) => Err(failed(output.status.to_string(), &output.stderr)),
-            Err(error) => Err(failed(error.to_string(), &[])),
+        let failed = |status: String, output: String| Error::Command { command: command.clone(), status, output };
+        match run(&command, self.patience) {
+            Ok((Some(status), _)) if status.success() => Ok(()),
+            Ok((Some(status), output)) => Err(failed(status.to_string(), output)),
+            Ok((None, output)) => Err(Error::Hangs { command, seconds: self.patience.as_secs(), output }),
+            Err(error) => Err(failed(error.to_string(), String::new())),
         }
     }
 
@@ -36,6 +42,33 @@ impl Power for Command {
     fn is_on(&mut self) -> Result<Option<bool>, Error> {
         Ok(None)
     }
+}
+
+/// Its status, `None` when it took longer, and what it printed on stderr or else on stdout.
+fn run(command: &str, patience: Duration) -> io::Result<(Option<process::ExitStatus>, String)> {
+    // Files, not pipes: what the command leaves running in the background may hold a pipe open for ever.
+    let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    let mut shell = process::Command::new("/bin/sh");
+    // In our own process group, so that Ctrl-C reaches it too.
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    let mut child = shell.spawn()?;
+    let status = match child::ends_within(&child, patience)? {
+        true => Some(child.wait()?),
+        false => {
+            child.kill()?;
+            child.wait()?;
+            None
+        }
+    };
+    let said = text(&mut err)?;
+    Ok((status, if said.is_empty() { text(&mut out)? } else { said }))
+}
+
+fn text(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The command with each `{off|on}` replaced by one of the two words in it; without any, `off` or `on` comes last.
@@ -64,7 +97,24 @@ fn spelled(text: &str, on: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::spelled;
+    use std::time::Duration;
+
+    use super::super::{Error, Power};
+    use super::{Command, spelled};
+
+    #[test]
+    fn a_command_that_hangs_is_given_up_with_what_it_said() {
+        let mut hub =
+            Command { text: "echo no hub >&2; exec sleep 1000 #".into(), patience: Duration::from_millis(200) };
+        let error = hub.set(true).expect_err("it hangs");
+        assert!(matches!(&error, Error::Hangs { output, .. } if output == "no hub\n"), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_leaves_running_is_not_waited_for() {
+        let mut daemon = Command { text: "sleep 20 & echo $! #".into(), patience: Duration::from_secs(10) };
+        daemon.set(true).expect("switched");
+    }
 
     #[test]
     fn the_word_for_what_is_wanted_goes_where_it_is_asked_for_or_last() {

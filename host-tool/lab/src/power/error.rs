@@ -28,6 +28,16 @@ pub enum Error {
         /// What it printed on stderr, or else on stdout.
         output: String,
     },
+    /// The command for it does not end.
+    #[error("`{}` did not end within {seconds} seconds and was ended{}", shown(command), said(output))]
+    Hangs {
+        /// As the shell got it.
+        command: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// What it had printed on stderr, or else on stdout.
+        output: String,
+    },
     /// The switch could not be reached.
     #[error("the power switch at {} cannot be reached: {source}", shown(server))]
     Unreachable {
@@ -80,6 +90,7 @@ impl Explained for Error {
             Error::Refused { .. } => "L033",
             Error::Disobeyed { .. } => "L034",
             Error::Gpio { .. } => "L035",
+            Error::Hangs { .. } => "L036",
         }
     }
 
@@ -90,7 +101,7 @@ impl Explained for Error {
                     "give cmd:COMMAND, http:tasmota:HOST, http:shelly:HOST, http:rest:HOST:PORT/PATH, \
                      pdudaemon:HOST/PDU/OUTLET or gpio:CHIP:LINE"
                 }
-                Error::Command { .. } => "see what the command needs by running it by hand",
+                Error::Command { .. } | Error::Hangs { .. } => "see what the command needs by running it by hand",
                 Error::Unreachable { .. } => {
                     "see that the switch has power and this address, and that nothing is between"
                 }
@@ -107,7 +118,9 @@ impl Explained for Error {
             Error::Supply { .. } => USAGE,
             Error::Command { .. } | Error::Gpio { .. } => FAILED,
             // The place cannot be worked at, whatever the image is.
-            Error::Unreachable { .. } | Error::Refused { .. } | Error::Disobeyed { .. } => NO_PLACE,
+            Error::Unreachable { .. } | Error::Refused { .. } | Error::Disobeyed { .. } | Error::Hangs { .. } => {
+                NO_PLACE
+            }
         }
     }
 }

@@ -87,7 +87,10 @@ impl Emulator {
     /// # Errors
     /// No temporary directory, or no such bootloader file.
     pub fn new(target: Target, options: Options) -> Result<Emulator> {
-        let work = tempfile::tempdir().map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
+        let work = tempfile::Builder::new()
+            .prefix("stoop-run-")
+            .tempdir()
+            .map_err(|error| stoop_image::Error::file(std::env::temp_dir(), error))?;
         let tftp = work.path().join("tftp");
         std::fs::create_dir(&tftp).map_err(|error| stoop_image::Error::file(&tftp, error))?;
         let nor_file = work.path().join("nor.img");

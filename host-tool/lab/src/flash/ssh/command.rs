@@ -60,6 +60,8 @@ impl Place {
         let (first, count) = (inside / erase, size / erase);
         match tool {
             Tool::Flashcp => format!("flashcp {FILE} {device}"),
+            // In names it takes a colon for the end of one (its `mtd_check`); what is no name is a path to it.
+            Tool::Mtd if partition.contains(':') => format!("mtd -q write {FILE} {device}"),
             Tool::Mtd => format!("mtd -q write {FILE} {}", quoted(partition)),
             Tool::FlashErase => format!(
                 "flash_erase -q {device} 0x{inside:x} {count} && dd if={FILE} of={device} bs={erase} seek={first} conv=notrunc"
@@ -113,10 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_blank_is_one_word() {
+    fn a_name_with_a_blank_is_one_word_and_one_with_a_colon_a_device() {
         let partition = "SC PID".to_owned();
         let place = Place { device: "/dev/mtd3".into(), partition, inside: 0, size: 0x1_0000, erase: 0x1_0000 };
         assert_eq!(place.program(Tool::Mtd), "mtd -q write /tmp/stoop-flash 'SC PID'");
+        let place = Place { partition: "0:APPSBL".into(), ..place };
+        assert_eq!(place.program(Tool::Mtd), format!("mtd -q write /tmp/stoop-flash {}", place.device));
     }
 
     #[test]
