@@ -21,8 +21,8 @@ use stoop_image::explain::Explanation;
 pub use check::{BoardCheck, BoardFinding, CheckedKernel, Chosen, Finding, KernelCheck, Range, Requirement};
 pub use event::Event;
 pub use image::{
-    Addition, Check, Configuration, CookieParams, FitImage, ForeignFit, ForeignUimage, Inspected, InspectedShim,
-    Params, Slot, UartParams, WatchdogParams,
+    Addition, Check, Configuration, CookieParams, FitImage, ForeignFirmware, ForeignFit, ForeignUimage, Inspected,
+    InspectedShim, Params, Piece, Slot, UartParams, WatchdogParams,
 };
 pub use kernel::{Built, Patches};
 pub use lines::ConsoleLines;
@@ -240,6 +240,7 @@ pub fn schema() -> serde_json::Value {
         "stoop inspect, an image of stoop's": Inspected,
         "stoop inspect, another uImage": ForeignUimage,
         "stoop inspect, another FIT": ForeignFit,
+        "stoop inspect, a vendor's firmware": ForeignFirmware,
         "stoop simulate": Simulated,
         "stoop check, a kernel": KernelCheck,
         "stoop check, an image": BoardCheck,

@@ -34,7 +34,7 @@ use stoop_kernel::modules;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  stoop inspect image.bin\n  stoop inspect image.bin --svg")]
 pub struct Args {
-    /// The image: uImage, FIT, ELF, raw or arm64 Image; if stoop did not make it, uImage or FIT
+    /// The image: uImage, FIT, ELF, raw or arm64 Image; if stoop did not make it, uImage, FIT or firmware
     image: PathBuf,
     /// Write what is in it to files of this new directory, decoded
     #[arg(long, value_name = "DIR")]

@@ -170,9 +170,43 @@ pub struct ForeignUimage {
     pub load_address: u32,
     /// Entry point.
     pub entry_point: u32,
+    /// What lies behind the data, padding left out.
+    pub behind: Vec<Piece>,
     /// What is damaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
+}
+
+/// A vendor's container, or a copy of a flash, of which pieces are known.
+#[derive(Serialize, JsonSchema, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub struct ForeignFirmware {
+    /// `true`: of the container nothing is checked.
+    pub ok: bool,
+    /// `firmware`.
+    pub format: String,
+    /// `false`.
+    pub stoop: bool,
+    /// Bytes of the file.
+    pub size: usize,
+    /// What its first bytes tell.
+    pub is: String,
+    /// What was found in it, padding left out.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a file of somebody else's.
+#[derive(Serialize, JsonSchema, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub struct Piece {
+    /// What `--extract` calls it.
+    pub name: String,
+    /// What it is.
+    pub is: String,
+    /// Where it begins, in bytes from the start of the file.
+    pub start: usize,
+    /// Bytes.
+    pub size: usize,
 }
 
 /// A FIT of somebody else's.

@@ -218,6 +218,17 @@ fn a_partition_that_is_too_small_is_said() {
 }
 
 #[test]
+fn of_a_partition_that_ends_behind_the_cpus_window_the_part_inside_is_room() {
+    let board = board("linkit-smart-7688");
+    for (size, level) in [(0xfa_0000, Level::Ok), (0xfc_0000, Level::Warn)] {
+        let findings = examine(&uimage(0x8000_0000, 0, &code(size, false)), &board).unwrap();
+        let flash = findings.iter().find(|finding| finding.what == "flash").unwrap();
+        assert_eq!(flash.level, level, "{flash:?}");
+        assert!(flash.says.contains("0xfb0000 bytes which the CPU reads of the partition firmware"), "{flash:?}");
+    }
+}
+
+#[test]
 fn a_flash_image_must_fit_the_boards_map() {
     let bench = Bench::new();
     let request = Request { format: Some(Format::Nor), codec: CodecChoice::Store, initrd: None, ..bench.full() };

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use stoop_image::format::uimage;
+use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecChoice, Format, Request};
 
 use crate::bench::{Bench, Kernel, packed, squashfs, text, tool, tree};
@@ -125,6 +127,44 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
         (&value["stoop"], &value["ok"], &value["images"][0]["hashes"][0]),
         (&false.into(), &true.into(), &"sha1".into())
     );
+}
+
+#[test]
+fn what_is_behind_a_uimage_and_inside_a_vendors_container_is_named_and_taken_out() {
+    let bench = Bench::new();
+    let mut kernel = vec![7; uimage::HEADER + 1000];
+    uimage::seal(&mut kernel, "theirs", Machine::MipsBe, 0x8006_0000).unwrap();
+    let root = squashfs(0x300);
+    let mut factory = kernel.clone();
+    factory.resize(0x1000, 0xff);
+    factory.extend(&root);
+    factory.resize(0x2000, 0xff);
+    factory.extend(b"{ metadata }");
+    bench.put("factory.bin", &factory);
+    let said = good(&bench, &["inspect", "factory.bin", "--extract", "f.d"]);
+    for line in ["at 0x1000    a squashfs, 0x300 bytes: rootfs.squashfs", "at 0x2000    text, 0xc bytes: behind"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let taken = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert_eq!((taken("f.d/data"), taken("f.d/rootfs.squashfs")), (vec![7; 1000], root.clone()));
+    let value: serde_json::Value = serde_json::from_str(&good(&bench, &["inspect", "factory.bin", "--json"])).unwrap();
+    schema::check("stoop inspect, another uImage", &value);
+    assert_eq!(value["behind"][0]["start"], 0x1000);
+
+    let trx = [&b"HDR0 and a header"[..], &kernel, &root, &root].concat();
+    bench.put("v.trx", &trx);
+    let said = good(&bench, &["inspect", "v.trx", "--extract", "v.d"]);
+    assert!(said.starts_with("image        a TRX image, not packed by stoop\n"), "{said}");
+    assert_eq!((taken("v.d/kernel.uimage"), taken("v.d/2-rootfs.squashfs")), (kernel, root));
+    let value = serde_json::from_str(&good(&bench, &["inspect", "v.trx", "--json"])).unwrap();
+    schema::check("stoop inspect, a vendor's firmware", &value);
+
+    // Nothing in it is known: the way on is told instead.
+    bench.put("empty.trx", &trx[..16]);
+    for words in [&["inspect", "empty.trx"][..], &["check", "--kernel", "empty.trx"]] {
+        let output = bench.stoop(words);
+        assert!(!output.status.success() && text(&output).contains("inspect --extract DIR FILE"), "{output:?}");
+    }
 }
 
 #[test]

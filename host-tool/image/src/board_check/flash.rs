@@ -5,7 +5,7 @@ use stoop_core::crc32::Crc32;
 use super::facts::Facts;
 use super::finding::{Finding, found, no, ok};
 use crate::board::Board;
-use crate::image::flash::Map;
+use crate::image::flash::{Area, Map};
 use crate::image::{FlashNote, Opened};
 use crate::preflight::Level;
 
@@ -15,13 +15,18 @@ pub(super) fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
     {
         return Some(flash_map(opened, note, board).unwrap_or_else(|says| no("flash", says, "pack it for this board")));
     }
-    let partition = board.flash.as_ref()?.image(None)?;
-    let (size, room) = (facts.file.len(), partition.size);
+    let flash = board.flash.as_ref()?;
+    let partition = flash.image(None)?;
+    let (size, room) = (facts.file.len(), Area::mapped(flash, partition).size());
+    let part = match room < partition.size {
+        true => format!("which the CPU reads of the partition {}", partition.name),
+        false => format!("of the partition {}", partition.name),
+    };
     Some(match size > room {
         true => found(
             Level::Warn,
             "flash",
-            format!("0x{size:x} bytes do not fit the partition {}, 0x{room:x} bytes", partition.name),
+            format!("0x{size:x} bytes do not fit the 0x{room:x} bytes {part}"),
             "start it over the network, or pack it smaller",
         ),
         false => {
@@ -29,7 +34,7 @@ pub(super) fn partition(facts: &Facts<'_>, board: &Board) -> Option<Finding> {
             let vendor = vendor.map_or(String::new(), |vendor| {
                 format!("; the vendor's own images there are {vendor}, and whether this starts from flash is not known")
             });
-            ok("flash", format!("0x{size:x} of the partition {}'s 0x{room:x} bytes{vendor}", partition.name))
+            ok("flash", format!("0x{size:x} of the 0x{room:x} bytes {part}{vendor}"))
         }
     })
 }

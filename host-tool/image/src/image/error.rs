@@ -12,7 +12,8 @@ crate::explained! {
         #[error("the file is empty")]
         Empty => NotAnImage, "pack the image again";
         #[error("no stoop image but {likeness}")]
-        Foreign { likeness: &'static str } => NotAnImage, "give a file that `stoop pack` wrote";
+        Foreign { likeness: &'static str } => NotAnImage,
+            (crate::input::firmware::way_into(likeness).unwrap_or("give a file that `stoop pack` wrote"));
         #[error("the {container} has no load address in KSEG0 or KSEG1")]
         NoLoadAddress { container: &'static str } => NotAnImage, "give a file that `stoop pack` wrote";
         #[error("the uImage promises 0x{size:x} bytes and has 0x{have:x}")]

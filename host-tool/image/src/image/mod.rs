@@ -151,8 +151,10 @@ impl Budget {
             return Ok(Err("the board's flash has no partition for an image to fit into"));
         };
         let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.size);
-        Ok(match others < partition.size {
-            true => Ok(Budget { partition: partition.name.clone(), size: partition.size, is_slot: false }),
+        // What lies behind the CPU's window is no room for an image.
+        let size = flash::Area::mapped(flash, partition).size();
+        Ok(match others < size {
+            true => Ok(Budget { partition: partition.name.clone(), size, is_slot: false }),
             false => Err("the fastest: what else is packed does not fit the flash anyway"),
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod cpio;
 pub mod dtb;
+pub mod firmware;
 pub mod initrd;
 pub mod kernel;
 pub mod rootfs;

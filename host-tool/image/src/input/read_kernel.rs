@@ -131,7 +131,10 @@ fn from_uimage(bytes: &[u8], overrides: Overrides, progress: &mut dyn Progress) 
         format!("the uImage has a vendor's magic, 0x{magic:08x}: the bootloader may want it of an image in flash, too")
     }));
     if header.behind > 0 {
-        kernel.notes.push(format!("0x{:x} bytes behind the uImage's data are left out", header.behind));
+        kernel.notes.push(format!(
+            "0x{:x} bytes behind the uImage's data are left out: `stoop inspect` tells what they are",
+            header.behind
+        ));
     }
     if !header.name.is_empty() && kernel.version.is_none() {
         kernel.version = Some(header.name);

@@ -1,10 +1,11 @@
-//! Images of U-Boot's containers that stoop did not pack: what their headers say.
+//! Files that stoop did not pack: what the headers of U-Boot's containers say, and what pieces of a vendor's firmware are known.
 
 use crate::Result;
 use crate::command::Error;
 use stoop_image::format::bytes::be32;
 use stoop_image::format::checksum::checksum;
 use stoop_image::format::{device_tree, fit, uimage};
+use stoop_image::input::{firmware, looks_like};
 
 use crate::json;
 use crate::ui::on_one_line;
@@ -30,6 +31,7 @@ pub(super) struct Foreign<'a> {
 pub(super) enum Value {
     Uimage(json::ForeignUimage),
     Fit(json::ForeignFit),
+    Firmware(json::ForeignFirmware),
 }
 
 impl Value {
@@ -39,6 +41,7 @@ impl Value {
         match self {
             Value::Uimage(value) => json::result(&json::ForeignUimage { ok, error, ..value }),
             Value::Fit(value) => json::result(&json::ForeignFit { ok, error, ..value }),
+            Value::Firmware(value) => json::result(&value),
         }
     }
 }
@@ -74,7 +77,7 @@ fn named(names: &[(u8, &str)], number: u8) -> String {
     name.unwrap_or_else(|| format!("number {number}"))
 }
 
-/// Looks into a uImage or FIT; `None` when it is neither.
+/// Looks into a uImage, a FIT or a vendor's firmware; `None` when it is none of them.
 ///
 /// # Errors
 /// A uImage cut within its header, or a FIT whose structure makes no sense.
@@ -85,7 +88,51 @@ pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
         }
         return Ok(Some(uimage_file(file)));
     }
-    if device_tree::is_fit(file) { fit_image(file).map(Some) } else { Ok(None) }
+    if device_tree::is_fit(file) {
+        fit_image(file).map(Some)
+    } else {
+        Ok(firmware::pieces(file).map(|pieces| firmware_file(file, &pieces)))
+    }
+}
+
+fn firmware_file<'a>(file: &'a [u8], pieces: &[firmware::Piece<'a>]) -> Foreign<'a> {
+    let is = looks_like(file);
+    let named = named_pieces(pieces);
+    let text = format!("image        {is}, not packed by stoop\n") + &named.iter().map(line_of).collect::<String>();
+    let value = Value::Firmware(json::ForeignFirmware {
+        ok: true,
+        format: "firmware".into(),
+        stoop: false,
+        size: file.len(),
+        is: is.into(),
+        pieces: named,
+    });
+    Foreign { value, text, wrong: Vec::new(), parts: parts_of(pieces) }
+}
+
+/// As many pieces have names: of those of one kind the first is called as the kind, the second has a 2 in front, and so on.
+fn names<'a>(pieces: &'a [firmware::Piece<'_>]) -> impl Iterator<Item = String> + 'a {
+    pieces.iter().enumerate().map(|(at, piece)| {
+        match 1 + pieces[..at].iter().filter(|before| before.name == piece.name).count() {
+            1 => piece.name.to_owned(),
+            number => format!("{number}-{}", piece.name),
+        }
+    })
+}
+
+fn named_pieces(pieces: &[firmware::Piece<'_>]) -> Vec<json::Piece> {
+    let with_name = names(pieces).zip(pieces);
+    with_name
+        .map(|(name, piece)| json::Piece { name, is: piece.what.into(), start: piece.start, size: piece.bytes.len() })
+        .collect()
+}
+
+fn parts_of<'a>(pieces: &[firmware::Piece<'a>]) -> Vec<Part<'a>> {
+    names(pieces).zip(pieces).map(|(name, piece)| Part { name, data: piece.bytes }).collect()
+}
+
+fn line_of(piece: &json::Piece) -> String {
+    format!("at {:<10}{}, 0x{:x} bytes: {}\n", format!("0x{:x}", piece.start), piece.is, piece.size, piece.name)
 }
 
 fn uimage_file(file: &[u8]) -> Foreign<'_> {
@@ -95,6 +142,9 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
     let name = String::from_utf8_lossy(name).into_owned();
     let (size, load, entry, time) = (word(12) as usize, word(16), word(20), word(8));
     let data = &behind[..size.min(behind.len())];
+    let mut pieces = firmware::behind(file, uimage::HEADER + data.len());
+    // The name of the uImage's own data.
+    pieces.iter_mut().filter(|piece| piece.name == "data").for_each(|piece| piece.name = "behind");
     let mut wrong = Vec::new();
     for (what, computed, stored) in
         [("uImage header", uimage::header_crc(header), word(4)), ("uImage data", checksum(data), word(24))]
@@ -122,6 +172,7 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
         data_size: size,
         load_address: load,
         entry_point: entry,
+        behind: named_pieces(&pieces),
         error: None,
     });
     let mut text = String::from("image        uimage, not packed by stoop\n");
@@ -135,7 +186,13 @@ fn uimage_file(file: &[u8]) -> Foreign<'_> {
     line("data", format!("0x{size:x} bytes"));
     line("load address", format!("0x{load:08x}"));
     line("entry point", format!("0x{entry:08x}"));
-    Foreign { value, text, wrong, parts: vec![Part { name: "data".into(), data }] }
+    if !pieces.is_empty() {
+        text += "\nbehind the data, padding left out\n";
+        text.extend(named_pieces(&pieces).iter().map(line_of));
+    }
+    let mut parts = vec![Part { name: "data".into(), data }];
+    parts.extend(parts_of(&pieces));
+    Foreign { value, text, wrong, parts }
 }
 
 fn fit_image(file: &[u8]) -> Result<Foreign<'_>> {
