@@ -240,7 +240,7 @@ pub(super) fn texts(code: ErrorCode) -> [&'static str; 4] {
             "the file is no image that stoop wrote",
             "The shim's magic and the trailer after the manifest are not in the file.",
             "A kernel, root filesystem or vendor's image; an image cut off in front.",
-            "Give a file that `stoop pack` wrote. `stoop inspect` shows uImages and FITs of others.",
+            "Give a file that `stoop pack` wrote. `stoop inspect` shows uImages, FITs and vendors' firmware, and takes their pieces out (`--extract`).",
         ],
         ErrorCode::ImageDamaged => [
             "the image is damaged",

@@ -13,7 +13,7 @@ crate::explained! {
         Empty => NotAnImage, "pack the image again";
         #[error("no stoop image but {likeness}")]
         Foreign { likeness: &'static str } => NotAnImage,
-            (crate::input::firmware::way_into(likeness).unwrap_or("give a file that `stoop pack` wrote"));
+            (crate::input::container::way_into(likeness).unwrap_or("give a file that `stoop pack` wrote"));
         #[error("the {container} has no load address in KSEG0 or KSEG1")]
         NoLoadAddress { container: &'static str } => NotAnImage, "give a file that `stoop pack` wrote";
         #[error("the uImage promises 0x{size:x} bytes and has 0x{have:x}")]

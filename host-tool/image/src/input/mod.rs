@@ -1,5 +1,6 @@
 //! What people have, read and checked: kernels, device trees, root filesystems, initial ramdisks.
 
+pub mod container;
 pub mod cpio;
 pub mod dtb;
 pub mod firmware;

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::file::{empty, open_file, read_file};
-use super::{firmware, looks_like};
+use super::{container, looks_like};
 use crate::format::bytes::le32;
 use crate::format::checksum::{Checksum, checksum};
 pub use error::Error;
@@ -260,7 +260,7 @@ fn other_than_squashfs(bytes: &[u8]) -> &'static str {
         "a UBI image" | "a UBIFS image" | "a JFFS2 image" => {
             "such file systems live in flash, not in RAM: make the root filesystem with mksquashfs DIR FILE -comp xz"
         }
-        other if firmware::CONTAINERS.contains(&other) => firmware::TAKE_APART,
+        other if container::CONTAINERS.contains(&other) => container::TAKE_APART,
         _ => "stoop packs squashfs only: mount it, then make it with mksquashfs DIR FILE -comp xz",
     }
 }

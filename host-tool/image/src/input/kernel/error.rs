@@ -15,7 +15,7 @@ crate::explained! {
         #[error("this is a stoop image, not a kernel")]
         StoopImage => KernelForm, "give the kernel that it was packed from";
         #[error("not an ELF kernel, a uImage or a package, but {likeness}")]
-        Unknown { likeness: &'static str } => KernelForm USAGE, (crate::input::firmware::way_into(likeness).unwrap_or(
+        Unknown { likeness: &'static str } => KernelForm USAGE, (crate::input::container::way_into(likeness).unwrap_or(
             "if it is a flat binary such as vmlinux.bin, give --load-address, and --entry-point if it starts elsewhere"
         ));
         #[error("compressed twice, {outer} outside")]
