@@ -1,6 +1,6 @@
 //! Files around kernels and root filesystems that stoop does not take as they are, and how to get at what is in them.
 
-/// What [`looks_like`](super::looks_like) calls the containers of vendors that may have a kernel and a root filesystem in them as they are.
+/// What `looks_like` calls the containers of vendors that may have a kernel and a root filesystem in them as they are.
 pub(super) const CONTAINERS: [&str; 7] = [
     "a TRX image",
     "a Netgear CHK image",
@@ -14,7 +14,7 @@ pub(super) const CONTAINERS: [&str; 7] = [
 /// What to do with one of [`CONTAINERS`].
 pub(super) const TAKE_APART: &str = "`stoop inspect --extract DIR FILE` takes out what it knows in it; look for more with binwalk, or give the kernel and the root filesystem alone";
 
-/// How to get at what is in a file that looks like this, by the words of [`looks_like`](super::looks_like); `None` for what is not taken apart.
+/// How to get at what is in a file that looks like this, by the words of `looks_like`; `None` for what is not taken apart.
 pub fn way_into(likeness: &str) -> Option<&'static str> {
     Some(match likeness {
         "a tar archive" => "unpack it with `tar -xf FILE` and give a file of it: the kernel or the root filesystem",

@@ -33,7 +33,7 @@ pub fn pieces(file: &[u8]) -> Option<Vec<Piece<'_>>> {
 /// More pieces than any firmware has: what follows is told as one.
 const MOST: usize = 64;
 
-/// The pieces of a file from a place on, [`MOST`] and one at most.
+/// The pieces of a file from a place on; the 65th is all that is left.
 pub fn behind(file: &[u8], start: usize) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut at = start;
