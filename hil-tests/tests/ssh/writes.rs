@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::Receiver;
 
-use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Flavour};
+use stoop_ci::{Result, run};
 use stoop_core::Region;
 use stoop_hil_tests::Packed;
 use stoop_hil_tests::desk::collected;
@@ -81,28 +81,9 @@ fn each_tool_of_mtd_utils_writes_and_the_front_comes_last() -> Result<()> {
 
 /// Packs a slot b as people do, into `image` of this folder; the lines that it prints for a Linux.
 fn printed_for_linux(bench: &Bench, folder: &Path) -> Vec<String> {
-    let mut stoop = Command::new("cargo");
-    stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "run",
-        "--quiet",
-        "--package",
-        "stoop",
-        "--",
-        "pack",
-        "--json",
-    ]);
-    stoop.args([
-        "--board",
-        BOARD,
-        "--format",
-        "nor",
-        "--slot",
-        "b",
-        "--rootfs-in",
-        "flash",
-        "--append",
-        "system=printed",
-    ]);
+    let mut stoop = run::stoop();
+    stoop.args(["pack", "--json", "--board", BOARD, "--format", "nor", "--slot", "b", "--rootfs-in", "flash"]);
+    stoop.args(["--append", "system=printed"]);
     stoop.arg("--kernel").arg(bench.lab.vmlinux(Endian::Little, Flavour::Lab)).arg("--rootfs").arg(bench.root.path());
     let output = stoop.arg("-o").arg(folder.join("image")).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

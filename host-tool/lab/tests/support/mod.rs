@@ -49,14 +49,16 @@ impl UBoot {
     }
 
     fn to_prompt(&self) -> String {
-        let (mut all, began) = (String::new(), Instant::now());
+        let (mut all, mut is_stopped, began) = (String::new(), false, Instant::now());
         while !all.ends_with("\n=> ") {
             match self.0.next(LONG) {
                 Some(Event::Bytes(bytes)) => all.push_str(&String::from_utf8_lossy(&bytes)),
                 other => panic!("{other:?} after {all}"),
             }
-            if all.contains("Hit any key") && !all.contains("\n=> ") {
+            // Once: U-Boot echoes a second blank behind its prompt.
+            if all.contains("Hit any key") && !is_stopped {
                 self.0.sender().send(b" ").expect("sent");
+                is_stopped = true;
             }
             assert!(began.elapsed() < 4 * LONG, "{all}");
         }
