@@ -2,7 +2,6 @@
 //! freestanding binaries, and the order in which everything is checked. The tests use [`lab::Lab`].
 #![forbid(unsafe_code)]
 
-mod ahead;
 pub mod apt;
 pub mod bench;
 pub mod book;

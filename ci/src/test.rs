@@ -8,7 +8,7 @@ use stoop_samples::failure::{Failure, Result};
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
 use crate::{
-    ahead, bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain,
+    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain,
     transcript,
 };
 
@@ -18,8 +18,6 @@ use crate::{
 /// The first failure.
 pub fn everything() -> Result<()> {
     let start = Instant::now();
-    // Ends with this function, however that ends.
-    let _lab = ahead::Lab::begin()?;
     let mut number = 0;
     let mut part = |name: &str, work: &mut dyn FnMut() -> Result<()>| {
         number += 1;
