@@ -19,8 +19,11 @@ pub enum Flavour {
     Slot,
     /// As [`Flavour::Lab`], with squashfs, phram and mtdblock as modules.
     Modular,
-    /// As [`Flavour::Lab`], with pstore, SysRq and debug information.
+    /// As [`Flavour::Lab`], with pstore, SysRq and ways to crash. Its symbol table has the functions of an oops.
     Crash,
+    /// As [`Flavour::Crash`], with debug information: files and lines too. All of a kernel is compiled anew for that, so one byte
+    /// order has it and the other one does without.
+    Debug,
     /// Malta's own, with PCI and network, for a system that runs and is reached by ssh. Debian has programs for it of one byte order.
     Malta,
 }
@@ -28,10 +31,10 @@ pub enum Flavour {
 impl Flavour {
     /// All of a byte order, in the order in which one build tree makes them.
     pub fn all(endian: Endian) -> &'static [Flavour] {
-        use Flavour::{Crash, Lab, Malta, Modular, Oracle, Slot};
+        use Flavour::{Crash, Debug, Lab, Malta, Modular, Oracle, Slot};
         match endian {
             Endian::Little => &[Lab, Oracle, Slot, Modular, Crash, Malta],
-            Endian::Big => &[Lab, Oracle, Slot, Modular, Crash],
+            Endian::Big => &[Lab, Oracle, Slot, Modular, Debug],
         }
     }
 
@@ -43,6 +46,7 @@ impl Flavour {
             Flavour::Slot => "slot",
             Flavour::Modular => "modular",
             Flavour::Crash => "crash",
+            Flavour::Debug => "debug",
             Flavour::Malta => "malta",
         }
     }
@@ -55,6 +59,7 @@ impl Flavour {
             Flavour::Slot => &["kernel.config", "slot.config"],
             Flavour::Modular => &["kernel.config", "modular.config"],
             Flavour::Crash => &["kernel.config", "crash.config"],
+            Flavour::Debug => &["kernel.config", "crash.config", "debug.config"],
             Flavour::Malta => &["kernel.config", "malta.config"],
         }
     }
