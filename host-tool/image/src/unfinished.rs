@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// All of the process.
@@ -104,6 +106,29 @@ impl UnfinishedFolder {
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
+
+    /// Gives a file or folder that was made here its name, in place of what had it. The old one goes with this folder.
+    ///
+    /// # Errors
+    /// As of `rename(2)`; the old one keeps its name then.
+    pub fn persist(self, made: &Path, path: &Path) -> io::Result<()> {
+        let _all = all();
+        match path.symlink_metadata() {
+            Ok(_) => exchange(made, &self.path().join("old"), path),
+            Err(_) => std::fs::rename(made, path),
+        }
+    }
+}
+
+/// Gives `new` the name of what is at `path`, in one step. Where the file system cannot do that, the old one becomes `old` first, and
+/// the caller sees to it that no signal ends the process between the two.
+fn exchange(new: &Path, old: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        done => return Ok(done?),
+    }
+    std::fs::rename(path, old)?;
+    std::fs::rename(new, path).inspect_err(|_| drop(std::fs::rename(old, path)))
 }
 
 #[cfg(test)]
@@ -127,5 +152,32 @@ mod tests {
         assert!(lists(place.path()) && path.is_dir());
         drop(begun);
         assert!(!lists(place.path()) && !path.exists());
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_and_leaves_nothing_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("result");
+        for text in ["first", "second"] {
+            let begun = UnfinishedFolder::new(place.path()).unwrap();
+            let made = begun.path().join("made");
+            std::fs::create_dir(&made).unwrap();
+            std::fs::write(made.join(text), text).unwrap();
+            begun.persist(&made, &path).unwrap();
+            assert_eq!(std::fs::read_to_string(path.join(text)).unwrap(), text);
+        }
+        assert!(!path.join("first").exists(), "the old one is gone");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_replaced_keeps_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("result");
+        std::fs::create_dir(&path).unwrap();
+        let begun = UnfinishedFolder::new(place.path()).unwrap();
+        let made = begun.path().join("made");
+        assert!(begun.persist(&made, &path).is_err(), "nothing was made");
+        assert!(path.is_dir());
     }
 }

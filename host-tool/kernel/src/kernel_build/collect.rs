@@ -125,7 +125,7 @@ impl Links<'_> {
         if unchanged {
             return Ok(());
         }
-        let temporary = tempfile::tempdir_in(&parent).map_err(|e| crate::Error::file(&parent, e))?;
+        let temporary = UnfinishedFolder::new(&parent).map_err(|e| crate::Error::file(&parent, e))?;
         let new = temporary.path().join(release);
         std::fs::create_dir(&new).map_err(|e| crate::Error::file(&new, e))?;
         let write = |name: &str, text: &[u8]| {
@@ -147,10 +147,7 @@ impl Links<'_> {
         if !modules.is_empty() {
             write("modules.dep", dependencies(&new)?.as_bytes())?;
         }
-        if target.exists() {
-            std::fs::rename(&target, temporary.path().join("old")).map_err(|e| crate::Error::file(&target, e))?;
-        }
-        std::fs::rename(&new, &target).map_err(|e| crate::Error::file(&target, e))
+        temporary.persist(&new, &target).map_err(|e| crate::Error::file(&target, e))
     }
 }
 

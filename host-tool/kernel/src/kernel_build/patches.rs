@@ -119,10 +119,7 @@ fn write_state(state: &Path, patches: &[Patch]) -> Result<()> {
         let path = new.join(format!("{number:04} {} {}", patch.digest, patch.name));
         std::fs::write(&path, &patch.text).map_err(|e| crate::Error::file(&path, e))?;
     }
-    if state.exists() {
-        std::fs::rename(state, temporary.path().join("old")).map_err(|e| crate::Error::file(state, e))?;
-    }
-    std::fs::rename(&new, state).map_err(|e| crate::Error::file(state, e))
+    temporary.persist(&new, state).map_err(|e| crate::Error::file(state, e))
 }
 
 /// The files that a patch changes, relative to the tree.

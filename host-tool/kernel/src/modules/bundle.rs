@@ -180,10 +180,7 @@ impl Bundle {
             }
             set_mode(&path, kind.permissions())?;
         }
-        if out.exists() {
-            std::fs::rename(out, temporary.path().join("old")).map_err(failed(out))?;
-        }
-        std::fs::rename(&new, out).map_err(failed(out))?;
+        temporary.persist(&new, out).map_err(failed(out))?;
         Ok(written)
     }
 }
