@@ -17,6 +17,10 @@ pub const LONGEST: Duration = Duration::from_secs(1);
 /// Slow boards are protected by the deviation of their answers, slower ones by the doubling.
 const MARGIN: Duration = Duration::from_micros(250);
 
+/// The same while nothing was lost. To wait for less than the kernel's next tick sets a timer with each block, which costs as much as
+/// the block does (`docs/desk.md`), and a transfer that loses nothing has nothing of it.
+const CALM_MARGIN: Duration = Duration::from_millis(25);
+
 /// Silence for so long is more than a late answer. Until then a client is asked with one block, since whole windows would pile up in
 /// front of one that does not run: U-Boot stops for good with 32 blocks on their way ([`super::MOST_BLOCKS`]), and once did so on a busy
 /// machine when windows of eight were sent again each time.
@@ -42,6 +46,8 @@ pub struct Pace {
     is_burst: bool,
     /// The mean time to an answer and its mean deviation (RFC 6298, section 2); `None` before the first answer.
     answers: Option<(Duration, Duration)>,
+    /// Nothing was lost, and no answer was late.
+    is_calm: bool,
     patience: Duration,
     gap: Duration,
 }
@@ -49,7 +55,7 @@ pub struct Pace {
 impl Pace {
     /// Of a transfer with a window of so many blocks.
     pub fn new(window: u16) -> Pace {
-        Pace { is_burst: window > SMALL_WINDOW, answers: None, patience: FIRST, gap: Duration::ZERO }
+        Pace { is_burst: window > SMALL_WINDOW, answers: None, is_calm: true, patience: FIRST, gap: Duration::ZERO }
     }
 
     /// How long the present answer may take.
@@ -75,7 +81,8 @@ impl Pace {
             Some((mean, deviation)) => ((mean * 7 + after) / 8, (deviation * 3 + mean.abs_diff(after)) / 4),
         };
         self.answers = Some((mean, deviation));
-        self.patience = (mean + MARGIN.max(deviation * 4)).min(LONGEST);
+        let margin = if self.is_calm { CALM_MARGIN } else { MARGIN };
+        self.patience = (mean + margin.max(deviation * 4)).min(LONGEST);
         self.gap -= self.gap / 8;
         if self.gap < SHORTEST_GAP {
             self.gap = Duration::ZERO;
@@ -84,6 +91,7 @@ impl Pace {
 
     /// Some of a window was lost.
     pub fn lost(&mut self) {
+        self.is_calm = false;
         if self.is_burst {
             self.gap = (self.gap * 2).clamp(FIRST_GAP, LONGEST_GAP);
         }
@@ -91,6 +99,7 @@ impl Pace {
 
     /// No answer came in time: the next may take twice as long. Perhaps nothing was lost, which the answers to come will say.
     pub fn unanswered(&mut self) {
+        self.is_calm = false;
         self.patience = (self.patience * 2).min(LONGEST);
     }
 }
@@ -99,7 +108,7 @@ impl Pace {
 mod tests {
     use std::time::Duration;
 
-    use super::{FIRST, FIRST_GAP, LONGEST, LONGEST_GAP, MARGIN, Pace, SMALL_WINDOW};
+    use super::{CALM_MARGIN, FIRST, FIRST_GAP, LONGEST, LONGEST_GAP, MARGIN, Pace, SMALL_WINDOW};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -116,12 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn steady_answers_may_be_late_by_as_much_as_the_clock_is() {
-        let mut pace = Pace::new(1);
-        for _ in 0..50 {
-            pace.answered(10 * MS);
+    fn steady_answers_may_be_late_by_a_tick_and_after_a_loss_by_as_much_as_the_clock_is() {
+        let losses: [fn(&mut Pace); 2] = [Pace::lost, Pace::unanswered];
+        for lose in losses {
+            let mut pace = Pace::new(1);
+            let answer = |pace: &mut Pace| (0..50).for_each(|_| pace.answered(10 * MS));
+            answer(&mut pace);
+            assert_eq!(pace.patience(), 10 * MS + CALM_MARGIN);
+            lose(&mut pace);
+            answer(&mut pace);
+            assert_eq!(pace.patience(), 10 * MS + MARGIN);
         }
-        assert_eq!(pace.patience(), 10 * MS + MARGIN);
     }
 
     #[test]
@@ -135,7 +149,7 @@ mod tests {
                 patience
             })
             .collect();
-        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1000, 1000].map(Duration::from_millis));
+        assert_eq!(waits, [35, 70, 140, 280, 560, 1000, 1000, 1000].map(Duration::from_millis));
         pace.answered(10 * MS);
         assert!(pace.patience() < 30 * MS, "{:?}", pace.patience());
     }
