@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stoop_ci::lab::arm64::Arm64;
@@ -14,7 +13,7 @@ use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::{Boot, Cap, Packed, Rig, Via, boot, boot_again};
 use stoop_image::input::read_file;
 use stoop_image::plan::Request;
-use stoop_lab::crash_log::{CrashLogs, SHELL_WORDS};
+use stoop_lab::crash_log::SHELL_WORDS;
 use stoop_lab::notes::Annotator;
 use stoop_lab::oops::{Decoder, Symbols};
 
@@ -44,20 +43,17 @@ fn shows_or(then: &str) -> String {
     )
 }
 
-/// The logs of the crash by their names, as `monitor --crash-log` keeps them.
+/// The logs of the crash by their names.
 type Logs = BTreeMap<String, String>;
 
-fn collected(said: &str) -> Logs {
-    let logs = Arc::new(Mutex::new(Logs::new()));
-    let kept = Arc::clone(&logs);
-    let mut finder = CrashLogs::new(move |name: &str, text: &str| {
-        kept.lock().expect("no panic").insert(name.to_owned(), text.to_owned());
-        Vec::new()
-    });
-    for line in said.lines() {
-        finder.line(line);
-    }
-    logs.lock().expect("no panic").clone()
+/// As the rig has kept them.
+fn collected(folder: &Path) -> Result<Logs> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), std::fs::read_to_string(entry.path())?))
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| Failure::io(folder, &error))?;
+    entries.map(read).collect::<std::io::Result<_>>().map_err(|error| Failure::io(folder, &error))
 }
 
 /// Boots an image that crashes, and again what the same image shows of that.
@@ -66,9 +62,9 @@ fn log_of(rig: &mut dyn Rig, packed: &Packed, via: Via, crashed: &str) -> Result
     boot(rig, &what, crashed, PATIENCE)?;
     // The second boot shows the first one's panic.
     rig.console()?.clear_fatal();
-    let said = boot_again(rig, &what, &format!("^{DONE}\r?\n"), PATIENCE)?;
+    boot_again(rig, &what, &format!("^{DONE}\r?\n"), PATIENCE)?;
     rig.power_off()?;
-    Ok(collected(&said))
+    collected(&rig::crash_folder(&rig.board().name))
 }
 
 fn crash_request(lab: &Lab, endian: Endian) -> Request {

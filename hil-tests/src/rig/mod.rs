@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use stoop_ci::{Failure, Result};
 use stoop_image::board;
+use stoop_lab::crash_log::{self, CrashLogs};
 use stoop_lab::qemu::Log;
 
 pub use contract::{BootRequest, Cap, Rig};
@@ -26,7 +27,8 @@ type Found = std::result::Result<Box<dyn Rig>, String>;
 /// The rig that `STOOP_RIG` names (default: `qemu`) with that board, switched off; `None` when it cannot do what the test
 /// needs, after a line `HIL-SKIP: reason`.
 ///
-/// Its console goes to `target/hil/TEST.BOARD.log` (`STOOP_HIL_OUT` names another directory).
+/// Its console goes to `target/hil/TEST.BOARD.log` (`STOOP_HIL_OUT` names another directory), what a crash left in pstore, if a boot
+/// prints it between marks, to [`crash_folder`].
 ///
 /// # Errors
 /// An unknown rig or board, one that is known and cannot be reached, or as for [`crate::skip`].
@@ -101,10 +103,24 @@ pub fn boards() -> Result<Vec<String>> {
     Ok(played.map(|board| board.name).collect())
 }
 
+/// Where the crash logs of this test's board are, by their names in pstore: `TEST.BOARD.crash` beside the console's log.
+pub fn crash_folder(board: &str) -> PathBuf {
+    log_path(&test_name(), board).with_extension("crash")
+}
+
 fn log(path: &Path) -> Result<Log> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(|error| Failure::io(folder, &error))?;
-    Ok(Log::create(path)?)
+    let crashes = path.with_extension("crash");
+    match std::fs::remove_dir_all(&crashes) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Failure::io(&crashes, &error)),
+        _ => {}
+    }
+    let keep = move |name: &str, text: &str| match crash_log::keep(&crashes, name, text) {
+        Ok(path) => vec![format!("the crash log {name} is {}", path.display())],
+        Err(error) => vec![format!("the crash log {name} is not kept: {error}")],
+    };
+    Ok(Log::create(path)?.annotated(CrashLogs::new(keep)))
 }
 
 /// The test that runs in this thread, as libtest names it.

@@ -1,5 +1,10 @@
 //! The logs of a crash (pstore) out of a console on which the boot after it prints them between marks.
 
+use std::path::{Path, PathBuf};
+
+use stoop_image::output::Output;
+
+use crate::Result;
 use crate::notes::{Annotator, Notes};
 
 /// What a boot prints around each file, and behind the last one: `=== pstore: dmesg-ramoops-0 ===`, `=== pstore: end ===`.
@@ -14,6 +19,24 @@ pub const SHELL_WORDS: &str = "for file in /sys/fs/pstore/*; do [ -f \"$file\" ]
 
 /// Bytes of a file that are kept: pstore's own records are far smaller, and a mark that never ends must not fill the memory.
 const MOST: usize = 4 << 20;
+
+/// As many files of one name as are kept.
+const MOST_OF_A_NAME: usize = 1000;
+
+/// Writes a log into the folder, which is made if it is not there, and returns its path: under its name, or with a number behind it, since
+/// each crash is evidence and none replaces another.
+///
+/// # Errors
+/// It cannot be written.
+pub fn keep(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).map_err(|error| stoop_image::Error::file(folder, error))?;
+    let numbered = (1..MOST_OF_A_NAME).map(|number| folder.join(format!("{name}.{number}")));
+    let path = [folder.join(name)].into_iter().chain(numbered).find(|path| !path.exists());
+    let is_full = || stoop_image::Error::file(folder.join(name), std::io::ErrorKind::AlreadyExists.into());
+    let path = path.ok_or_else(is_full)?;
+    Output::new(&path, [])?.write(text.as_bytes())?;
+    Ok(path)
+}
 
 /// Collects them from a console's lines. Kernel messages that come in between are in the files too.
 pub struct CrashLogs<F> {

@@ -14,6 +14,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::error::Error;
 use crate::Result;
 use crate::monitor::Monitor;
+use crate::notes::Annotator;
 
 /// Lines that end a wait early, since what was waited for cannot come any more. Each matches a whole line.
 /// The shim's own errors are not among them: another slot may follow.
@@ -34,15 +35,15 @@ const LONGEST_MATCH: usize = 16 * 1024;
 const TAIL_LINES: usize = 16;
 
 /// A console's log file: `[ssss.mmm] line`, the time that of the line's first byte since the log began.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Log(Arc<Mutex<LogFile>>);
 
-#[derive(Debug)]
 struct LogFile {
     file: File,
     began: Instant,
     line: Vec<u8>,
     line_began: Duration,
+    annotator: Option<Box<dyn Annotator>>,
 }
 
 impl Log {
@@ -53,14 +54,22 @@ impl Log {
     pub fn create(path: &Path) -> Result<Log> {
         let file = File::create(path).map_err(|error| stoop_image::Error::file(path, error))?;
         let began = Instant::now();
-        Ok(Log(Arc::new(Mutex::new(LogFile { file, began, line: Vec::new(), line_began: Duration::ZERO }))))
+        let (line, line_began) = (Vec::new(), Duration::ZERO);
+        Ok(Log(Arc::new(Mutex::new(LogFile { file, began, line, line_began, annotator: None }))))
+    }
+
+    /// The same log, in which the annotator sees every line of the board's and has its own below it, marked `--`.
+    pub fn annotated(self, annotator: impl Annotator + 'static) -> Log {
+        held(&self.0).annotator = Some(Box::new(annotator));
+        self
     }
 
     /// Adds a line of our own, marked `--`: power switched, a command line.
     pub fn note(&self, text: &str) {
         let mut log = held(&self.0);
         log.end_line();
-        log.add(format!("-- {text}\n").as_bytes());
+        let now = log.began.elapsed();
+        log.write(now, format!("-- {text}").as_bytes());
     }
 
     fn add(&self, bytes: &[u8]) {
@@ -94,9 +103,18 @@ impl LogFile {
     }
 
     fn write_line(&mut self) {
-        let millis = self.line_began.as_millis();
+        let line = std::mem::take(&mut self.line);
+        self.write(self.line_began, &line);
+        let Some(annotator) = &mut self.annotator else { return };
+        for text in annotator.line(&String::from_utf8_lossy(&line)).below {
+            self.write(self.line_began, format!("-- {text}").as_bytes());
+        }
+    }
+
+    fn write(&mut self, when: Duration, text: &[u8]) {
+        let millis = when.as_millis();
         let mut line = format!("[{:04}.{:03}] ", millis / 1000, millis % 1000).into_bytes();
-        line.append(&mut self.line);
+        line.extend_from_slice(text);
         line.push(b'\n');
         // A full disk must not end the boot that is being watched.
         let _ = self.file.write_all(&line);

@@ -4,6 +4,7 @@ use std::io::PipeWriter;
 use stoop_image::Explained as _;
 
 use super::*;
+use crate::notes::Notes;
 
 /// Long enough that only a hang reaches it.
 const LONG: Duration = Duration::from_secs(60);
@@ -192,6 +193,31 @@ fn the_log_has_each_line_with_its_time_and_our_notes() {
     let text = std::fs::read_to_string(path).unwrap();
     let wanted = r"\A(\[\d{4}\.\d{3}\]) -- power on\n\[\d{4}\.\d{3}\] U-Boot\n\[\d{4}\.\d{3}\] \n\[\d{4}\.\d{3}\] malta # \n\[\d{4}\.\d{3}\] -- power off\n\z";
     assert!(compile(wanted).unwrap().is_match(text.as_bytes()), "{text}");
+}
+
+/// Says what it saw.
+struct Repeats;
+
+impl Annotator for Repeats {
+    fn line(&mut self, line: &str) -> Notes {
+        Notes { beside: None, below: vec![format!("saw {line:?}")] }
+    }
+}
+
+#[test]
+fn an_annotator_sees_the_boards_lines_and_not_our_notes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("console.log");
+    let log = Log::create(&path).unwrap().annotated(Repeats);
+    log.note("power on");
+    let (from, mut far_end) = std::io::pipe().unwrap();
+    let mut console = Console::new(from, std::io::sink(), None, Some(log));
+    far_end.write_all(b"U-Boot\r\n").unwrap();
+    drop(far_end);
+    console.join();
+    let text = std::fs::read_to_string(path).unwrap();
+    let said: Vec<&str> = text.lines().map(|line| line.split_once("] ").unwrap().1).collect();
+    assert_eq!(said, ["-- power on", "U-Boot", "-- saw \"U-Boot\""]);
 }
 
 #[test]
