@@ -21,20 +21,18 @@ pub enum Flavour {
     Modular,
     /// As [`Flavour::Lab`], with pstore, SysRq and ways to crash. Its symbol table has the functions of an oops.
     Crash,
-    /// As [`Flavour::Crash`], with debug information: files and lines too. All of a kernel is compiled anew for that, so one byte
-    /// order has it and the other one does without.
-    Debug,
-    /// Malta's own, with PCI and network, for a system that runs and is reached by ssh. Debian has programs for it of one byte order.
+    /// Malta's own, with PCI and network, for a system that runs and is reached by ssh; Debian has programs for it of one byte order.
+    /// As [`Flavour::Crash`] it can crash, and it has debug information: since all of it is compiled anew, that costs little here.
     Malta,
 }
 
 impl Flavour {
     /// All of a byte order, in the order in which one build tree makes them.
     pub fn all(endian: Endian) -> &'static [Flavour] {
-        use Flavour::{Crash, Debug, Lab, Malta, Modular, Oracle, Slot};
+        use Flavour::{Crash, Lab, Malta, Modular, Oracle, Slot};
         match endian {
-            Endian::Little => &[Lab, Oracle, Slot, Modular, Crash, Malta],
-            Endian::Big => &[Lab, Oracle, Slot, Modular, Debug],
+            Endian::Little => &[Lab, Oracle, Slot, Crash, Modular, Malta],
+            Endian::Big => &[Lab, Oracle, Slot, Crash, Modular],
         }
     }
 
@@ -46,7 +44,6 @@ impl Flavour {
             Flavour::Slot => "slot",
             Flavour::Modular => "modular",
             Flavour::Crash => "crash",
-            Flavour::Debug => "debug",
             Flavour::Malta => "malta",
         }
     }
@@ -59,8 +56,7 @@ impl Flavour {
             Flavour::Slot => &["kernel.config", "slot.config"],
             Flavour::Modular => &["kernel.config", "modular.config"],
             Flavour::Crash => &["kernel.config", "crash.config"],
-            Flavour::Debug => &["kernel.config", "crash.config", "debug.config"],
-            Flavour::Malta => &["kernel.config", "malta.config"],
+            Flavour::Malta => &["kernel.config", "crash.config", "malta.config"],
         }
     }
 }
