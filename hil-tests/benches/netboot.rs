@@ -1,19 +1,17 @@
 //! From power on to the kernel's first line, the same image on the same U-Boot in QEMU, interleaved: by `stoop run` (QEMU's own TFTP
 //! server), by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server), and by `stoop netboot` with QEMU's server
 //! (`--tftp-folder`), which leaves the server out of the comparison. Each image once with its kernel stored, which is what `stoop pack`
-//! makes for these boards, and once with it in LZMA, which it makes for boards that start it from flash. Malta twice: with the card that
-//! Debian's U-Boot has a driver for, which loses blocks, and with one that only the lab's U-Boot knows.
+//! makes for these boards, and once with it in LZMA, which it makes for boards that start it from flash.
 //!
 //! `cargo bench -p stoop-hil-tests --bench netboot [ROUNDS]`, as root or with `sysctl net.ipv4.ip_unprivileged_port_start=69`. It prints
 //! medians and their ratios and asks for nothing, since times on a shared machine differ by a factor of two. Each clock starts when QEMU
 //! was started. All sides are the library calls that the verbs make; starting the process and reading the file is in none.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use stoop_ci::Result;
 use stoop_ci::lab::Endian;
-use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, no_tftp};
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
@@ -27,36 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The kernel's first line, with or without a time in front.
 const FIRST_LINE: &str = "Linux version";
 
-/// A board as it is measured.
-struct Subject<'a> {
-    /// Its name or file.
-    board: &'a str,
-    /// How its row begins.
-    label: &'a str,
-    /// It starts the lab's U-Boot, not the one that it comes with.
-    is_labs: bool,
-    via: Via,
-}
-
-/// The board with a network card whose driver in U-Boot takes eight blocks at once, as a file in the folder.
-fn with_e1000(board: &str, folder: &Path) -> Result<String> {
-    let name = format!("{board}.toml");
-    let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards").join(&name);
-    let text = std::fs::read_to_string(&known).map_err(|error| Failure::io(&known, &error))?;
-    let text = text.replace("network = \"pcnet\"", "network = \"e1000\"");
-    let text = text.replace("[bootloader]\n", "[bootloader]\ntftp-window = 8\n");
-    let path = folder.join(name);
-    std::fs::write(&path, text).map_err(|error| Failure::io(&path, &error))?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
 /// Seconds from power on to the first line by `stoop run`; `None` where QEMU is missing.
-fn by_run(packed: &Packed, subject: &Subject<'_>) -> Result<Option<f64>> {
-    let caps: &[Cap] = if subject.is_labs { &[Cap::UbootNorWrite] } else { &[Cap::Uboot] };
-    let Some(mut rig) = rig::open(subject.board, &BootRequest { caps, ..BootRequest::default() })? else {
-        return Ok(None);
-    };
-    let via = subject.via.clone();
+fn by_run(packed: &Packed, board: &str, via: Via) -> Result<Option<f64>> {
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board, &asked)? else { return Ok(None) };
     let what = Boot { image: packed.path(), bootargs: None, files: &[], via };
     rig.power_on()?;
     let began = Instant::now();
@@ -67,8 +39,8 @@ fn by_run(packed: &Packed, subject: &Subject<'_>) -> Result<Option<f64>> {
 }
 
 /// The same by `stoop netboot`.
-fn by_netboot(packed: &Packed, subject: &Subject<'_>, by_qemus_server: bool) -> Result<f64> {
-    let mut desk = Desk::emulated(subject.board, Wiring::Pty, subject.is_labs)?;
+fn by_netboot(packed: &Packed, board: &str, by_qemus_server: bool) -> Result<f64> {
+    let mut desk = Desk::emulated(board, Wiring::Pty, false)?;
     if by_qemus_server {
         desk.served_by_qemu()?;
     }
@@ -91,19 +63,18 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn row(packed: &Packed, subject: &Subject<'_>, rounds: usize) -> Result<()> {
+fn row(packed: &Packed, board: &str, via: &Via, rounds: usize) -> Result<()> {
     let (mut run, mut ours, mut qemus) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let Some(time) = by_run(packed, subject)? else { return Ok(()) };
+        let Some(time) = by_run(packed, board, via.clone())? else { return Ok(()) };
         run.push(time);
-        ours.push(by_netboot(packed, subject, false)?);
-        qemus.push(by_netboot(packed, subject, true)?);
+        ours.push(by_netboot(packed, board, false)?);
+        qemus.push(by_netboot(packed, board, true)?);
     }
     let [run, ours, qemus] = [run, ours, qemus].map(median);
     let (size, codec) = (packed.built.file.len(), packed.built.payloads[0].codec.name());
     println!(
-        "| {} | {codec} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |",
-        subject.label,
+        "| {board} | {codec} | {size} | {run:.2} | {ours:.2} | {:.2} | {qemus:.2} | {:.2} |",
         ours / run,
         qemus / run
     );
@@ -120,21 +91,13 @@ fn main() -> Result<()> {
     println!("| board | kernel | bytes of image | run | netboot | ratio | netboot, QEMU's server | ratio |");
     println!("|---|---|---|---|---|---|---|---|");
     let (mips, arm64) = (lab()?, arm64_lab()?);
-    let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     for codec in [CodecChoice::Store, CodecChoice::Lzma] {
         for (lab, endian) in mips.iter().flat_map(|lab| Endian::ALL.map(|endian| (lab, endian))) {
             let packed = Packed::of(&Request { codec, format: Some(Format::Uimage), ..lab_request(lab, endian) })?;
-            let known = board(endian);
-            let changed = with_e1000(known, folder.path())?;
-            let labels = [known.to_owned(), format!("{known}, e1000")];
-            for (board, label) in [known, &changed].into_iter().zip(&labels) {
-                row(&packed, &Subject { board, label, is_labs: board != known, via: Via::Bootm }, rounds)?;
-            }
+            row(&packed, board(endian), &Via::Bootm, rounds)?;
         }
         if let Some(lab) = &arm64 {
-            let packed = Packed::of(&Request { codec, ..arm64_request(lab) })?;
-            let subject = Subject { board: ARM64_BOARD, label: ARM64_BOARD, is_labs: false, via: Via::Booti };
-            row(&packed, &subject, rounds)?;
+            row(&Packed::of(&Request { codec, ..arm64_request(lab) })?, ARM64_BOARD, &Via::Booti, rounds)?;
         }
     }
     Ok(())
