@@ -26,7 +26,11 @@ const NAME: &str = "name";
 /// The long flags of `stoop netboot` and its like that describe a place.
 const PLACE_KEYS: [&str; 8] =
     ["serial", "speed", "power", "off-time", "address", "board-address", "power-off", "tftp-folder"];
+/// The one of them that has no value.
+const SWITCH: &str = "power-off";
 const OUTPUT: &str = "output";
+/// Bytes that no project file comes near.
+const LONGEST: u64 = 1 << 20;
 /// What is for one run, not for each.
 const NOT_KEPT: [&str; 5] = ["help", "version", "dry-run", "json", "formats"];
 
@@ -55,6 +59,9 @@ impl Project {
         // A pipe of that name would be waited for.
         if !meta.is_file() {
             return Err(Error::NotAFile { path }.into());
+        }
+        if meta.len() > LONGEST {
+            return Err(Error::TooLong { path, size: meta.len(), most: LONGEST }.into());
         }
         let bytes = std::fs::read(&path).map_err(failed)?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -88,6 +95,14 @@ impl Project {
                 check_place(place)?;
                 continue;
             }
+            // Else only its name.
+            if key == PLACE && !value.is_str() {
+                return Err(match value {
+                    Value::Integer(_) => Error::Number { key: key.clone() },
+                    _ => Error::Value { key: key.clone() },
+                }
+                .into());
+            }
             check_value(pack, key, value)?;
         }
         if values.contains_key(FORMATS) && values.contains_key(FORMAT) {
@@ -114,22 +129,31 @@ impl Project {
     }
 
     /// The words to put in front of what was typed behind a verb that works at a place: its table, and the board.
-    pub fn place_words(&self, verb: &Command, typed: &ArgMatches) -> Vec<OsString> {
+    ///
+    /// # Errors
+    /// A key of the table has a value that its flag does not take.
+    pub fn place_words(&self, verb: &Command, typed: &ArgMatches) -> Result<Vec<OsString>> {
         let is_free = |key: &str| {
             let argument = verb.get_arguments().find(|argument| argument.get_long() == Some(key));
             argument.is_some_and(|argument| !is_typed(typed, argument))
         };
         let place = self.values.get(PLACE).and_then(Value::as_table);
-        let board = self.text("board").filter(|_| is_free("board")).map(|board| ("board", Value::String(board)));
+        let board = self.text("board").filter(|_| is_free("board"));
         let keys = place.into_iter().flatten().filter(|(key, _)| is_free(key));
-        let all = keys.map(|(key, value)| (key.as_str(), value.clone())).chain(board);
-        let spelled = |(key, value): (&str, Value)| match value {
-            Value::Boolean(true) => Some(format!("--{key}")),
-            Value::Boolean(false) => None,
-            Value::String(text) => Some(format!("--{key}={text}")),
-            other => Some(format!("--{key}={other}")),
-        };
-        all.filter_map(spelled).map(OsString::from).collect()
+        let mut words = Vec::new();
+        for (key, value) in keys {
+            let word = match value {
+                Value::Boolean(true) => format!("--{key}"),
+                Value::Boolean(false) => continue,
+                Value::String(text) => format!("--{key}={text}"),
+                other => format!("--{key}={other}"),
+            };
+            let word = OsString::from(word);
+            refused(verb, &format!("[{PLACE}] {key}"), std::slice::from_ref(&word))?;
+            words.push(word);
+        }
+        words.extend(board.map(|board| format!("--board={board}").into()));
+        Ok(words)
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -205,19 +229,22 @@ fn check_value(pack: &Command, key: &str, value: &Value) -> Result<()> {
     let is_off = matches!(value, Value::Boolean(false));
     let typed = if key == FORMATS { words.iter().map(|word| vec![word.clone()]).collect() } else { vec![words] };
     for words in typed.into_iter().filter(|_| !is_off) {
-        let words = spelled(&[(flag.to_owned(), words)]);
-        let parsed = pack.clone().try_get_matches_from([OsString::from("pack")].into_iter().chain(words));
-        // What else pack needs may be typed.
-        let Some(error) = parsed.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument) else {
-            continue;
-        };
-        let text = error.to_string();
-        let mut lines = text.lines();
-        let fact = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let possible = lines.find(|line| line.contains("possible values")).map(|line| line.trim().to_owned());
-        return Err(Error::Refused { key: key.to_owned(), fact, possible }.into());
+        refused(pack, key, &spelled(&[(flag.to_owned(), words)]))?;
     }
     Ok(())
+}
+
+/// Whether a verb takes the words of a key; what else it needs may be typed.
+fn refused(verb: &Command, key: &str, words: &[OsString]) -> Result<()> {
+    let parsed = verb.clone().try_get_matches_from([&[OsString::from("verb")], words].concat());
+    let Some(error) = parsed.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument) else {
+        return Ok(());
+    };
+    let text = error.to_string();
+    let mut lines = text.lines();
+    let fact = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let possible = lines.find(|line| line.contains("possible values")).map(|line| line.trim().to_owned());
+    Err(Error::Refused { key: key.to_owned(), fact, possible }.into())
 }
 
 fn check_place(place: &Table) -> Result<()> {
@@ -229,8 +256,11 @@ fn check_place(place: &Table) -> Result<()> {
                 Error::NoSuchPlaceKey { key: key.clone(), near, known: known().map(str::to_owned).collect() }.into()
             );
         }
-        if !matches!(value, Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_)) {
-            return Err(Error::PlaceValue { key: key.clone() }.into());
+        // What has a value would take the next word for it, and what is a switch has none.
+        match (key == SWITCH, value) {
+            (true, Value::Boolean(_)) | (false, Value::String(_) | Value::Integer(_) | Value::Float(_)) => {}
+            (true, _) => return Err(Error::PlaceSwitch { key: key.clone() }.into()),
+            (false, _) => return Err(Error::PlaceValue { key: key.clone() }.into()),
         }
     }
     Ok(())

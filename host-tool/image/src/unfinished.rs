@@ -107,6 +107,22 @@ impl UnfinishedFolder {
         self.folder.path()
     }
 
+    /// Gives a file or folder that was made here its name, which nothing has.
+    ///
+    /// # Errors
+    /// As of `rename(2)`; `AlreadyExists` when something has the name by now.
+    pub fn persist_new(&self, made: &Path, path: &Path) -> io::Result<()> {
+        let _all = all();
+        match renameat_with(CWD, made, CWD, path, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            done => return Ok(done?),
+        }
+        match path.symlink_metadata() {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => std::fs::rename(made, path),
+        }
+    }
+
     /// Gives a file or folder that was made here its name, in place of what had it. The old one goes with this folder.
     ///
     /// # Errors
@@ -168,6 +184,20 @@ mod tests {
         }
         assert!(!path.join("first").exists(), "the old one is gone");
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_folder_takes_no_others_name_not_even_an_empty_ones() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("result");
+        let begun = UnfinishedFolder::new(place.path()).unwrap();
+        let made = begun.path().join("made");
+        std::fs::create_dir(&made).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(begun.persist_new(&made, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        std::fs::remove_dir(&path).unwrap();
+        begun.persist_new(&made, &path).unwrap();
+        assert!(path.is_dir() && !made.exists());
     }
 
     #[test]

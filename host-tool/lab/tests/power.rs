@@ -101,6 +101,21 @@ fn rest_is_labgrids() {
     assert_eq!(next(&requests), "GET /relay/1/value HTTP/1.0");
 }
 
+/// As servers do that keep a connection for the next request.
+#[test]
+fn an_answer_that_says_its_length_needs_no_end_of_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let kept = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").expect("answered");
+        // To the end of the client's.
+        stream.read_to_end(&mut Vec::new()).map(|_| ())
+    });
+    assert_eq!(power(&format!("http:rest:{address}/r")).is_on().expect("it says so"), Some(true));
+    kept.join().expect("no panic").expect("closed by the client");
+}
+
 #[test]
 fn pdudaemon_gets_the_strips_name_and_outlet() {
     let (address, requests) = relay(&["HTTP/1.1 200 OK\r\n\r\nOK - accepted request"]);

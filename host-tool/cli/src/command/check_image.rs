@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::Result;
 use crate::command::Error;
 use crate::json;
-use crate::ui::put;
+use crate::ui::{on_one_line, put};
 use stoop_image::board::{self, Board};
 use stoop_image::board_check::{Finding, examine};
 use stoop_image::bootloader::image::Image;
@@ -26,8 +26,9 @@ pub(super) fn run(image: &Path, board: Option<&str>, as_json: bool) -> Result<()
     let findings = examine(&file, &board).map_err(|failure| failure.within(image.display()))?;
     let wrong: Vec<&str> = findings.iter().filter(|finding| finding.level == Level::No).map(|f| f.what).collect();
     let row = |finding: &Finding| {
-        let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!("{:<29}-> {fix}\n", ""));
-        format!("{:<8}{:<21}{}\n{fix}", finding.level.name(), finding.what, finding.says)
+        let fix = finding.fix.as_deref().map(on_one_line);
+        let fix = fix.map_or(String::new(), |fix| format!("{:<29}-> {fix}\n", ""));
+        format!("{:<8}{:<21}{}\n{fix}", finding.level.name(), finding.what, on_one_line(&finding.says))
     };
     let value = |finding: &Finding| json::BoardFinding {
         result: finding.level.name().to_owned(),

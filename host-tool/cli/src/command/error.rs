@@ -42,6 +42,9 @@ stoop_image::explained! {
 
         #[error("{image}: not made by stoop, so nobody knows where it would lie")]
         NoPicture { image: PathBuf } => Options USAGE, "leave out --svg";
+        #[error("it looks like {likeness}, with nothing in it that is known here")]
+        NothingKnown { likeness: &'static str }
+            => NotAnImage, "look for more in it with binwalk, or give the kernel and the root filesystem alone";
         #[error("{image}: damaged: {}", wrong.join("; "), image = image.display())]
         Damaged { image: PathBuf, wrong: Vec<String>, next: &'static str } => ImageDamaged, "{next}";
         #[error("its manifest is damaged")]

@@ -4,6 +4,7 @@ mod foreign;
 mod map;
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use stoop_image::machine::Machine;
@@ -22,7 +23,7 @@ use crate::json;
 use crate::ui::{self, put};
 use stoop_image::format::device_tree;
 use stoop_image::image::{self, Opened};
-use stoop_image::input::read_file;
+use stoop_image::input::{container, read_file};
 use stoop_image::output::{self, Output};
 use stoop_image::shim_image::Variant;
 use stoop_image::simulate::shown;
@@ -62,7 +63,15 @@ pub fn run(args: &Args) -> Result<()> {
                     Err(Error::NoPicture { image: args.image.clone() }.into())
                 }
                 Some(found) if image::is_foreign(&file) => show_foreign(args, found),
-                _ => Err(within(failure.into())),
+                _ => Err(within(match failure {
+                    // Not to try again what was tried just now.
+                    stoop_image::Error::Image(image::Error::Foreign { likeness })
+                        if container::is_searched(likeness) =>
+                    {
+                        Error::NothingKnown { likeness }.into()
+                    }
+                    failure => failure.into(),
+                })),
             };
         }
     };
@@ -111,12 +120,31 @@ fn extract(directory: &Path, parts: Vec<(String, Cow<'_, [u8]>)>) -> Result<()> 
     // The temporary folder is for nobody else; this one has the permissions of any new folder.
     let new = unfinished.path().join("new");
     std::fs::create_dir(&new).map_err(failed)?;
-    for (name, bytes) in parts {
-        Output::new(&new.join(shell::served_name(Path::new(&name.replace('/', "_")))), [])?
-            .write(&bytes)
-            .map_err(|error| error.within(directory.display()))?;
+    for (name, (_, bytes)) in file_names(parts.iter().map(|(name, _)| &**name)).iter().zip(&parts) {
+        Output::new(&new.join(name), [])?.write(bytes).map_err(|error| error.within(directory.display()))?;
     }
-    Ok(std::fs::rename(&new, directory).map_err(failed)?)
+    Ok(unfinished.persist_new(&new, directory).map_err(failed)?)
+}
+
+/// Bytes of a file's name that every file system takes, with a number in front.
+const LONGEST_NAME: usize = 200;
+
+/// A file for each, by its name: that of the second one that would be called alike has a 2 in front, and so on.
+fn file_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let (mut taken, mut alike) = (HashSet::new(), HashMap::new());
+    let mut file_name = |name: &str| {
+        let mut plain = shell::served_name(Path::new(&name.replace('/', "_")));
+        plain.truncate(LONGEST_NAME);
+        let number: &mut usize = alike.entry(plain.clone()).or_default();
+        loop {
+            *number += 1;
+            let file = if *number == 1 { plain.clone() } else { format!("{number}-{plain}") };
+            if taken.insert(file.clone()) {
+                return file;
+            }
+        }
+    };
+    names.map(&mut file_name).collect()
 }
 
 /// Every payload as the board gets it.
@@ -311,4 +339,19 @@ fn memory(opened: &Opened<'_>, size: usize, styled: bool) -> String {
         text += &format!("  0x{:08x}  0x{:08x}  {name}\n", region.start(), region.end());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_names;
+
+    #[test]
+    fn no_part_is_written_over_another_that_would_be_called_alike() {
+        let names = ["kernel@1", "kernel;1", "2-kernel_1", "kernel_1", "..", "", "a/b", "dtb"];
+        let files = ["kernel_1", "2-kernel_1", "2-2-kernel_1", "3-kernel_1", "image", "2-image", "a_b", "dtb"];
+        assert_eq!(file_names(names.into_iter()), files);
+        let long = ["n".repeat(1000), "n".repeat(1001)];
+        let files = file_names(long.iter().map(String::as_str));
+        assert!(files[0] != files[1] && files.iter().all(|name| name.len() < 256), "{files:?}");
+    }
 }

@@ -142,7 +142,8 @@ impl Cli {
         let has_image = is_typed("image") || (!is_told && project.image().is_some());
         // `check` of a kernel alone takes no board.
         let at_a_place = at_a_place.filter(|_| verb != "check" || has_image);
-        let mut more = at_a_place.map(|verb| project.place_words(&verb, typed)).unwrap_or_default();
+        let words = at_a_place.map(|verb| project.place_words(&verb, typed)).transpose()?;
+        let mut more = words.unwrap_or_default();
         more.extend(project.image().filter(|_| takes_image && !is_told).map(OsString::from));
         Ok(vec![with(more)])
     }

@@ -10,6 +10,8 @@ stoop_image::explained! {
     pub enum Error {
         #[error("{path}: {source}")]
         Unreadable { path: PathBuf, source: io::Error } => File, "correct it, or rename it if it is none of stoop's";
+        #[error("{path}: 0x{size:x} bytes, more than 0x{most:x}")]
+        TooLong { path: PathBuf, size: u64, most: u64 } => File, "correct it, or rename it if it is none of stoop's";
         #[error("{path}: no regular file")]
         NotAFile { path: PathBuf } => File, "correct it, or rename it if it is none of stoop's";
         #[error("{path}: no text: byte {at} is no UTF-8")]
@@ -27,7 +29,7 @@ stoop_image::explained! {
         /// `fact` is what the flag says of it, `possible` the values that it takes.
         #[error("{FILE}: {key}: {fact}")]
         Refused { key: String, fact: String, possible: Option<String> }
-            => Project USAGE, (possible.clone().unwrap_or_else(|| "see `stoop pack --help`".to_owned()));
+            => Project USAGE, (possible.clone().unwrap_or_else(|| "see `stoop pack --help`, of [place] `stoop netboot --help`".to_owned()));
         #[error("{FILE}: {key} has {word} twice")]
         Twice { key: String, word: String } => Project USAGE, "name each format once";
         #[error("{FILE}: it has both {one} and {other}")]
@@ -36,7 +38,9 @@ stoop_image::explained! {
         NoSuchPlaceKey { key: String, near: Option<String>, known: Vec<String> }
             => Project USAGE, (meant(near.as_ref(), known));
         #[error("{FILE}: {key} of [{PLACE}] has a value that no flag takes")]
-        PlaceValue { key: String } => Project USAGE, "give it a text, a number, true or false";
+        PlaceValue { key: String } => Project USAGE, "give it a text or a number";
+        #[error("{FILE}: {key} of [{PLACE}] is neither true nor false")]
+        PlaceSwitch { key: String } => Project USAGE, "give it true or false, without quotes";
         #[error("{FILE} is there already")]
         Exists => Project, "change it, or remove it first";
         /// `option` says the answer too.

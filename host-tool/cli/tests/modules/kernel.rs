@@ -423,3 +423,25 @@ fn a_signal_ends_make_and_its_jobs() {
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(job.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe, "somebody still reads");
 }
+
+/// The tree's lock goes with stoop: make, which nobody listens to any more, has to be gone before.
+#[test]
+fn a_log_that_cannot_be_written_ends_make_and_its_jobs() {
+    let Some(work) = Work::new() else { return };
+    let fifo = work.path("linux-test/fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let job = "@exec 3<fifo; head -c 100000 /dev/zero | tr '\\0' '\\n'; exec cat <&3";
+    work.write("linux-test/Makefile", &MAKEFILE.replace("@echo \"  CC      init/main.o\"", job));
+    let mut command = Command::new("prlimit");
+    command.args(["--fsize=65536", env!("CARGO_BIN_EXE_stoop")]).args(work.arguments(
+        "linux-test",
+        &["base.frag"],
+        &[],
+    ));
+    let stoop = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut job = fs::File::options().write(true).open(&fifo).unwrap();
+    let output = stoop.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("build.log"), "{said}");
+    assert_eq!(job.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe, "somebody still reads");
+}

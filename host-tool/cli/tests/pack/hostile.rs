@@ -225,3 +225,124 @@ fn a_fit_that_asks_for_the_same_sum_again_and_again_is_damaged() {
         assert!(said.contains("its image kernel has 2000 hashes"), "{said}");
     }
 }
+
+/// A tree whose only string, at its end, is the name of every property: header, structure, strings.
+fn one_name(structure: &[u8], name: &[u8]) -> Vec<u8> {
+    let (size, strings) = (structure.len() as u32, name.len() as u32);
+    let words = [0xd00d_feed, 56 + size + strings, 56, 56 + size, 40, 17, 16, 0, strings, size, 0, 0, 0, 0];
+    [&words.map(u32::to_be_bytes).concat(), structure, name].concat()
+}
+
+#[test]
+fn a_name_of_megabytes_that_all_properties_share_is_refused() {
+    let bench = Bench::new();
+    bench.full();
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let names = |count: usize| words(&[3, 0, 0]).repeat(count);
+    let begin = |name: &str| {
+        let mut node = [&words(&[1])[..], name.as_bytes(), b"\0"].concat();
+        node.resize(node.len().next_multiple_of(4), 0);
+        node
+    };
+    // A root with /images, and /configurations with one that has them all.
+    let fit = |count| {
+        let images = [begin("images"), words(&[2])].concat();
+        let one = [begin("c"), names(count), words(&[2])].concat();
+        [begin(""), images, begin("configurations"), one, words(&[2, 2, 9])].concat()
+    };
+    let plain = |count| [begin(""), names(count), words(&[2, 9])].concat();
+    let ended = [&vec![b'n'; 0x80_0000][..], b"\0"].concat();
+    let endless = vec![b'n'; 0x80_0000];
+    for name in [&ended[..], &endless] {
+        bench.put("names.itb", &one_name(&fit(500_000), name));
+        bench.put("names.dtb", &one_name(&plain(500_000), name));
+        for words in [
+            &["inspect", "names.itb"][..],
+            &["check", "names.itb", "--board", "gl-ar750"],
+            &["check", "--kernel", "names.itb"],
+            &["simulate", "names.itb"],
+            &["pack", "--board", "qemu-malta-le", "--kernel", "vmlinux", "--dtb", "names.dtb", "-o", "image"],
+        ] {
+            let output = bench.limited(words);
+            assert!(output.status.code() == Some(1) && text(&output).contains("next: "), "{words:?}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_full_of_headers_is_searched_in_time() {
+    let bench = Bench::new();
+    // Trees that promise more than is there and begin with the same walk; uImages whose sums do not hold.
+    let (headers, size) = (0x4_0000, 0xf0_0000);
+    let mut trees = b"HDR0".to_vec();
+    for at in 0..headers {
+        let words = [0xd00d_feed, u32::MAX, (headers - at) * 28, 28, 28, 17, 16];
+        trees.extend(words.map(u32::to_be_bytes).as_flattened());
+    }
+    trees.extend([0, 0, 0, 4].repeat((size - trees.len()) / 4));
+    bench.put("trees", &trees);
+    bench.put("uimages", &[b"HDR0", &0x2705_1956u32.to_be_bytes().repeat(size / 4)[..]].concat());
+    let mut many = b"HDR0".to_vec();
+    many.extend([&b"hsqs"[..], &[0xa5; 92]].concat().repeat(size / 96));
+    bench.put("squashfs", &many);
+    for name in ["trees", "uimages", "squashfs"] {
+        bench.limited(&["inspect", name]);
+        bench.limited(&["check", name, "--board", "gl-ar750"]);
+    }
+}
+
+#[test]
+fn what_a_file_calls_itself_forges_no_line() {
+    let bench = Bench::new();
+    let fit = |properties: &[(&str, &str)], kernel: &str, default: &str| {
+        let write = || -> Result<Vec<u8>, vm_fdt::Error> {
+            let mut tree = FdtWriter::new()?;
+            let root = tree.begin_node("")?;
+            let images = tree.begin_node("images")?;
+            let node = tree.begin_node("kernel")?;
+            tree.property("data", &[0; 16])?;
+            for (name, value) in properties {
+                tree.property_string(name, value)?;
+            }
+            tree.property_u32("load", 0x8010_0000)?;
+            let hash = tree.begin_node("hash-1")?;
+            tree.property_string("algo", "x\nFORGED")?;
+            tree.property("value", &[0; 4])?;
+            tree.end_node(hash)?;
+            tree.end_node(node)?;
+            tree.end_node(images)?;
+            let all = tree.begin_node("configurations")?;
+            tree.property_string("default", default)?;
+            let one = tree.begin_node("conf")?;
+            tree.property_string("kernel", kernel)?;
+            tree.property_string("fdt", "f\nFORGED")?;
+            tree.end_node(one)?;
+            tree.end_node(all)?;
+            tree.end_node(root)?;
+            tree.finish()
+        };
+        write().unwrap()
+    };
+    let plain = [("type", "kernel"), ("arch", "mips"), ("os", "linux")];
+    bench.put("plain", &fit(&plain, "kernel", "conf"));
+    bench.put("kernel", &fit(&plain, "k\nFORGED", "conf"));
+    bench.put("default", &fit(&plain, "kernel", "c\nFORGED"));
+    let mut names = vec!["plain".to_owned(), "kernel".to_owned(), "default".to_owned()];
+    for name in ["type", "arch", "os", "compression"] {
+        let others = plain.into_iter().filter(|(other, _)| *other != name);
+        let properties: Vec<_> = others.chain([(name, "y\nFORGED")]).collect();
+        bench.put(name, &fit(&properties, "kernel", "conf"));
+        names.push(name.to_owned());
+    }
+    for name in &names {
+        for words in [
+            &["inspect", name][..],
+            &["check", name, "--board", "gl-ar750"],
+            &["check", "--kernel", name],
+            &["simulate", name],
+        ] {
+            let said = text(&bench.limited(words));
+            assert!(!said.is_empty() && !said.lines().any(|line| line.starts_with("FORGED")), "{words:?}: {said}");
+        }
+    }
+}

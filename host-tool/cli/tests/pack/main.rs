@@ -27,5 +27,6 @@ mod ramoops;
 mod refusals;
 mod round_trip;
 mod schema;
+mod ssh;
 mod terminal;
 mod trees;

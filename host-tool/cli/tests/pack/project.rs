@@ -121,6 +121,30 @@ fn a_value_that_its_flag_does_not_take_is_told_by_its_key_before_anything_is_wri
 }
 
 #[test]
+fn a_place_whose_value_its_flag_does_not_take_is_told_by_its_key() {
+    for (line, says) in [
+        // As a flag without a value they would take the next word for one: the image's name.
+        ("[place]\ntftp-folder = true", "tftp-folder of [place] has a value that no flag takes"),
+        ("[place]\nserial = false", "serial of [place] has a value that no flag takes"),
+        ("[place]\npower-off = 'yes'", "power-off of [place] is neither true nor false"),
+        ("[place]\nspeed = 'fast'", "[place] speed: invalid value 'fast'"),
+        ("[place]\nspeed = -1", "[place] speed: invalid value '-1'"),
+        ("[place]\noff-time = inf", "[place] off-time: invalid value 'inf'"),
+        ("[place]\naddress = 'here'", "[place] address: invalid value 'here'"),
+        ("place = 5", "place is a number"),
+        ("place = true", "place has a value"),
+    ] {
+        let output = bench(&format!("{line}\n")).stoop(&["netboot", "vmlinux", "--board", "qemu-malta-le"]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.starts_with("stoop: H007: stoop.toml: ") && said.contains(says), "{said}");
+    }
+    // What needs another flag may get that when it is typed.
+    let output = bench("[place]\npower-off = true\ntftp-folder = 'x'\n").stoop(&["power", "get"]);
+    assert!(text(&output).contains("no power switch is named"), "{output:?}");
+}
+
+#[test]
 fn a_project_file_that_is_none_is_refused_with_what_to_do_and_never_waited_for() {
     let refused = |bench: &Bench, says: &str| {
         let output = bench.limited(&["pack", "-o", "x"]);
@@ -134,6 +158,10 @@ fn a_project_file_that_is_none_is_refused_with_what_to_do_and_never_waited_for()
     std::fs::create_dir(bench.path("stoop.toml")).unwrap();
     refused(&bench, "no regular file");
     std::fs::remove_dir(bench.path("stoop.toml")).unwrap();
+    // Sparse: takes no room.
+    std::fs::File::create(bench.path("stoop.toml")).unwrap().set_len(10 << 30).unwrap();
+    refused(&bench, "0x280000000 bytes, more than 0x100000");
+    std::fs::remove_file(bench.path("stoop.toml")).unwrap();
     // Nobody writes into it: who opened it would wait for ever.
     assert!(bench.command("mkfifo").arg("stoop.toml").status().unwrap().success());
     refused(&bench, "no regular file");

@@ -31,9 +31,9 @@ crate::explained! {
         FitCut { total: usize, have: usize } => KernelForm, "download or build the file again";
         #[error("the FIT is damaged: {what}")]
         FitBroken { what: &'static str } => KernelForm, "download or build the file again";
-        #[error("the FIT is damaged: its configuration {configuration} names the image {image}, which is not there")]
+        #[error("the FIT is damaged: its configuration {configuration} names the image {}, which is not there", image.escape_debug())]
         FitImageMissing { configuration: String, image: String } => KernelForm, "download or build the file again";
-        #[error("the FIT is damaged: its default configuration {name} is not there, only: {}", known.join(", "))]
+        #[error("the FIT is damaged: its default configuration {} is not there, only: {}", name.escape_debug(), known.join(", "))]
         FitDefaultMissing { name: String, known: Vec<String> } => KernelForm, "download or build the file again";
         #[error("the FIT is damaged: the data of its image {image} are not in the file")]
         FitDataOutside { image: String } => KernelForm, "download or build the file again";

@@ -14,6 +14,11 @@ pub(super) const CONTAINERS: [&str; 7] = [
 /// What to do with one of [`CONTAINERS`].
 pub(super) const TAKE_APART: &str = "`stoop inspect --extract DIR FILE` takes out what it knows in it; look for more with binwalk, or give the kernel and the root filesystem alone";
 
+/// Whether files that look like this, by the words of `looks_like`, are searched for pieces.
+pub fn is_searched(likeness: &str) -> bool {
+    CONTAINERS.contains(&likeness)
+}
+
 /// How to get at what is in a file that looks like this, by the words of `looks_like`; `None` for what is not taken apart.
 pub fn way_into(likeness: &str) -> Option<&'static str> {
     Some(match likeness {

@@ -36,11 +36,29 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
             _ => Ok(bytes),
         };
     }
-    let mut file = open_file(path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| crate::Error::file(path, error))?;
+    let bytes = read_whole(path)?;
     if bytes.is_empty() {
         return Err(empty(path).into());
+    }
+    Ok(bytes)
+}
+
+/// The same for a file that may be empty; `-` is a file of that name.
+///
+/// # Errors
+/// It is missing, a directory, or larger than any input can be.
+pub fn read_whole(path: &Path) -> Result<Vec<u8>> {
+    at_most(path, open_file(path)?, LARGEST)
+}
+
+/// A file has more bytes than it said when it grows, or is none: a pipe, a device.
+fn at_most(path: &Path, file: File, most: u64) -> Result<Vec<u8>> {
+    let said = file.metadata().map_or(0, |meta| meta.len()).min(most);
+    let (mut bytes, failed) = (Vec::new(), |error| crate::Error::file(path, error));
+    bytes.try_reserve_exact(said as usize).map_err(|error| failed(error.into()))?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::Endless { path: path.into(), most }.into());
     }
     Ok(bytes)
 }
@@ -96,5 +114,17 @@ mod tests {
         // Sparse: takes no room.
         std::fs::File::create(&huge).unwrap().set_len(LARGEST + 1).unwrap();
         assert!(read_file(&huge).unwrap_err().to_string().contains("0x40000001 bytes"));
+    }
+
+    #[test]
+    fn what_does_not_say_how_long_it_is_is_read_to_the_largest_size_and_no_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("growing");
+        std::fs::write(&path, [1; 0x1001]).unwrap();
+        let refused = at_most(&path, File::open(&path).unwrap(), 0x1000).unwrap_err();
+        assert!(refused.to_string().contains("more than the 0x1000 bytes of any input"), "{refused}");
+        assert_eq!(at_most(&path, File::open(&path).unwrap(), 0x1001).unwrap().len(), 0x1001);
+        let endless = Path::new("/dev/zero");
+        assert!(at_most(endless, File::open(endless).unwrap(), 0x1000).is_err());
     }
 }

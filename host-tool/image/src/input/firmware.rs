@@ -4,7 +4,7 @@
 use super::container::CONTAINERS;
 use super::likeness::{looks_like, recognised};
 use crate::format::bytes::{be32, le32};
-use crate::format::{device_tree, uimage};
+use crate::format::{device_tree, fit, uimage};
 
 /// A piece of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,11 +23,26 @@ pub struct Piece<'a> {
 
 /// The pieces of a file that is nothing else: of a vendor's container or without any known header. `None` when no piece is sure.
 pub fn pieces(file: &[u8]) -> Option<Vec<Piece<'_>>> {
-    if recognised(file).is_some_and(|what| !CONTAINERS.contains(&what) && !what.starts_with("erased flash")) {
+    // Copies of flash begin with padding as well.
+    let is_looked_into = |what: &str| CONTAINERS.contains(&what) || PADDING.contains(&what);
+    if recognised(file).is_some_and(|what| !is_looked_into(what)) {
         return None;
     }
     let pieces = behind(file, 0);
     pieces.iter().any(|piece| piece.is_sure).then_some(pieces)
+}
+
+/// What `looks_like` calls what begins with much of it.
+const PADDING: [&str; 2] = ["erased flash (all 0xff)", "all zeros"];
+
+/// What a file that has pieces is as a whole, in a few words.
+pub fn called(file: &[u8]) -> &'static str {
+    match looks_like(file) {
+        // Not all of it: there are pieces.
+        "erased flash (all 0xff)" => "data that begin with erased flash (0xff)",
+        "all zeros" => "data that begin with zeros",
+        other => other,
+    }
 }
 
 /// More pieces than any firmware has: what follows is told as one.
@@ -40,10 +55,11 @@ pub fn behind(file: &[u8], start: usize) -> Vec<Piece<'_>> {
     loop {
         at += file.get(at..).unwrap_or_default().iter().take_while(|byte| is_padding(**byte)).count();
         let Some(rest) = file.get(at..).filter(|rest| !rest.is_empty()) else { return pieces };
-        let known = if pieces.len() < MOST { sure(rest) } else { Some(("unknown data", "data", rest.len())) };
+        let known = if pieces.len() < MOST { sure(rest) } else { Some(("more, not looked into", "data", rest.len())) };
         let (what, name, size) = known.unwrap_or_else(|| {
             let end = (1..rest.len()).find(|end| sure(&rest[*end..]).is_some()).unwrap_or(rest.len());
-            (looks_like(rest), "data", end)
+            // What lies behind it says nothing about it.
+            (unsure(&rest[..end]), "data", end)
         });
         let is_sure = name != "data";
         let bytes = if is_sure { &rest[..size] } else { without_padding(&rest[..size]) };
@@ -69,10 +85,11 @@ fn sure(bytes: &[u8]) -> Option<(&'static str, &'static str, usize)> {
         uimage::MAGIC => ("a uImage", "kernel.uimage", uimage_size(bytes)?),
         SQUASHFS => ("a squashfs", "rootfs.squashfs", squashfs_size(bytes)?),
         device_tree::MAGIC => {
-            let size = tree_size(bytes)?;
-            match device_tree::is_fit(&bytes[..size.min(bytes.len())]) {
-                true => ("a FIT image", "kernel.itb", size),
-                false => ("a device tree blob", "board.dtb", size),
+            // Only what is all there is read: a file may be full of headers.
+            let tree = bytes.get(..tree_size(bytes)?)?;
+            match device_tree::is_fit(tree) {
+                true => ("a FIT image", "kernel.itb", fit::extent(bytes)),
+                false => ("a device tree blob", "board.dtb", tree.len()),
             }
         }
         _ => return None,
@@ -80,9 +97,23 @@ fn sure(bytes: &[u8]) -> Option<(&'static str, &'static str, usize)> {
     (found.2 <= bytes.len()).then_some(found)
 }
 
+/// What bytes look like that no header is sure of. One that is known by its first bytes promises more than is there, or makes no sense.
+fn unsure(bytes: &[u8]) -> &'static str {
+    match looks_like(bytes) {
+        "a uImage" => "a uImage, cut off or damaged",
+        "a squashfs" => "a squashfs, cut off, damaged or older than version 4",
+        "a FIT image" => "a FIT image, cut off or damaged",
+        "a device tree blob" => "a device tree blob, cut off or damaged",
+        // The pieces behind it are the container's, too.
+        container if CONTAINERS.contains(&container) => "the front of the container",
+        other => other,
+    }
+}
+
 fn uimage_size(bytes: &[u8]) -> Option<usize> {
-    let header = uimage::header(bytes).filter(|header| header.header_good)?;
-    header.size.checked_add(uimage::HEADER)
+    // Its sum, which takes longer, is asked only where it matters.
+    let size = (be32(bytes, 12)? as usize).checked_add(uimage::HEADER).filter(|size| *size <= bytes.len())?;
+    uimage::header(bytes).filter(|header| header.header_good).map(|_| size)
 }
 
 /// `hsqs`, as [`be32`] reads it.
@@ -161,6 +192,81 @@ mod tests {
         let file = squashfs(0x200).repeat(1000);
         let pieces = behind(&file, 0);
         assert_eq!((pieces.len(), pieces[MOST].bytes.len()), (MOST + 1, (1000 - MOST) * 0x200));
+    }
+
+    #[test]
+    fn headers_that_promise_more_than_is_there_are_not_read_into() {
+        // Each asks for the same walk over all that follows.
+        let (headers, nops) = (0x2_0000, 0x20_0000);
+        let mut file = b"HDR0".to_vec();
+        let structure = |at: usize| (28 * (headers - at)) as u32;
+        for at in 0..headers {
+            let words = [device_tree::MAGIC, u32::MAX, structure(at), 28, 28, 17, 16];
+            file.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        }
+        file.extend([0, 0, 0, 4].repeat(nops));
+        file.extend(squashfs(0x200));
+        let pieces = pieces(&file).unwrap();
+        assert_eq!(told(&pieces)[1..], [(file.len() - 0x200, "a squashfs", 0x200)]);
+    }
+
+    #[test]
+    fn a_piece_is_called_by_its_own_bytes_and_by_what_is_wrong_with_them() {
+        let is = |front: &[u8]| {
+            let file = [&b"HDR0"[..], &kernel(), front, &kernel()].concat();
+            pieces(&file).unwrap()[2].what
+        };
+        // A partition table's mark, 0x1fe bytes from the start of what is not known, which has 0x11a.
+        let mut near = kernel();
+        near[0x1fe - 0x11a..][..2].copy_from_slice(b"\x55\xaa");
+        let file = [&b"HDR0"[..], &kernel(), &[0x92; 0x11a], &near].concat();
+        assert_eq!(looks_like(&file[0x144..]), "a disk image with a partition table");
+        assert_eq!(told(&pieces(&file).unwrap())[2], (0x144, "unknown data", 0x11a));
+        let mut damaged = kernel();
+        damaged[9] ^= 1;
+        assert_eq!(is(&damaged), "a uImage, cut off or damaged");
+        assert_eq!(is(&squashfs(0x1000)[..0x200]), "a squashfs, cut off, damaged or older than version 4");
+        assert_eq!(told(&pieces(&file).unwrap())[0], (0, "the front of the container", 4));
+        assert_eq!(is(&device_tree::MAGIC.to_be_bytes().repeat(20)), "a device tree blob, cut off or damaged");
+    }
+
+    #[test]
+    fn a_fit_has_the_data_behind_its_tree() {
+        let write = || -> std::result::Result<Vec<u8>, vm_fdt::Error> {
+            let mut tree = vm_fdt::FdtWriter::new()?;
+            let root = tree.begin_node("")?;
+            let images = tree.begin_node("images")?;
+            for (name, offset, size) in [("kernel", 0, 0x200), ("fdt", 0x200, 0x34)] {
+                let node = tree.begin_node(name)?;
+                tree.property_u32("data-offset", offset)?;
+                tree.property_u32("data-size", size)?;
+                tree.end_node(node)?;
+            }
+            tree.end_node(images)?;
+            tree.end_node(root)?;
+            tree.finish()
+        };
+        let tree = write().unwrap();
+        let whole = tree.len().next_multiple_of(4) + 0x234;
+        let mut file = b"HDR0".to_vec();
+        file.extend(&tree);
+        file.resize(4 + whole, 0x5a);
+        file.extend(squashfs(0x200));
+        let all = pieces(&file).unwrap();
+        assert_eq!(told(&all)[1..], [(4, "a FIT image", whole), (4 + whole, "a squashfs", 0x200)]);
+        // What is cut off is not counted.
+        let cut = pieces(&file[..4 + whole - 1]).unwrap();
+        assert_eq!((cut[1].what, cut[1].bytes.len()), ("a FIT image", whole - 0x34));
+    }
+
+    #[test]
+    fn a_copy_of_flash_may_begin_with_padding_of_either_kind() {
+        for byte in [0, 0xff] {
+            let mut file = vec![byte; 0x2000];
+            file.extend(kernel());
+            assert_eq!(told(&pieces(&file).unwrap()), [(0x2000, "a uImage", 0x140)]);
+            assert!(called(&file).starts_with("data that begin with"), "it is not all of it");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod zboot;
 pub(crate) mod testing;
 
 pub use elf::Error as ElfError;
-pub use file::{Error as FileError, read_file, read_text};
+pub use file::{Error as FileError, read_file, read_text, read_whole};
 pub use kernel::{Form, Inner, Kernel, Overrides};
 pub use likeness::{looks_like, recognised};
 pub use mips::big_endian as mips_byte_order;

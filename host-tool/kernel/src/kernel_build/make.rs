@@ -45,13 +45,33 @@ impl Make {
         let (reader, writer) = std::io::pipe().map_err(|e| Error::Pipe { source: e })?;
         let stderr = writer.try_clone().map_err(|e| Error::Pipe { source: e })?;
         command.stdout(writer).stderr(stderr);
-        let child = command.spawn().map_err(not_installed)?;
-        running::begun(&child);
+        let mut child = running::begin(&mut command).map_err(not_installed)?;
         // The command holds the writing ends; the reader would never see the end with them open here.
         drop(command);
+        let followed = self.follow(BufReader::new(reader), &mut log, progress);
+        if followed.is_err() {
+            running::stop();
+        }
+        let status = running::ended(|| child.wait()).map_err(|e| Error::Wait { source: e });
+        let (done, errors) = followed?;
+        let status = status?;
+        if status.success() {
+            return Ok(done);
+        }
+        Err(Error::Make {
+            targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+            status,
+            errors,
+            log: self.log.clone(),
+        }
+        .into())
+    }
+
+    /// Reads its output to the end: what it did, and the first lines that say what is wrong.
+    fn follow(&self, output: impl BufRead, log: &mut File, progress: &mut dyn Progress) -> Result<(Done, Vec<String>)> {
         let mut done = Done::default();
         let mut errors: Vec<String> = Vec::new();
-        for line in BufReader::new(reader).split(b'\n') {
+        for line in output.split(b'\n') {
             let line = line.map_err(|e| Error::Output { source: e })?;
             let line = String::from_utf8_lossy(&line);
             writeln!(log, "{line}").map_err(|e| crate::Error::file(&self.log, e))?;
@@ -65,17 +85,7 @@ impl Make {
                 errors.push(format!("\n  {}", line.trim()));
             }
         }
-        let status = running::ended(child).map_err(|e| Error::Wait { source: e })?;
-        if status.success() {
-            return Ok(done);
-        }
-        Err(Error::Make {
-            targets: targets.iter().map(|target| (*target).to_owned()).collect(),
-            status,
-            errors,
-            log: self.log.clone(),
-        }
-        .into())
+        Ok((done, errors))
     }
 
     /// Asks make for one line of text, such as `kernelrelease`.
@@ -83,7 +93,9 @@ impl Make {
     /// # Errors
     /// make is not installed or fails.
     pub fn ask(&self, target: &str) -> Result<String> {
-        let output = self.command(&["-s", target], &[]).output().map_err(not_installed)?;
+        let mut command = self.command(&["-s", target], &[]);
+        let child = running::begin(command.stdout(Stdio::piped()).stderr(Stdio::piped())).map_err(not_installed)?;
+        let output = running::ended(|| child.wait_with_output()).map_err(|e| Error::Wait { source: e })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Error::Ask { target: target.to_owned(), said: said.trim().to_owned() }.into());

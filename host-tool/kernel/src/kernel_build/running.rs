@@ -1,6 +1,6 @@
 //! The make that runs, and its end when the process is told to end: nobody goes on in a tree whose lock is free.
 
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,35 +22,48 @@ fn running() -> MutexGuard<'static, Running> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps it until [`ended`].
-pub(super) fn begun(make: &Child) {
-    running().make = Some(Pid::from_child(make));
+/// Starts make; it counts as running until [`ended`]. Never returns when the process is ending.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn begin(make: &mut Command) -> std::io::Result<Child> {
+    // Until it is listed nobody ends what is listed.
+    let mut running = unless_ending(running());
+    let child = make.spawn()?;
+    running.make = Some(Pid::from_child(&child));
+    Ok(child)
+}
+
+/// Asks make to end: nobody listens to it any more.
+pub(super) fn stop() {
+    if let Some(make) = running().make {
+        // It ends its jobs and removes what they have half made.
+        let _ = kill_process(make, Signal::TERM);
+    }
 }
 
 /// Waits for make, whose output has come to its end, so that none of its jobs is left. Never returns when the process is ending: the
 /// failure is not make's.
-///
-/// # Errors
-/// As of `waitpid(2)`.
-pub(super) fn ended(mut make: Child) -> std::io::Result<ExitStatus> {
-    let status = make.wait();
+pub(super) fn ended<T>(wait: impl FnOnce() -> T) -> T {
+    let came_of_it = wait();
     let mut running = running();
     running.make = None;
     CHANGED.notify_all();
+    drop(unless_ending(running));
+    came_of_it
+}
+
+fn unless_ending(mut running: MutexGuard<'static, Running>) -> MutexGuard<'static, Running> {
     while running.is_ending {
         running = CHANGED.wait(running).unwrap_or_else(PoisonError::into_inner);
     }
-    status
+    running
 }
 
-/// Ends make and waits for it. From then on whoever waits for make waits for the end of the process, which is the caller's to bring
-/// about.
+/// Ends make and waits for it. From then on whoever starts make or waits for it waits for the end of the process, which is the caller's
+/// to bring about.
 pub fn end() {
-    let mut running = running();
-    running.is_ending = true;
-    if let Some(make) = running.make {
-        // It ends its jobs and removes what they have half made.
-        let _ = kill_process(make, Signal::TERM);
-        let _ = CHANGED.wait_timeout_while(running, PATIENCE, |running| running.make.is_some());
-    }
+    running().is_ending = true;
+    stop();
+    let _ = CHANGED.wait_timeout_while(running(), PATIENCE, |running| running.make.is_some());
 }

@@ -52,6 +52,8 @@ stoop_image::explained! {
         #[error("{path}: its {format} data decompresses to more than {most:#x} bytes")]
         StreamTooLong { path: PathBuf, format: &'static str, most: u64 }
             => ModuleDamaged, "take the module again from the kernel's build";
+        #[error("{path}: more than {most:#x} bytes, no module has so many")]
+        ModuleTooLarge { path: PathBuf, most: u64 } => ModuleDamaged, "take the module again from the kernel's build";
         #[error("not an ELF file ({size:#x} bytes)")]
         NotElf { size: usize } => ModuleDamaged, "take the module again from the kernel's build";
         #[error("ELF type {kind:#x}, a module is a relocatable file (type 0x1)")]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::modules::Error;
-use stoop_image::format::codec::most_decoded;
+use stoop_image::format::codec::{LARGEST, most_decoded};
 
 /// The longest name ending comes first, so that cutting one ending is enough.
 const ENDINGS: [&str; 4] = [".ko.gz", ".ko.xz", ".ko.zst", ".ko"];
@@ -36,7 +36,10 @@ pub fn plain_path(path: &str) -> &str {
 pub fn read_into(path: &Path, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
     let mut file = File::open(path).map_err(|e| crate::Error::file(path, e))?;
-    file.read_to_end(out).map_err(|e| crate::Error::file(path, e))?;
+    file.by_ref().take(LARGEST + 1).read_to_end(out).map_err(|e| crate::Error::file(path, e))?;
+    if out.len() as u64 > LARGEST {
+        return Err(Error::ModuleTooLarge { path: path.into(), most: LARGEST }.into());
+    }
     let decoded = match out.as_slice() {
         [0x1f, 0x8b, ..] => decode(flate2::read::MultiGzDecoder::new(out.as_slice()), out.len(), "gzip", path),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {

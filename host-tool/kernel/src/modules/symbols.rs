@@ -28,7 +28,7 @@ impl Kernel {
         let bytes = match path.as_os_str() == "-" {
             true => input::read_file(path)?,
             // An empty one has its own message.
-            false => std::fs::read(path).map_err(|e| crate::Error::file(path, e))?,
+            false => input::read_whole(path)?,
         };
         let text = String::from_utf8_lossy(&bytes);
         let mut kernel = Kernel { source: path.display().to_string(), ..Kernel::default() };

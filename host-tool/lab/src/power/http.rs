@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Error;
 use crate::connection::Endpoint;
@@ -46,13 +46,43 @@ fn talk(mut stream: TcpStream, at: &Endpoint, first: &str, extra: &str, body: &s
     stream.set_write_timeout(Some(PATIENCE))?;
     let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     stream.write_all(format!("{first}Host: {at}\r\nConnection: close\r\n{length}{extra}\r\n{body}").as_bytes())?;
-    let mut answer = Vec::new();
-    match stream.take(LONGEST).read_to_end(&mut answer) {
-        // Some close so fast that the end is a reset.
-        Err(error) if answer.is_empty() || error.kind() != ErrorKind::ConnectionReset => return Err(error),
-        _ => {}
-    }
+    let answer = whole(&mut stream)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The answer to its end: of the connection, or of as many bytes as it says, since some leave the connection open.
+fn whole(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let (mut answer, mut buffer, end) = (Vec::new(), [0; 4096], Instant::now() + PATIENCE);
+    while (answer.len() as u64) < LONGEST && !is_whole(&answer) {
+        // For all of it, not for each byte.
+        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(_) if Instant::now() >= end => return Err(ErrorKind::TimedOut.into()),
+            Ok(count) => answer.extend(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // So a timeout is called on Linux.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            // Some close so fast that the end is a reset.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && !answer.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answer)
+}
+
+/// By its own words (RFC 9112, section 6.3): as many bytes as it says, or none behind the status 204.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(&answer[..head]);
+    let mut lengths = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let is_empty = text.lines().next().is_some_and(|status| status.split(' ').nth(1) == Some("204"));
+    let size = if is_empty { Some(0) } else { lengths.next_back() };
+    size.is_some_and(|size| answer.len() - (head + 4) >= size)
 }
 
 /// A text as a part of a URL (RFC 3986, 2.1).
@@ -82,7 +112,21 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, quoted};
+    use super::{base64, is_whole, quoted};
+
+    #[test]
+    fn an_answer_is_whole_when_it_has_what_it_promises() {
+        for (answer, whole) in [
+            ("", false),
+            ("HTTP/1.1 204 No Content\r\n", false),
+            ("HTTP/1.1 204 No Content\r\n\r\n", true),
+            ("HTTP/1.1 200 OK\r\n\r\n1", false),
+            ("HTTP/1.1 200 OK\r\ncontent-LENGTH: 2\r\n\r\n1", false),
+            ("HTTP/1.1 200 OK\r\ncontent-LENGTH: 2\r\n\r\n1\n", true),
+        ] {
+            assert_eq!(is_whole(answer.as_bytes()), whole, "{answer:?}");
+        }
+    }
 
     #[test]
     fn base64_is_that_of_the_rfcs_examples() {

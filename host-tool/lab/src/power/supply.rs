@@ -75,6 +75,9 @@ pub enum Kind {
 /// pdudaemon's port unless its configuration says otherwise.
 const PDUDAEMON_PORT: u16 = 16421;
 
+/// In milliseconds; no button is held longer.
+const LONGEST_PULSE: u64 = 60_000;
+
 impl FromStr for Supply {
     type Err = Error;
 
@@ -99,13 +102,18 @@ fn relay_of(text: &str) -> Result<HttpRelay, &'static str> {
         "rest" => (Kind::Rest, 0),
         _ => return Err("the relay is not tasmota, shelly or rest"),
     };
-    let (login, rest) = match rest.rsplit_once('@') {
-        Some((login, rest)) => {
-            let (user, password) = login.split_once(':').ok_or("the password is missing")?;
-            (Some((user.to_owned(), password.to_owned())), rest)
-        }
-        None => (None, rest),
+    // A path may have an @ in it, and a password a slash: what is a host in front of the first slash is one.
+    let front = rest.split('/').next().unwrap_or_default();
+    let at = match front.rfind('@') {
+        None if endpoint(front, 80).is_err() => rest.rfind('@'),
+        at => at,
     };
+    let (login, rest) = at.map_or((None, rest), |at| (Some(&rest[..at]), &rest[at + 1..]));
+    let login = login.map(|login| login.split_once(':').ok_or("the password is missing")).transpose()?;
+    let login = login.map(|(user, password)| (user.to_owned(), password.to_owned()));
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("there is a blank in it; in a path it is written %20");
+    }
     let (host, path) = match rest.split_once('/') {
         Some((host, path)) => (host, format!("/{path}")),
         None => (rest, String::new()),
@@ -147,7 +155,8 @@ fn gpio(text: &str) -> Result<Supply, &'static str> {
         match word.split_once('=') {
             None if word == "active-low" => mode.active_low = true,
             Some(("pulse", time)) => {
-                let time = time.parse().map_err(|_| "the pulse is no number of milliseconds")?;
+                let time = time.parse::<u64>().ok().filter(|time| *time <= LONGEST_PULSE);
+                let time = time.ok_or("the pulse is no number of milliseconds up to 60000")?;
                 mode.pulse = Some(Duration::from_millis(time));
             }
             _ => return Err("behind the line come active-low and pulse=MILLISECONDS"),
@@ -191,9 +200,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Supply>().expect(text), supply);
         }
-        let login = "http:tasmota:admin:a@b@plug".parse::<Supply>().expect("a relay");
-        let Supply::Http(relay) = login else { panic!("{login:?}") };
-        assert_eq!((relay.login, relay.at.host.as_str()), (Some(("admin".into(), "a@b".into())), "plug"));
+        for (text, login, host, path) in [
+            ("http:tasmota:admin:a@b@plug", Some("a@b"), "plug", ""),
+            ("http:rest:admin:a/b@plug/r", Some("a/b"), "plug", "/r"),
+            ("http:rest:admin:a@plug/r@1", Some("a"), "plug", "/r@1"),
+            ("http:rest:plug/r@1", None, "plug", "/r@1"),
+            ("http:rest:plug:80/r:x@1", None, "plug", "/r:x@1"),
+        ] {
+            let supply = text.parse::<Supply>().expect(text);
+            let Supply::Http(relay) = supply else { panic!("{supply:?}") };
+            let login = login.map(|password| ("admin".to_owned(), password.to_owned()));
+            assert_eq!((relay.login, &*relay.at.host, &*relay.path), (login, host, path), "{text}");
+        }
     }
 
     #[test]
@@ -209,6 +227,10 @@ mod tests {
             ("http:tasmota:", "the host is missing"),
             ("pdudaemon:lab/rack-1", "the power strip or its outlet is missing"),
             ("gpio:gpiochip0", "the line is missing"),
+            ("gpio:gpiochip0:17,pulse=60001", "the pulse is no number of milliseconds up to 60000"),
+            ("http:rest:host/a b", "there is a blank in it; in a path it is written %20"),
+            ("http:rest:host/a\r\nX: y", "there is a blank in it; in a path it is written %20"),
+            ("http:tasmota:admin@plug", "the password is missing"),
             ("gpio:gpiochip0:17,low", "behind the line come active-low and pulse=MILLISECONDS"),
         ] {
             let error = text.parse::<Supply>().expect_err(text).to_string();

@@ -5,7 +5,7 @@ use crate::command::Error;
 use stoop_image::format::bytes::be32;
 use stoop_image::format::checksum::checksum;
 use stoop_image::format::{device_tree, fit, uimage};
-use stoop_image::input::{firmware, looks_like};
+use stoop_image::input::firmware;
 
 use crate::json;
 use crate::ui::on_one_line;
@@ -96,7 +96,7 @@ pub(super) fn open(file: &[u8]) -> Result<Option<Foreign<'_>>> {
 }
 
 fn firmware_file<'a>(file: &'a [u8], pieces: &[firmware::Piece<'a>]) -> Foreign<'a> {
-    let is = looks_like(file);
+    let is = firmware::called(file);
     let named = named_pieces(pieces);
     let text = format!("image        {is}, not packed by stoop\n") + &named.iter().map(line_of).collect::<String>();
     let value = Value::Firmware(json::ForeignFirmware {
@@ -226,8 +226,9 @@ fn fit_image(file: &[u8]) -> Result<Foreign<'_>> {
     for image in &all.images {
         let compression = if image.compression.is_empty() { "none" } else { image.compression };
         text += &format!(
-            "\nimage {}\n  is           {}, {}, compression {compression}\n",
-            image.name, image.kind, image.arch
+            "\nimage {}\n  is           {}\n",
+            image.name,
+            on_one_line(&format!("{}, {}, compression {compression}", image.kind, image.arch))
         );
         text += &format!("  data         0x{:x} bytes\n", image.data.len());
         for (what, address) in [("load address", image.load), ("entry point", image.entry)] {
@@ -242,7 +243,7 @@ fn fit_image(file: &[u8]) -> Result<Foreign<'_>> {
     for (name, parts) in &all.configurations {
         let default = if all.default == Some(*name) { ", the default" } else { "" };
         let parts: Vec<String> = parts.iter().map(|(key, image)| format!("{key} {image}")).collect();
-        text += &format!("\nconfiguration {name}{default}\n  {}\n", parts.join(", "));
+        text += &format!("\nconfiguration {name}{default}\n  {}\n", on_one_line(&parts.join(", ")));
     }
     let wrong = all.images.iter().flat_map(|image| image.wrong.iter().cloned()).collect();
     let parts = all.images.iter().map(|image| Part { name: image.name.to_owned(), data: image.data }).collect();

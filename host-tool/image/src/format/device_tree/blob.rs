@@ -23,6 +23,16 @@ pub(super) const END: u32 = 9;
 /// Nodes inside one another; no tree of a board comes near.
 pub const DEEPEST: usize = 64;
 
+/// Bytes of a property's name; the specification allows 31, and no tree comes near this. Names may share their bytes: all of a file could be the
+/// name of each of a million properties.
+pub(super) const LONGEST_NAME: usize = 127;
+
+/// A property's name at the front of a strings block.
+pub(super) fn property_name(strings: &[u8]) -> Option<&str> {
+    let end = strings.iter().take(LONGEST_NAME + 1).position(|byte| *byte == 0)?;
+    std::str::from_utf8(&strings[..end]).ok()
+}
+
 /// A FIT image is a device tree too, with /images instead of a machine. A node of that name deeper inside makes none.
 pub fn is_fit(bytes: &[u8]) -> bool {
     be32(bytes, 0) == Some(MAGIC) && has_root_child(bytes, "images")
@@ -128,7 +138,7 @@ pub fn walk<'a>(
             PROPERTY => {
                 let (size, name) = (word(at)? as usize, word(at + 4)? as usize);
                 let value = blob.get(at + 8..(at + 8).checked_add(size)?)?;
-                let name = text(blob.get(strings.checked_add(name)?..)?)?;
+                let name = property_name(blob.get(strings.checked_add(name)?..)?)?;
                 found(Property { path: &path, name, value })?;
                 at = (at + 8 + size).next_multiple_of(4);
             }

@@ -73,7 +73,10 @@ impl Facts {
     pub fn of(blob: &[u8]) -> Result<Facts> {
         let tree = Tree::parse(blob)?;
         let size = be32(blob, 4).unwrap_or_default() as usize;
-        read(&tree, size).ok_or_else(|| Error::RootCells.into())
+        let mut facts = read(&tree, size).ok_or(Error::RootCells)?;
+        let found = partitions(&tree.root, &mut Vec::new(), &mut facts.partitions);
+        found.ok_or(Error::Damaged { what: "it has more flash partitions than any flash" })?;
+        Ok(facts)
     }
 }
 
@@ -107,7 +110,6 @@ fn read(tree: &Tree, size: usize) -> Option<Facts> {
         }
     }
     facts.compatible = root.list("compatible").map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    partitions(root, "", &mut facts.partitions);
     Some(facts)
 }
 
@@ -152,20 +154,30 @@ fn reserved(node: &Node, facts: &mut Facts) {
     }
 }
 
-fn partitions(node: &Node, path: &str, found: &mut Vec<(String, Range<u64>)>) {
+/// More partitions than any flash has: each is noted with its path, which all nodes above it are a part of.
+const MOST_PARTITIONS: usize = 4096;
+
+/// `None` for more than [`MOST_PARTITIONS`].
+fn partitions<'a>(node: &'a Node, above: &mut Vec<&'a str>, found: &mut Vec<(String, Range<u64>)>) -> Option<()> {
     let is_table = node.get("compatible") == Some(b"fixed-partitions\0");
     let [address, size] = node.cells();
     for child in &node.children {
-        let path = format!("{path}/{}", child.name);
+        above.push(&child.name);
         if let Some(reg) = child.get("reg").filter(|_| is_table)
             && (1..=2).contains(&address)
             && (1..=2).contains(&size)
             && reg.len() == 4 * (address + size)
         {
+            let path: String = above.iter().flat_map(|name| ["/", *name]).collect();
             found.extend(ranges(reg, [address, size]).into_iter().map(|range| (path.clone(), range)));
         }
-        partitions(child, &path, found);
+        if found.len() > MOST_PARTITIONS {
+            return None;
+        }
+        partitions(child, above, found)?;
+        above.pop();
     }
+    Some(())
 }
 
 /// The tree with one more property under /aliases, which is added when there is none; `None` when the tree makes no sense.
@@ -220,6 +232,24 @@ mod tests {
             assert_eq!(Facts { size: before.size, ..facts }, before);
             assert!(stoop_core::fdt::check(&tree).is_ok());
         }
+    }
+
+    #[test]
+    fn more_partitions_than_any_flash_has_are_refused() {
+        let with = |count: usize| {
+            let mut tree = Tree::parse(&empty()).unwrap();
+            let table = tree.root.child_or_new("flash").child_or_new("partitions");
+            table.set("compatible", b"fixed-partitions\0");
+            for number in 0..count {
+                let mut partition = Node::new(&format!("partition@{number}"));
+                partition.set("reg", &[0; 8]);
+                table.children.push(partition);
+            }
+            Facts::of(&tree.write()).map(|facts| facts.partitions)
+        };
+        let found = with(MOST_PARTITIONS).unwrap();
+        assert_eq!((found.len(), &*found[9].0), (MOST_PARTITIONS, "/flash/partitions/partition@9"));
+        assert!(with(MOST_PARTITIONS + 1).unwrap_err().to_string().contains("more flash partitions than any"));
     }
 
     #[test]

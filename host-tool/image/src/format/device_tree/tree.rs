@@ -4,10 +4,13 @@
 
 use std::collections::HashMap;
 
-use super::blob::{BEGIN_NODE, DEEPEST, END, END_NODE, NOP, PROPERTY};
+use super::blob::{BEGIN_NODE, DEEPEST, END, END_NODE, NOP, PROPERTY, property_name};
 use super::error::Error;
 use crate::Result;
 use crate::format::bytes::be32;
+
+/// Bytes of a node's name; the specification allows 31 and a unit address.
+const LONGEST_NODE: usize = 255;
 
 /// One node with all below it.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -313,11 +316,16 @@ impl<'a> Reader<'a> {
         if name.contains(char::is_control) {
             return Err(self.broken("a name with control characters").into());
         }
-        Ok(match name.rsplit_once('/') {
+        let name = match name.rsplit_once('/') {
             _ if is_root => "",
             Some((_, last)) if self.version < 16 => last,
             _ => name,
-        })
+        };
+        // Every node below it has it in its path.
+        match name.len() > LONGEST_NODE {
+            true => Err(self.broken("a node's name of more than 255 bytes").into()),
+            false => Ok(name),
+        }
     }
 
     /// Up to version 15 a value of 8 bytes or more begins at a multiple of 8 in the structure block.
@@ -328,15 +336,16 @@ impl<'a> Reader<'a> {
         }
         let value = self.bytes(size)?.to_vec();
         let strings = &self.blob[self.strings.clone()];
-        let name = strings.get(name..).and_then(|rest| Some(&rest[..rest.iter().position(|byte| *byte == 0)?]));
-        let name = name.filter(|name| !name.is_empty()).and_then(|name| std::str::from_utf8(name).ok());
-        let name = name.ok_or_else(|| self.broken("a property without a name"))?;
+        let name = strings.get(name..).and_then(property_name).filter(|name| !name.is_empty());
+        let name =
+            name.ok_or_else(|| self.broken("a property whose name is missing, no text, or longer than 127 bytes"))?;
         Ok((name.to_owned(), value))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::blob::LONGEST_NAME;
     use super::*;
 
     fn malta() -> Tree {
@@ -383,6 +392,19 @@ mod tests {
             assert!(stoop_core::fdt::check(&tree.write()).is_ok());
         }
         assert!(Tree::parse(&old(1, None)).unwrap_err().to_string().contains("version 1, Linux reads 2 to 17"));
+    }
+
+    #[test]
+    fn names_longer_than_any_are_refused() {
+        let tree = |node: usize, property: usize| {
+            let mut tree = malta();
+            tree.root.children.push(Node::new(&"n".repeat(node)));
+            tree.root.set(&"p".repeat(property), b"x");
+            Tree::parse(&tree.write())
+        };
+        assert!(tree(LONGEST_NODE, LONGEST_NAME).is_ok());
+        assert!(tree(LONGEST_NODE + 1, 1).unwrap_err().to_string().contains("name of more than 255 bytes"));
+        assert!(tree(1, LONGEST_NAME + 1).unwrap_err().to_string().contains("longer than 127 bytes"));
     }
 
     #[test]

@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub use read::{Fit, Image, List, codec, list, read};
+pub use read::{Fit, Image, List, codec, extent, list, read};
 pub use write::{ROOM, frame, seal};

@@ -70,6 +70,10 @@ impl<'a> Node<'a> {
     fn text(&self, name: &str) -> Option<&'a str> {
         text(self.value(name)?)
     }
+
+    fn cell(&self, name: &str) -> Option<u64> {
+        self.value(name).filter(|value| matches!(value.len(), 4 | 8)).map(number)
+    }
 }
 
 fn find<'a>(properties: &[(&str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
@@ -106,6 +110,18 @@ pub fn read(bytes: &[u8]) -> Result<Fit<'_>> {
     let within = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize + data.len();
     let size = total.max(within(kernel.data));
     Ok(Fit { configuration: configuration.name, kernel, others, size })
+}
+
+/// Bytes of the tree at the front of `bytes` with what lies behind it, external data included, as far as they are there. Nothing is checked.
+pub fn extent(bytes: &[u8]) -> usize {
+    let header = |word: usize| be32(bytes, word * 4).map_or(0, |value| value as usize);
+    let total = header(1).min(bytes.len());
+    let images = nodes(&bytes[..total], header(2), header(3)).map(|(images, ..)| images).unwrap_or_default();
+    let ends = images.iter().filter(|node| node.value("data").is_none()).filter_map(|node| {
+        let data = external(bytes, total, &|name: &str| node.cell(name))?;
+        Some(data.as_ptr() as usize - bytes.as_ptr() as usize + data.len())
+    });
+    ends.fold(total, usize::max)
 }
 
 /// Everything in a tree.
@@ -202,7 +218,7 @@ fn chosen<'a, 'b>(configurations: &'b [Node<'a>], default: Option<&str>) -> Resu
 }
 
 fn image<'a>(bytes: &'a [u8], total: usize, node: &Node<'a>) -> Result<Image<'a>> {
-    let cell = |name: &str| node.value(name).filter(|value| matches!(value.len(), 4 | 8)).map(number);
+    let cell = |name: &str| node.cell(name);
     let data = match node.value("data") {
         Some(data) => data,
         None => external(bytes, total, &cell).ok_or_else(|| Error::FitDataOutside { image: node.name.to_owned() })?,

@@ -14,6 +14,8 @@ crate::explained! {
         Empty { path: PathBuf } => File, "build or download it again";
         #[error("{path}: 0x{size:x} bytes, more than the 0x{most:x} of any input")]
         TooLarge { path: PathBuf, size: u64, most: u64 } => File, "check that this is the file you meant";
+        #[error("{path}: more than the 0x{most:x} bytes of any input")]
+        Endless { path: PathBuf, most: u64 } => File, "check that this is the file you meant";
         #[error("{path}: no text: byte {at} is no UTF-8")]
         NotText { path: PathBuf, at: usize } => File, "check that this is the file you meant";
         #[error("stdin: {reason}")]

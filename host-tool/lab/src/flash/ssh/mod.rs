@@ -106,10 +106,10 @@ impl Extent {
         }
         let mut body = self.bytes.clone();
         body[..self.block].fill(ERASED);
-        // It is, when the last run was cut short between the two.
-        if found != body {
-            let size = body.len();
-            tell(Step::Writing { what, bytes: size, size });
+        // It is that, when the last run was cut short between the two, and when it was erased.
+        let (is_body, size) = (found == body, body.len());
+        tell(Step::Writing { what, bytes: if is_body { self.block } else { size }, size });
+        if !is_body {
             self.program(session, &body, tell)?;
             self.verify(session, &body)?;
         }

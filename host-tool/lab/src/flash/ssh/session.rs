@@ -2,17 +2,25 @@
 //! a round trip instead of a key exchange (seconds on a small board), and a connection that is gone stays gone.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use tempfile::TempDir;
+use stoop_image::unfinished::UnfinishedFolder;
 
 use super::Error;
 use crate::Result;
 
 /// Said by the board when it has let us in.
 const READY: &str = "stoop: ready";
+
+/// Bytes of a greeting in front of that, at most: what greets without end is no shell that runs commands.
+const LONGEST_GREETING: u64 = 0x1_0000;
+
+/// How long a login takes that asks nobody: a small board computes for seconds, and a shell that shows a menu waits for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the board is, and how ssh is to go there.
 #[derive(Clone, Debug)]
@@ -30,7 +38,7 @@ pub(super) struct Session<'a> {
     host: &'a Host,
     master: Child,
     /// Control socket, and what ssh says.
-    folder: TempDir,
+    folder: UnfinishedFolder,
 }
 
 impl Session<'_> {
@@ -40,7 +48,8 @@ impl Session<'_> {
     /// [`Error::Reach`], with ssh's own words.
     pub(super) fn open(host: &Host) -> Result<Session<'_>> {
         let refused = |said: String| Error::Reach { host: host.name.clone(), said };
-        let folder = tempfile::tempdir().map_err(|error| crate::Error::file(std::env::temp_dir(), error))?;
+        let folder = std::env::temp_dir();
+        let folder = UnfinishedFolder::new(&folder).map_err(|error| crate::Error::file(folder, error))?;
         let path = said(&folder);
         let words = File::create(&path).map_err(|error| crate::Error::file(&path, error))?;
         let mut ssh = ssh(host);
@@ -56,11 +65,23 @@ impl Session<'_> {
         ssh.args(["--", &host.name, &format!("echo '{READY}'; exec cat > /dev/null")]);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words);
         let mut master = ssh.spawn().map_err(|error| refused(format!("cannot start ssh: {error}")))?;
-        let lines = master.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
-        // A board may greet first.
-        let is_ready = lines.map_while(std::io::Result::ok).any(|line| line.trim_end() == READY);
+        let (sender, answer) = mpsc::channel();
+        if let Some(stdout) = master.stdout.take() {
+            // It ends with ssh.
+            std::thread::spawn(move || {
+                let lines = BufReader::new(stdout.take(LONGEST_GREETING)).lines();
+                // A board may greet first.
+                let is_ready = lines.map_while(std::io::Result::ok).any(|line| line.trim_end() == READY);
+                let _ = sender.send(is_ready);
+            });
+        }
+        // A person takes the time that it takes.
+        let answer = if host.asks { answer.recv().ok() } else { answer.recv_timeout(PATIENCE).ok() };
         let mut session = Session { host, master, folder };
-        if is_ready { Ok(session) } else { Err(refused(session.last_words("it said nothing")).into()) }
+        match answer {
+            Some(true) => Ok(session),
+            _ => Err(refused(session.last_words("no shell there runs the command that it was given")).into()),
+        }
     }
 
     /// As ssh takes it.
@@ -95,12 +116,7 @@ impl Session<'_> {
         ssh.args(["-o", "BatchMode=yes", "-o", "ControlMaster=no", "-o", "ProxyCommand=false"]);
         ssh.arg("-S").arg(socket(&self.folder)).args(["--", &self.host.name, command]);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = ssh.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A command that does not read its input to the end says why by its status.
-            let _ = stdin.write_all(input);
-        }
-        child.wait_with_output()
+        exchange(ssh.spawn()?, input)
     }
 
     /// What ssh said when the login ended; `or` when that is nothing.
@@ -125,6 +141,16 @@ impl Drop for Session<'_> {
     }
 }
 
+/// Writes the input and reads what is said at the same time: much may be said before the input is read.
+fn exchange(mut child: Child, input: &[u8]) -> std::io::Result<Output> {
+    let stdin = child.stdin.take();
+    std::thread::scope(|scope| {
+        // A command that does not read its input to the end says why by its status.
+        scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input)));
+        child.wait_with_output()
+    })
+}
+
 /// `--` in front of the host keeps one from being taken for an option.
 fn ssh(host: &Host) -> Command {
     let mut ssh = Command::new("ssh");
@@ -135,10 +161,28 @@ fn ssh(host: &Host) -> Command {
     ssh
 }
 
-fn socket(folder: &TempDir) -> PathBuf {
+fn socket(folder: &UnfinishedFolder) -> PathBuf {
     folder.path().join("ssh")
 }
 
-fn said(folder: &TempDir) -> PathBuf {
-    Path::new(folder.path()).join("said")
+fn said(folder: &UnfinishedFolder) -> PathBuf {
+    folder.path().join("said")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::exchange;
+
+    #[test]
+    fn what_says_much_before_it_reads_is_listened_to() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "head -c 1000000 /dev/zero >&2; wc -c"]);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // More than a pipe holds.
+        let output = exchange(shell.spawn().expect("a shell"), &[1; 1_000_000]).expect("an end");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1000000");
+        assert_eq!(output.stderr.len(), 1_000_000);
+    }
 }

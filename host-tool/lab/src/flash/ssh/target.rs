@@ -158,7 +158,7 @@ impl Target {
         one.number == number
             || other.path.starts_with(&format!("{}/", one.path)) && !one.path.is_empty()
             || one.path.starts_with(&format!("{}/", other.path)) && !other.path.is_empty()
-            || beside && one.offset < other.offset + other.size && other.offset < one.offset + one.size
+            || beside && one.offset < other.end() && other.offset < one.end()
     }
 }
 
@@ -193,6 +193,11 @@ impl Partition {
             ));
         }
         Ok(self)
+    }
+
+    /// Behind its last byte; what the board says may be anything.
+    fn end(&self) -> usize {
+        self.offset.saturating_add(self.size)
     }
 
     fn folder(&self) -> &str {
@@ -281,6 +286,9 @@ mount 31:3 /mnt
         // Before Linux 5.8 parts of parts stand beside them.
         let beside = ANSWERS.replace("2162688", "655360");
         assert_eq!(wrong(&beside).map(|(code, _)| code), Some("L097"));
+        // No place in flash, but a number.
+        let nowhere = ANSWERS.replace("2162688", &usize::MAX.to_string());
+        assert_eq!(wrong(&nowhere), None);
     }
 
     #[test]
