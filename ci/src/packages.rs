@@ -29,9 +29,7 @@ pub fn check() -> Result<()> {
         let archive = archives.join(format!("{}.crate", versioned(name)));
         run::output(run::command("tar").arg("-xzf").arg(archive).arg("-C").arg(&folder))?;
     }
-    let profile = folder.join("profile.toml");
-    cache::write(&profile, profile_of(&cache::read(&top.join("Cargo.toml"))?)?.as_bytes())?;
-    run::shown(&mut build(&folder, &profile))?;
+    run::shown(&mut build(&folder))?;
     let board = run::output(run::command(top.join("target/debug/stoop")).args(["boards", "show", "gl-ar750"]))?;
     if board.starts_with("board              gl-ar750\n") {
         return Ok(());
@@ -44,42 +42,15 @@ fn versioned(name: &str) -> String {
     format!("{name}-{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// How this workspace's manifest has other crates compiled, as a configuration of cargo's.
-fn profile_of(manifest: &[u8]) -> Result<String> {
-    let broken = |error: &dyn std::fmt::Display| Failure::new(format!("Cargo.toml: {error}"));
-    let manifest: toml::Table = String::from_utf8_lossy(manifest).parse().map_err(|error| broken(&error))?;
-    let dev = manifest.get("profile").and_then(|profiles| profiles.get("dev")).and_then(toml::Value::as_table);
-    let mut dev = dev.ok_or_else(|| broken(&"it has no [profile.dev]"))?.clone();
-    if let Some(packages) = dev.get_mut("package").and_then(toml::Value::as_table_mut) {
-        packages.retain(|name, _| name == "*");
-    }
-    let within = |name: &str, table| toml::Table::from_iter([(name.to_owned(), toml::Value::Table(table))]);
-    toml::to_string(&within("profile", within("dev", dev))).map_err(|error| broken(&error))
-}
-
-/// The command's build. Its siblings come from the archives too; other crates are compiled as the workspace compiles them, so that
-/// what is there already is used: with another profile all of them would be compiled once more.
-fn build(folder: &Path, profile: &Path) -> Command {
+/// The command's build. Its siblings come from the archives too. Other crates are compiled once more, since the command alone asks for
+/// other features of them than the whole workspace does: as fast as that goes, without optimisation and debug information.
+fn build(folder: &Path) -> Command {
     let mut cargo = run::command("cargo");
     cargo.current_dir(folder.join(versioned("stoop"))).args(["build", "--quiet", "--offline", "--target-dir"]);
-    cargo.arg(repository().join("target")).arg("--config").arg(profile);
+    cargo.arg(repository().join("target")).args(["--config", "profile.dev.debug=false"]);
     for name in &CRATES[..CRATES.len() - 1] {
         let path = folder.join(versioned(name));
         cargo.arg("--config").arg(format!("patch.crates-io.{name}.path={:?}", path.display().to_string()));
     }
     cargo
-}
-
-#[cfg(test)]
-mod tests {
-    use super::profile_of;
-
-    #[test]
-    fn other_crates_are_compiled_as_in_the_workspace_and_its_own_are_not_named() {
-        let manifest = b"[package]\n[profile.dev]\ndebug = false\n[profile.dev.package.\"*\"]\nopt-level = 1\n\
-            [profile.dev.package.ours]\nopt-level = 3\n[profile.test]\nopt-level = 1\n";
-        let profile = profile_of(manifest).unwrap();
-        let wanted = "[profile.dev]\ndebug = false\n\n[profile.dev.package.\"*\"]\nopt-level = 1\n";
-        assert_eq!(profile, wanted);
-    }
 }
