@@ -120,14 +120,6 @@ impl Project {
         })
     }
 
-    /// The name of its board's place in a lab.
-    pub fn place(&self) -> Option<String> {
-        match self.values.get(PLACE)? {
-            Value::Table(place) => place.get(NAME).and_then(Value::as_str).map(str::to_owned),
-            name => name.as_str().map(str::to_owned),
-        }
-    }
-
     /// The words to put in front of what was typed behind a verb that works at a place: its table, and the board.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct Args {
     /// The image to be made
     #[arg(short, long, value_name = "FILE", default_value = "image.bin")]
     output: String,
-    /// The board's place in a lab
+    /// The board's place in a lab: begins the table [place], which says how to reach the board
     #[arg(long, value_name = "NAME")]
     place: Option<String>,
 }
@@ -88,10 +88,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     lines.extend(args.cmdline.clone().map(|line| ("cmdline", line)));
     lines.push(("output", args.output.clone()));
-    lines.extend(args.place.clone().map(|place| ("place", place)));
     let mut text = String::from("# What `stoop pack` would be told each time, by the names of its flags; flags win.\n");
     for (key, value) in &lines {
         text += &format!("{key} = {}\n", toml::Value::String(value.clone()));
+    }
+    if let Some(name) = &args.place {
+        text += &format!("\n[place]\nname = {}\n", toml::Value::String(name.clone()));
     }
     Output::new(Path::new(FILE), [])?.write(text.as_bytes())?;
     put(&format!("{text}\nwritten to {FILE}; `stoop pack` makes {}\n", args.output))

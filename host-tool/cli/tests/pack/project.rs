@@ -206,7 +206,8 @@ fn init_writes_what_it_sees_and_asks_for_the_rest() {
         "rootfs = \"root.squashfs\"",
         "initrd = \"initrd\"",
         "output = \"image.bin\"",
-        "place = \"desk-1\"",
+        "[place]",
+        "name = \"desk-1\"",
     ] {
         assert!(written.lines().any(|found| found == line), "{line}: {written}");
     }
