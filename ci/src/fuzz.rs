@@ -103,17 +103,16 @@ enum Program {
 
 /// A program of the fuzzers, built by cargo-fuzz in the cache.
 fn build(program: Program) -> Result<PathBuf> {
-    // With the release's optimisation the host's libraries take five minutes to build, half of them saved by the other profile.
-    let (name, profile, options): (_, _, &[&str]) = match program {
-        Program::Core => ("core", "release", &["--no-default-features", "--sanitizer", "none"]),
-        Program::Host => ("host", "debug", &["--dev"]),
+    let (name, options): (_, &[&str]) = match program {
+        Program::Core => ("core", &["--no-default-features", "--sanitizer", "none"]),
+        Program::Host => ("host", &[]),
     };
     let target = cache::root()?.join("fuzz").join(name);
     let mut cargo = cargo_fuzz()?;
     cargo.args(["build", "--fuzz-dir", "hil-tests/fuzz", "--features", "libfuzzer", "--target", HOST]).args(options);
     cargo.arg("--target-dir").arg(&target).arg("fuzz").current_dir(repository());
     run::step(&format!("building the fuzzers, {name}"), || run::logged(&mut cargo, &target.join("build.log")))?;
-    Ok(target.join(HOST).join(profile).join("fuzz"))
+    Ok(target.join(HOST).join("release/fuzz"))
 }
 
 /// cargo-fuzz on the nightly, installed into the cache when it is not there.
