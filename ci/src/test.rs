@@ -59,10 +59,11 @@ pub fn everything() -> Result<()> {
     part("README and book, from a clean clone to a booted image", &mut transcript::run)?;
     part("tests, Debian's modules", &mut debians_modules)?;
     part("instruction counts", &mut || bench::run(None, None))?;
+    // It installs labgrid, which tests of the lab start.
+    part("labgrid's package", &mut labgrid::check)?;
     part("tests, lab", &mut || {
         run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
     })?;
-    part("labgrid's package", &mut labgrid::check)?;
     for why in &skipped {
         eprintln!("skipped: {why}");
     }
