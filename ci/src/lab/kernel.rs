@@ -48,7 +48,7 @@ pub(super) fn build(place: &Path, endian: Endian) -> Result<()> {
         let request = request(place, &hash, endian, flavour);
         unpack(place, &request.source)?;
         let name = name(endian, flavour);
-        run::step(&format!("lab: kernel {name} (4 minutes on two cores if it is the tree's first)"), || {
+        run::step(&format!("lab: kernel {name} (up to 4 minutes on two cores)"), || {
             build::build(&request, &mut Beat::default()).map_err(|failure| failure.within(&name))?;
             cache::folder(&folder, |draft| copy_results(&request.out, draft))
         })?;

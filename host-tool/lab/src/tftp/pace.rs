@@ -17,8 +17,8 @@ pub const LONGEST: Duration = Duration::from_secs(1);
 /// Slow boards are protected by the deviation of their answers, slower ones by the doubling.
 const MARGIN: Duration = Duration::from_micros(250);
 
-/// The same while nothing was lost. To wait for less than the kernel's next tick sets a timer with each block, which costs as much as
-/// the block does (`docs/desk.md`), and a transfer that loses nothing has nothing of it.
+/// The same while nothing was lost. To wait for less than the kernel's next tick sets a timer with each block. With a window of one
+/// the server was slower than dnsmasq by that (`docs/desk.md`), and a transfer that loses nothing has nothing of it.
 const CALM_MARGIN: Duration = Duration::from_millis(25);
 
 /// Silence for so long is more than a late answer. Until then a client is asked with one block, since whole windows would pile up in
