@@ -5,6 +5,7 @@
 
 mod arch;
 mod console;
+mod linker;
 mod memory;
 mod mmio;
 mod policy;
@@ -12,6 +13,7 @@ mod trace;
 mod watchdog;
 
 use stoop_core::abi::Abi;
+use stoop_core::boot::Loader;
 use stoop_core::params::Params;
 use stoop_core::watchdog::Moment;
 
@@ -21,18 +23,19 @@ use console::Console;
 #[unsafe(no_mangle)]
 extern "C" fn main(frame: &arch::Frame) -> u8 {
     // SAFETY: the only call, and `main` is called once.
-    let (buffers, tables) = unsafe { memory::buffers() };
+    let (buffers, tables) = unsafe { linker::buffers() };
     buffers.crc.fill();
-    let mut params = Params::new(memory::params());
+    let mut params = Params::new(linker::params());
     if let Err(error) = params.read(arch::Abi::BIG_ENDIAN, &buffers.crc) {
         return error.number();
     }
     watchdog::at(&params, Moment::Begin);
-    let tree = arch::map(params.ram(), memory::run_region(), &frame.registers);
+    let loader = Loader { image: frame.image(), run: linker::run_region() };
+    let tree = arch::map(params.ram(), loader.run, &frame.registers);
     let mut console = Console::new(&params);
     trace::begin(frame, &params);
     let feed = || watchdog::at(&params, Moment::Feed);
-    let mut board = memory::board(&params, frame.image(), tree, (buffers, tables), &feed);
+    let mut board = memory::board(&params, loader, tree, (buffers, tables), &feed);
     match board.boot::<arch::Abi>(&params, frame.registers, &mut |slot, error| console.error(slot, error)) {
         Ok((handoff, report)) => {
             console.report(&report, &board.buffers.line);

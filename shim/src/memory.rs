@@ -6,16 +6,9 @@ use stoop_core::Region;
 use stoop_core::boot::{Board, Buffers, Loader};
 use stoop_core::codec::Tables;
 use stoop_core::memory::Memory;
-use stoop_core::params::{MAX_SIZE, Params};
+use stoop_core::params::Params;
 
 use crate::arch;
-
-unsafe extern "C" {
-    static __run_start: u8;
-    static __run_end: u8;
-    static __params: [u8; MAX_SIZE];
-    static mut __tables: u8;
-}
 
 /// The board's memory as the params describe it.
 pub struct BoardMemory {
@@ -26,43 +19,17 @@ pub struct BoardMemory {
     tree: Region,
 }
 
-/// Where the loader's own code, data and stack are.
-pub fn run_region() -> Region {
-    let (start, end) = (&raw const __run_start as usize, &raw const __run_end as usize);
-    Region::new(arch::physical(start), end.wrapping_sub(start)).unwrap_or(Region::EMPTY)
-}
-
-/// The params block, with whatever came behind it in the image.
-pub fn params() -> &'static [u8] {
-    // SAFETY: the linker script keeps MAX_SIZE bytes there inside the run region, unpack.S has written all of them, and nothing
-    // else does.
-    unsafe { &__params }
-}
-
-/// The buffers, in .bss, and the decoders' memory, which the start code leaves as it finds it: clearing 28 KiB would take 9,000
-/// instructions.
-///
-/// # Safety
-/// Only one caller, once.
-pub unsafe fn buffers() -> (&'static mut Buffers, &'static mut Tables) {
-    static mut BUFFERS: Buffers = Buffers::new();
-    // SAFETY: start.S keeps aligned room for the tables, which are numbers whatever they hold, and the caller promises to be the
-    // only one.
-    unsafe { ((&raw mut BUFFERS).as_mut_unchecked(), (&raw mut __tables).cast::<Tables>().as_mut_unchecked()) }
-}
-
-/// The board as the params describe it, with an image at physical `image` and a bootloader's device tree outside of its RAM, if
-/// `tree` is not empty. The loader's own region is never given out.
+/// The board as the params describe it, with a bootloader's device tree outside of its RAM, if `tree` is not empty. The loader's
+/// own region is never given out.
 pub fn board<'b, F>(
     params: &Params,
-    image: usize,
+    loader: Loader,
     tree: Region,
     (buffers, tables): (&'b mut Buffers, &'b mut Tables),
     feed: F,
 ) -> Board<'b, BoardMemory, F> {
-    let run = run_region();
-    let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run, tree };
-    Board { memory, loader: Loader { image, run }, buffers, tables, feed }
+    let memory = BoardMemory { ram: params.ram(), flash: params.flash(), run: loader.run, tree };
+    Board { memory, loader, buffers, tables, feed }
 }
 
 impl BoardMemory {
@@ -125,7 +92,8 @@ impl Memory for BoardMemory {
 
     fn is_one_word(&mut self, one: usize, other: usize) -> bool {
         let region = |at: usize| Region::new(at, 4).unwrap_or(Region::EMPTY);
-        if self.write(region(one)).is_none() || self.write(region(other)).is_none() {
+        if !(one | other).is_multiple_of(4) || self.write(region(one)).is_none() || self.write(region(other)).is_none()
+        {
             return false;
         }
         let (one, other) = (arch::uncached(one), arch::uncached(other));

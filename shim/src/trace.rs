@@ -30,7 +30,7 @@ mod frames {
     use stoop_core::params::Params;
 
     use crate::console::Console;
-    use crate::{arch, memory};
+    use crate::{arch, linker};
 
     defmt::timestamp!("{=u32}", arch::count());
 
@@ -74,7 +74,7 @@ mod frames {
         unsafe { frames() }.console = Some(Console::new(params));
         let [a, b, c, d] = frame.registers.map(|register| register as u64);
         defmt::println!("entered with registers {=u64:#010x} {=u64:#010x} {=u64:#010x} {=u64:#010x}", a, b, c, d);
-        defmt::println!("image at {=u64:#010x}, loader {}", frame.image() as u64, memory::run_region());
+        defmt::println!("image at {=u64:#010x}, loader {}", frame.image() as u64, linker::run_region());
         defmt::println!("params: RAM {}, flash {}", params.ram(), params.flash());
         arch::trace_caches();
     }

@@ -19,8 +19,8 @@ pub trait Memory {
     /// Moves bytes, right for every overlap (memmove); as [`Memory::from`] and [`Memory::write`] otherwise.
     fn copy(&mut self, from: Region, to: usize) -> Option<()>;
 
-    /// Whether the 32-bit words at two addresses of RAM, multiples of 4, are one and the same, past all caches. Both are as they
-    /// were afterwards. `false` where nobody can tell.
+    /// Whether the 32-bit words at two addresses of RAM are one and the same, past all caches. Both are as they were afterwards.
+    /// `false` where nobody can tell, and for addresses that are no multiples of 4.
     fn is_one_word(&mut self, _one: usize, _other: usize) -> bool {
         false
     }

@@ -5,33 +5,22 @@
 mod common;
 
 #[path = "../../src/memory.rs"]
-#[allow(dead_code, reason = "the shim takes its params and buffers from where its linker script puts them")]
 mod memory;
+
+use std::alloc::Layout;
 
 use common::{params_block, region, settings};
 use proptest::prelude::*;
 use stoop_core::Region;
-use stoop_core::boot::Buffers;
+use stoop_core::boot::{Buffers, Loader};
 use stoop_core::codec::Tables;
 use stoop_core::crc32::Crc32;
 use stoop_core::memory::Memory;
 use stoop_core::params::{CookieRule, Params};
 
-// What the shim's linker script names; only the addresses count.
-core::arch::global_asm!(
-    ".data",
-    ".globl __run_start, __run_end, __params, __tables",
-    "__run_start: .space 0x200",
-    "__run_end:",
-    "__params: .space 512",
-    ".balign 16",
-    "__tables: .space 16",
-    ".text",
-);
-
 const RAM: usize = 0x8000_0000;
 const RAM_SIZE: usize = 0x1000;
-/// Where the loader is: its size is that of the symbols above.
+/// Where the loader is.
 const RUN: usize = RAM + 0x480;
 const RUN_SIZE: usize = 0x200;
 const FLASH: usize = 0x1f00_0000;
@@ -44,11 +33,6 @@ mod arch {
     use std::cell::RefCell;
 
     thread_local!(pub static PIECES: RefCell<Vec<(usize, usize, *mut u8)>> = const { RefCell::new(Vec::new()) });
-
-    /// An address of the linker's: that of the loader's first byte.
-    pub fn physical(_: usize) -> usize {
-        super::RUN
-    }
 
     /// No pointer to anything where there is no memory: a slice of no bytes may be anywhere.
     pub fn pointer(physical: usize) -> *mut u8 {
@@ -87,18 +71,51 @@ fn pieces() -> Vec<Piece> {
 
 /// Calls `test` with the shim's memory over `pieces`, and gives what they hold afterwards.
 fn with_memory<T>(pieces: &[Piece], test: impl FnOnce(&mut memory::BoardMemory) -> T) -> (T, Vec<Vec<u8>>) {
-    let mut bytes: Vec<Box<[u8]>> = pieces.iter().map(|piece| piece.bytes.clone().into_boxed_slice()).collect();
-    let known = pieces.iter().zip(&mut bytes).map(|(piece, bytes)| (piece.at, bytes.len(), bytes.as_mut_ptr()));
+    let held: Vec<Held> = pieces.iter().map(|piece| Held::new(&piece.bytes)).collect();
+    let known = pieces.iter().zip(&held).map(|(piece, held)| (piece.at, held.layout.size(), held.start));
     arch::PIECES.set(known.collect());
     let mut settings = settings(CookieRule::Off, b"", b"");
     (settings.ram, settings.flash) = (region(RAM, RAM_SIZE), region(FLASH, FLASH_SIZE));
     let block = params_block(&settings, false);
     let params = Params::check(&block, false, &Crc32::new()).expect("params that were just written");
     let mut room = (Box::new(Buffers::new()), Box::new(Tables::new()));
+    let loader = Loader { image: RUN, run: region(RUN, RUN_SIZE) };
     let tree = region(TREE, TREE_SIZE);
-    let mut board = memory::board(&params, RUN, tree, (&mut room.0, &mut room.1), || ());
+    let mut board = memory::board(&params, loader, tree, (&mut room.0, &mut room.1), || ());
     let result = test(&mut board.memory);
-    (result, bytes.into_iter().map(Vec::from).collect())
+    (result, held.iter().map(Held::bytes).collect())
+}
+
+/// Memory that ends where its bytes end and starts where a word may, as the board's does.
+struct Held {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Held {
+    fn new(bytes: &[u8]) -> Self {
+        let layout = Layout::from_size_align(bytes.len(), 4).expect("a layout");
+        // SAFETY: there are bytes, and they are copied into memory of their size.
+        let start = unsafe {
+            let start = std::alloc::alloc(layout);
+            assert!(!start.is_null());
+            start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            start
+        };
+        Held { start, layout }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        // SAFETY: `new` filled it, and the board that wrote to it is gone.
+        unsafe { std::slice::from_raw_parts(self.start, self.layout.size()) }.to_vec()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: from `alloc` with this layout.
+        unsafe { std::alloc::dealloc(self.start, self.layout) }
+    }
 }
 
 /// The bytes from `at` on to the end of what holds it.
@@ -204,6 +221,7 @@ fn words_are_one_where_ram_wraps_and_all_bytes_come_back() {
         arch::PIECES.with_borrow_mut(|pieces| pieces.insert(0, (RAM + 0x800, 0x400, low)));
         assert!(memory.is_one_word(RAM + 4, RAM + 0x804));
         assert!(!memory.is_one_word(RAM + 4, RAM + 0x808));
+        assert!(!memory.is_one_word(RAM + 5, RAM + 0x805), "no words");
         for outside in [RAM - 4, RUN, RUN + RUN_SIZE - 4, end, FLASH, TREE & !3] {
             assert!(!memory.is_one_word(RAM + 4, outside) && !memory.is_one_word(outside, RAM + 4), "0x{outside:x}");
         }
