@@ -81,7 +81,7 @@ enum Verb {
     },
     /// Checks licences and sources of all crates by deny.toml, with cargo-deny, built once and outside git
     Licences,
-    /// Runs core's tests in Miri where the nightly has it
+    /// Runs core's tests and the shim's memory module under Miri, where rustup has it for the nightly
     Miri,
     /// Runs core's tests and the shim's memory module under AddressSanitizer
     Sanitizer,

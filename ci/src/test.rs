@@ -48,7 +48,7 @@ pub fn everything() -> Result<()> {
     part("fuzzing", &mut || fuzz::run("", FUZZING))?;
     part("tests, core where usize has 32 bits", &mut core_with_32_bits)?;
     part("tests, core and the shim's memory module under AddressSanitizer", &mut sanitizer::run)?;
-    part("tests, core under Miri", &mut || miri::run().map(|why| skipped.extend(why)))?;
+    part("tests, core and the shim's memory module under Miri", &mut || miri::run().map(|why| skipped.extend(why)))?;
     part("prebuilt programs are what their source makes", &mut || prebuilt::check(&Program::ALL))?;
     part("sizes of the shim", &mut sizes::print)?;
     part("emulator library", &mut || emulator::build().map(|_| ()))?;

@@ -18,7 +18,7 @@ pub struct Nightly {
 }
 
 /// How rustup calls the toolchain: `$STOOP_NIGHTLY`, else `nightly`.
-fn name() -> String {
+pub fn name() -> String {
     std::env::var("STOOP_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned())
 }
 
