@@ -113,7 +113,13 @@ impl Explained for Error {
             Error::Unsupported { .. } => {
                 "use the device itself or rfc2217://, or set it where the console server is configured".into()
             }
-            Error::Lost { .. } => "see that the adapter is plugged in and the console server runs".into(),
+            Error::Lost { address, .. } => match address {
+                Address::Device(_) => "see that the adapter is plugged in and the board has power".into(),
+                Address::Tcp(_) | Address::Rfc2217(_) => {
+                    "see that the console server runs and still has the port".into()
+                }
+                Address::Exec(_) => "see why the command ends by running it by hand".into(),
+            },
         })
     }
 
