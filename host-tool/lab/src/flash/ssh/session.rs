@@ -19,6 +19,9 @@ const READY: &str = "stoop: ready";
 /// Bytes of a greeting in front of that, at most: what greets without end is no shell that runs commands.
 const LONGEST_GREETING: u64 = 0x1_0000;
 
+/// Bytes that a command says, at most: more than a slot of any board has, and less than this machine's memory.
+const LONGEST_OUTPUT: u64 = 0x1000_0000;
+
 /// How long a login takes that asks nobody: a small board computes for seconds, and a shell that shows a menu waits for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,7 +100,7 @@ impl Session<'_> {
         let (host, command) = (self.host.name.clone(), command.to_owned());
         let output = match self.start(&command, input) {
             Ok(output) => output,
-            Err(error) => return Err(Error::Lost { host, command, said: format!("cannot start ssh: {error}") }.into()),
+            Err(error) => return Err(Error::Lost { host, command, said: error.to_string() }.into()),
         };
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         match output.status.code() {
@@ -116,7 +119,8 @@ impl Session<'_> {
         ssh.args(["-o", "BatchMode=yes", "-o", "ControlMaster=no", "-o", "ProxyCommand=false"]);
         ssh.arg("-S").arg(socket(&self.folder)).args(["--", &self.host.name, command]);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        exchange(ssh.spawn()?, input)
+        let child = ssh.spawn().map_err(|error| std::io::Error::other(format!("cannot start ssh: {error}")))?;
+        exchange(child, input, LONGEST_OUTPUT)
     }
 
     /// What ssh said when the login ended; `or` when that is nothing.
@@ -141,14 +145,34 @@ impl Drop for Session<'_> {
     }
 }
 
-/// Writes the input and reads what is said at the same time: much may be said before the input is read.
-fn exchange(mut child: Child, input: &[u8]) -> std::io::Result<Output> {
-    let stdin = child.stdin.take();
-    std::thread::scope(|scope| {
+/// Writes the input and reads what is said, up to so many bytes, at the same time: much may be said before the input is read.
+fn exchange(mut child: Child, input: &[u8], longest: u64) -> std::io::Result<Output> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = std::thread::scope(|scope| {
         // A command that does not read its input to the end says why by its status.
         scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input)));
-        child.wait_with_output()
-    })
+        let stderr = scope.spawn(|| heard(stderr, longest));
+        let stdout = heard(stdout, longest);
+        if stdout.is_err() {
+            // Nobody listens any more, which ends the other two.
+            let _ = child.kill();
+        }
+        (stdout, stderr.join().unwrap_or_else(|_| Ok(Vec::new())))
+    });
+    let status = child.wait()?;
+    Ok(Output { status, stdout: stdout?, stderr: stderr? })
+}
+
+/// All that a command says, if it is no more than so many bytes. What says more finds its pipe closed.
+fn heard(from: Option<impl std::io::Read>, longest: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        from.take(longest + 1).read_to_end(&mut bytes)?;
+    }
+    match bytes.len() as u64 > longest {
+        true => Err(std::io::Error::other(format!("it said more than {longest} bytes"))),
+        false => Ok(bytes),
+    }
 }
 
 /// `--` in front of the host keeps one from being taken for an option.
@@ -171,18 +195,30 @@ fn said(folder: &UnfinishedFolder) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
 
     use super::exchange;
 
+    fn shell(command: &str) -> Child {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.spawn().expect("a shell")
+    }
+
     #[test]
     fn what_says_much_before_it_reads_is_listened_to() {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "head -c 1000000 /dev/zero >&2; wc -c"]);
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = shell("head -c 1000000 /dev/zero >&2; wc -c");
         // More than a pipe holds.
-        let output = exchange(shell.spawn().expect("a shell"), &[1; 1_000_000]).expect("an end");
+        let output = exchange(child, &[1; 1_000_000], 1_000_000).expect("an end");
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1000000");
         assert_eq!(output.stderr.len(), 1_000_000);
+    }
+
+    #[test]
+    fn what_says_things_without_end_is_not_listened_to_for_ever() {
+        for endless in ["exec cat /dev/zero", "exec cat /dev/zero >&2"] {
+            let error = exchange(shell(endless), &[], 1_000_000).expect_err("no end");
+            assert_eq!(error.to_string(), "it said more than 1000000 bytes", "{endless}");
+        }
     }
 }
