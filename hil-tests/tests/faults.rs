@@ -99,6 +99,16 @@ fn a_board_that_restarts_in_the_middle() -> Result<()> {
 }
 
 #[test]
+fn a_console_that_ends_while_the_bootloader_is_talked_to() -> Result<()> {
+    let mut desk = played(script(|_| None))?;
+    // It shows the prompt, and goes with the first byte that is typed.
+    let console = format!("exec:printf '\\n{PROMPT} '; exec head -c 1 > /dev/null");
+    desk.place.serial = console.parse().map_err(stoop_lab::Error::from)?;
+    assert_eq!(fault(&desk)?, ("L048", 75));
+    Ok(())
+}
+
+#[test]
 fn a_cable_that_is_not_plugged_in() -> Result<()> {
     let said = "eth0: link down\r\n";
     ends(script(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })), "L061", 3)
