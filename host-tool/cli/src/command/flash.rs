@@ -39,8 +39,8 @@ pub struct Args {
     board: Option<String>,
     #[command(flatten)]
     place: PlaceArgs,
-    /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader
-    #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup"])]
+    /// Write from the Linux that runs on the board, by ssh, instead of by its bootloader; its power stays as it is
+    #[arg(long, value_name = "HOST", requires = "image", conflicts_with_all = ["read", "backup", "log"])]
     ssh: Option<String>,
     /// ssh's configuration, instead of your own
     #[arg(long, value_name = "FILE", requires = "ssh")]

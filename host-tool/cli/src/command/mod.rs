@@ -37,6 +37,8 @@ mod suggest;
 mod units;
 
 /// One image, one command: boot an unpatched Linux kernel behind a vendor bootloader.
+///
+/// What is typed each time can stand in a file stoop.toml in the folder where stoop runs; `stoop init` writes one.
 #[derive(Parser, Debug)]
 #[command(
     name = "stoop",
