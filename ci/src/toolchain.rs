@@ -18,7 +18,7 @@ pub struct Nightly {
 }
 
 /// How rustup calls the toolchain: `$STOOP_NIGHTLY`, else `nightly`.
-pub fn name() -> String {
+fn name() -> String {
     std::env::var("STOOP_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned())
 }
 
@@ -33,6 +33,16 @@ pub fn command(program: &str) -> Command {
 pub fn lacks(component: &str) -> String {
     let name = name();
     format!("the toolchain {name} has no {component}; `rustup component add {component} --toolchain {name}` gets it")
+}
+
+/// Gets a component of the toolchain by rustup.
+///
+/// # Errors
+/// rustup has none for this toolchain, or does not reach its server.
+pub fn add(component: &str) -> Result<()> {
+    run::step(&format!("{component}: asking rustup"), || {
+        run::output(run::command("rustup").args(["component", "add", component, "--toolchain", &name()])).map(|_| ())
+    })
 }
 
 impl Nightly {
@@ -118,10 +128,7 @@ pub fn ensure_rust_src() -> Result<()> {
     if complete() {
         return Ok(());
     }
-    let by_rustup = run::step("rust-src: asking rustup", || {
-        run::output(run::command("rustup").args(["component", "add", "rust-src", "--toolchain", &name()]))
-    });
-    if by_rustup.is_ok() && complete() {
+    if add("rust-src").is_ok() && complete() {
         return Ok(());
     }
     if let Some(archive) = std::env::var_os("STOOP_RUST_SRC") {

@@ -57,7 +57,7 @@ fn a_tree_with_a_huge_size_and_little_in_it_is_read_and_one_that_passes_ram_is_n
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_bootloaders_tree_that_the_kernel_could_not_map_does_not_fit_the_room() {
     const IMAGE: usize = 0x10_0000;
     let crc = Crc32::new();
@@ -97,7 +97,7 @@ fn blob(value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_line_longer_than_any_is_refused_if_it_has_the_cookie() {
     let mut board = Machinery::new();
     for (word, verdict) in [(&b"liminix"[..], Verdict::Refused), (b"xiniliml", Verdict::Ignored)] {

@@ -197,7 +197,7 @@ fn params_of_the_largest_size_come_back() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn every_flipped_bit_and_every_cut_of_params_is_found() {
     let mut settings = settings(CookieRule::Contains, b"liminix", b"k\0");
     settings.slots = &SLOTS;
@@ -215,7 +215,7 @@ fn every_flipped_bit_and_every_cut_of_params_is_found() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn params_of_every_length_field_are_refused_without_a_fault() {
     let crc = Crc32::new();
     let block = params_block(&settings(CookieRule::Contains, b"liminix", b"k\0"), false);
@@ -266,7 +266,7 @@ fn a_manifest_comes_back_for_every_machine() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn every_flipped_bit_and_every_cut_of_a_manifest_is_found() {
     let crc = Crc32::new();
     let good = listing(Machine::MipsBe).encode(&crc);

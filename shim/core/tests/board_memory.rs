@@ -1,6 +1,6 @@
 //! The shim's memory module (`shim/src/memory.rs`), the only place that makes references out of addresses, compiled for this machine over
 //! pieces of memory that know their ends: what it gives is what a byte-by-byte description says, and under AddressSanitizer
-//! (`cargo ci sanitizer`) one byte too many ends the test.
+//! (`cargo ci sanitizer`) and Miri (`cargo ci miri`) one byte too many ends the test.
 
 mod common;
 

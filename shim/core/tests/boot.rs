@@ -174,7 +174,7 @@ fn verdicts_decide_what_is_joined() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_line_of_4095_bytes_passes_and_one_of_4096_is_refused_whole() {
     let image = image(&dtb(b"console=x"), |_| {});
     let bootargs = |length: usize| [&b"liminix "[..], &vec![b'x'; length - 8]].concat();
@@ -249,7 +249,7 @@ impl Called<'_> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn argv_kernels_get_the_line_as_one_argument_and_the_packed_environment() {
     for handoff in [HandoffKind::Argv, HandoffKind::Appended] {
         for env in [&[] as &[&[u8]], &[b"memsize=0x4000000"], &[b"fdt_start=0x81000000", b"x=", b"y=z"]] {
@@ -383,7 +383,7 @@ fn tables_fit_to_the_byte_and_only_whole() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn every_flipped_bit_of_every_payload_is_found_before_anything_moves() {
     let image = argv_image(b"x", &[b"a=b"], |_| {});
     let listed = manifest(&image, IMAGE);
@@ -411,7 +411,7 @@ fn every_flipped_bit_of_every_payload_is_found_before_anything_moves() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn payloads_outside_memory_are_unreadable() {
     for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs, Kind::Dtb, Kind::Overlay] {
         for (start, size) in [(0x3f_0000 - IMAGE, 4), (0x3f_0000 - IMAGE - 4, 8), (0x1e00_0000, 4), (0, 0x8000_0000)] {
@@ -425,7 +425,7 @@ fn payloads_outside_memory_are_unreadable() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn places_outside_ram_are_refused() {
     for kind in [Kind::Kernel, Kind::Initrd, Kind::Rootfs] {
         for at in [0x40_0000, 0x3f_fff0, 0x1f00_0000] {
@@ -634,7 +634,7 @@ fn what_was_checked_is_what_is_used_though_flash_changes_behind_it() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn copies_lie_one_behind_the_other_at_multiples_of_their_alignment() {
     // One tree that ends at such a multiple, and one that does not.
     let trees = (1..64).map(|length| dtb(&vec![b'x'; length]));

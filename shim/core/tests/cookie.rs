@@ -34,7 +34,7 @@ fn no_bootargs_are_none_under_every_rule() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_line_of_more_bytes_than_any_bootloader_passes_is_refused_unread() {
     for (length, verdict) in [(LIMIT, Verdict::Ignored), (LIMIT + 1, Verdict::Refused)] {
         assert_eq!(judged(&vec![b'a'; length], CookieRule::Contains, b"liminix", b"").0, verdict, "{length}");

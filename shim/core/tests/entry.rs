@@ -156,7 +156,7 @@ fn an_argument_without_an_end_in_ram_is_too_long() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_line_fits_up_to_its_last_byte_and_is_refused_whole() {
     let shown = |(entry, line): (Entry, Vec<u8>)| (entry, line.len());
     let fits = vec![b'x'; MAX_LINE];
@@ -170,7 +170,7 @@ fn a_line_fits_up_to_its_last_byte_and_is_refused_whole() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_line_too_long_to_hold_is_judged_all_the_same() {
     let judged = |rule, arguments: &[Option<&[u8]>]| {
         let memory = with_argv(arguments, false);
@@ -265,7 +265,7 @@ fn cfe_has_no_arguments() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
     #[test]
-    #[cfg_attr(miri, ignore = "takes minutes there")]
+    #[cfg_attr(miri, ignore = "too slow there")]
     fn garbage_in_registers_and_memory_never_faults(
         registers in prop::array::uniform4(prop_oneof![
             any::<u32>(),

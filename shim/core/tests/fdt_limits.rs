@@ -7,7 +7,7 @@ use stoop_core::Code;
 use stoop_core::fdt::{Tree, check, stated_size};
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_buffer_of_exactly_the_size_is_enough_and_none_smaller_is() {
     for (name, source) in FIXTURES {
         for (what, edits) in edit_sets() {
@@ -24,7 +24,7 @@ fn a_buffer_of_exactly_the_size_is_enough_and_none_smaller_is() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn nothing_is_written_behind_the_new_tree() {
     for (name, source) in FIXTURES {
         for (what, edits) in edit_sets() {
@@ -36,7 +36,7 @@ fn nothing_is_written_behind_the_new_tree() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn a_tree_cut_anywhere_is_refused_and_one_with_more_behind_it_is_not() {
     for (name, source) in FIXTURES {
         for length in 0..source.len() {
@@ -60,7 +60,7 @@ fn field(source: &[u8], index: usize) -> u32 {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn every_flipped_bit_of_the_header_is_refused_or_harmless() {
     for (name, source) in FIXTURES {
         for bit in 0..320 {
@@ -177,7 +177,7 @@ fn structures_are_refused_at_the_tag_that_is_wrong() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn odd_but_sound_structures_are_taken() {
     for (what, structure) in [
         ("nothing but a root", &[BEGIN, 0, END_NODE, END][..]),
@@ -198,7 +198,7 @@ fn odd_but_sound_structures_are_taken() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn nodes_may_lie_at_any_depth_since_nothing_is_kept_of_them() {
     for depth in [1, 2, 3, 32, 33, 1000, 100_000] {
         let mut structure = [BEGIN, 0].repeat(depth);

@@ -15,6 +15,7 @@ fn a_codec_is_decoded_if_and_only_if_its_feature_is_on() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn no_code_is_chosen_by_the_machine_it_is_built_for() {
     let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert!(files > 20, "only {files} files");

@@ -43,7 +43,7 @@ fn nodes(tree: &[u8]) -> Vec<usize> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn no_two_nodes_are_remembered_by_the_same_bit_whatever_the_lengths_in_front_of_them() {
     for length in 0..256 {
         let mut tree = vec![0; 0x1000];
@@ -58,7 +58,7 @@ fn no_two_nodes_are_remembered_by_the_same_bit_whatever_the_lengths_in_front_of_
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
+#[cfg_attr(miri, ignore = "too slow there")]
 fn addresses_that_are_to_move_lie_where_their_16_bits_can_say() {
     let mut tree = vec![0; 0x8_0000];
     // The initrd's two addresses and the root filesystem's come behind the line.
