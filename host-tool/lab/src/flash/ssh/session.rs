@@ -19,7 +19,7 @@ const READY: &str = "stoop: ready";
 /// Bytes of a greeting in front of that, at most: what greets without end is no shell that runs commands.
 const LONGEST_GREETING: u64 = 0x1_0000;
 
-/// Bytes that a command says, at most: more than a slot of any board has, and less than this machine's memory.
+/// Bytes that a command says, at most. The longest answer is a slot that is read back.
 const LONGEST_OUTPUT: u64 = 0x1000_0000;
 
 /// How long a login takes that asks nobody: a small board computes for seconds, and a shell that shows a menu waits for ever.
