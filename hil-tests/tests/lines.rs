@@ -1,12 +1,9 @@
 //! What `stoop netboot --json` and `stoop flash --json` print, held against the schema, each in a process of its own, which has a stdout to
 //! read; the boards are U-Boot in QEMU on pseudo-terminals.
 
-#[path = "../../host-tool/cli/tests/pack/schema.rs"]
-mod schema;
-
 use std::collections::BTreeSet;
-use std::process::Command;
 
+use crate::schema;
 use serde_json::Value;
 use stoop_ci::Result;
 use stoop_ci::lab::Endian;
@@ -21,9 +18,12 @@ const BOARD: &str = "qemu-malta-le";
 
 /// Its lines, each of which fits the schema, and whether it succeeded.
 fn lines(desk: &Desk, words: &[&str]) -> (Vec<Value>, bool) {
-    let mut stoop = Command::new("cargo");
-    stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args(["run", "--quiet", "--package", "stoop", "--"]);
-    let output = stoop.args(words).args(["--board", BOARD, "--json"]).args(desk.flags()).output().expect("cargo");
+    let output = stoop_ci::run::stoop()
+        .args(words)
+        .args(["--board", BOARD, "--json"])
+        .args(desk.flags())
+        .output()
+        .expect("cargo");
     let text = String::from_utf8(output.stdout).expect("text");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert!(!lines.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,12 +1,9 @@
 //! `stoop run` as people call it, with a program that prints its arguments in place of a packed image.
 
-#[path = "../../host-tool/cli/tests/pack/schema.rs"]
-mod schema;
-
 use std::path::Path;
-use std::process::Command;
 use stoop_image::Explained as _;
 
+use crate::schema;
 use clap::Parser;
 use stoop::command::Cli;
 use stoop_ci::lab::Endian;
@@ -69,9 +66,13 @@ fn each_format_starts_behind_u_boot_and_ends_with_the_machine() {
 #[test]
 fn json_is_a_line_for_each_of_the_console_as_the_schema_has_it() {
     let Some(place) = place() else { return };
-    let mut stoop = Command::new("cargo");
-    stoop.current_dir(env!("CARGO_MANIFEST_DIR")).args(["run", "--quiet", "--package", "stoop", "--", "run", "--json"]);
-    let output = stoop.args(LE).args(["--args", "ab"]).arg(place.path().join("uimage")).output().unwrap();
+    let output = stoop_ci::run::stoop()
+        .args(["run", "--json"])
+        .args(LE)
+        .args(["--args", "ab"])
+        .arg(place.path().join("uimage"))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let said: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -21,7 +21,7 @@ const PLACES: [&str; 3] = ["rack-le=qemu-malta-le", "rack-be=qemu-malta-be:seria
 /// A test failed somewhere.
 pub fn run() -> Result<()> {
     labgrid::build()?;
-    build("stoop-hil-tests", "stand")?;
+    build("stand")?;
     let out = repository().join("target/hil/everywhere");
     if out.exists() {
         std::fs::remove_dir_all(&out).map_err(|error| Failure::io(&out, &error))?;
@@ -37,7 +37,7 @@ pub fn run() -> Result<()> {
 
 /// labgrid's own tests start a board through `stoop netboot`.
 fn python(out: &Path) -> Result<()> {
-    let stoop = build("stoop", "stoop")?;
+    let stoop = build("stoop")?;
     let (lab, image) = (Lab::open()?, out.join("image"));
     let mut pack = run::command(&stoop);
     pack.args(["pack", "--board", "qemu-malta-le", "--kernel"]).arg(lab.vmlinux(Endian::Little, Flavour::Lab));
@@ -51,9 +51,9 @@ fn python(out: &Path) -> Result<()> {
 }
 
 /// Builds a program and says where it is.
-fn build(package: &str, name: &str) -> Result<PathBuf> {
+fn build(name: &str) -> Result<PathBuf> {
     let mut build = run::command("cargo");
-    build.current_dir(repository()).args(["build", "--quiet", "--package", package, "--bin", name]);
+    build.current_dir(repository()).args(["build", "--quiet", "--bin", name]);
     run::shown(&mut build)?;
     Ok(program()?.with_file_name(name))
 }

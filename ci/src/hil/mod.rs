@@ -58,7 +58,7 @@ pub struct Options {
     /// Draws the boots beside those of an earlier run; with two runs nothing else is done
     #[arg(long, value_name = "RUN", num_args = 1..=2)]
     pub compare: Vec<PathBuf>,
-    /// Only tests whose PROGRAM::NAME holds one of these
+    /// Only tests whose MODULE::NAME holds one of these
     pub tests: Vec<String>,
 }
 

@@ -68,8 +68,8 @@ fn test_case(outcome: &Outcome, folder: &Path) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(format!("{}::{}", outcome.test.program, outcome.test.name), status);
-    case.set_classname(outcome.test.program.as_str()).set_time(Duration::from_secs_f64(outcome.seconds.max(0.0)));
+    let mut case = TestCase::new(outcome.test.name.as_str(), status);
+    case.set_classname(outcome.test.module()).set_time(Duration::from_secs_f64(outcome.seconds.max(0.0)));
     let mut said = outcome.output.clone();
     if matches!(outcome.verdict, Verdict::Failed | Verdict::Stopped) {
         said += &consoles(outcome, folder);
@@ -134,7 +134,7 @@ mod tests {
     use crate::hil::suite::Test;
 
     fn outcome(name: &str, verdict: Verdict, output: &str) -> Outcome {
-        let test = Test { program: "boot".into(), path: "boot".into(), name: name.into() };
+        let test = Test { program: "lab".into(), name: name.into() };
         Outcome { test, verdict, seconds: 1.5, output: output.into() }
     }
 

@@ -1,4 +1,4 @@
-//! The test programs of `hil-tests`: built once, listed, and run one test at a time, so that a test which hangs or crashes is a
+//! The test program of `hil-tests`: built once, listed, and run one test at a time, so that a test which hangs or crashes is a
 //! result and no end.
 
 use std::fs::File;
@@ -15,15 +15,20 @@ use stoop_samples::failure::{Failure, Result};
 use super::stop::Stop;
 use crate::{cache, repository, run};
 
-/// A test: its program and its name there.
+/// A test, and the program that has it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Test {
-    /// The name of the program's source in `hil-tests/tests`, without its ending.
-    pub program: String,
     /// The built program.
-    pub path: PathBuf,
-    /// As the test harness lists it.
+    pub program: PathBuf,
+    /// As the test harness lists it: `MODULE::NAME`.
     pub name: String,
+}
+
+impl Test {
+    /// The name of its source in `hil-tests/tests`, without its ending.
+    pub fn module(&self) -> &str {
+        self.name.split("::").next().unwrap_or_default()
+    }
 }
 
 /// How a test ended.
@@ -83,7 +88,7 @@ const SKIP: &str = "HIL-SKIP: ";
 /// What a rig prints in front of what it could not reach.
 const LOST: &str = "HIL-LOST: ";
 
-/// Which programs need a board; the others test nothing that a place could change.
+/// Which modules need a board; the others test nothing that a place could change.
 #[derive(Deserialize)]
 struct Manifest {
     package: Package,
@@ -108,7 +113,7 @@ fn folder() -> PathBuf {
     repository().join("hil-tests")
 }
 
-/// Builds the programs that need a board and lists those of their tests whose `PROGRAM::NAME` holds one of `wanted`; all when
+/// Builds the program and lists those of its tests that need a board and whose `MODULE::NAME` holds one of `wanted`; all of those when
 /// nothing is wanted.
 ///
 /// # Errors
@@ -118,48 +123,32 @@ pub fn build(wanted: &[String]) -> Result<Vec<Test>> {
     let manifest: Manifest = toml::from_str(&String::from_utf8_lossy(&cache::read(&path)?))
         .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let mut cargo = run::command("cargo");
-    cargo.current_dir(repository()).args(["test", "--no-run", "--package", "stoop-hil-tests"]);
-    for program in with_tests(&manifest.package.metadata.hil.boards, wanted) {
-        cargo.args(["--test", program]);
-    }
+    cargo.current_dir(repository()).args(["test", "--no-run", "--package", "stoop-hil-tests", "--test", "lab"]);
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = cargo.output().map_err(|error| Failure::new(format!("cannot start cargo: {error}")))?;
     if !output.status.success() {
         return Err(Failure::new("the tests do not build"));
     }
-    let mut tests = Vec::new();
-    for (program, path) in programs(&String::from_utf8_lossy(&output.stdout)) {
-        let listed = run::output(run::command(&path).args(["--list", "--format", "terse"]))?;
-        let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
-        tests.extend(names.map(|name| Test { program: program.clone(), path: path.clone(), name: name.to_owned() }));
-    }
+    let program = program(&String::from_utf8_lossy(&output.stdout))
+        .ok_or_else(|| Failure::new("cargo names no program of the tests"))?;
+    let listed = run::output(run::command(&program).args(["--list", "--format", "terse"]))?;
+    let tests = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+    let mut tests: Vec<Test> = tests.map(|name| Test { program: program.clone(), name: name.to_owned() }).collect();
     tests.retain(|test| {
-        let name = format!("{}::{}", test.program, test.name);
-        wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted))
+        let is_wanted = wanted.is_empty() || wanted.iter().any(|wanted| test.name.contains(wanted));
+        is_wanted && manifest.package.metadata.hil.boards.iter().any(|module| module == test.module())
     });
     Ok(tests)
 }
 
-/// The programs that can have a wanted test: those that are named in front of `::`, or all of them.
-fn with_tests<'a>(programs: &'a [String], wanted: &[String]) -> Vec<&'a String> {
-    let named =
-        |wanted: &String| wanted.split_once("::").and_then(|(name, _)| programs.iter().find(|own| *own == name));
-    let all: Option<Vec<&String>> = wanted.iter().map(named).collect();
-    match all {
-        Some(named) if !named.is_empty() => programs.iter().filter(|program| named.contains(program)).collect(),
-        _ => programs.iter().collect(),
-    }
-}
-
-/// Name and path of each test program that cargo says it has.
-fn programs(messages: &str) -> Vec<(String, PathBuf)> {
+/// The path of the test program that cargo says it has.
+fn program(messages: &str) -> Option<PathBuf> {
     let values = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let program = |value: Value| {
-        let path = value["executable"].as_str()?;
         let is_test = value["target"]["kind"][0] == "test" && value["profile"]["test"] == true;
-        is_test.then(|| (value["target"]["name"].as_str().unwrap_or_default().to_owned(), path.into()))
+        value["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
     };
-    values.filter_map(program).collect()
+    values.filter_map(program).next()
 }
 
 /// Runs one with these variables, for at most `limit`, with its output in `log` as well.
@@ -172,7 +161,7 @@ pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &P
         cache::create_dir(folder)?;
     }
     let file = File::create(log).map_err(io)?;
-    let mut plain = Command::new(&test.path);
+    let mut plain = Command::new(&test.program);
     plain.args(["--exact", &test.name, "--nocapture"]);
     plain.envs(variables.iter().cloned()).current_dir(folder());
     // A test must not outlive a job that is killed: it would go on switching power.
@@ -180,7 +169,7 @@ pub fn run(test: &Test, variables: &[(String, String)], limit: Duration, log: &P
     command.stdin(Stdio::null()).stdout(file.try_clone().map_err(io)?).stderr(file);
     let start = Instant::now();
     let child = SharedChild::spawn(&mut command)
-        .map_err(|error| Failure::new(format!("cannot start {}: {error}", test.path.display())))?;
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", test.program.display())))?;
     let child = Arc::new(child);
     let ended = stop.watch(&child, || child.wait_timeout(limit));
     let status = match ended.map_err(|error| Failure::new(format!("{}: {error}", test.name)))? {
@@ -221,27 +210,12 @@ mod tests {
         cache::write(&path, format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).unwrap();
-        (place, Test { program: "program".into(), path, name: "a_test".into() })
+        (place, Test { program: path, name: "a_test".into() })
     }
 
     fn outcome(script: &str, limit: Duration, stop: &Stop) -> Outcome {
         let (place, test) = test(script);
         run(&test, &[("SAY".into(), "hello".into())], limit, &place.path().join("log"), stop).unwrap()
-    }
-
-    #[test]
-    fn only_programs_that_are_named_are_built() {
-        let programs = ["place", "boot"].map(str::to_owned);
-        let built = |wanted: &[&str]| {
-            let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-            with_tests(&programs, &wanted).into_iter().cloned().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(built(&["place::"]), "place");
-        assert_eq!(built(&["boot::le", "place::the"]), "place boot");
-        assert_eq!(
-            (built(&[]).as_str(), built(&["le::a"]).as_str(), built(&["oot"]).as_str()),
-            ("place boot", "place boot", "place boot")
-        );
     }
 
     const HOUR: Duration = Duration::from_secs(3600);

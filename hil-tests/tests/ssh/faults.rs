@@ -4,7 +4,7 @@ use std::fs;
 
 use stoop_ci::Result;
 
-use crate::{Bench, fault};
+use super::{Bench, fault};
 
 /// Asserts code, exit code and words of a fault.
 fn ends(done: Result<()>, code: &str, exit: u8, words: &str) {
@@ -68,7 +68,7 @@ fn a_partition_that_the_kernel_protects_and_one_that_it_runs_from() -> Result<()
     bench.linux.type_line("mount -t squashfs -o ro /dev/mtdblock3 /mnt")?;
     let other = bench.packed('a', "three")?;
     ends(bench.flash(&other), "L097", 3, "rootfs-a: what is mounted at /mnt lies there");
-    crate::assert_holds(&bench.flash_when_off()?, &a);
+    super::assert_holds(&bench.flash_when_off()?, &a);
     Ok(())
 }
 

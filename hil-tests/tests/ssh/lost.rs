@@ -6,7 +6,7 @@ use stoop_hil_tests::slots::flashing;
 use stoop_image::image::flash::Map;
 use stoop_image::simulate::{Input, run_from_flash};
 
-use crate::{Bench, assert_holds, fault};
+use super::{Bench, assert_holds, fault};
 
 impl Bench {
     /// Puts a program in the place of `flashcp` that writes a part by the real one's neighbours, and then does `then`.

@@ -15,7 +15,7 @@ use stoop_hil_tests::slots::flashing;
 use stoop_image::Explained;
 use stoop_lab::flash::{self, Job, Step, ssh};
 
-use crate::{Bench, assert_holds};
+use super::{Bench, assert_holds};
 
 impl Bench {
     /// Writes a job by the library; gives the steps.

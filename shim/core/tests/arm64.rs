@@ -1,8 +1,6 @@
 //! arm64's own: a device tree in x0, and an image whose addresses count from wherever the loader put it.
 
-mod common;
-
-use common::{Machinery, NO_PAYLOADS, TREE_ROOM, entry, image, params_block, region, settings};
+use crate::common::{Machinery, NO_PAYLOADS, TREE_ROOM, entry, image, params_block, region, settings};
 use stoop_core::Code;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;

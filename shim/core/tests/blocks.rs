@@ -1,10 +1,8 @@
 //! Params and manifest: written, read back, and damaged in every bit.
 
-mod common;
-
 use std::cell::Cell;
 
-use common::{NO_PAYLOADS, entry, params_block, region, settings};
+use crate::common::{NO_PAYLOADS, entry, params_block, region, settings};
 use stoop_core::bytes::Writer;
 use stoop_core::codec::Codec;
 use stoop_core::crc32::Crc32;

@@ -1,12 +1,9 @@
 //! Whole boots on a small machine: from registers and an image to a kernel in place, or an error that says why.
 
-mod common;
-mod fdt_support;
-
 use std::cell::Cell;
 
-use common::*;
-use fdt_support::{Edits, bootargs_in, fixture, write};
+use crate::common::*;
+use crate::fdt_support::{Edits, bootargs_in, fixture, write};
 use stoop_core::abi::Abi;
 use stoop_core::boot::{Board, Buffers, Handoff, Loader, Report};
 use stoop_core::bootargs::{EntryKind, LIMIT};
@@ -136,7 +133,7 @@ fn the_tree_has_report_phram_initrd_and_memory() {
         initrd: Some(region(INITRD_AT, INITRD.len())),
         memory: Some(region(0, 0x40_0000)),
         ramoops: None,
-        report: Some(fdt_support::Report {
+        report: Some(crate::fdt_support::Report {
             version: "9.8.7",
             verdict: b"accepted",
             entry: b"argv",
@@ -169,7 +166,7 @@ fn verdicts_decide_what_is_joined() {
         let boot = boot(&image, bootargs.map(str::as_bytes));
         assert_eq!((boot.verdict(), boot.line()), (verdict, line.into()), "{bootargs:?}");
     }
-    let boot = boot(&common::image(&dtb(b""), |_| {}), Some(b"liminix"));
+    let boot = boot(&crate::common::image(&dtb(b""), |_| {}), Some(b"liminix"));
     assert_eq!(boot.line(), b"liminix", "no blank in front of it");
 }
 

@@ -1,8 +1,6 @@
 //! The LZ4 decoder against two encoders and a decoder of other hands, and against damage of every kind.
 
-mod codec_samples;
-
-use codec_samples::{code, kinds, noise};
+use crate::codec_samples::{code, kinds, noise};
 use lz4::block::CompressionMode;
 use lz4_flex::block::{compress, decompress};
 use proptest::prelude::*;

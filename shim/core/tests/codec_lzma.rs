@@ -1,11 +1,9 @@
 //! The LZMA decoder against two encoders and one decoder of other hands, and against damage of every kind.
 
-mod codec_samples;
-
 use std::cell::Cell;
 use std::io::{Read, Write};
 
-use codec_samples::{code, kinds, noise};
+use crate::codec_samples::{code, kinds, noise};
 use liblzma::read::{XzDecoder, XzEncoder};
 use liblzma::stream::{LzmaOptions, Stream};
 use proptest::prelude::*;

@@ -1,8 +1,6 @@
 //! The cookie rule and the kept keys, as tables of sentences.
 
-mod common;
-
-use common::{params_block, settings};
+use crate::common::{params_block, settings};
 use proptest::prelude::*;
 use stoop_core::bootargs::{LIMIT, Line, MAX_LINE, is_text, word};
 use stoop_core::cookie::{Verdict, judge};

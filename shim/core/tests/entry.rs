@@ -1,10 +1,7 @@
 //! How bootloaders call us: argv, a device tree, CFE, and garbage of every kind.
 
-mod common;
-mod fdt_support;
-
-use common::{Machinery, params_block, region, settings};
-use fdt_support::{Edits, fixture, write};
+use crate::common::{Machinery, params_block, region, settings};
+use crate::fdt_support::{Edits, fixture, write};
 use proptest::prelude::*;
 use stoop_core::Region;
 use stoop_core::abi::{Abi, Entry};

@@ -1,11 +1,9 @@
 //! What the writer makes of each edit: against a plain model, against dtc and fdtget, and byte by byte where bytes are promised.
 
-mod fdt_support;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use fdt_support::{
+use crate::fdt_support::{
     Edits, FIXTURES, REPORT, bootargs_in, dtc, dtc_run, edit_sets, edited, fixture, fixtures_dir, model, overlay,
     region, root_cells, written,
 };

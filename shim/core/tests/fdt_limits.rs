@@ -1,8 +1,6 @@
 //! Where a tree or a buffer ends: one byte more or less must be an error with a code, never a panic and never half a tree.
 
-mod fdt_support;
-
-use fdt_support::{FIXTURES, edit_sets, fixture, write, written};
+use crate::fdt_support::{FIXTURES, edit_sets, fixture, write, written};
 use stoop_core::Code;
 use stoop_core::fdt::{Tree, check, stated_size};
 

@@ -1,12 +1,10 @@
 //! 10,000 damaged trees: never a panic, and what is taken is a tree for dtc as well.
 
-mod fdt_support;
-
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use fdt_support::{FIXTURES, dtc, dtc_run, edit_sets, written};
+use crate::fdt_support::{FIXTURES, dtc, dtc_run, edit_sets, written};
 use stoop_core::Code;
 use stoop_core::fdt::{Tree, check};
 

@@ -1,9 +1,7 @@
 //! Whatever the registers hold at entry, and whatever lies behind them: the image boots, with its own line unless they really are
 //! bootargs with the cookie.
 
-mod common;
-
-use common::{Machinery, image, params_block, region, settings};
+use crate::common::{Machinery, image, params_block, region, settings};
 use proptest::prelude::*;
 use stoop_core::abi::Abi;
 use stoop_core::arm64::Arm64;

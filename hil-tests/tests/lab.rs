@@ -1,0 +1,28 @@
+//! Every test that boots something, a module for each subject.
+
+mod arm64;
+mod boot;
+mod crash;
+mod damage;
+mod desk;
+mod fanout;
+mod faults;
+mod flash;
+mod joined;
+mod kernel;
+mod kexec;
+mod lines;
+mod matrix;
+mod modules;
+mod nor;
+mod oracle;
+mod place;
+mod registers;
+mod run;
+#[path = "../../host-tool/cli/tests/pack/schema.rs"]
+mod schema;
+mod ssh;
+mod start;
+mod trace;
+mod trees;
+mod uboot;
