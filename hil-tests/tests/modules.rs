@@ -1,13 +1,13 @@
 //! A kernel with squashfs and phram as modules: an image packed with `--require` brings what its root in RAM needs, in the
-//! order in which it loads, and all of it can be unloaded again in reverse.
+//! order in which it loads, and all of it can be unloaded again in reverse. Debian's kernel loads modules with symbol versions.
 
 use std::time::Duration;
 
-use stoop_ci::Result;
-use stoop_ci::lab::{BIG_CRC, BIG_SIZE, Endian, Flavour};
+use stoop_ci::lab::{BIG_CRC, BIG_SIZE, DEBIAN_KERNELS, Endian, Flavour};
+use stoop_ci::{Failure, Result};
 use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
-use stoop_hil_tests::seen::Sum;
+use stoop_hil_tests::seen::{Seen, Sum};
 use stoop_hil_tests::{Cap, Packed, Via};
 use stoop_image::plan::Request;
 use stoop_image::progress::Quiet;
@@ -15,6 +15,17 @@ use stoop_image::simulate::shown;
 use stoop_kernel::modules::initrd::{ModuleSelection, plan_with};
 
 const PATIENCE: Duration = Duration::from_secs(300);
+const GENERIC: &str = DEBIAN_KERNELS[0];
+
+/// What became of each module, by its name.
+fn outcomes(seen: &Seen, prefix: &str) -> Vec<(String, String)> {
+    seen.keys().filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), seen.text(key)))).collect()
+}
+
+fn all_ok(mut names: Vec<String>) -> Vec<(String, String)> {
+    names.sort();
+    names.into_iter().map(|name| (name, "ok".to_owned())).collect()
+}
 
 fn boots_from_its_modules(endian: Endian) -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
@@ -42,15 +53,7 @@ fn boots_from_its_modules(endian: Endian) -> Result<()> {
     let Booting { seen, simulated, .. } = Booting::of(rig.as_mut(), &packed, Some("liminix"), Via::Bootm, PATIENCE)?;
     assert_eq!(seen.cmdline(), shown(&simulated.cmdline));
     assert_eq!(seen.text("order").lines().collect::<Vec<_>>(), included.order);
-    let outcomes = |prefix: &str| -> Vec<(String, String)> {
-        let keys = seen.keys().filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), seen.text(key))));
-        keys.collect()
-    };
-    let all_ok = |mut names: Vec<String>| -> Vec<(String, String)> {
-        names.sort();
-        names.into_iter().map(|name| (name, "ok".to_owned())).collect()
-    };
-    assert_eq!(outcomes("load/"), all_ok(names.clone()));
+    assert_eq!(outcomes(&seen, "load/"), all_ok(names.clone()));
     // The kernel lists what came last first.
     let loaded = seen.text("modules");
     let loaded: Vec<&str> = loaded.lines().rev().filter_map(|line| line.split(' ').next()).collect();
@@ -63,7 +66,7 @@ fn boots_from_its_modules(endian: Endian) -> Result<()> {
     assert_eq!(seen.sum("mounted/big"), Some(Sum { size: BIG_SIZE as u32, crc: BIG_CRC }));
 
     assert_eq!(seen.text("unmount"), "ok");
-    assert_eq!(outcomes("unload/"), all_ok(names));
+    assert_eq!(outcomes(&seen, "unload/"), all_ok(names));
     assert_eq!(seen.text("modules/left"), "");
     Ok(())
 }
@@ -76,4 +79,31 @@ fn little_endian_boots_from_the_modules_that_a_requirement_needs_and_unloads_the
 #[test]
 fn big_endian_boots_from_the_modules_that_a_requirement_needs_and_unloads_them() -> Result<()> {
     boots_from_its_modules(Endian::Big)
+}
+
+#[test]
+fn debians_kernel_loads_and_unloads_modules_whose_symbols_have_versions() -> Result<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
+    let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
+    let request = Request {
+        board: board(Endian::Little).into(),
+        kernel: lab.debian_kernel(GENERIC)?,
+        initrd: Some(lab.initramfs(Endian::Little)),
+        ..Request::default()
+    };
+    let versions = lab.debian_tree(GENERIC)?.join("lib/modules");
+    let directory = std::fs::read_dir(&versions).and_then(|mut all| all.next().expect("a version"));
+    let modules = ModuleSelection {
+        directory: directory.map_err(|error| Failure::io(&versions, &error))?.path(),
+        names: vec!["squashfs".into(), "overlay".into()],
+        ..ModuleSelection::default()
+    };
+    let (plan, included) = plan_with(&modules, &request, &mut Quiet)?;
+    let names: Vec<String> = included.order.iter().map(|path| stoop_kernel::modules::name::of_path(path)).collect();
+    let packed = Packed::planned(plan)?;
+    let Booting { seen, .. } = Booting::of(rig.as_mut(), &packed, None, Via::Bootm, PATIENCE)?;
+    assert_eq!(outcomes(&seen, "load/"), all_ok(names.clone()));
+    assert_eq!(outcomes(&seen, "unload/"), all_ok(names));
+    Ok(())
 }
