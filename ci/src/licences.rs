@@ -5,9 +5,8 @@ use stoop_samples::failure::Result;
 use crate::tools::Tool;
 use crate::{repository, run};
 
-/// A check of a few seconds needs no optimised program, and none that fetches advisories.
-const DENY: Tool =
-    Tool { name: "cargo-deny", version: "0.20.2", options: &["--debug", "--no-default-features"], minutes: 1 };
+/// Without what fetches advisories.
+const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", options: &["--no-default-features"], minutes: 1 };
 
 /// Checks licences, bans and sources of all crates. What is known about holes (advisories) is not asked for: that needs a database
 /// from the network.

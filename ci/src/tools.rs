@@ -39,7 +39,8 @@ impl Tool {
             let mut cargo = run::command("nice");
             cargo.args(["-n", "10", "cargo", "install", self.name, "--version", self.version, "--locked"]);
             cargo.args(self.options).arg("--root").arg(&place);
-            // Nobody debugs it.
+            // It is at work for seconds, so optimisation would cost more than it gives; and nobody debugs it.
+            cargo.arg("--debug");
             cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
             run::step(&format!("{}: building it ({} minutes on two cores)", self.name, self.minutes), || {
                 run::logged(&mut cargo, &place.join("build.log"))

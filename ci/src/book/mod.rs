@@ -13,7 +13,7 @@ use crate::{cache, repository, run};
 
 /// Known to build these pages; another version may write other HTML, which the check of links reads.
 const MDBOOK: Tool =
-    Tool { name: "mdbook", version: "0.5.4", options: &["--no-default-features", "--features", "search"], minutes: 4 };
+    Tool { name: "mdbook", version: "0.5.4", options: &["--no-default-features", "--features", "search"], minutes: 1 };
 
 /// What is done beside building and checking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
