@@ -91,7 +91,7 @@ fn main() -> Result<()> {
     println!("| board | kernel | bytes of image | run | netboot | ratio | netboot, QEMU's server | ratio |");
     println!("|---|---|---|---|---|---|---|---|");
     let (mips, arm64) = (lab()?, arm64_lab()?);
-    for codec in [CodecChoice::Store, CodecChoice::Lzma] {
+    for codec in [CodecChoice::Store, CodecChoice::Lz4, CodecChoice::Lzma] {
         for (lab, endian) in mips.iter().flat_map(|lab| Endian::ALL.map(|endian| (lab, endian))) {
             let packed = Packed::of(&Request { codec, format: Some(Format::Uimage), ..lab_request(lab, endian) })?;
             row(&packed, board(endian), &Via::Bootm, rounds)?;
