@@ -44,7 +44,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 /// The command itself, built from this tree.
 pub fn stoop() -> Command {
     let mut cargo = command("cargo");
-    cargo.current_dir(crate::repository()).args(["run", "--quiet", "--package", "stoop", "--"]);
+    cargo.current_dir(crate::repository()).args(["run", "--quiet", "--bin", "stoop", "--"]);
     cargo
 }
 

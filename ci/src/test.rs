@@ -62,7 +62,11 @@ pub fn everything() -> Result<()> {
     // It installs labgrid, which tests of the lab start.
     part("labgrid's package", &mut labgrid::check)?;
     part("tests, lab", &mut || {
-        run::shown(cargo("test").args(["--package", "stoop-hil-tests"]).env("STOOP_LAB", "required"))
+        let mut test = cargo("test");
+        // QEMU and who talks to it wait for each other a good part of the time.
+        let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+        test.args(["--package", "stoop-hil-tests"]).env("RUST_TEST_THREADS", threads.to_string());
+        run::shown(test.env("STOOP_LAB", "required"))
     })?;
     for why in &skipped {
         eprintln!("skipped: {why}");
@@ -87,21 +91,19 @@ fn debians_modules() -> Result<()> {
     let trees = lab::DEBIAN_KERNELS.iter().map(|name| lab.debian_tree(name)).collect::<Result<Vec<_>>>()?;
     let trees = std::env::join_paths(trees).map_err(|error| Failure::new(format!("the cache's path: {error}")))?;
     let mut test = cargo("test");
-    test.args(["--package", "stoop", "--test", "modules", "debian::"]);
+    // With stoop-ci cargo takes the crates that it has compiled already.
+    test.args(["--package", "stoop", "--package", "stoop-ci", "--test", "modules", "debian::"]);
     run::shown(test.env("STOOP_MODULES_TREES", trees).env("STOOP_LAB", "required"))
 }
 
 /// Core's tests and its fuzzers' inputs as on MIPS, where sums of lengths and offsets can wrap around. The nightly has no library for
 /// that target, so it is built from its source, in a folder of its own.
 fn core_with_32_bits() -> Result<()> {
-    let test = |package: &[&str]| {
-        let mut test = toolchain::command("cargo");
-        test.current_dir(repository()).args(["test", "--locked", "-Zbuild-std", "--package"]).args(package);
-        test.args(["--target", "i686-unknown-linux-gnu", "--target-dir"]).arg(repository().join("target/32-bit"));
-        test
-    };
-    run::shown(&mut test(&["stoop-core"]))?;
-    run::shown(test(&["stoop-fuzz", "--no-default-features"]).env("STOOP_FUZZ_FOUND", fuzz::found()?))
+    let mut test = toolchain::command("cargo");
+    test.current_dir(repository()).args(["test", "--locked", "-Zbuild-std", "--target", "i686-unknown-linux-gnu"]);
+    test.arg("--target-dir").arg(repository().join("target/32-bit"));
+    test.args(["--package", "stoop-core", "--package", "stoop-fuzz", "--no-default-features"]);
+    run::shown(test.args(["--features", "stoop-core/default"]).env("STOOP_FUZZ_FOUND", fuzz::found()?))
 }
 
 /// Why it was skipped, if it was.

@@ -11,6 +11,7 @@ use stoop_samples::failure::{Failure, Result};
 use stoop_samples::pages::{self, Block, Runs};
 
 use crate::lab::{Endian, Flavour, Lab};
+use crate::packages::QUICK;
 use crate::{cache, repository, run};
 
 /// Typed from the first line to the last, whatever their blocks need.
@@ -155,8 +156,8 @@ impl Walk {
             .map_err(|error| Failure::new(format!("the PATH: {error}")))?;
         let mut shell = run::command("sh");
         shell.current_dir(&self.clone).env("PATH", path).env("CARGO_INSTALL_ROOT", &self.root).args(["-euc", line]);
-        // `cargo install` builds as for a release, which takes twice as long when it optimises as much.
-        shell.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        // `cargo install` builds as for a release.
+        shell.env(QUICK.0, QUICK.1);
         Ok(shell)
     }
 }
