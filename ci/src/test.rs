@@ -77,7 +77,7 @@ pub fn everything() -> Result<()> {
 
 const PARTS: usize = 24;
 /// For all targets together. `cargo ci fuzz` is for longer.
-const FUZZING: Duration = Duration::from_secs(120);
+const FUZZING: Duration = Duration::from_secs(60);
 
 fn cargo(verb: &str) -> Command {
     let mut cargo = run::command("cargo");
