@@ -92,6 +92,10 @@ struct Work {
     packet: Vec<u8>,
 }
 
+/// While a transfer goes on, packets are asked for this long before the thread sleeps: the answer to a packet is there sooner than a thread that
+/// sleeps has woken up (docs/desk.md has the figures).
+const EAGER: Duration = Duration::from_micros(100);
+
 impl Work {
     /// Waits for packets and handles them.
     fn turn(&mut self) {
@@ -101,6 +105,12 @@ impl Work {
         let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.min(WAKE).subsec_nanos()) };
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(Client::socket));
         let mut polled: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        // A poll that finds nothing gives the CPU away to whoever the next packet comes from.
+        let is_quiet =
+            |polled: &mut Vec<PollFd<'_>>| poll(polled, Some(&Timespec::default())).is_ok_and(|count| count == 0);
+        while !self.clients.is_empty() && now.elapsed() < EAGER && is_quiet(&mut polled) {
+            thread::yield_now();
+        }
         if poll(&mut polled, Some(&wait)).is_err() {
             // Interrupted by a signal, or out of memory: the next turn waits again.
             return;
