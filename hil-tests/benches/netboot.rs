@@ -1,7 +1,7 @@
 //! From power on to the kernel's first line, the same image on the same U-Boot in QEMU, interleaved: by `stoop run` (QEMU's own TFTP
 //! server), by `stoop netboot` on a desk (a pseudo-terminal, a relay, our TFTP server), and by `stoop netboot` with QEMU's server
-//! (`--tftp-folder`), which leaves the server out of the comparison. Each image once with its kernel stored, which is what `stoop pack`
-//! makes for these boards, and once with it in LZMA, which it makes for boards that start it from flash.
+//! (`--tftp-folder`), which leaves the server out of the comparison. Each image with its kernel stored as it is, in LZ4, which is what
+//! `stoop pack` takes for these boards, and in LZMA, which it takes for most boards that start from flash.
 //!
 //! `cargo bench -p stoop-hil-tests --bench netboot [ROUNDS]`, as root or with `sysctl net.ipv4.ip_unprivileged_port_start=69`. It prints
 //! medians and their ratios and asks for nothing, since times on a shared machine differ by a factor of two. Each clock starts when QEMU

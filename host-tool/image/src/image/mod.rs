@@ -49,13 +49,14 @@ pub fn build(plan: &Plan, progress: &mut dyn Progress) -> Result<Built> {
         CodecChoice::Store => asked(Codec::Store),
         CodecChoice::Lz4 => asked(Codec::Lz4),
         CodecChoice::Lzma => asked(Codec::Lzma),
-        CodecChoice::Auto => match Budget::of(plan)? {
-            Err(why) => (Codec::Store, why.into()),
-            Ok(budget) => match build_best(plan, &budget, progress)? {
+        CodecChoice::Auto => match Room::of(plan)? {
+            Room::Loaded(why) => (Codec::Store, why.to_owned()),
+            Room::Any(why) => return build_fetched(plan, why, progress),
+            Room::Bounded(budget) => match build_best(plan, &budget, progress)? {
                 Some(built) => return Ok(built),
                 None => {
-                    let name = &budget.partition;
-                    (Codec::Store, format!("the fastest: the flash partition {name} is too small in any case"))
+                    let why = format!("the flash partition {} is too small in any case", budget.partition);
+                    return build_fetched(plan, &why, progress);
                 }
             },
         },
@@ -76,6 +77,18 @@ pub fn seconds(plan: &Plan, built: &Built) -> Option<f64> {
     let way = |packed: &Packed| Candidate { codec: packed.codec, stored: packed.stored, decoded: packed.decoded };
     let micros: u64 = built.payloads.iter().map(|packed| way(packed).time(&speed)).sum();
     Some(micros as f64 / 1e6)
+}
+
+/// The image for a board that gets it by its bootloader's network, where bytes count as well.
+fn build_fetched(plan: &Plan, why: &str, progress: &mut dyn Progress) -> Result<Built> {
+    let kernel = &plan.kernel.image;
+    progress.step("compressing the kernel", None);
+    let lz4 = codec::encode(Codec::Lz4, kernel, auto::fetched(why), plan.cache.as_ref())?;
+    if lz4.bytes.len() < kernel.len() {
+        return build_with(plan, lz4);
+    }
+    let why = format!("{why}, and LZ4 makes the kernel no smaller");
+    build_with(plan, codec::encode(Codec::Store, kernel, why, plan.cache.as_ref())?)
 }
 
 /// The image with the codec that is wanted most of those with which it fits; `None` when it fits with none.
@@ -122,6 +135,16 @@ fn best(plan: &Plan, budget: &Budget, times: u64) -> Result<Option<Built>> {
 
 const COMPRESSED: &str = "a vmlinuz is compressed already";
 
+/// What decides about the codec.
+enum Room {
+    /// No codec but store can make a difference, for this reason.
+    Loaded(&'static str),
+    /// There is nothing that it has to fit, for this reason.
+    Any(&'static str),
+    /// A partition.
+    Bounded(Budget),
+}
+
 /// Where the image has to fit.
 struct Budget {
     /// The name of the partition that it would be flashed to.
@@ -132,30 +155,29 @@ struct Budget {
     is_slot: bool,
 }
 
-impl Budget {
-    /// The inner error: why no codec but store can make a difference.
-    fn of(plan: &Plan) -> Result<std::result::Result<Budget, &'static str>> {
+impl Room {
+    fn of(plan: &Plan) -> Result<Room> {
         if plan.format.value == Format::Elf {
-            return Ok(Err("ELF segments are loaded where they belong"));
+            return Ok(Room::Loaded("ELF segments are loaded where they belong"));
         }
         if matches!(plan.kernel.form.innermost(), Form::Vmlinuz) {
-            return Ok(Err(COMPRESSED));
+            return Ok(Room::Loaded(COMPRESSED));
         }
         if plan.format.value == Format::Nor {
             let map = Map::of(&plan.board)?;
             let partition = map.slot(plan.slot)?.area.partition().to_owned();
-            return Ok(Ok(Budget { partition, size: usize::MAX, is_slot: true }));
+            return Ok(Room::Bounded(Budget { partition, size: usize::MAX, is_slot: true }));
         }
-        let Some(flash) = &plan.board.flash else { return Ok(Err("the board has no flash to fit into")) };
+        let Some(flash) = &plan.board.flash else { return Ok(Room::Any("the board has no flash to fit into")) };
         let Some(partition) = flash.image(None) else {
-            return Ok(Err("the board's flash has no partition for an image to fit into"));
+            return Ok(Room::Any("the board's flash has no partition for an image to fit into"));
         };
         let others = plan.initrd.as_ref().map_or(0, Vec::len) + plan.rootfs.as_ref().map_or(0, |rootfs| rootfs.size);
         // What lies behind the CPU's window is no room for an image.
         let size = flash::Area::mapped(flash, partition).size();
         Ok(match others < size {
-            true => Ok(Budget { partition: partition.name.clone(), size, is_slot: false }),
-            false => Err("the fastest: what else is packed does not fit the flash anyway"),
+            true => Room::Bounded(Budget { partition: partition.name.clone(), size, is_slot: false }),
+            false => Room::Any("what else is packed does not fit the flash anyway"),
         })
     }
 }
