@@ -9,7 +9,6 @@ mod fanout;
 mod faults;
 mod flash;
 mod joined;
-mod kernel;
 mod kexec;
 mod lines;
 mod matrix;
