@@ -102,16 +102,16 @@ impl Work {
         let now = Instant::now();
         let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now));
         let wait = due.chain([WAKE]).min().unwrap_or(WAKE);
-        let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.min(WAKE).subsec_nanos()) };
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(Client::socket));
         let mut polled: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         // A poll that finds nothing gives the CPU away to whoever the next packet comes from.
         let is_quiet =
             |polled: &mut Vec<PollFd<'_>>| poll(polled, Some(&Timespec::default())).is_ok_and(|count| count == 0);
-        while !self.clients.is_empty() && now.elapsed() < EAGER && is_quiet(&mut polled) {
+        while !self.clients.is_empty() && now.elapsed() < EAGER.min(wait) && is_quiet(&mut polled) {
             thread::yield_now();
         }
-        if poll(&mut polled, Some(&wait)).is_err() {
+        let rest = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.saturating_sub(now.elapsed()).subsec_nanos()) };
+        if poll(&mut polled, Some(&rest)).is_err() {
             // Interrupted by a signal, or out of memory: the next turn waits again.
             return;
         }
