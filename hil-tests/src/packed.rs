@@ -296,6 +296,19 @@ pub fn lab_request(lab: &Lab, endian: Endian) -> Request {
     }
 }
 
+/// One of Debian's own kernels (`stoop_ci::lab::DEBIAN_KERNELS`), with the lab's initramfs.
+///
+/// # Errors
+/// The lab does not have it.
+pub fn debian_request(lab: &Lab, kernel: &str) -> Result<Request> {
+    Ok(Request {
+        board: board(Endian::Little).into(),
+        kernel: lab.debian_kernel(kernel)?,
+        initrd: Some(lab.initramfs(Endian::Little)),
+        ..Request::default()
+    })
+}
+
 /// The lab; `None`, after a line `HIL-SKIP: reason`, when it is not complete.
 ///
 /// # Errors

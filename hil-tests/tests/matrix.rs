@@ -4,7 +4,7 @@ use stoop_ci::Result;
 use stoop_ci::lab::{DEBIAN_KERNELS, Endian, Flavour, Lab};
 use stoop_core::manifest::HandoffKind;
 use stoop_hil_tests::cases::{Cases, VENDOR, on};
-use stoop_hil_tests::packed::{board, lab_request};
+use stoop_hil_tests::packed::{debian_request, lab_request};
 use stoop_hil_tests::{Cap, Packed, Rig, Via, oracle, router};
 use stoop_image::board::Container;
 use stoop_image::plan::{Format, HandoffChoice, Request};
@@ -163,16 +163,6 @@ fn a_kernel_with_a_slot_for_its_tree_finds_the_final_one_there() -> Result<()> {
     on(Endian::Big, &[Cap::Uboot], appended)
 }
 
-/// One of Debian's own kernels, with the lab's initramfs.
-fn debian(lab: &Lab, kernel: &str) -> Result<Request> {
-    Ok(Request {
-        board: board(Endian::Little).into(),
-        kernel: lab.debian_kernel(kernel)?,
-        initrd: Some(lab.initramfs(Endian::Little)),
-        ..Request::default()
-    })
-}
-
 const DEBIAN_ROWS: [Row; 3] = [
     (Path::Bootm, Some(ACCEPTED), "accepted", ACCEPTED),
     (Path::Bootm, Some(VENDOR), "ignored", ""),
@@ -183,7 +173,7 @@ const DEBIAN_ROWS: [Row; 3] = [
 fn debians_generic_kernel_takes_the_tree() -> Result<()> {
     on(Endian::Little, &[Cap::Uboot], |cases, lab, _| {
         let [generic, _] = DEBIAN_KERNELS;
-        every_way(cases, lab, &debian(lab, generic)?, &DEBIAN_ROWS)
+        every_way(cases, lab, &debian_request(lab, generic)?, &DEBIAN_ROWS)
     })
 }
 
@@ -191,7 +181,7 @@ fn debians_generic_kernel_takes_the_tree() -> Result<()> {
 fn debians_malta_kernel_takes_its_line_and_its_memory_from_argv_and_environment() -> Result<()> {
     on(Endian::Little, &[Cap::Uboot], |cases, lab, _| {
         let [_, malta] = DEBIAN_KERNELS;
-        let request = debian(lab, malta)?;
+        let request = debian_request(lab, malta)?;
         let packed = Packed::of(&request)?;
         assert_eq!(packed.plan.handoff.value, HandoffKind::Argv);
         let reason = &packed.plan.handoff_reason;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use stoop_ci::Result;
 use stoop_ci::lab::{BIG_CRC, BIG_SIZE, DEBIAN_KERNELS, Endian, Flavour};
-use stoop_ci::{Failure, Result};
-use stoop_hil_tests::packed::{Booting, board, lab, lab_request};
+use stoop_hil_tests::packed::{Booting, board, debian_request, lab, lab_request};
 use stoop_hil_tests::rig::{self, BootRequest};
 use stoop_hil_tests::seen::{Seen, Sum};
 use stoop_hil_tests::{Cap, Packed, Via};
@@ -86,16 +86,9 @@ fn debians_kernel_loads_and_unloads_modules_whose_symbols_have_versions() -> Res
     let Some(lab) = lab()? else { return Ok(()) };
     let asked = BootRequest { caps: &[Cap::Uboot], ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
-    let request = Request {
-        board: board(Endian::Little).into(),
-        kernel: lab.debian_kernel(GENERIC)?,
-        initrd: Some(lab.initramfs(Endian::Little)),
-        ..Request::default()
-    };
-    let versions = lab.debian_tree(GENERIC)?.join("lib/modules");
-    let directory = std::fs::read_dir(&versions).and_then(|mut all| all.next().expect("a version"));
+    let request = debian_request(&lab, GENERIC)?;
     let modules = ModuleSelection {
-        directory: directory.map_err(|error| Failure::io(&versions, &error))?.path(),
+        directory: lab.debian_modules(GENERIC)?,
         names: vec!["squashfs".into(), "overlay".into()],
         ..ModuleSelection::default()
     };

@@ -128,7 +128,7 @@ fn run_all(
         if stop.is_now() || result.no_place.is_some() {
             break;
         }
-        let log = folder.join(format!("{}.out", test.name.replace("::", ".")));
+        let log = folder.join(format!("{}.out", test.file_stem()));
         let mut outcome = suite::run(test, variables, limit, &log, stop)?;
         // A lab that is gone fails every test; that is no result of theirs.
         if outcome.verdict == Verdict::Failed {

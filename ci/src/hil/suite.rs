@@ -29,6 +29,11 @@ impl Test {
     pub fn module(&self) -> &str {
         self.name.split("::").next().unwrap_or_default()
     }
+
+    /// Its name as the names of its files begin.
+    pub fn file_stem(&self) -> String {
+        self.name.replace("::", ".")
+    }
 }
 
 /// How a test ended.
@@ -61,7 +66,7 @@ pub struct Outcome {
 impl Outcome {
     /// The logs of the consoles that it opened, `TEST.BOARD.log` beside `log`.
     pub fn consoles(&self, log: &Path) -> Vec<PathBuf> {
-        let start = format!("{}.", self.test.name.replace("::", "."));
+        let start = format!("{}.", self.test.file_stem());
         let folder = log.parent().unwrap_or(log);
         let mut all = crate::apt::files(folder, ".log").unwrap_or_default();
         all.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)));

@@ -100,9 +100,15 @@ impl Lab {
     /// # Errors
     /// It has none.
     pub fn modules(&self, endian: Endian, flavour: Flavour) -> Result<PathBuf> {
-        let all = self.kernel_file(endian, flavour, "lib/modules");
-        let versions = std::fs::read_dir(&all).ok().and_then(|mut versions| versions.next()?.ok());
-        versions.map(|version| version.path()).ok_or_else(|| missing(&format!("modules ({})", all.display())))
+        only_version(&self.kernel_file(endian, flavour, "lib/modules"))
+    }
+
+    /// The same of one of [`DEBIAN_KERNELS`].
+    ///
+    /// # Errors
+    /// As for [`Lab::debian_tree`].
+    pub fn debian_modules(&self, name: &str) -> Result<PathBuf> {
+        only_version(&self.debian_tree(name)?.join("lib/modules"))
     }
 
     /// One of `vmlinux`, `vmlinuz`, `System.map`, `config`, `Module.symvers`.
@@ -186,6 +192,12 @@ impl Lab {
     fn root_file(&self, endian: Endian, name: &str) -> PathBuf {
         file_of(&self.roots, endian, name)
     }
+}
+
+/// The one folder in a `lib/modules`.
+fn only_version(all: &Path) -> Result<PathBuf> {
+    let version = std::fs::read_dir(all).ok().and_then(|mut versions| versions.next()?.ok());
+    version.map(|version| version.path()).ok_or_else(|| missing(&format!("modules ({})", all.display())))
 }
 
 /// A file of the folder that belongs to an endianness.
