@@ -1,5 +1,4 @@
 //! What the tests of `fdt` share: fixtures, dtc, and a model of the edits that is as plain as it can be.
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::collections::BTreeMap;
 use std::io::Write;
