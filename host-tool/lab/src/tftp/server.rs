@@ -1,8 +1,8 @@
 //! The sockets: requests on one, each transfer on its own, all in one thread.
 
+use std::io::{PipeReader, PipeWriter, pipe};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,6 @@ use super::packet::{self, Access, Packet};
 
 /// TFTP's port.
 pub const PORT: u16 = 69;
-
-/// How often the thread looks whether it is still wanted.
-const WAKE: Duration = Duration::from_millis(100);
 
 /// Clients that are served at once; the one that was silent longest makes room.
 const MOST_CLIENTS: usize = 8;
@@ -35,7 +32,8 @@ pub struct File {
 /// A server at work; dropping it ends it.
 pub struct Server {
     address: SocketAddr,
-    stop: Arc<AtomicBool>,
+    /// The thread works until this is closed.
+    wanted: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -57,15 +55,10 @@ impl Server {
         let socket = UdpSocket::bind(address).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let mut work = Work { socket, file, clients: Vec::new(), tell: Box::new(tell), packet: Vec::new() };
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                work.turn();
-            }
-        });
-        Ok(Server { address, stop, thread: Some(thread) })
+        let (end, wanted) = pipe().map_err(failed)?;
+        let mut work = Work { end, socket, file, clients: Vec::new(), tell: Box::new(tell), packet: Vec::new() };
+        let thread = thread::spawn(move || while work.turn() {});
+        Ok(Server { address, wanted: Some(wanted), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -76,7 +69,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.wanted.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -84,6 +77,8 @@ impl Drop for Server {
 }
 
 struct Work {
+    /// Closed at the other end when the server is to end.
+    end: PipeReader,
     socket: UdpSocket,
     file: File,
     clients: Vec<Client>,
@@ -97,32 +92,38 @@ struct Work {
 const EAGER: Duration = Duration::from_micros(100);
 
 impl Work {
-    /// Waits for packets and handles them.
-    fn turn(&mut self) {
+    /// Waits for packets and handles them; says whether the server is to go on.
+    fn turn(&mut self) -> bool {
         let now = Instant::now();
-        let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now));
-        let wait = due.chain([WAKE]).min().unwrap_or(WAKE);
+        let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now)).min();
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(Client::socket));
-        let mut polled: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        let mut polled = vec![PollFd::new(&self.end, PollFlags::IN)];
+        polled.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::IN)));
         // A poll that finds nothing gives the CPU away to whoever the next packet comes from.
         let is_quiet =
             |polled: &mut Vec<PollFd<'_>>| poll(polled, Some(&Timespec::default())).is_ok_and(|count| count == 0);
-        while !self.clients.is_empty() && now.elapsed() < EAGER.min(wait) && is_quiet(&mut polled) {
+        while due.is_some_and(|due| now.elapsed() < EAGER.min(due)) && is_quiet(&mut polled) {
             thread::yield_now();
         }
-        let rest = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.saturating_sub(now.elapsed()).subsec_nanos()) };
-        if poll(&mut polled, Some(&rest)).is_err() {
+        let rest = due.map(|due| due.saturating_sub(now.elapsed()));
+        let rest = rest.map(|rest| Timespec::try_from(rest).unwrap_or_default());
+        if poll(&mut polled, rest.as_ref()).is_err() {
             // Interrupted by a signal, or out of memory: the next turn waits again.
-            return;
+            return true;
         }
         let ready: Vec<_> = polled.iter().map(|socket| !socket.revents().is_empty()).collect();
+        let [end, requests, clients @ ..] = &ready[..] else { return false };
+        if *end {
+            return false;
+        }
         // Backwards, since a client that is done leaves its place to those behind it.
         for number in (0..self.clients.len()).rev() {
-            self.serve(number, ready[number + 1]);
+            self.serve(number, clients[number]);
         }
-        if ready[0] {
+        if *requests {
             self.requests();
         }
+        true
     }
 
     /// One client's turn.
