@@ -4,7 +4,7 @@ use std::io::{PipeReader, PipeWriter, pipe};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -87,27 +87,16 @@ struct Work {
     packet: Vec<u8>,
 }
 
-/// While a transfer goes on, packets are asked for this long before the thread sleeps: the answer to a packet is there sooner than a thread that
-/// sleeps has woken up (docs/desk.md has the figures).
-const EAGER: Duration = Duration::from_micros(100);
-
 impl Work {
     /// Waits for packets and handles them; says whether the server is to go on.
     fn turn(&mut self) -> bool {
         let now = Instant::now();
         let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now)).min();
+        let wait = due.map(|due| Timespec::try_from(due).unwrap_or_default());
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(Client::socket));
         let mut polled = vec![PollFd::new(&self.end, PollFlags::IN)];
         polled.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::IN)));
-        // A poll that finds nothing gives the CPU away to whoever the next packet comes from.
-        let is_quiet =
-            |polled: &mut Vec<PollFd<'_>>| poll(polled, Some(&Timespec::default())).is_ok_and(|count| count == 0);
-        while due.is_some_and(|due| now.elapsed() < EAGER.min(due)) && is_quiet(&mut polled) {
-            thread::yield_now();
-        }
-        let rest = due.map(|due| due.saturating_sub(now.elapsed()));
-        let rest = rest.map(|rest| Timespec::try_from(rest).unwrap_or_default());
-        if poll(&mut polled, rest.as_ref()).is_err() {
+        if poll(&mut polled, wait.as_ref()).is_err() {
             // Interrupted by a signal, or out of memory: the next turn waits again.
             return true;
         }
