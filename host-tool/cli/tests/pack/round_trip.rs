@@ -90,6 +90,25 @@ fn auto_takes_the_smallest_when_it_fits_the_flash_and_else_lz4() {
     assert_eq!(codec(&segments), stoop_core::codec::Codec::Store);
 }
 
+#[test]
+fn auto_stores_a_kernel_that_has_to_fit_nothing_and_that_lz4_makes_no_smaller() {
+    let bench = Bench::new();
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    let own = Kernel { filler: 0, ..Kernel::new(false) };
+    let bytes: Vec<u8> = own.bytes().into_iter().chain(noise.take(0x1_0000)).collect();
+    let kernel = bench.put("noise", &stoop_samples::elf(false, own.load, &bytes, own.bss));
+    let rootfs = Some(bench.put("large", &squashfs(0x20_0000)));
+    let (_, built) = packed(&Request { kernel, rootfs, ..bench.full() });
+    let payload = &built.payloads[0];
+    assert_eq!((payload.codec.name(), payload.stored), ("store", bytes.len()));
+    assert!(payload.why.ends_with(", and LZ4 makes the kernel no smaller"), "{}", payload.why);
+    assert_eq!(booted(&built.file, Entry::None).verdict.text(), "none");
+}
+
 /// Malta's little-endian board with these figures and a firmware partition of this size, to the byte.
 fn board_with(bench: &Bench, figures: &[&str; 2], size: usize) -> String {
     let malta = format!("{}/../../boards/qemu-malta-le.toml", env!("CARGO_MANIFEST_DIR"));
