@@ -144,10 +144,5 @@ fn code(size: usize) -> Vec<u8> {
 
 /// A root filesystem of bytes that do not compress.
 fn squashfs(size: usize) -> Vec<u8> {
-    let mut state = 7u32;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    });
-    stoop_samples::squashfs_of(noise.take(size).collect())
+    stoop_samples::squashfs_of(stoop_samples::noise(size))
 }

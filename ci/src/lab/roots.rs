@@ -49,7 +49,7 @@ pub(super) fn build_in(place: &Path, folder: &Path, name: &str, init: &[u8]) -> 
                 cache::create_dir(&tree.path().join(name))?;
             }
             cache::write(&tree.path().join("sbin/init"), init)?;
-            cache::write(&tree.path().join("big"), &noise(BIG_SIZE))?;
+            cache::write(&tree.path().join("big"), &stoop_samples::noise(BIG_SIZE))?;
             let mut squash = run::command("mksquashfs");
             squash.arg(tree.path()).arg(draft.join("root.squashfs"));
             squash.args(["-comp", "xz", "-all-root", "-all-time", "0", "-mkfs-time", "0", "-root-mode", "755"]);
@@ -73,7 +73,7 @@ pub fn initramfs(init: &[u8]) -> Result<Vec<u8>> {
     // The console must be there before anything is mounted.
     archive.entry("dev/console", 0o020_600, (5, 1), &[]);
     archive.entry("init", 0o100_755, (0, 0), init);
-    archive.entry("big", 0o100_644, (0, 0), &noise(SMALL_SIZE));
+    archive.entry("big", 0o100_644, (0, 0), &stoop_samples::noise(SMALL_SIZE));
     gzipped(&archive.finish())
 }
 
@@ -121,25 +121,13 @@ impl Cpio {
     }
 }
 
-/// Bytes that no compressor makes smaller, always the same (xorshift32).
-fn noise(size: usize) -> Vec<u8> {
-    let mut state = 0x5700_0b5e_u32;
-    let mut word = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    (0..size / 4).flat_map(|_| word()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_big_file_is_what_the_tests_expect() {
-        let bytes = noise(BIG_SIZE);
+        let bytes = stoop_samples::noise(BIG_SIZE);
         assert_eq!(bytes.len(), BIG_SIZE);
         assert_eq!(crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes), BIG_CRC);
     }

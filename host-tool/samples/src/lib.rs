@@ -52,6 +52,18 @@ pub fn elf(big_endian: bool, load: u32, bytes: &[u8], bss: u32) -> Vec<u8> {
     file
 }
 
+/// Bytes that no compressor makes smaller, always the same (xorshift32).
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x5700_0b5e_u32;
+    let word = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(word).flatten().take(size).collect()
+}
+
 /// A squashfs superblock (fs/squashfs/squashfs_fs.h), xz, of `size` bytes in all, and bytes that differ.
 pub fn squashfs(size: usize) -> Vec<u8> {
     squashfs_of((0..size).map(|at| (at * 31 / 7) as u8).collect())

@@ -93,13 +93,8 @@ fn auto_takes_the_smallest_when_it_fits_the_flash_and_else_lz4() {
 #[test]
 fn auto_stores_a_kernel_that_has_to_fit_nothing_and_that_lz4_makes_no_smaller() {
     let bench = Bench::new();
-    let mut state = 1_u32;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    });
     let own = Kernel { filler: 0, ..Kernel::new(false) };
-    let bytes: Vec<u8> = own.bytes().into_iter().chain(noise.take(0x1_0000)).collect();
+    let bytes = [own.bytes(), stoop_samples::noise(0x1_0000)].concat();
     let kernel = bench.put("noise", &stoop_samples::elf(false, own.load, &bytes, own.bss));
     let rootfs = Some(bench.put("large", &squashfs(0x20_0000)));
     let (_, built) = packed(&Request { kernel, rootfs, ..bench.full() });
