@@ -94,6 +94,7 @@ impl Work {
         let due = self.clients.iter().map(|client| client.wake().saturating_duration_since(now)).min();
         let wait = due.map(|due| Timespec::try_from(due).unwrap_or_default());
         let sockets = [&self.socket].into_iter().chain(self.clients.iter().map(Client::socket));
+        // The end, requests, clients.
         let mut polled = vec![PollFd::new(&self.end, PollFlags::IN)];
         polled.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::IN)));
         if poll(&mut polled, wait.as_ref()).is_err() {
@@ -101,15 +102,14 @@ impl Work {
             return true;
         }
         let ready: Vec<_> = polled.iter().map(|socket| !socket.revents().is_empty()).collect();
-        let [end, requests, clients @ ..] = &ready[..] else { return false };
-        if *end {
+        if ready[0] {
             return false;
         }
         // Backwards, since a client that is done leaves its place to those behind it.
         for number in (0..self.clients.len()).rev() {
-            self.serve(number, clients[number]);
+            self.serve(number, ready[number + 2]);
         }
-        if *requests {
+        if ready[1] {
             self.requests();
         }
         true
