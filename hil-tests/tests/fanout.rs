@@ -188,6 +188,7 @@ fn whatever_is_killed_no_place_stays_locked_and_no_board_stays_on() -> Result<()
     };
     println!("{} places; killed {jobs} jobs, {exporters} exporters, {coordinators} coordinators", many());
     assert!(matches!(status.code(), Some(0 | 75)), "{status}");
+    bench.lab.wait_until_up()?;
     bench.assert_free()
 }
 

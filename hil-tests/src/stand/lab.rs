@@ -2,11 +2,11 @@
 //! does it in a real lab, so that tests can kill what they like.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -97,13 +97,21 @@ impl Lab {
 
     /// Kills the coordinator, as a crash would; it comes again, and has forgotten who had which place.
     pub fn kill_coordinator(&self) {
-        self.coordinator.kill();
+        self.coordinator.program.kill();
+    }
+
+    /// Waits until the coordinator can be asked, which takes seconds after it was killed.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn wait_until_up(&self) -> Result<()> {
+        self.coordinator.program.wait_until_ready()
     }
 
     /// Kills the exporter of that number; it comes again.
     pub fn kill_exporter(&self, number: usize) {
         if let Some(exporter) = self.exporters.get(number) {
-            exporter.kill();
+            exporter.program.kill();
         }
     }
 
@@ -167,9 +175,7 @@ fn free_port() -> Result<u16> {
 
 /// A program that is started again when it ends.
 struct Kept {
-    child: Arc<Mutex<Arc<SharedChild>>>,
-    /// Dropped: it stays ended.
-    stop: Option<Sender<()>>,
+    program: Arc<Program>,
     keeper: Option<JoinHandle<()>>,
 }
 
@@ -180,96 +186,125 @@ impl Kept {
     /// Starts it, and returns when it has printed `ready`.
     fn start(command: impl Fn() -> Command + Send + 'static, ready: &'static str, log: &Path) -> Result<Kept> {
         let log = File::create(log).map_err(|error| Failure::io(log, &error))?;
-        let (stop, stopped) = channel();
-        let (started, first) = channel();
-        let keeper = std::thread::spawn(move || keep(&command, ready, &log, &started, &stopped));
-        let child = first.recv().map_err(|_| Failure::new("a program of the lab cannot be kept"))??;
-        let kept = Kept { child, stop: Some(stop), keeper: Some(keeper) };
-        match first.recv_timeout(PATIENCE) {
-            Ok(_) => Ok(kept),
-            Err(_) => Err(Failure::no_answer(format!("a program of the lab did not say `{ready}`"))),
-        }
-    }
-
-    fn kill(&self) {
-        // It fails only when it has already ended.
-        let _ = held(&self.child).kill();
+        let program = Arc::new(Program { ready, log, run: Mutex::default(), changed: Condvar::new() });
+        let runs = Arc::clone(&program);
+        let keeper = std::thread::spawn(move || {
+            loop {
+                runs.run(&command());
+                if runs.is_over_after(PAUSE) {
+                    return;
+                }
+            }
+        });
+        let kept = Kept { program, keeper: Some(keeper) };
+        kept.program.wait_until_ready()?;
+        Ok(kept)
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.stop = None;
-        self.kill();
+        self.program.change(|run| run.over = true);
+        self.program.kill();
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }
     }
 }
 
-type Running = Arc<Mutex<Arc<SharedChild>>>;
-
-/// The keeping thread: sends the first child, or why there is none, and the same again when it is ready.
-fn keep(
-    command: &dyn Fn() -> Command,
+/// What the keeping thread, the readers of the program's output and the tests share.
+struct Program {
+    /// What it prints when it can be used.
     ready: &'static str,
-    log: &File,
-    started: &Sender<Result<Running>>,
-    stopped: &Receiver<()>,
-) {
-    let mut running: Option<Running> = None;
-    loop {
-        match spawn(command(), ready, log, started, running.as_ref()) {
-            Ok((child, now)) => {
-                if running.is_none() {
-                    let _ = started.send(Ok(Arc::clone(&now)));
-                }
-                running = Some(now);
-                let _ = child.wait();
-            }
-            Err(failure) if running.is_none() => return drop(started.send(Err(failure))),
-            Err(_) => {}
+    log: File,
+    run: Mutex<Run>,
+    changed: Condvar,
+}
+
+/// The present run of a program.
+#[derive(Default)]
+struct Run {
+    /// `None`: it has not been started again yet.
+    child: Option<Arc<SharedChild>>,
+    ready: bool,
+    /// Why it could not be started.
+    failure: Option<Failure>,
+    /// It is not to be started again.
+    over: bool,
+}
+
+impl Program {
+    /// Runs it once.
+    fn run(self: &Arc<Program>, command: &Command) {
+        match self.spawn(command) {
+            // It fails only when it has been waited for already.
+            Ok(child) => drop(child.wait()),
+            Err(failure) => self.change(|run| run.failure = Some(failure)),
         }
-        if stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
-            return;
+        self.change(|run| {
+            run.child = None;
+            run.ready = false;
+        });
+    }
+
+    fn spawn(self: &Arc<Program>, command: &Command) -> Result<Arc<SharedChild>> {
+        let io = |error: std::io::Error| Failure::new(format!("cannot start a program of the lab: {error}"));
+        let (from, to) = std::io::pipe().map_err(io)?;
+        // It ends with this thread, which stays as long as the lab does.
+        let mut command = stoop_ci::run::bound(command);
+        command.stdin(std::process::Stdio::null()).stdout(to.try_clone().map_err(io)?).stderr(to);
+        let child = Arc::new(SharedChild::spawn(&mut command).map_err(io)?);
+        drop(command);
+        self.change(|run| {
+            run.child = Some(Arc::clone(&child));
+            if run.over {
+                // It fails only when it has already ended.
+                let _ = child.kill();
+            }
+        });
+        let (program, own) = (Arc::clone(self), Arc::clone(&child));
+        std::thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(std::result::Result::ok) {
+                let _ = writeln!(&program.log, "{line}");
+                if line.contains(program.ready) {
+                    // Not when it was killed meanwhile.
+                    program.change(|run| run.ready |= run.child.as_ref().is_some_and(|child| Arc::ptr_eq(child, &own)));
+                }
+            }
+        });
+        Ok(child)
+    }
+
+    /// Kills it, if it runs. From here on it is not ready, even before its end is seen.
+    fn kill(&self) {
+        self.change(|run| {
+            // It fails only when it has already ended.
+            let _ = run.child.take().map(|child| child.kill());
+            run.ready = false;
+        });
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = |run: &mut Run| !run.ready && run.failure.is_none();
+        let waited = self.changed.wait_timeout_while(run, PATIENCE, waiting);
+        let (mut run, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match run.failure.take() {
+            Some(failure) => Err(failure),
+            None if run.ready => Ok(()),
+            None => Err(Failure::no_answer(format!("a program of the lab did not say `{}`", self.ready))),
         }
     }
-}
 
-fn spawn(
-    command: Command,
-    ready: &'static str,
-    log: &File,
-    started: &Sender<Result<Running>>,
-    running: Option<&Running>,
-) -> Result<(Arc<SharedChild>, Running)> {
-    let io = |error: std::io::Error| Failure::new(format!("cannot start a program of the lab: {error}"));
-    let (from, to) = std::io::pipe().map_err(io)?;
-    // It ends with this thread, which stays as long as the lab does.
-    let mut whole = stoop_ci::run::bound(&command);
-    whole.stdin(std::process::Stdio::null()).stdout(to.try_clone().map_err(io)?).stderr(to);
-    let child = Arc::new(SharedChild::spawn(&mut whole).map_err(io)?);
-    drop(whole);
-    let running = match running {
-        Some(running) => {
-            *held(running) = Arc::clone(&child);
-            Arc::clone(running)
-        }
-        None => Arc::new(Mutex::new(Arc::clone(&child))),
-    };
-    let (mut log, started, told) = (log.try_clone().map_err(io)?, started.clone(), Arc::clone(&running));
-    std::thread::spawn(move || {
-        use std::io::{BufRead, BufReader, Write};
-        for line in BufReader::new(from).lines().map_while(std::result::Result::ok) {
-            let _ = writeln!(log, "{line}");
-            if line.contains(ready) {
-                let _ = started.send(Ok(Arc::clone(&told)));
-            }
-        }
-    });
-    Ok((child, running))
-}
+    /// Whether it is not to be started again, waiting so long for that.
+    fn is_over_after(&self, pause: Duration) -> bool {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(run, pause, |run| !run.over);
+        waited.unwrap_or_else(PoisonError::into_inner).0.over
+    }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn change(&self, change: impl FnOnce(&mut Run)) {
+        change(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
 }
