@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Room for the log.
 const SIZE: Option<usize> = Some(0x2_0000);
 
-/// A reset by the board itself instead of the end of the emulator, and RAM as it was.
-const RESETS: [&str; 2] = ["-action", "reboot=reset"];
+/// RAM is to be as it was after a reset.
+const CAPS: [Cap; 2] = [Cap::Uboot, Cap::Resets];
 
 /// Only the boot that crashes says it; the second one finds it in the first one's log.
 const MARK: &str = "the mark of the first boot";
@@ -81,7 +81,7 @@ fn mips(lab: &Lab, commands: &str) -> Result<Packed> {
 
 #[test]
 fn on_mips_the_log_of_a_panic_is_there_after_the_reset() -> Result<()> {
-    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let asked = BootRequest { caps: &CAPS, ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     let packed = mips(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;
@@ -95,7 +95,7 @@ fn on_mips_the_log_of_a_panic_is_there_after_the_reset() -> Result<()> {
 
 #[test]
 fn on_mips_the_console_is_there_after_a_reset_that_nobody_saw_coming() -> Result<()> {
-    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let asked = BootRequest { caps: &CAPS, ..BootRequest::default() };
     let Some(mut rig) = rig::open(board(Endian::Little), &asked)? else { return Ok(()) };
     let Some(lab) = lab()? else { return Ok(()) };
     // As a watchdog does it: nothing is written down any more.
@@ -141,7 +141,7 @@ fn module(package: &Path, name: &str) -> Result<Vec<u8>> {
 
 #[test]
 fn on_arm64_debians_kernel_finds_the_log_of_a_panic_after_the_reset() -> Result<()> {
-    let asked = BootRequest { caps: &[Cap::Uboot], emulator: &RESETS };
+    let asked = BootRequest { caps: &CAPS, ..BootRequest::default() };
     let Some(mut rig) = rig::open(ARM64_BOARD, &asked)? else { return Ok(()) };
     let Some(lab) = arm64_lab()? else { return Ok(()) };
     let packed = arm64(&lab, &shows_or("echo c > /proc/sysrq-trigger"))?;

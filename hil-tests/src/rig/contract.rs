@@ -20,6 +20,8 @@ pub enum Cap {
     PowerLoss,
     /// An ELF file can be started without a bootloader.
     Direct,
+    /// After a reset by the kernel the board starts again, with its RAM as it was. Every board does; an emulator has to be told.
+    Resets,
 }
 
 /// A board with power, a console, flash and a TFTP server.

@@ -41,7 +41,12 @@ pub(super) fn open(
         Err(failure) if asked.caps.contains(&Cap::Uboot) => return Ok(Err(failure.to_string())),
         Err(_) => target.machine.uboot = None,
     }
-    let extra = asked.emulator.iter().map(|&word| word.to_owned()).collect();
+    let mut extra: Vec<String> = asked.emulator.iter().map(|&word| word.to_owned()).collect();
+    if asked.caps.contains(&Cap::Resets) {
+        // Without it a reset ends the emulator, which other tests wait for.
+        extra.extend(["-action", "reboot=reset"].map(str::to_owned));
+        caps.push(Cap::Resets);
+    }
     let emulator = Emulator::new(target, Options { echo: None, log: Some(log), extra })?;
     Ok(Ok(Box::new(Qemu { board, emulator, caps })))
 }

@@ -41,7 +41,7 @@ pub(super) struct Setup {
 
 /// What a place of that kind can do.
 pub(super) fn caps(setup: &Setup) -> Vec<Cap> {
-    let mut caps = vec![Cap::PowerLoss];
+    let mut caps = vec![Cap::PowerLoss, Cap::Resets];
     caps.extend(setup.staging.is_some().then_some(Cap::Uboot));
     caps.extend(setup.nor_write.then_some(Cap::UbootNorWrite));
     caps
