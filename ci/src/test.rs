@@ -8,7 +8,7 @@ use stoop_samples::failure::{Failure, Result};
 use crate::book::{self, Made};
 use crate::prebuilt::{self, Program};
 use crate::{
-    bench, emulator, fuzz, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain,
+    bench, emulator, fuzz, hil, lab, labgrid, licences, miri, packages, repository, run, sanitizer, sizes, toolchain,
     transcript,
 };
 
@@ -67,6 +67,7 @@ pub fn everything() -> Result<()> {
         test.args(["--package", "stoop-hil-tests"]).env("RUST_TEST_THREADS", threads.to_string());
         run::shown(test.env("STOOP_LAB", "required"))
     })?;
+    part("the suite on a desk and in a labgrid lab", &mut hil::everywhere::on_desk_and_in_lab)?;
     // For cargo its clone is the same workspace with other files: what comes after it compiles the crates anew.
     part("README and book, from a clean clone to a booted image", &mut transcript::run)?;
     for why in &skipped {
@@ -76,7 +77,7 @@ pub fn everything() -> Result<()> {
     Ok(())
 }
 
-const PARTS: usize = 24;
+const PARTS: usize = 25;
 /// For all targets together. `cargo ci fuzz` is for longer.
 const FUZZING: Duration = Duration::from_secs(60);
 
