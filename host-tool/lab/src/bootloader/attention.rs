@@ -109,3 +109,66 @@ impl Bootloader<'_> {
         Error::Lost { tail: self.console.tail() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write, pipe};
+    use std::thread::{JoinHandle, spawn};
+
+    use stoop_image::board::{self, Board};
+
+    use super::super::{Bootloader, Facts, Patience};
+    use crate::qemu::Console;
+
+    /// A bootloader that boots unless it gets the board's keys, and then gives its prompt after whatever else is typed. The thread's value
+    /// is what was typed up to the keys.
+    fn autobooting(board: &Board, keys: String) -> (Console, JoinHandle<Vec<u8>>) {
+        let ((mut typed, to), (from, mut says)) = (pipe().unwrap(), pipe().unwrap());
+        let prompt = format!("\r\n{} ", board.bootloader.prompt.as_deref().unwrap());
+        let invitation =
+            board.bootloader.interrupt.as_ref().and_then(|interrupt| interrupt.on.clone()).unwrap_or_default();
+        let played = spawn(move || {
+            write!(says, "\r\nU-Boot 1.1.4 (played)\r\n\r\n{invitation}").unwrap();
+            let (mut heard, mut byte) = (Vec::new(), [0]);
+            while !heard.ends_with(keys.as_bytes()) && typed.read_exact(&mut byte).is_ok() {
+                heard.push(byte[0]);
+            }
+            while says.write_all(prompt.as_bytes()).is_ok() && typed.read_exact(&mut byte).is_ok() {}
+            heard
+        });
+        (Console::new(from, to, None, None), played)
+    }
+
+    #[test]
+    fn each_boards_keys_words_or_menu_entry_stop_it_from_booting() {
+        let boards = board::all().unwrap();
+        let mut rules = 0;
+        for board in &boards {
+            let (Some(interrupt), Some(_)) = (&board.bootloader.interrupt, &board.bootloader.prompt) else { continue };
+            let facts = Facts::of(board, &boards).unwrap();
+            let (mut console, played) = autobooting(board, interrupt.send.clone());
+            Bootloader::new(&mut console, &facts, Patience::default()).catch(0).unwrap();
+            drop(console);
+            assert_eq!(String::from_utf8(played.join().unwrap()).unwrap(), interrupt.send, "{}", board.name);
+            rules += 1;
+        }
+        assert!(rules > 20, "{rules} boards have a rule");
+    }
+
+    #[test]
+    fn other_keys_than_the_boards_do_not_stop_it() {
+        let board = board::load("gl-ar750").unwrap();
+        let facts = Facts::of(&board, &[]).unwrap();
+        let (mut console, played) = autobooting(&board, "tpl".into());
+        console.peek_any(&["played"], Patience::default().attention).unwrap();
+        let patience = Patience { attention: super::AGAIN * 2, ..Patience::default() };
+        let error = Bootloader::new(&mut console, &facts, patience).catch(0).unwrap_err();
+        assert!(matches!(error, super::Error::NoPrompt { .. }), "{error}");
+        drop(console);
+        let typed = String::from_utf8(played.join().unwrap()).unwrap();
+        assert!(
+            !typed.is_empty() && typed.replace("gl", "").is_empty(),
+            "the board's keys and nothing else: {typed:?}"
+        );
+    }
+}
