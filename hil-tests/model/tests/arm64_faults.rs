@@ -15,6 +15,8 @@ use stoop_model::aarch64::case::Case;
 use stoop_model::aarch64::parts::{Parts, tree};
 use stoop_samples::failure::{Failure, Result};
 
+use crate::planted;
+
 const BOARD: &str = "openwrt-one";
 const NOP: u32 = 0xd503_201f;
 /// `bl` to anywhere.
@@ -222,21 +224,42 @@ fn every_planted_fault_of_the_arm64_shim_is_found_by_its_check() -> Result<()> {
     Ok(())
 }
 
+/// Params that are wrong, words of what finds them, what makes them so, and whether that shows in a damaged image only.
+type WrongParams = (&'static str, &'static str, fn(&mut Plan), bool);
+
+const WRONG_PARAMS: [WrongParams; 6] = [
+    ("the UART is elsewhere", "nothing is there", |plan| plan.board.uart.address += 0x1000, false),
+    ("the UART's registers lie close", "Alignment", |plan| plan.board.uart.shift = 0, false),
+    ("the UART wants bytes", "another width", |plan| plan.board.uart.width = 1, false),
+    ("firmware's RAM is mapped", "Map", |plan| plan.board.firmware.clear(), false),
+    (
+        "there is less RAM",
+        "Map",
+        |plan| plan.board.ram = Region::new(plan.board.ram.start(), 1 << 31).unwrap_or(Region::EMPTY),
+        false,
+    ),
+    (
+        "another value resets",
+        "not what resets the board",
+        |plan| plan.board.reset = plan.board.reset.map(|reset| board::Reset { value: 1, ..reset }),
+        true,
+    ),
+];
+
 #[test]
 fn params_that_are_not_of_this_arm64_board_are_found() -> Result<()> {
-    let far = |plan: &mut Plan| plan.board.uart.address += 0x1000;
-    let larger =
-        |plan: &mut Plan| plan.board.ram = Region::new(plan.board.ram.start(), 1 << 31).unwrap_or(Region::EMPTY);
-    let reset = |plan: &mut Plan| plan.board.reset = plan.board.reset.map(|reset| board::Reset { value: 1, ..reset });
-    all_found([
-        ("the UART is elsewhere", "nothing is there", found(&[], far, false)?),
-        ("its registers lie close", "Alignment", found(&[], |plan| plan.board.uart.shift = 0, false)?),
-        ("it wants bytes", "another width", found(&[], |plan| plan.board.uart.width = 1, false)?),
-        ("firmware's RAM is mapped", "Map", found(&[], |plan| plan.board.firmware.clear(), false)?),
-        ("there is less RAM", "Map", found(&[], larger, false)?),
-        ("another value resets", "not what resets the board", found(&[], reset, true)?),
-    ]);
+    let mut faults = Vec::new();
+    for (name, by, change, damaged) in WRONG_PARAMS {
+        faults.push((name, by, found(&[], change, damaged)?));
+    }
+    all_found(faults);
     Ok(())
+}
+
+#[test]
+fn the_table_of_planted_faults_of_arm64_in_the_docs_has_these_and_no_other() -> Result<()> {
+    let code = FAULTS.iter().map(|(name, _, by)| (*name, *by));
+    planted::assert_documented("Planted on arm64", code.chain(WRONG_PARAMS.map(|(name, by, ..)| (name, by))))
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod flips;
 mod library;
 mod memory;
 mod mutants;
+mod planted;

@@ -13,6 +13,8 @@ use stoop_model::patch::{NOP, Patch};
 use stoop_model::suite::{Tally, usual};
 use stoop_samples::failure::Result;
 
+use crate::planted;
+
 /// Where a fault shows.
 #[derive(Clone, Copy)]
 struct On {
@@ -282,4 +284,9 @@ fn every_planted_fault_is_found_by_its_check() -> Result<()> {
     println!("{} faults", all.len());
     assert!(missed.is_empty(), "{} of {} are missed:\n{}", missed.len(), all.len(), missed.join("\n"));
     Ok(())
+}
+
+#[test]
+fn the_table_of_planted_faults_of_mips_in_the_docs_has_these_and_no_other() -> Result<()> {
+    planted::assert_documented("Planted on MIPS", mutants().iter().map(|mutant| (mutant.name, mutant.found_by)))
 }
