@@ -21,10 +21,10 @@ use stoop_image::shim_image::{self, Variant};
 use stoop_image::simulate::Entry;
 use stoop_lab::qemu::uboot;
 
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is damaged, and the words of the error up to its value.
-const PARTS: [(Part, &str); 6] = [
+pub const PARTS: [(Part, &str); 6] = [
     (Part::Payload(Kind::Kernel), "E12 kernel crc"),
     (Part::Payload(Kind::Rootfs), "E12 rootfs crc"),
     (Part::Payload(Kind::Dtb), "E12 dtb crc"),
@@ -34,7 +34,7 @@ const PARTS: [(Part, &str); 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Part {
+pub enum Part {
     /// In its middle.
     Payload(Kind),
     /// At this offset.
@@ -89,7 +89,7 @@ fn called_lzma(image: &[u8]) -> Vec<u8> {
 }
 
 /// Starts the damaged image, and waits for the error that `simulate` predicts.
-fn fails_as_foretold(rig: &mut dyn Rig, packed: &Packed, via: Via, part: Part, words: &str) -> Result<()> {
+pub fn fails_as_foretold(rig: &mut dyn Rig, packed: &Packed, via: Via, part: Part, words: &str) -> Result<()> {
     let bytes = damaged(&packed.built.file, part);
     let bootargs = "liminix x.y=1";
     let predicted = outcome(&bytes, Entry::Argv(bootargs.into()))?.result.expect_err("it is damaged").to_string();
