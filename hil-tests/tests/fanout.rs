@@ -51,15 +51,22 @@ impl Bench {
 
     /// Starts the suite's one test that needs no more than a prompt on every place.
     fn start(&self) -> Result<SharedChild> {
+        self.start_with(&["--max-wait", "10m"])
+    }
+
+    fn start_with(&self, options: &[&str]) -> Result<SharedChild> {
         let mut command = Command::new(&self.program);
-        command.args(["hil", "--all", "--place-filter", "arch=mips", "--max-wait", "10m", "--jobs", "6", "--out"]);
-        command.arg(self.out.path()).arg("place::").env("LG_COORDINATOR", &self.lab.address).stdin(Stdio::null());
+        command.args(["hil", "--all", "--place-filter", "arch=mips", "--jobs", "6", "--out"]).arg(self.out.path());
+        command.args(options).arg("place::").env("LG_COORDINATOR", &self.lab.address).stdin(Stdio::null());
         SharedChild::spawn(&mut command).map_err(|error| Failure::new(format!("cannot start cargo ci: {error}")))
     }
 
     /// Its exit code.
     fn run(&self) -> Result<Option<i32>> {
-        let child = self.start()?;
+        Bench::exit_code(&self.start()?)
+    }
+
+    fn exit_code(child: &SharedChild) -> Result<Option<i32>> {
         let status = child.wait_timeout(PATIENCE).map_err(|error| Failure::new(error.to_string()))?;
         let _ = child.kill();
         Ok(status.and_then(|status| status.code()))
@@ -190,6 +197,23 @@ fn whatever_is_killed_no_place_stays_locked_and_no_board_stays_on() -> Result<()
     assert!(matches!(status.code(), Some(0 | 75)), "{status}");
     bench.lab.wait_until_up()?;
     bench.assert_free()
+}
+
+#[test]
+fn a_place_that_somebody_else_holds_is_waited_for_and_left_alone() -> Result<()> {
+    let Some(bench) = Bench::new(1, 1)? else { return Ok(()) };
+    let holder = bench.client().acting_as("anna");
+    holder.acquire("rack-00")?;
+    holder.power("rack-00", true)?;
+    let held = bench.locked()?;
+    assert_eq!(held.len(), 1);
+    for (options, code) in [(&["--max-wait", "1s"][..], 75), (&["--max-wait", "1s", "--bisect"], 125)] {
+        assert_eq!(Bench::exit_code(&bench.start_with(options)?)?, Some(code), "{options:?}");
+        assert_eq!(bench.locked()?, held, "{options:?}");
+        assert_eq!(bench.on(), 1, "{options:?}: the board was switched off");
+    }
+    assert_eq!(bench.client().call(&["reservations"], PATIENCE)?, "", "a reservation is left in the queue");
+    Ok(())
 }
 
 #[test]

@@ -271,3 +271,71 @@ fn draw(run: &Path, earlier: Option<&Path>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::suite::{Outcome, Test, Verdict};
+    use super::*;
+
+    /// A place whose tests ended so.
+    fn place(verdicts: &[Verdict]) -> PlaceResult {
+        let outcome = |verdict: &Verdict| Outcome {
+            test: Test { program: "lab".into(), name: "boot::boots".into() },
+            verdict: *verdict,
+            seconds: 1.0,
+            output: String::new(),
+        };
+        PlaceResult {
+            place: "rack-1".into(),
+            tags: BTreeMap::new(),
+            no_place: None,
+            outcomes: verdicts.iter().map(outcome).collect(),
+        }
+    }
+
+    fn lost(verdicts: &[Verdict]) -> PlaceResult {
+        PlaceResult { no_place: Some("the place was lost".into()), ..place(verdicts) }
+    }
+
+    #[test]
+    fn a_run_passes_if_no_test_failed_and_every_place_was_there() {
+        for bisect in [false, true] {
+            assert_eq!(exit_code(&[place(&[Verdict::Passed])], bisect, false), PASSED);
+            assert_eq!(exit_code(&[place(&[Verdict::Passed, Verdict::Skipped]), place(&[])], bisect, false), PASSED);
+        }
+    }
+
+    #[test]
+    fn a_failed_test_counts_more_than_a_place_that_was_lost_and_makes_a_commit_bad() {
+        let failed = place(&[Verdict::Passed, Verdict::Failed]);
+        for bisect in [false, true] {
+            assert_eq!(exit_code(std::slice::from_ref(&failed), bisect, false), FAILED);
+            assert_eq!(exit_code(&[lost(&[]), failed.clone(), place(&[Verdict::Passed])], bisect, false), FAILED);
+            assert_eq!(exit_code(&[lost(&[Verdict::Failed])], bisect, false), FAILED);
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_missing_or_lost_is_told_apart_from_a_failure_and_skips_a_commit() {
+        let passed = place(&[Verdict::Passed]);
+        let without = PlaceResult::without("", "waiting for a place: no answer".into());
+        for results in [vec![], vec![without], vec![passed, lost(&[Verdict::Passed, Verdict::Stopped])]] {
+            assert_eq!(exit_code(&results, false, false), NO_PLACE, "{results:?}");
+            assert_eq!(exit_code(&results, true, false), SKIP_COMMIT, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_somebody_ended_says_nothing_else() {
+        for results in [vec![], vec![place(&[Verdict::Failed])], vec![lost(&[])], vec![place(&[Verdict::Passed])]] {
+            for bisect in [false, true] {
+                assert_eq!(exit_code(&results, bisect, true), INTERRUPTED, "{results:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_exit_codes_are_those_that_scripts_and_git_bisect_know() {
+        assert_eq!([PASSED, FAILED, NO_PLACE, SKIP_COMMIT, INTERRUPTED], [0, 1, 75, 125, 130]);
+    }
+}
