@@ -1,6 +1,5 @@
 //! A board whose own Linux runs: with a network, Debian's SSH server and mtd-utils, its flash divided as the board file says.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use stoop_ci::lab::{Endian, Flavour, Lab};
 use stoop_ci::{Failure, Result};
 use stoop_image::board::Board;
 use stoop_image::plan::Request;
+use stoop_samples::machine::Port;
 use tempfile::TempDir;
 
 use crate::packed::{self, lab};
@@ -35,7 +35,7 @@ pub struct Linux {
     rig: Box<dyn Rig>,
     system: Packed,
     folder: TempDir,
-    port: u16,
+    port: Port,
 }
 
 impl Linux {
@@ -49,14 +49,14 @@ impl Linux {
         if Command::new("ssh").arg("-V").output().is_err() {
             return skip("ssh is not installed").map(|()| None);
         }
-        let port = free_port()?;
-        let network = format!("user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22");
+        let port = Port::new().map_err(|error| Failure::new(format!("no free port: {error}")))?;
+        let network = format!("user,id=ssh,restrict=on,hostfwd=tcp:{}-:22", port.address());
         let card = ["-netdev", &network, "-device", "pcnet,netdev=ssh"];
         let asked = BootRequest { caps: &[Cap::Uboot, Cap::NorWrite], emulator: &card };
         let Some(rig) = rig::open(BOARD, &asked)? else { return Ok(None) };
         let Some(lab) = lab()? else { return Ok(None) };
         let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
-        write_config(folder.path(), port)?;
+        write_config(folder.path(), port.address().port())?;
         let system = system(&lab, folder.path(), &change(partitions(rig.board())))?;
         let mut linux = Linux { rig, system, folder, port };
         linux.start_again()?;
@@ -76,7 +76,7 @@ impl Linux {
 
     /// Of this machine, where the board's SSH server answers.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.address().port()
     }
 
     /// The file of ssh's configuration that knows [`HOST`].
@@ -172,9 +172,3 @@ dropbearkey -t ed25519 -f /etc/dropbear/key > /dev/null
 dropbear -E -r /etc/dropbear/key && echo 'ssh: ready'
 while read -r line; do eval \"$line\"; done
 ";
-
-/// A port of this machine that nobody has now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| Failure::new(format!("no free port: {error}")))
-}

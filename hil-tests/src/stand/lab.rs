@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use shared_child::SharedChild;
 use stoop_ci::labgrid::Tools;
 use stoop_ci::{Failure, Result};
+use stoop_samples::machine::Port;
 use tempfile::TempDir;
 
 use super::Board;
@@ -48,6 +48,8 @@ pub struct Lab {
     coordinator: Kept,
     exporters: Vec<Kept>,
     work: TempDir,
+    /// The coordinator's, which is not another program's while it is started again.
+    _port: Port,
 }
 
 /// For a Python program to start on a machine that is busy.
@@ -62,7 +64,8 @@ impl Lab {
         let work = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
         let places = exporters.iter().flatten().map(|place| (place.name.clone(), as_place(place)));
         write(&work.path().join("places.yaml"), &places.collect())?;
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let port = Port::new().map_err(|error| Failure::new(format!("no free TCP port: {error}")))?;
+        let address = port.address().to_string();
         let command = {
             let (tools, folder, address) = (tools.clone(), work.path().to_owned(), address.clone());
             move || {
@@ -72,7 +75,7 @@ impl Lab {
             }
         };
         let coordinator = Kept::start(command, "Coordinator ready", &work.path().join("coordinator.log"))?;
-        let mut lab = Lab { address, coordinator, exporters: Vec::new(), work };
+        let mut lab = Lab { address, coordinator, exporters: Vec::new(), work, _port: port };
         for (number, places) in exporters.iter().enumerate() {
             lab.add_exporter(tools, number, places)?;
         }
@@ -165,12 +168,6 @@ fn as_resources(place: &Place) -> Result<Value> {
 fn write(path: &Path, values: &serde_json::Map<String, Value>) -> Result<()> {
     let text = serde_json::to_string_pretty(values).map_err(|error| Failure::new(error.to_string()))?;
     std::fs::write(path, text).map_err(|error| Failure::io(path, &error))
-}
-
-/// One that was free a moment ago: labgrid's coordinator cannot tell which one it took.
-fn free_port() -> Result<u16> {
-    let io = |error: std::io::Error| Failure::new(format!("no free TCP port: {error}"));
-    Ok(TcpListener::bind(("127.0.0.1", 0)).map_err(io)?.local_addr().map_err(io)?.port())
 }
 
 /// A program that is started again when it ends.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod failure;
+pub mod machine;
 pub mod pages;
 
 use std::io::Write;
