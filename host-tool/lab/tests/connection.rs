@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serialport::{SerialPort, TTYPort};
+use stoop_lab::Explained;
 use stoop_lab::connection::{Address, Connection, Error, Event, Options};
+use stoop_samples::machine::{Port, skipped};
 
 /// Longer than anything here takes on a loaded machine.
 const LONG: Duration = Duration::from_secs(20);
@@ -86,7 +88,10 @@ fn a_port_that_another_has_open_is_refused_by_name() {
     let address = device(Path::new(&name));
     let first = Connection::open(&address, never_again()).expect("a connection");
     match Connection::open(&address, never_again()) {
-        Err(Error::Busy { holder, .. }) => assert!(holder.contains(&std::process::id().to_string()), "{holder}"),
+        Err(error @ Error::Busy { .. }) => {
+            assert!(error.to_string().contains(&format!("(process {})", std::process::id())), "{error}");
+            assert_eq!((error.code(), error.exit_code()), ("L013", 75));
+        }
         other => panic!("{:?}", other.err()),
     }
     drop(first);
@@ -100,12 +105,13 @@ fn a_port_that_vanishes_is_opened_again_by_its_stable_name() {
     let (board, name) = pty();
     symlink(&name, &link).expect("a link");
     let connection = Connection::open(&device(&link), Options::default()).expect("a connection");
+    // The name first: once the board is gone, another test may be given the pseudo-terminal of that number.
+    std::fs::remove_file(&link).expect("removed");
     drop(board);
     expect_vanished(&connection);
     let lost = connection.sender().send(b"x").expect_err("nobody is there");
     assert!(matches!(lost, Error::Lost { .. }), "{lost}");
     let (mut board, name) = pty();
-    std::fs::remove_file(&link).expect("removed");
     symlink(&name, &link).expect("a link");
     assert!(matches!(connection.next(LONG), Some(Event::Back)));
     board.write_all(b"U-Boot 2023.01").expect("written");
@@ -122,12 +128,13 @@ fn a_port_that_stays_away_ends_the_connection_with_what_is_missing() {
     let link = folder.path().join("usb-adapter");
     symlink(&name, &link).expect("a link");
     let connection = Connection::open(&device(&link), Options { reopen, ..Options::default() }).expect("a connection");
-    drop(board);
     std::fs::remove_file(&link).expect("removed");
+    drop(board);
     expect_vanished(&connection);
     match connection.next(LONG) {
-        Some(Event::Closed(Some(Error::Lost { reason, .. }))) => {
-            assert_eq!(reason, format!("there is no {}", link.display()));
+        Some(Event::Closed(Some(error @ Error::Lost { .. }))) => {
+            assert!(error.to_string().ends_with(&format!(": there is no {}", link.display())), "{error}");
+            assert_eq!((error.code(), error.exit_code()), ("L017", 75));
         }
         other => panic!("{other:?}"),
     }
@@ -161,8 +168,8 @@ fn a_tcp_console_carries_bytes_and_is_opened_again() {
 
 #[test]
 fn a_refused_tcp_port_is_no_answer() {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-    let address: Address = format!("tcp://127.0.0.1:{port}").parse().expect("an address");
+    let port = Port::new().expect("a port");
+    let address: Address = format!("tcp://{}", port.address()).parse().expect("an address");
     let error = Connection::open(&address, never_again()).err().expect("an error");
     assert!(matches!(error, Error::Open { .. }), "{error}");
 }
@@ -187,7 +194,10 @@ fn a_command_that_fails_is_a_console_that_was_lost() {
         let address: Address = format!("exec:{command}").parse().expect("an address");
         let connection = Connection::open(&address, Options::default()).expect("a connection");
         match connection.next(LONG) {
-            Some(Event::Closed(Some(error))) => assert!(error.to_string().ends_with(how), "{error}"),
+            Some(Event::Closed(Some(error))) => {
+                assert!(error.to_string().ends_with(how), "{error}");
+                assert_eq!((error.code(), error.exit_code()), ("L017", 75));
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -211,18 +221,19 @@ fn dropping_a_command_ends_everything_it_started() {
 /// ser2net on a loopback port of its own, serving a pseudo-terminal by RFC 2217.
 struct Ser2net {
     child: Child,
-    port: u16,
+    port: Port,
     _folder: tempfile::TempDir,
 }
 
 impl Ser2net {
     /// It listens already; `None` without the program.
     fn start(device: &str) -> Option<Ser2net> {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = Port::new().expect("a port");
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ser2net.yaml");
         let text = format!(
-            "connection: &board\n  accepter: telnet(rfc2217),tcp,127.0.0.1,{port}\n  connector: serialdev,{device},9600n81,local\n"
+            "connection: &board\n  accepter: telnet(rfc2217),tcp,127.0.0.1,{}\n  connector: serialdev,{device},9600n81,local\n",
+            port.address().port()
         );
         std::fs::write(&file, text).expect("a file");
         // It writes its number once it listens; a pipe tells when.
@@ -249,10 +260,9 @@ impl Drop for Ser2net {
 fn a_console_server_that_speaks_rfc2217_takes_the_speed_and_every_byte() {
     let (mut board, name) = pty();
     let Some(server) = Ser2net::start(&name) else {
-        println!("SKIP: ser2net is not installed");
-        return;
+        return skipped("ser2net is not installed");
     };
-    let address: Address = format!("rfc2217://127.0.0.1:{}", server.port).parse().expect("an address");
+    let address: Address = format!("rfc2217://{}", server.port.address()).parse().expect("an address");
     let connection = Connection::open(&address, never_again()).expect("a connection");
     assert_eq!(board.baud_rate().expect("a speed"), 115_200, "not ser2net's own 9600");
     let all: Vec<u8> = (0..=255).collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stoop_lab::Explained;
 use stoop_lab::power::{Error, Supply, open};
+use stoop_samples::machine::Port;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -129,7 +130,7 @@ fn a_relay_that_does_not_switch_is_found_out() {
     let error = power(&format!("http:rest:{address}/r")).set(true).expect_err("it lies");
     assert!(matches!(error, Error::Disobeyed { wanted: true, .. }), "{error}");
     assert_eq!(error.to_string(), format!("the relay at {address} was told to switch on and says that it is off"));
-    assert_eq!(error.exit_code(), 75);
+    assert_eq!((error.code(), error.exit_code()), ("L034", 75));
 }
 
 #[test]
@@ -138,10 +139,11 @@ fn a_relay_that_refuses_or_is_away_ends_with_75_and_never_shows_the_password() {
     let error = power(&format!("http:rest:me:secret@{address}/r")).set(true).expect_err("refused");
     let text = error.to_string();
     assert_eq!(text, format!("the power switch at {address} refuses: HTTP/1.1 401 Unauthorized Go away\\u{{1b}}[2J"));
-    let away = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let error = power(&format!("http:rest:me:secret@{away}/r")).set(true).expect_err("nobody is there");
+    assert_eq!((error.code(), error.exit_code()), ("L033", 75));
+    let away = Port::new().expect("a port");
+    let error = power(&format!("http:rest:me:secret@{}/r", away.address())).set(true).expect_err("nobody is there");
     assert!(matches!(error, Error::Unreachable { .. }));
-    assert_eq!(error.exit_code(), 75);
+    assert_eq!((error.code(), error.exit_code()), ("L032", 75));
     assert!(!error.to_string().contains("secret"));
 }
 

@@ -21,7 +21,7 @@ impl UBoot {
     pub fn start() -> Option<UBoot> {
         let rom = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
         if !Path::new(rom).exists() {
-            println!("SKIP: {rom} is not installed");
+            stoop_samples::machine::skipped(&format!("{rom} is not installed"));
             return None;
         }
         let command = format!(
