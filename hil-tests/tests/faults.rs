@@ -3,12 +3,13 @@
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clap::Parser;
-use stoop::command::Cli;
-use stoop_ci::{Failure, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use stoop_ci::{Failure, Result, run};
 use stoop_hil_tests::desk::{Desk, collected, no_tftp};
 use stoop_hil_tests::stand::Emulated;
 use stoop_hil_tests::stand::played::{Played, Script};
@@ -261,31 +262,38 @@ fn flash_that_its_chip_protects() -> Result<()> {
     Ok(())
 }
 
-/// Sends this process a signal at the first `erase`, as Ctrl-C does, and says nothing more.
-fn interrupting(size: usize) -> Script {
+/// Sends a process a signal at the first `erase`, as Ctrl-C does, and says nothing more.
+fn interrupting(size: usize, process: Receiver<Pid>) -> Script {
+    let process = Mutex::new(process);
     script(move |line| match line.split(' ').next() {
         Some("erase") => {
-            let sent = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
-            sent.err().map(|error| error.to_string())
+            let process = process.lock().expect("no panic").recv().expect("a process");
+            kill_process(process, Signal::TERM).err().map(|error| error.to_string())
         }
         _ => Some(flash_answer(line, size)),
     })
 }
 
+/// In a process of its own: the signal would end what other tests do in this one.
 #[test]
 fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     let image = folder.path().join("image");
     std::fs::write(&image, program::uimage(false)).map_err(|error| Failure::io(&image, &error))?;
-    let mut desk = Desk::played(BOARD, Box::new(Played(interrupting(0x1_0000))))?;
+    let (started, process) = channel();
+    let mut desk = Desk::played(BOARD, Box::new(Played(interrupting(0x1_0000, process))))?;
     // Nothing is fetched: the board only says so.
     let served = desk.served_by_qemu()?;
-    let flags = desk.flags();
-    let words = ["stoop", "flash", "--board", BOARD, "--yes", "--tftp-folder"].map(str::to_owned).into_iter();
-    let words = words.chain([served, image].map(|path| path.to_string_lossy().into_owned())).chain(flags);
-    let error = Cli::try_parse_from(words).expect("a command line").run().expect_err("it was interrupted");
-    assert_eq!((error.code(), error.exit_code()), ("L099", 130), "{error}");
-    assert!(error.to_string().ends_with("[0x90000, 0xa0000) of firmware-a is not whole"), "{error}");
+    let mut stoop = run::stoop();
+    stoop.args(["flash", "--board", BOARD, "--yes", "--tftp-folder"]).args([served, image]).args(desk.flags());
+    // Cargo, which becomes the command.
+    let stoop = stoop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("cargo");
+    started.send(Pid::from_child(&stoop)).expect("a board");
+    let output = stoop.wait_with_output().expect("its end");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let error = said.lines().find(|line| line.contains("L099")).unwrap_or_default();
+    assert!(error.ends_with("[0x90000, 0xa0000) of firmware-a is not whole"), "{said}");
     Ok(())
 }
 
