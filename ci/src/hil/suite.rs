@@ -211,10 +211,11 @@ mod tests {
 
     fn test(script: &str) -> (tempfile::TempDir, Test) {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("program");
-        cache::write(&path, format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).unwrap();
+        let (text, path) = (place.path().join("script"), place.path().join("program"));
+        cache::write(&text, format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
+        // By another process: if this one opened it to write, what another test starts in that moment would hold it open, and Linux starts no
+        // program that somebody may write (ETXTBSY).
+        run::output(run::command("install").arg("-m755").args([&text, &path])).unwrap();
         (place, Test { program: path, name: "a_test".into() })
     }
 
