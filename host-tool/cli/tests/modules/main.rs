@@ -57,7 +57,7 @@ fn is_installed(program: &str) -> bool {
     let found =
         std::process::Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("skipped: {program} is not installed");
+        stoop_samples::machine::skipped(&format!("{program} is not installed"));
     }
     found
 }

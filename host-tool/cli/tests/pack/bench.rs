@@ -176,7 +176,7 @@ pub fn tool(name: &str, arguments: &[&str], file: &Path) -> Option<Output> {
     match Command::new(name).args(arguments).arg(file).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            eprintln!("skipped {name}: {error}");
+            stoop_samples::machine::skipped(&format!("{name}: {error}"));
             None
         }
     }

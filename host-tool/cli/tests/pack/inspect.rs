@@ -5,6 +5,7 @@ use std::process::Command;
 use stoop_image::format::uimage;
 use stoop_image::machine::Machine;
 use stoop_image::plan::{CodecChoice, Format, Request};
+use stoop_samples::machine::skipped;
 
 use crate::bench::{Bench, Kernel, packed, squashfs, text, tool, tree};
 use crate::schema;
@@ -82,7 +83,7 @@ fn foreign_uimages_and_fits_are_shown_as_dumpimage_shows_them() {
     bench.put("other", b"not a kernel");
     let mkimage = |words: &[&str]| {
         let output = Command::new("mkimage").args(words).current_dir(bench.path(".")).output();
-        output.inspect_err(|error| eprintln!("skipped mkimage: {error}")).is_ok_and(|output| output.status.success())
+        output.inspect_err(|error| skipped(&format!("mkimage: {error}"))).is_ok_and(|output| output.status.success())
     };
     let uimage = ["-A", "mips", "-O", "linux", "-T", "kernel", "-C", "lzma", "-a", "0x80060000", "-e", "0x80060400"];
     if !mkimage(&[&uimage[..], &["-n", "Their kernel", "-d", "payload", "u.img"]].concat()) {

@@ -325,7 +325,7 @@ fn mkimage_fit(bench: &Bench, kernel: &Kernel, more: &[&str]) -> Option<std::pat
     let mut command = std::process::Command::new("mkimage");
     let output = command.current_dir(bench.path(".")).args(more).args(["-f", "image.its", "image.itb"]).output();
     let Ok(output) = output else {
-        eprintln!("skipped mkimage: not installed");
+        stoop_samples::machine::skipped("mkimage is not installed");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
