@@ -61,8 +61,17 @@ impl Bootloader<'_> {
     /// Waits for the prompt behind a command that was entered; gives what it printed.
     ///
     /// # Errors
-    /// As for [`Bootloader::command`].
+    /// As for [`Bootloader::command`]. A console whose port is gone when the time is up is [`Error::Lost`]: it is not the board that
+    /// is silent.
     pub fn finish(&mut self, line: &str, patience: Duration) -> Result<String, Error> {
+        match self.back(line, patience) {
+            Err(Error::Stuck { .. }) if self.console.is_away() => Err(self.lost()),
+            other => other,
+        }
+    }
+
+    /// As [`Bootloader::finish`] for those who ask again: a port that is gone may be back by then.
+    pub(crate) fn back(&mut self, line: &str, patience: Duration) -> Result<String, Error> {
         let prompt = self.prompt();
         match self.console.expect_any(&[&prompt, RESTARTED], patience) {
             Ok(seen) if seen.which == 0 => Ok(seen.before.trim_start_matches([' ', '\n']).to_owned()),

@@ -139,6 +139,11 @@ impl Sender {
         self.with("send", |port| port.send(bytes))
     }
 
+    /// Whether the port is there: not while it is being waited for, nor when it is closed.
+    pub(super) fn is_there(&self) -> bool {
+        held(&self.0.port).is_some()
+    }
+
     /// Sends a break.
     ///
     /// # Errors

@@ -64,7 +64,8 @@ impl Write for StreamSender {
         Ok(bytes.len())
     }
 
+    /// Nothing is held back; fails while the port is gone.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        if self.0.is_there() { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
     }
 }

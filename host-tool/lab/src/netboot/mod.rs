@@ -137,7 +137,8 @@ fn put(folder: &Path, file: &Path, bytes: &[u8]) -> Result<bool> {
 
 fn publish(folder: &Path, file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(bytes)?;
+    // Not by the wrapper, whose errors name a file that nobody will find.
+    new.as_file_mut().write_all(bytes)?;
     // The server is another user.
     new.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     new.persist_noclobber(file).map_err(|error| error.error)?;

@@ -82,7 +82,7 @@ pub fn fetch(
     bootloader.enter(line)?;
     let (mut marks, began) = (0, Instant::now());
     let printed = loop {
-        match bootloader.finish(line, LOOK) {
+        match bootloader.back(line, LOOK) {
             Ok(printed) => break printed,
             Err(bootloader::Error::Stuck { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -97,7 +97,10 @@ pub fn fetch(
         drop(seen);
         if stalled || LOOPS.iter().any(|words| said.contains(words)) {
             // The prompt is the better place to leave the board at; what was said says why.
-            let stopped = bootloader.stop(line).unwrap_or_default();
+            let stopped = match bootloader.stop(line) {
+                Err(lost @ bootloader::Error::Lost { .. }) => return Err(lost.into()),
+                stopped => stopped.unwrap_or_default(),
+            };
             return Err(cause(&format!("{said}{stopped}"), server, boot, &watched.seen()).into());
         }
     };

@@ -340,6 +340,11 @@ impl Console {
         held(&self.shared.state).closed
     }
 
+    /// Whether nothing can be typed: it is closed, or its port is gone and waited for.
+    pub fn is_away(&mut self) -> bool {
+        self.is_closed() || self.writer.flush().is_err()
+    }
+
     /// The console's last lines as the end of an error message.
     pub fn tail(&self) -> String {
         tail(&held(&self.shared.state).text)
