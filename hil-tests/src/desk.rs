@@ -1,6 +1,7 @@
 //! A board on a desk, as `stoop netboot` and `stoop flash` find one: a console, a relay, a network. QEMU plays the board.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,8 @@ use stoop_lab::power;
 use stoop_lab::qemu::{self, Console};
 use tempfile::TempDir;
 
+use crate::fault::{Fault, assert_documented};
+use crate::stand::console;
 use crate::stand::{self, Emulated, Machine, Wiring};
 
 /// A board that is wired up, and how it is reached.
@@ -51,19 +54,20 @@ impl Desk {
         Desk::of(name, Box::new(machine), wiring, work)
     }
 
-    /// Any machine that should be the board of that name.
+    /// Any machine that should be the board of that name, on a pseudo-terminal.
     ///
     /// # Errors
     /// No port or pseudo-terminal is to be had.
     pub fn played(name: &str, machine: Box<dyn Machine>) -> Result<Desk> {
         let work = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
-        Desk::of(name, machine, Wiring::Tcp, work)
+        Desk::of(name, machine, Wiring::Pty, work)
     }
 
     fn of(name: &str, machine: Box<dyn Machine>, wiring: Wiring, work: TempDir) -> Result<Desk> {
         let stand = stand::Board::new(machine, wiring)?;
         let wrong = |error: stoop_lab::Error| Failure::from(error);
-        let serial = stand.console.parse().map_err(|error| wrong(stoop_lab::Error::from(error)))?;
+        let console = named(&stand, work.path())?;
+        let serial = console.parse().map_err(|error| wrong(stoop_lab::Error::from(error)))?;
         let supply = stand.switch().parse().map_err(|error| wrong(stoop_lab::Error::from(error)))?;
         let place = Place {
             power: Some(supply),
@@ -138,6 +142,69 @@ impl Desk {
         flash::read(&mut console, power, &self.way(), areas, &collected().0)
     }
 
+    /// Puts a file beside the board; gives its path.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        let folder = self.work.path().join("files");
+        let path = folder.join(name);
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes));
+        written.map_err(|error| Failure::io(&path, &error))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// `stoop` with these words, of which the first is its verb, for this board at this place. It switches the power off at its end.
+    pub fn stoop(&self, words: &[&str]) -> Command {
+        let mut stoop = stoop_ci::run::stoop();
+        stoop.args(words).args(["--board", &self.board.name, "--power-off"]).args(self.flags());
+        let folder = self.place.tftp_folder.iter();
+        stoop.args(folder.flat_map(|folder| [Path::new("--tftp-folder"), folder]));
+        stoop
+    }
+
+    /// How that fails, which the table in `docs/desk.md` has.
+    ///
+    /// # Errors
+    /// Nothing goes wrong.
+    ///
+    /// # Panics
+    /// The table does not have it, or the board's power is still on.
+    pub fn fault(&self, words: &[&str]) -> Result<Fault> {
+        self.fault_of(self.stoop(words))
+    }
+
+    /// The same of a command made by [`Desk::stoop`].
+    ///
+    /// # Errors
+    /// As for [`Desk::fault`].
+    ///
+    /// # Panics
+    /// As for [`Desk::fault`].
+    pub fn fault_of(&self, mut stoop: Command) -> Result<Fault> {
+        self.judged(&stoop.output().map_err(|error| Failure::new(format!("cannot start cargo: {error}")))?)
+    }
+
+    /// The same of one that has ended.
+    ///
+    /// # Errors
+    /// As for [`Desk::fault`].
+    ///
+    /// # Panics
+    /// As for [`Desk::fault`].
+    pub fn judged(&self, output: &Output) -> Result<Fault> {
+        let fault = Fault::of(output)?;
+        println!("{}, exit code {}: {}", fault.code, fault.exit, fault.said);
+        assert_documented(&fault.code, fault.exit, &fault.said);
+        assert!(!self.is_on(), "its power is still on");
+        Ok(fault)
+    }
+
+    /// What unplugs its console's pseudo-terminal, whose name goes as well, as udev takes an adapter's.
+    pub fn plug(&self) -> Plug {
+        Plug { ends: self.stand.ends(), name: self.work.path().join(CONSOLE) }
+    }
+
     /// Where it is, as flags of `stoop netboot` and `stoop flash`.
     pub fn flags(&self) -> Vec<String> {
         let place = &self.place;
@@ -173,6 +240,34 @@ impl Desk {
     pub fn is_on(&self) -> bool {
         self.stand.is_on()
     }
+}
+
+/// The console of a desk as what unplugs it has it.
+pub struct Plug {
+    ends: console::Console,
+    name: PathBuf,
+}
+
+impl Plug {
+    /// Unplugs it.
+    pub fn pull(&self) {
+        // Before its number is given to another test's.
+        let _ = std::fs::remove_file(&self.name);
+        self.ends.unplug();
+    }
+}
+
+/// The name of a console that is a pseudo-terminal.
+const CONSOLE: &str = "console";
+
+/// The console by a name of its own where it is a pseudo-terminal: the number of one that is closed is soon another's.
+fn named(stand: &stand::Board, work: &Path) -> Result<String> {
+    if !stand.console.starts_with('/') {
+        return Ok(stand.console.clone());
+    }
+    let name = work.join(CONSOLE);
+    std::os::unix::fs::symlink(&stand.console, &name).map_err(|error| Failure::io(&name, &error))?;
+    Ok(name.to_string_lossy().into_owned())
 }
 
 impl Drop for Desk {

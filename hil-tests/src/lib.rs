@@ -7,6 +7,7 @@
 pub mod boot;
 pub mod cases;
 pub mod desk;
+pub mod fault;
 pub mod linux;
 pub mod oracle;
 pub mod packed;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use stoop_ci::lab::Endian;
 use stoop_ci::{Failure, Result};
 use stoop_hil_tests::desk::{Desk, collected, no_tftp, typed};
+use stoop_hil_tests::fault::assert_documented;
 use stoop_hil_tests::packed::{ARM64_BOARD, arm64_lab, arm64_request, board, lab, lab_request};
 use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::{Packed, skip};
@@ -127,6 +128,7 @@ fn flashes(board: &str) -> Result<()> {
     });
     let lost = desk.flash(&job, &cut).expect_err("the power is gone");
     assert_eq!((lost.code(), lost.exit_code()), ("L046", 3), "{lost}");
+    assert_documented(lost.code(), lost.exit_code(), &lost.to_string());
     assert_eq!(done(&lines), [Step::Writing { what, bytes: size - 0x1_0000, size }]);
     let front = desk.read(&[(at.0, 0x1000)])?;
     assert!(front[0].iter().all(|byte| *byte == 0xff), "nothing takes it for whole");

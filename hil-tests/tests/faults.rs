@@ -1,20 +1,19 @@
-//! Faults on purpose: each ends with its code, its exit code, and the board's power off where it was to be switched off. The table
-//! of `docs/desk.md` has the same lines.
+//! Faults on purpose: each ends `stoop` itself with its message, its code, its exit code, and the board's power off. The table of
+//! `docs/desk.md` has the same lines.
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
-use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use stoop_ci::{Failure, Result, run};
-use stoop_hil_tests::desk::{Desk, collected, no_tftp};
+use stoop_ci::{Failure, Result};
+use stoop_hil_tests::desk::{Desk, Plug, no_tftp};
+use stoop_hil_tests::fault::Fault;
 use stoop_hil_tests::stand::Emulated;
+use stoop_hil_tests::stand::nor::Nor;
 use stoop_hil_tests::stand::played::{Played, Script};
 use stoop_hil_tests::{program, skip};
-use stoop_lab::Explained;
 use stoop_lab::flash::Job;
 
 const BOARD: &str = "qemu-malta-le";
@@ -28,22 +27,21 @@ fn script(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Sc
     })
 }
 
-/// Boots a small image on it; the code and the exit code of how it fails.
-fn fault(desk: &Desk) -> Result<(&'static str, u8)> {
-    let mut console = desk.console()?;
-    let error = match desk.netboot(&mut console, &program::uimage(false), &collected().0) {
-        Ok(()) => return Err(Failure::new("nothing went wrong")),
-        Err(error) => error,
-    };
-    println!("{}: {error}\n  next: {}", error.code(), error.next_step().unwrap_or_default());
-    Ok((error.code(), error.exit_code()))
+/// How a boot of a small image ends there.
+fn fault(desk: &Desk) -> Result<Fault> {
+    fault_of(desk, &program::uimage(false))
+}
+
+fn fault_of(desk: &Desk, image: &[u8]) -> Result<Fault> {
+    let image = desk.file("image.bin", image)?;
+    let patience = desk.patience.attention.as_secs().to_string();
+    // What boots all the same ends as well.
+    desk.fault(&["netboot", &image, "--prompt-timeout", &patience, "--until", "never", "--timeout", "1"])
 }
 
 fn played(script: Script) -> Result<Desk> {
     let mut desk = Desk::played(BOARD, Box::new(Played(script)))?;
     desk.patience.attention = Duration::from_secs(3);
-    desk.patience.command = Duration::from_secs(3);
-    desk.patience.echo = Duration::from_secs(1);
     Ok(desk)
 }
 
@@ -52,7 +50,7 @@ fn ends(script: Script, code: &str, exit: u8) -> Result<()> {
     if let Some(reason) = no_tftp() {
         return skip(&reason);
     }
-    assert_eq!(fault(&played(script)?)?, (code, exit));
+    assert_eq!(fault(&played(script)?)?.codes(), (code, exit));
     Ok(())
 }
 
@@ -101,11 +99,14 @@ fn a_board_that_restarts_in_the_middle() -> Result<()> {
 
 #[test]
 fn a_console_that_ends_while_the_bootloader_is_talked_to() -> Result<()> {
+    if let Some(reason) = no_tftp() {
+        return skip(&reason);
+    }
     let mut desk = played(script(|_| None))?;
     // It shows the prompt, and goes with the first byte that is typed.
     let console = format!("exec:printf '\\n{PROMPT} '; exec head -c 1 > /dev/null");
     desk.place.serial = console.parse().map_err(stoop_lab::Error::from)?;
-    assert_eq!(fault(&desk)?, ("L048", 75));
+    assert_eq!(fault(&desk)?.codes(), ("L048", 75));
     Ok(())
 }
 
@@ -164,7 +165,7 @@ fn client_ends(request: &'static [u8], further: &'static [u8], said: &'static st
         Some(said.into())
     }))?;
     *server.lock().expect("no panic") = desk.place.server.map(|ip| ip.to_string()).unwrap_or_default();
-    assert_eq!(fault(&desk)?, (code, 3));
+    assert_eq!(fault(&desk)?.codes(), (code, 3));
     Ok(())
 }
 
@@ -196,13 +197,11 @@ fn an_image_that_the_bootloader_does_not_start() -> Result<()> {
     let work = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     let machine = Emulated::new(BOARD, work.path(), work.path())?;
     let desk = Desk::played(BOARD, Box::new(machine))?;
-    let mut console = desk.console()?;
     let mut image = program::uimage(false);
     // The payload's own sum: U-Boot finds out, the tool does not look.
     let last = image.len() - 1;
     image[last] ^= 1;
-    let error = desk.netboot(&mut console, &image, &collected().0).expect_err("a bad sum");
-    assert_eq!((error.code(), error.exit_code()), ("L073", 3), "{error}");
+    assert_eq!(fault_of(&desk, &image)?.codes(), ("L073", 3));
     Ok(())
 }
 
@@ -221,79 +220,64 @@ fn flash_answer(line: &str, size: usize) -> String {
     }
 }
 
-/// Writes one block on a board that says `said` to `command`; the error.
-fn flash_fault(command: &'static str, said: &'static str) -> Result<stoop_lab::Error> {
+/// Writes one block on a board that says `said` to `command`.
+fn flash_fault(command: &'static str, said: &'static str) -> Result<Fault> {
     let bytes = [0x5a; 0x1000];
-    let job = Job::of(&stoop_image::board::load(BOARD)?, &bytes, false).map_err(stoop_lab::Error::from);
-    let job = job.map_err(Failure::from)?;
-    let size = job.file.len();
+    let size = 0x1_0000;
     let mut desk = played(script(move |line| {
         let is_asked = line.split(' ').next() == Some(command);
         Some(if is_asked { said.to_owned() } else { flash_answer(line, size) })
     }))?;
     // Nothing is fetched: the board only says so.
     desk.served_by_qemu()?;
-    match desk.flash(&job, &collected().0) {
-        Ok(()) => Err(Failure::new("nothing went wrong")),
-        Err(error) => Ok(error),
-    }
+    let image = desk.file("image.bin", &bytes)?;
+    desk.fault(&["flash", &image, "--yes", "--unchecked"])
 }
 
 #[test]
 fn flash_whose_driver_gives_up_in_the_middle() -> Result<()> {
-    let error = flash_fault("cp.b", "Copy to Flash... Timeout writing to Flash\r\n")?;
-    assert_eq!((error.code(), error.exit_code()), ("L086", 3), "{error}");
-    assert!(error.to_string().ends_with("Timeout writing to Flash; it differs first at 0xbe090800"), "{error}");
+    let fault = flash_fault("cp.b", "Copy to Flash... Timeout writing to Flash\r\n")?;
+    assert_eq!(fault.codes(), ("L086", 3));
+    assert!(fault.fact().ends_with("Timeout writing to Flash; it differs first at 0xbe090800"), "{fault:?}");
     Ok(())
 }
 
 #[test]
 fn flash_whose_driver_says_done_and_wrote_only_a_part() -> Result<()> {
-    let error = flash_fault("protect", "")?;
-    assert_eq!((error.code(), error.exit_code()), ("L087", 3), "{error}");
-    assert!(error.to_string().contains("0xbe090800: 0xff, not 0x5a"), "{error}");
+    let fault = flash_fault("protect", "")?;
+    assert_eq!(fault.codes(), ("L087", 3));
+    assert!(fault.fact().contains("0xbe090800: 0xff, not 0x5a"), "{fault:?}");
     Ok(())
 }
 
 #[test]
 fn flash_that_its_chip_protects() -> Result<()> {
-    let error = flash_fault("erase", "- Warning: 1 protected sectors will not be erased!\r\n done\r\n")?;
-    assert_eq!((error.code(), error.exit_code()), ("L085", 3), "{error}");
+    let fault = flash_fault("erase", "- Warning: 1 protected sectors will not be erased!\r\n done\r\n")?;
+    assert_eq!(fault.codes(), ("L085", 3));
     Ok(())
 }
 
-/// Sends a process a signal at the first `erase`, as Ctrl-C does, and says nothing more.
-fn interrupting(size: usize, process: Receiver<Pid>) -> Script {
-    let process = Mutex::new(process);
-    script(move |line| match line.split(' ').next() {
-        Some("erase") => {
-            let process = process.lock().expect("no panic").recv().expect("a process");
-            kill_process(process, Signal::TERM).err().map(|error| error.to_string())
-        }
-        _ => Some(flash_answer(line, size)),
-    })
-}
-
-/// In a process of its own: the signal would end what other tests do in this one.
 #[test]
 fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
-    let image = folder.path().join("image");
-    std::fs::write(&image, program::uimage(false)).map_err(|error| Failure::io(&image, &error))?;
-    let (started, process) = channel();
-    let mut desk = Desk::played(BOARD, Box::new(Played(interrupting(0x1_0000, process))))?;
+    // Sent the signal at the first `erase`, as Ctrl-C sends it, which says nothing more.
+    let stoop: Arc<OnceLock<rustix::process::Pid>> = Arc::default();
+    let asked = Arc::clone(&stoop);
+    let mut desk = played(script(move |line| match line.split(' ').next() {
+        Some("erase") => {
+            let sent = rustix::process::kill_process(*asked.get()?, rustix::process::Signal::TERM);
+            sent.err().map(|error| error.to_string())
+        }
+        _ => Some(flash_answer(line, 0x1_0000)),
+    }))?;
     // Nothing is fetched: the board only says so.
-    let served = desk.served_by_qemu()?;
-    let mut stoop = run::stoop();
-    stoop.args(["flash", "--board", BOARD, "--yes", "--tftp-folder"]).args([served, image]).args(desk.flags());
-    // Cargo, which becomes the command.
-    let stoop = stoop.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("cargo");
-    started.send(Pid::from_child(&stoop)).expect("a board");
-    let output = stoop.wait_with_output().expect("its end");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    let error = said.lines().find(|line| line.contains("L099")).unwrap_or_default();
-    assert!(error.ends_with("[0x90000, 0xa0000) of firmware-a is not whole"), "{said}");
+    desk.served_by_qemu()?;
+    let image = desk.file("image.bin", &program::uimage(false))?;
+    let mut command = desk.stoop(&["flash", &image, "--yes"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("cargo");
+    stoop.set(rustix::process::Pid::from_child(&child)).expect("once");
+    let fault = desk.judged(&child.wait_with_output().expect("a child"))?;
+    assert_eq!(fault.codes(), ("L099", 130));
+    assert!(fault.fact().ends_with("[0x90000, 0xa0000) of firmware-a is not whole"), "{fault:?}");
     Ok(())
 }
 
@@ -304,7 +288,7 @@ fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -
     let there = desk.served_by_qemu()?.join("image.bin");
     for (contents, code) in [(b"somebody's".to_vec(), ("L075", 2)), (program::uimage(false), ("L074", 3))] {
         std::fs::write(&there, &contents).map_err(|error| Failure::io(&there, &error))?;
-        assert_eq!(fault(&desk)?, code);
+        assert_eq!(fault(&desk)?.codes(), code);
         assert!(std::fs::read(&there).is_ok_and(|left| left == contents), "it is as it was");
     }
     Ok(())
@@ -316,6 +300,199 @@ fn a_server_elsewhere_that_does_not_have_the_image() -> Result<()> {
     let mut desk =
         played(script(move |line| Some(if line.starts_with("tftpboot") { said.to_owned() } else { String::new() })))?;
     desk.served_by_qemu()?;
-    assert_eq!(fault(&desk)?, ("L074", 3));
+    assert_eq!(fault(&desk)?.codes(), ("L074", 3));
+    Ok(())
+}
+
+/// What a board is asked to run, behind the prompt.
+type Ran = Arc<Mutex<Vec<String>>>;
+
+/// A board without a cable on whose line this happens to what is typed; and what it is asked to run.
+fn without_cable(line: fn(usize, u8) -> Vec<u8>) -> (Script, Ran) {
+    let ran = Ran::default();
+    let noted = Arc::clone(&ran);
+    let answering =
+        script(move |line| Some(if line.starts_with("tftpboot") { "eth0: link down\r\n" } else { "" }.into()));
+    let answer = Arc::clone(&answering.answer);
+    let answer = move |line: &str| {
+        noted.lock().expect("no panic").push(line.to_owned());
+        answer(line)
+    };
+    (Script { line, answer: Arc::new(answer), ..answering }, ran)
+}
+
+/// The lines, without empty ones: those do nothing.
+fn lines(ran: &Ran) -> Vec<String> {
+    ran.lock().expect("no panic").iter().filter(|line| !line.is_empty()).cloned().collect()
+}
+
+#[test]
+fn every_seventh_typed_character_comes_twice_and_nothing_runs_that_was_not_typed() -> Result<()> {
+    if let Some(reason) = no_tftp() {
+        return skip(&reason);
+    }
+    // What is typed where nothing is doubled; the address of the server is each board's own.
+    let (script, typed) = without_cable(|_, byte| vec![byte]);
+    assert_eq!(fault(&played(script)?)?.codes(), ("L061", 3));
+    let (script, ran) = without_cable(|number, byte| vec![byte; if number % 7 == 6 { 2 } else { 1 }]);
+    assert_eq!(fault(&played(script)?)?.codes(), ("L045", 3));
+    for line in lines(&ran) {
+        assert!(lines(&typed).contains(&line), "{line:?} ran, and was never typed: {:?}", lines(&typed));
+    }
+
+    // Of the first twenty characters only: the line is typed again, slowly, and all that follows.
+    let (script, ran) = without_cable(|number, byte| vec![byte; if number < 20 && number % 7 == 6 { 2 } else { 1 }]);
+    let desk = played(script)?;
+    assert_eq!(fault(&desk)?.codes(), ("L061", 3), "what comes behind it");
+    let server = |line: String| if line.starts_with("setenv serverip") { "setenv serverip".to_owned() } else { line };
+    let both = [&typed, &ran].map(|lines_of| lines(lines_of).into_iter().map(server).collect::<Vec<_>>());
+    assert_eq!(both[0], both[1], "each line once, whole");
+    Ok(())
+}
+
+/// A played board whose console is unplugged by `pull`, which a script can have before there is a board.
+fn unpluggable(script: impl FnOnce(Arc<OnceLock<Plug>>) -> Script) -> Result<Desk> {
+    let plug = Arc::default();
+    let desk = played(script(Arc::clone(&plug)))?;
+    plug.set(desk.plug()).ok().expect("once");
+    Ok(desk)
+}
+
+#[test]
+fn a_pty_that_is_closed_in_the_middle_of_the_transfer() -> Result<()> {
+    if let Some(reason) = no_tftp() {
+        return skip(&reason);
+    }
+    let server: Arc<Mutex<String>> = Arc::default();
+    let known = Arc::clone(&server);
+    let desk = unpluggable(|plug| {
+        script(move |line| {
+            if !line.starts_with("tftpboot") {
+                return Some(String::new());
+            }
+            let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+            socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+            socket.send_to(b"\0\x01image.bin\0octet\0", format!("{}:69", known.lock().ok()?)).ok()?;
+            // A block is on its way, and the console goes.
+            socket.recv_from(&mut [0; 2048]).ok()?;
+            plug.get()?.pull();
+            None
+        })
+    })?;
+    *server.lock().expect("no panic") = desk.place.server.map(|ip| ip.to_string()).unwrap_or_default();
+    assert_eq!(fault(&desk)?.codes(), ("L048", 75));
+    Ok(())
+}
+
+/// A played board whose flash is `nor`, before each of whose lines `first` is called.
+fn with_flash(nor: &Arc<Mutex<Nor>>, first: impl Fn(&str) -> Option<()> + Send + Sync + 'static) -> Script {
+    let nor = Arc::clone(nor);
+    script(move |line| {
+        first(line)?;
+        let answer = nor.lock().ok()?.answer(line);
+        Some(answer.unwrap_or_default())
+    })
+}
+
+/// The flash as it is now.
+fn now(nor: &Arc<Mutex<Nor>>) -> Nor {
+    nor.lock().expect("no panic").clone()
+}
+
+#[test]
+fn a_pty_that_is_closed_while_flash_is_being_written() -> Result<()> {
+    let contents: Vec<u8> = (0..0xb000_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
+    let job = Job::of(&stoop_image::board::load(BOARD)?, &contents, false).map_err(stoop_lab::Error::from)?;
+    // What is there boots; the new one is one byte else in each block.
+    let mut nor = Nor { file: job.file.clone(), ..Nor::erased(0x40_0000) };
+    nor.flash[0x9_0000..][..job.file.len()].fill(0x11);
+    let nor = Arc::new(Mutex::new(nor));
+    let mut desk = unpluggable(|plug| {
+        with_flash(&nor, move |line| {
+            if line.starts_with("cp.b") {
+                plug.get()?.pull();
+            }
+            Some(())
+        })
+    })?;
+    desk.served_by_qemu()?;
+    let image = desk.file("image.bin", &contents)?;
+    assert_eq!(desk.fault(&["flash", &image, "--yes", "--unchecked"])?.codes(), ("L048", 75));
+    let left = now(&nor);
+    assert!(
+        left.changes.last().is_some_and(|line| line.starts_with("cp.b")),
+        "it was in the middle: {:?}",
+        left.changes
+    );
+    assert!(left.flash[0x9_0000..0xa_0000].iter().all(|byte| *byte == 0xff), "nothing takes it for whole");
+    Ok(())
+}
+
+/// `command`, whose files in `folder` are on a disk of 32 KiB that only it sees; prints what is left there, one name a line. `None` where
+/// nothing can be mounted.
+fn on_a_small_disk(command: &Command, folder: &std::path::Path) -> Option<Command> {
+    let mount = "mount -t tmpfs -o size=32k tmpfs \"$0\" || exit 99; ";
+    let unshared = |script: &str| {
+        let mut unshare = Command::new("unshare");
+        // Without it only root may.
+        let maps = (!rustix::process::geteuid().is_root()).then_some("--map-root-user");
+        unshare.arg("--mount").args(maps).args(["sh", "-c", &format!("{mount}{script}")]).arg(folder);
+        unshare
+    };
+    if !unshared("").output().is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let mut small = unshared("\"$@\" >&2; code=$?; ls -A \"$0\"; exit $code");
+    small.arg(command.get_program()).args(command.get_args());
+    small.current_dir(command.get_current_dir().unwrap_or(folder));
+    Some(small)
+}
+
+/// Asserts that `stoop` with these words, in which `FOLDER` is on a full disk, says so, leaves no file there and erases nothing; gives
+/// what the board was asked to run.
+fn full_disk(words: &[&str], flash: &Nor, tftp: bool) -> Result<Option<usize>> {
+    let nor = Arc::new(Mutex::new(flash.clone()));
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let mut desk = played(with_flash(&nor, move |_| {
+        *counted.lock().ok()? += 1;
+        Some(())
+    }))?;
+    let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
+    desk.served_by_qemu()?;
+    if tftp {
+        desk.place.tftp_folder = Some(folder.path().to_owned());
+    }
+    let image = desk.file("image.bin", &flash.file)?;
+    let words: Vec<_> = words
+        .iter()
+        .map(|word| word.replace("IMAGE", &image).replace("FOLDER", &folder.path().to_string_lossy()))
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let Some(mut stoop) = on_a_small_disk(&desk.stoop(&words), folder.path()) else {
+        return skip("no file system of its own can be mounted for a process").map(|()| None);
+    };
+    let output = stoop.output().expect("unshare");
+    let fault = desk.judged(&output)?;
+    assert!(fault.fact().ends_with("No space left on device (os error 28)"), "{fault:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "it is left behind");
+    let left = now(&nor);
+    assert!(left.changes.is_empty() && left.flash == flash.flash, "flash is as it was: {:?}", left.changes);
+    let asked = *asked.lock().expect("no panic");
+    Ok(Some(asked))
+}
+
+#[test]
+fn a_full_disk_ends_it_before_anything_is_erased_and_leaves_no_part_of_a_file() -> Result<()> {
+    let mut nor = Nor { file: vec![0x5a; 0x1_0000], ..Nor::erased(0x40_0000) };
+    nor.flash[0x9_0000..0xa_0000].fill(0x11);
+    let Some(asked) = full_disk(&["flash", "--read", "data", "-o", "FOLDER/data"], &nor, false)? else { return Ok(()) };
+    assert!(asked > 0, "it was read");
+    full_disk(&["flash", "IMAGE", "--yes", "--unchecked", "--backup", "FOLDER/backup"], &nor, false)?;
+    nor.file = program::uimage(false);
+    nor.file.resize(0x1_0000, 0);
+    for verb in [&["netboot", "IMAGE"][..], &["flash", "IMAGE", "--yes", "--unchecked"]] {
+        assert_eq!(full_disk(verb, &nor, true)?, Some(0), "the board is not switched on");
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod faults;
 mod flash;
 mod joined;
 mod kexec;
+mod last;
 mod led;
 mod lines;
 mod matrix;

@@ -75,6 +75,11 @@ impl Board {
         Ok(opened)
     }
 
+    /// Its ends, to unplug the pseudo-terminal while somebody talks on it.
+    pub fn ends(&self) -> Console {
+        self.ends.clone()
+    }
+
     /// The relay's URL.
     pub fn relay_url(&self) -> String {
         format!("http://{}{}", self.relay, relay::PATH)

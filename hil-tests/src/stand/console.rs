@@ -28,6 +28,8 @@ struct Ends {
     attached: usize,
     /// The machine that is on.
     machine: Option<Box<dyn Write + Send>>,
+    /// The end of the pseudo-terminal that others open. Kept open: with no other end open, reading would fail instead of wait.
+    theirs: Option<TTYPort>,
 }
 
 /// How long somebody who attached and does not read may hold up the others.
@@ -122,19 +124,25 @@ impl Console {
     /// The system has none.
     pub fn on_pty(&self) -> Result<String> {
         let failed = |error: serialport::Error| Failure::new(format!("no pseudo-terminal for a console: {error}"));
-        let (mut ours, theirs) = TTYPort::pair().map_err(failed)?;
+        let (inherited, theirs) = TTYPort::pair().map_err(failed)?;
+        // A clone is closed in the programs that are started meanwhile: one that had it would keep the line up when it is unplugged.
+        let mut ours = inherited.try_clone_native().map_err(failed)?;
+        drop(inherited);
         let name = theirs.name().ok_or_else(|| Failure::new("the pseudo-terminal has no name"))?;
         let mut line = ours.try_clone_native().map_err(failed)?;
         line.set_timeout(SLOW).map_err(failed)?;
-        self.lock().listeners.push(Box::new(Line(line)));
+        let mut ends = self.lock();
+        ends.listeners.push(Box::new(Line(line)));
+        ends.theirs = Some(theirs);
+        drop(ends);
         ours.set_timeout(Duration::from_secs(3600)).map_err(failed)?;
         let console = self.clone();
         std::thread::spawn(move || {
-            // Kept open: with no other end open, reading would fail instead of wait.
-            let _theirs = theirs;
             let mut buffer = [0; 1024];
             loop {
                 match ours.read(&mut buffer) {
+                    // Unplugged: its last end is closed here.
+                    Ok(_) if console.lock().theirs.is_none() => break,
                     Ok(count @ 1..) => console.hear(&buffer[..count]),
                     Err(error) if error.kind() == ErrorKind::TimedOut => {}
                     _ => break,
@@ -142,6 +150,16 @@ impl Console {
             }
         });
         Ok(name)
+    }
+
+    /// Closes the pseudo-terminal, as if its adapter were unplugged: who has it open finds that it is gone.
+    pub fn unplug(&self) {
+        let mut ends = self.lock();
+        ends.listeners.clear();
+        let Some(mut theirs) = ends.theirs.take() else { return };
+        drop(ends);
+        // Wakes the thread that reads the other end.
+        let _ = theirs.write_all(&[0]);
     }
 }
 

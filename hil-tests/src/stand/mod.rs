@@ -8,6 +8,7 @@ pub mod console;
 pub mod lab;
 
 pub mod machine;
+pub mod nor;
 pub mod played;
 pub mod prompt;
 pub mod relay;

@@ -11,6 +11,7 @@ use clap::Parser;
 use stoop::command::Cli;
 use stoop_ci::Result;
 use stoop_ci::lab::{Endian, Lab};
+use stoop_hil_tests::fault::assert_documented;
 use stoop_hil_tests::linux::{BOARD, HOST, Linux};
 use stoop_hil_tests::packed::lab;
 use stoop_hil_tests::slots::{self, flashing, small_root, system};
@@ -78,6 +79,7 @@ fn fault(done: Result<()>) -> (&'static str, u8, String) {
     let failure = done.expect_err("something is wrong there");
     println!("{}: {}\n  next: {}", failure.code(), failure.fact(), failure.next_step().unwrap_or_default());
     let text = format!("{}\n{}", failure.fact(), failure.next_step().unwrap_or_default());
+    assert_documented(failure.code(), failure.exit_code(), &text);
     (failure.code(), failure.exit_code(), text)
 }
 
