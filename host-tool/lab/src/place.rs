@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::connection::{self, Address, Connection, Event, Options};
+use crate::connection::{self, Address, Connection, Event, Options, Sender};
 use crate::power::{self, OFF_TIME, Power, Supply};
 use crate::qemu::{Console, Log};
 use crate::{Error, Result};
@@ -49,10 +49,25 @@ impl Place {
     /// # Errors
     /// As for [`Connection::open`].
     pub fn console(&self, echo: Option<Box<dyn Write + Send>>, log: Option<Log>) -> Result<Console, connection::Error> {
+        self.attended(echo, log, |_| {}).map(|(console, _)| console)
+    }
+
+    /// The same for somebody who sits at it: with a second sending half, for keys and breaks, and what happens to the port is told to
+    /// `happened` as well, in the thread that reads.
+    ///
+    /// # Errors
+    /// As for [`Connection::open`].
+    pub fn attended(
+        &self,
+        echo: Option<Box<dyn Write + Send>>,
+        log: Option<Log>,
+        mut happened: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<(Console, Sender), connection::Error> {
         let options = Options { speed: self.speed, ..Options::default() };
         let connection = Connection::open(&self.serial, options)?;
         let (name, notes) = (connection.address().to_string(), log.clone());
         let note = move |event: &Event| {
+            happened(event);
             let text = match event {
                 Event::Bytes(_) => return,
                 Event::Vanished(reason) => format!("{name} vanished and is waited for: {reason}"),
@@ -64,8 +79,9 @@ impl Place {
                 log.note(&text);
             }
         };
+        let sender = connection.sender();
         let (from, to) = connection.into_streams(note);
-        Ok(Console::new(from, to, echo, log))
+        Ok((Console::new(from, to, echo, log), sender))
     }
 
     /// Opens the power switch; `None` when the place has none.

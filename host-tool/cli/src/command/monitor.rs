@@ -2,7 +2,9 @@
 //! beside them: what a traced shim says, what a code means, what the addresses of an oops are.
 
 mod crash;
-mod keyboard;
+pub(super) mod desk;
+pub(super) mod keyboard;
+pub(super) mod screen;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
@@ -16,14 +18,12 @@ use std::time::Duration;
 use crate::Result;
 use crate::command::Error;
 use signal_hook::iterator::Signals;
-use stoop_image::explain;
-use stoop_image::input::read_file;
 use stoop_image::output::Output;
 use stoop_lab::connection::{self, Address, Connection, Event, Options};
-use stoop_lab::notes::Codes;
-use stoop_lab::oops::{Decoder, Symbols};
 use stoop_lab::power::{self, OFF_TIME, Supply};
-use stoop_lab::terminal::{self, Board, Ended, Happening, Log, Recording, Screen, Session, Style, Verdict, Watch};
+use stoop_lab::terminal::{self, Ended, Happening, Log, Recording, Session, Verdict, Watch};
+
+use desk::Desk;
 
 use super::stdin::stdin_once;
 use crate::{ending, json, ui};
@@ -85,11 +85,15 @@ pub fn run(args: &Args) -> Result<()> {
     keep_apart(args)?;
     let watch = Watch::new(&args.until, &args.fail_on, args.timeout.map(Duration::from_secs))?;
     let wanted = (!args.until.is_empty()).then(|| watch.wanted());
-    let screen = screen(args)?;
+    let mut screen = screen::explained(args.times, !args.json, args.vmlinux.as_deref())?;
+    if let Some(folder) = &args.crash_log {
+        screen.annotate(crash::logs(folder)?);
+    }
     let (sender, happenings) = mpsc::channel();
     on_signals(sender.clone())?;
     let source = Source::open(args, &sender)?;
-    let mut board = Desk { sender: source.sender.clone(), supply: args.power.clone() };
+    let reset = || Ok(power::open(args.power.as_ref().ok_or(terminal::Error::NoPower)?)?.cycle(OFF_TIME)?);
+    let mut board = Desk { sender: source.sender.clone(), reset };
     let name = source.name.clone();
     let log = args.log.as_deref().map(|path| Log::begin(path, &name)).transpose()?;
     let size = crossterm::terminal::size().unwrap_or((80, 24));
@@ -126,30 +130,13 @@ fn keep_apart(args: &Args) -> Result<()> {
     }
 }
 
-fn screen(args: &Args) -> Result<Screen> {
-    let mut screen = Screen::new(Style { times: args.times, colours: !args.json && ui::is_styled(&io::stdout()) });
-    let codes: Vec<_> = explain::all().collect();
-    screen.annotate(Codes::new(move |code: &str| match explain::find(&codes, code) {
-        Ok(found) => vec![format!("{code}: {}", found.title), found.causes.to_owned(), found.advice.to_owned()],
-        Err(_) => Vec::new(),
-    }));
-    if let Some(folder) = &args.crash_log {
-        screen.annotate(crash::logs(folder)?);
-    }
-    if let Some(path) = &args.vmlinux {
-        screen.annotate(Decoder::new(Symbols::of(path, &read_file(path)?)?));
-    }
-    Ok(screen)
-}
-
 /// Says how to leave; with a terminal the keyboard goes to the board from now on.
 fn greet(name: &str, speed: u32, sender: Sender<Happening>) -> Result<Option<keyboard::Raw>> {
     if !io::stdin().is_terminal() {
         ui::tell(format_args!("reading {name} at {speed} baud; Ctrl-C ends it"));
         return Ok(None);
     }
-    ui::tell(format_args!("{name} at {speed} baud; Ctrl-] q leaves, Ctrl-] ? shows the keys"));
-    keyboard::attach(sender).map(Some)
+    keyboard::attach(name, speed, sender).map(Some)
 }
 
 /// What comes from the console, in a thread of its own.
@@ -237,33 +224,6 @@ fn on_signals(sender: Sender<Happening>) -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// The board on the desk.
-struct Desk {
-    sender: Option<connection::Sender>,
-    supply: Option<Supply>,
-}
-
-impl Desk {
-    fn sender(&self) -> stoop_lab::Result<&connection::Sender> {
-        self.sender.as_ref().ok_or_else(|| terminal::Error::NotABoard.into())
-    }
-}
-
-impl Board for Desk {
-    fn send(&mut self, bytes: &[u8]) -> stoop_lab::Result<()> {
-        Ok(self.sender()?.send(bytes)?)
-    }
-
-    fn send_break(&mut self) -> stoop_lab::Result<()> {
-        Ok(self.sender()?.send_break()?)
-    }
-
-    fn reset(&mut self) -> stoop_lab::Result<()> {
-        let supply = self.supply.as_ref().ok_or(terminal::Error::NoPower)?;
-        Ok(power::open(supply)?.cycle(OFF_TIME)?)
-    }
 }
 
 /// What the way it ended means for who called.

@@ -5,8 +5,8 @@ use std::sync::Once;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use crate::Result;
 use crate::command::Error;
+use crate::{Result, ui};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use stoop_lab::terminal::Happening;
 
@@ -35,11 +35,12 @@ impl Drop for Raw {
     }
 }
 
-/// Passes on what is typed until the process ends.
+/// Says how to leave, and passes on what is typed until the process ends.
 ///
 /// # Errors
 /// stdin is no terminal that can be set up.
-pub fn attach(to: Sender<Happening>) -> Result<Raw> {
+pub fn attach(name: &str, speed: u32, to: Sender<Happening>) -> Result<Raw> {
+    ui::tell(format_args!("{name} at {speed} baud; Ctrl-] q leaves, Ctrl-] ? shows the keys"));
     let raw = Raw::enter()?;
     thread::spawn(move || {
         let (mut keys, mut buffer) = (io::stdin().lock(), [0; 1024]);
