@@ -22,8 +22,11 @@ mod registers;
 mod run;
 #[path = "../../host-tool/cli/tests/pack/schema.rs"]
 mod schema;
+mod sitting;
 mod ssh;
 mod start;
+#[path = "../../host-tool/cli/tests/terminal/mod.rs"]
+mod terminal;
 mod trace;
 mod trees;
 mod uboot;

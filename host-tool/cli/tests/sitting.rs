@@ -2,81 +2,38 @@
 //! pattern or a time.
 #![cfg(unix)]
 
-use std::fs::{File, read_to_string};
+mod terminal;
+
+use std::fs::read_to_string;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
-use rustix::termios::{LocalModes, OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
-use serialport::{SerialPort, TTYPort};
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Both ends of a pty, the second one by its name.
-fn pty() -> (TTYPort, String) {
-    let (mut mine, theirs) = TTYPort::pair().unwrap();
-    mine.set_timeout(PATIENCE).unwrap();
-    (mine, theirs.name().unwrap())
-}
+use serialport::TTYPort;
+use terminal::{Terminal, pty};
 
 /// A person's terminal with `stoop monitor` on it, and a board's end of its serial port.
 struct Sitting {
-    terminal: TTYPort,
-    shell: File,
+    terminal: Terminal,
     board: TTYPort,
-    child: Child,
-    seen: String,
-}
-
-/// What a shell leaves: whole lines, Ctrl-C as a signal, ends of lines translated.
-fn cooked(terminal: &File) -> Termios {
-    let mut modes = tcgetattr(terminal).unwrap();
-    modes.local_modes |= LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO;
-    modes.output_modes |= OutputModes::OPOST;
-    tcsetattr(terminal, OptionalActions::Now, &modes).unwrap();
-    tcgetattr(terminal).unwrap()
 }
 
 impl Sitting {
     /// Begins one, and waits until the keyboard belongs to the board.
     fn begin(words: &[&str]) -> Sitting {
-        let ((terminal, name), (board, port)) = (pty(), pty());
-        let shell = File::options().read(true).write(true).open(name).unwrap();
-        cooked(&shell);
-        let end = || Stdio::from(shell.try_clone().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_stoop"))
-            .args(["monitor", "--serial", &port])
-            .args(words)
-            .env("TERM", "vt100")
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .spawn()
-            .unwrap();
-        let mut sitting = Sitting { terminal, shell, board, child, seen: String::new() };
-        sitting.sees("Ctrl-] q leaves");
-        let began = Instant::now();
-        // It says how to leave before it takes the keyboard.
-        while tcgetattr(&sitting.shell).unwrap().local_modes.contains(LocalModes::ICANON) {
-            assert!(began.elapsed() < PATIENCE, "the terminal stays as it was");
-            std::thread::yield_now();
-        }
-        sitting
+        let (board, port) = pty();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stoop"));
+        let mut terminal = Terminal::with(command.args(["monitor", "--serial", &port]).args(words));
+        terminal.gives_keys();
+        Sitting { terminal, board }
     }
 
     fn types(&mut self, keys: &str) {
-        self.terminal.write_all(keys.as_bytes()).unwrap();
+        self.terminal.types(keys);
     }
 
-    /// Reads the terminal until it has shown this.
     fn sees(&mut self, text: &str) {
-        let mut buffer = [0; 1024];
-        while !self.seen.contains(text) {
-            let count = self.terminal.read(&mut buffer).unwrap_or_else(|error| panic!("{error}: {:?}", self.seen));
-            self.seen += &String::from_utf8_lossy(&buffer[..count]);
-        }
+        self.terminal.sees(text);
     }
 
     /// Reads as many bytes as this has on the board.
@@ -86,20 +43,12 @@ impl Sitting {
         assert_eq!(String::from_utf8_lossy(&got), bytes);
     }
 
-    /// Leaves by the escape key, and looks whether the terminal is the shell's again.
-    fn leaves(mut self) -> String {
-        self.types("\x1dq");
-        let (status, seen) = self.ends();
-        assert!(status.success(), "{status}: {seen}");
-        seen
+    fn leaves(self) -> String {
+        self.terminal.leaves()
     }
 
-    fn ends(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().unwrap();
-        let modes = tcgetattr(&self.shell).unwrap();
-        assert!(modes.local_modes.contains(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO), "still raw");
-        assert!(modes.output_modes.contains(OutputModes::OPOST), "still raw");
-        (status, self.seen)
+    fn ends(self) -> (ExitStatus, String) {
+        self.terminal.ends()
     }
 }
 
@@ -170,7 +119,7 @@ fn a_signal_gives_the_terminal_back_and_completes_the_log() {
     sitting.board_gets("boot\r");
     sitting.board.write_all(b"Starting kernel ...\r\nno end").unwrap();
     sitting.sees("no end");
-    let id = sitting.child.id().to_string();
+    let id = sitting.terminal.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     let (status, _) = sitting.ends();
     assert!(status.success(), "nothing was waited for");

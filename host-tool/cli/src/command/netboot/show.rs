@@ -1,16 +1,19 @@
-//! How the steps of a boot are shown: words and a bar for people, then the console; or JSON, a line each.
+//! How the steps of a boot are shown: words and a bar for people, or JSON, a line each. What the image says goes on to a sitting.
 
 use std::io::{self, Write};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stoop_image::progress::Progress;
+use stoop_lab::connection::Event;
 use stoop_lab::flash;
 use stoop_lab::netboot::{Step, Tell};
+use stoop_lab::terminal::Happening;
 
 use crate::json;
 use crate::ui::{self, Stderr};
 
-/// Shows steps, and the console from the image's start on.
+/// Shows steps, and lets the console through from the image's start on.
 pub(in crate::command) struct Show {
     state: Arc<Mutex<State>>,
     is_json: bool,
@@ -19,9 +22,10 @@ pub(in crate::command) struct Show {
 #[derive(Default)]
 struct State {
     bar: Option<Stderr>,
-    /// The console's bytes since the last line that was typed, while they are not shown.
+    /// The console's bytes since the last line that was typed, until the image is started.
     held: Vec<u8>,
-    is_open: bool,
+    /// Where they go from then on.
+    open: Option<Sender<Happening>>,
 }
 
 impl Show {
@@ -29,9 +33,23 @@ impl Show {
         Show { state: Arc::default(), is_json }
     }
 
-    /// Where the console's bytes go; `None` when they are not shown at all.
-    pub(in crate::command) fn echo(&self) -> Option<Box<dyn Write + Send>> {
-        if self.is_json { None } else { Some(Box::new(Gate(self.state.clone()))) }
+    /// Where the console's bytes go: kept from the terminal at first, and passed on to a sitting when the image is started.
+    pub(in crate::command) fn gate(&self) -> Gate {
+        Gate(self.state.clone())
+    }
+
+    /// As [`Show::tell`], and the gate opens to `sitting` when the image is started.
+    pub(in crate::command) fn tell_and_open(&self, sitting: Sender<Happening>) -> Tell {
+        let (tell, state) = (self.tell(), self.state.clone());
+        let sitting = Mutex::new(sitting);
+        Arc::new(move |step| {
+            let is_started = matches!(step, Step::Started);
+            tell(step);
+            if is_started {
+                let sitting = sitting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                held(&state).open(sitting);
+            }
+        })
     }
 
     pub(in crate::command) fn tell(&self) -> Tell {
@@ -64,18 +82,43 @@ fn held(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl State {
+    fn open(&mut self, sitting: Sender<Happening>) {
+        let held = std::mem::take(&mut self.held);
+        // Who sits there takes it later.
+        let _ = sitting.send(Happening::Console(Event::Bytes(held)));
+        self.open = Some(sitting);
+    }
+}
+
 /// Keeps the conversation with the bootloader from the terminal: the steps say it in fewer words.
-struct Gate(Arc<Mutex<State>>);
+pub(in crate::command) struct Gate(Arc<Mutex<State>>);
+
+impl Gate {
+    /// The port vanished, or is back. Before the start that is the log's alone.
+    pub(in crate::command) fn pass(&self, event: &Event) {
+        let event = match event {
+            Event::Vanished(reason) => Event::Vanished(reason.clone()),
+            Event::Back => Event::Back,
+            // Bytes come by `write`; what ends the console ends the wait for it.
+            Event::Bytes(_) | Event::Closed(_) => return,
+        };
+        if let Some(sitting) = &held(&self.0).open {
+            // Who has left does not care.
+            let _ = sitting.send(Happening::Console(event));
+        }
+    }
+}
 
 impl Write for Gate {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = held(&self.0);
-        if state.is_open {
-            let mut out = io::stdout().lock();
-            out.write_all(bytes)?;
-            out.flush()?;
-        } else {
-            state.held.extend(bytes);
+        match &state.open {
+            Some(sitting) => {
+                let sent = sitting.send(Happening::Console(Event::Bytes(bytes.to_vec())));
+                sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+            None => state.held.extend(bytes),
         }
         Ok(bytes.len())
     }
@@ -117,10 +160,7 @@ fn people(state: &Mutex<State>, step: Step) {
             let rate = size as f64 / time.as_secs_f64().max(0.001) / f64::from(1 << 20);
             ui::tell(format_args!("{size} bytes in {:.1} s ({rate:.1} MiB/s)", time.as_secs_f64()));
         }
-        Step::Started => {
-            state.is_open = true;
-            let _ = ui::put_raw(&std::mem::take(&mut state.held));
-        }
+        Step::Started => {}
     }
 }
 
