@@ -84,6 +84,15 @@ impl Terminal {
         let modes = tcgetattr(&self.shell).unwrap();
         assert!(modes.local_modes.contains(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO), "still raw");
         assert!(modes.output_modes.contains(OutputModes::OPOST), "still raw");
-        (status, self.seen)
+        (status, std::mem::take(&mut self.seen))
+    }
+}
+
+impl Drop for Terminal {
+    /// What a failed test has started must not outlive it: it may have the terminal's other end as well, and see no end of it.
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
