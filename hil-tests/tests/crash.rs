@@ -185,7 +185,7 @@ fn notes_of_an_oops(endian: Endian, request: impl Fn(&Lab) -> Request) -> Result
 #[test]
 fn an_oops_of_a_kernel_without_names_gets_its_functions() -> Result<()> {
     for endian in Endian::ALL {
-        let Some(notes) = notes_of_an_oops(endian, |lab| crash_request(lab, endian))? else { return Ok(()) };
+        let Some(notes) = notes_of_an_oops(endian, |lab| crash_request(lab, endian))? else { continue };
         for (register, function) in [("epc   : ", "lkdtm_EXCEPTION+0x"), ("ra    : ", "lkdtm_do_action+0x")] {
             let text = beside(&notes, register);
             assert!(text.starts_with(function) && !text.contains(".c:"), "{text}");
