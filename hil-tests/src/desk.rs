@@ -171,21 +171,11 @@ impl Desk {
     /// # Panics
     /// The table does not have it, or the board's power is still on.
     pub fn fault(&self, words: &[&str]) -> Result<Fault> {
-        self.fault_of(self.stoop(words))
+        let output = self.stoop(words).output();
+        self.judged(&output.map_err(|error| Failure::new(format!("cannot start cargo: {error}")))?)
     }
 
-    /// The same of a command made by [`Desk::stoop`].
-    ///
-    /// # Errors
-    /// As for [`Desk::fault`].
-    ///
-    /// # Panics
-    /// As for [`Desk::fault`].
-    pub fn fault_of(&self, mut stoop: Command) -> Result<Fault> {
-        self.judged(&stoop.output().map_err(|error| Failure::new(format!("cannot start cargo: {error}")))?)
-    }
-
-    /// The same of one that has ended.
+    /// The same of a command made by [`Desk::stoop`] that has ended.
     ///
     /// # Errors
     /// As for [`Desk::fault`].

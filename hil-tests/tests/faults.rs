@@ -2,7 +2,7 @@
 //! `docs/desk.md` has the same lines.
 
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -18,14 +18,6 @@ use stoop_lab::flash::Job;
 
 const BOARD: &str = "qemu-malta-le";
 const PROMPT: &str = "maltael #";
-
-/// A board of the right kind with these answers; `dhcp` works.
-fn script(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Script {
-    Script::of(PROMPT, "256 MiB", "4 MiB", move |line| match line {
-        "dhcp" => Some("DHCP client bound to address 127.0.0.9 (1 ms)\r\n".into()),
-        line => answer(line),
-    })
-}
 
 /// How a boot of a small image ends there.
 fn fault(desk: &Desk) -> Result<Fault> {
@@ -60,23 +52,23 @@ fn ends(script: Script, code: &str, exit: u8) -> Result<()> {
 
 #[test]
 fn a_board_that_says_nothing() -> Result<()> {
-    ends(Script { start: Vec::new(), prompt: None, ..script(|_| None) }, "L041", 3)
+    ends(Script { start: Vec::new(), prompt: None, ..Script::malta(|_| None) }, "L041", 3)
 }
 
 #[test]
 fn noise_on_the_line() -> Result<()> {
     let noise = (0..500_u32).map(|number| (number.wrapping_mul(0x9e37_79b9) >> 24) as u8 | 0x80).collect();
-    ends(Script { start: noise, prompt: None, ..script(|_| None) }, "L042", 3)
+    ends(Script { start: noise, prompt: None, ..Script::malta(|_| None) }, "L042", 3)
 }
 
 #[test]
 fn a_bootloader_that_never_prompts() -> Result<()> {
-    ends(Script { prompt: None, ..script(|_| None) }, "L043", 3)
+    ends(Script { prompt: None, ..Script::malta(|_| None) }, "L043", 3)
 }
 
 #[test]
 fn a_board_with_another_prompt() -> Result<()> {
-    ends(Script { prompt: Some("MT7621 #"), ..script(|_| None) }, "L044", 75)
+    ends(Script { prompt: Some("MT7621 #"), ..Script::malta(|_| None) }, "L044", 75)
 }
 
 #[test]
@@ -87,18 +79,18 @@ fn a_board_with_another_amount_of_ram() -> Result<()> {
 #[test]
 fn every_seventh_typed_character_is_lost() -> Result<()> {
     let line = |number: usize, byte| if number % 7 == 6 { Vec::new() } else { vec![byte] };
-    ends(Script { line, ..script(|_| Some(String::new())) }, "L045", 3)
+    ends(Script { line, ..Script::malta(|_| Some(String::new())) }, "L045", 3)
 }
 
 #[test]
 fn a_command_that_never_returns() -> Result<()> {
-    ends(script(|line| if line == "bdinfo" { None } else { Some(String::new()) }), "L046", 3)
+    ends(Script::malta(|line| if line == "bdinfo" { None } else { Some(String::new()) }), "L046", 3)
 }
 
 #[test]
 fn a_board_that_restarts_in_the_middle() -> Result<()> {
     let restarted = |line: &str| (line == "flinfo").then(|| "resetting ...\r\n".to_owned()).or(Some(String::new()));
-    ends(script(restarted), "L047", 3)
+    ends(Script::malta(restarted), "L047", 3)
 }
 
 #[test]
@@ -106,7 +98,7 @@ fn a_console_that_ends_while_the_bootloader_is_talked_to() -> Result<()> {
     if let Some(reason) = no_tftp() {
         return skip(&reason);
     }
-    let mut desk = played(script(|_| None))?;
+    let mut desk = played(Script::malta(|_| None))?;
     // It shows the prompt, and goes with the first byte that is typed.
     let console = format!("exec:printf '\\n{PROMPT} '; exec head -c 1 > /dev/null");
     desk.place.serial = console.parse().map_err(stoop_lab::Error::from)?;
@@ -117,7 +109,11 @@ fn a_console_that_ends_while_the_bootloader_is_talked_to() -> Result<()> {
 #[test]
 fn a_cable_that_is_not_plugged_in() -> Result<()> {
     let said = "eth0: link down\r\n";
-    ends(script(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })), "L061", 3)
+    ends(
+        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
+        "L061",
+        3,
+    )
 }
 
 #[test]
@@ -132,13 +128,30 @@ fn no_dhcp_server() -> Result<()> {
 #[test]
 fn nobody_answers_arp() -> Result<()> {
     let said = "\r\nARP Retry count exceeded; starting again\r\n";
-    ends(script(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })), "L064", 3)
+    ends(
+        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
+        "L064",
+        3,
+    )
 }
 
 #[test]
 fn a_request_that_never_arrives() -> Result<()> {
     let said = "Loading: T T T T T\r\nRetry count exceeded; starting again\r\n";
-    ends(script(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })), "L065", 3)
+    ends(
+        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
+        "L065",
+        3,
+    )
+}
+
+/// Sends a request to that TFTP server as a board does, and waits for the first answer and where it comes from.
+fn asked(server: &IpAddr, request: &[u8]) -> Option<(UdpSocket, SocketAddr)> {
+    let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+    socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    socket.send_to(request, (*server, stoop_lab::tftp::PORT)).ok()?;
+    let (_, from) = socket.recv_from(&mut [0; 2048]).ok()?;
+    Some((socket, from))
 }
 
 /// A board whose TFTP client sends this request and, to the first answer, `further`; the boot ends in this code.
@@ -147,16 +160,13 @@ fn client_ends(request: &'static [u8], further: &'static [u8], said: &'static st
         return skip(&reason);
     }
     // The desk has the server's address only when the board is there.
-    let server: Arc<Mutex<String>> = Arc::default();
+    let server: Arc<OnceLock<IpAddr>> = Arc::default();
     let known = Arc::clone(&server);
-    let desk = played(script(move |line| {
+    let desk = played(Script::malta(move |line| {
         if !line.starts_with("tftpboot") {
             return Some(String::new());
         }
-        let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
-        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        socket.send_to(request, format!("{}:69", known.lock().ok()?)).ok()?;
-        let (_, from) = socket.recv_from(&mut [0; 2048]).ok()?;
+        let (socket, from) = asked(known.get()?, request)?;
         if !further.is_empty() {
             socket.connect(from).ok()?;
             socket.send(further).ok()?;
@@ -168,7 +178,7 @@ fn client_ends(request: &'static [u8], further: &'static [u8], said: &'static st
         }
         Some(said.into())
     }))?;
-    *server.lock().expect("no panic") = desk.place.server.map(|ip| ip.to_string()).unwrap_or_default();
+    server.set(desk.place.server.expect("a desk has one")).expect("once");
     assert_eq!(fault(&desk)?.codes(), (code, 3));
     Ok(())
 }
@@ -228,7 +238,7 @@ fn flash_answer(line: &str, size: usize) -> String {
 fn flash_fault(command: &'static str, said: &'static str) -> Result<Fault> {
     let bytes = [0x5a; 0x1000];
     let size = 0x1_0000;
-    let mut desk = played(script(move |line| {
+    let mut desk = played(Script::malta(move |line| {
         let is_asked = line.split(' ').next() == Some(command);
         Some(if is_asked { said.to_owned() } else { flash_answer(line, size) })
     }))?;
@@ -266,7 +276,7 @@ fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
     // Sent the signal at the first `erase`, as Ctrl-C sends it, which says nothing more.
     let stoop: Arc<OnceLock<rustix::process::Pid>> = Arc::default();
     let asked = Arc::clone(&stoop);
-    let mut desk = played(script(move |line| match line.split(' ').next() {
+    let mut desk = played(Script::malta(move |line| match line.split(' ').next() {
         Some("erase") => {
             let sent = rustix::process::kill_process(*asked.get()?, rustix::process::Signal::TERM);
             sent.err().map(|error| error.to_string())
@@ -287,8 +297,9 @@ fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
 
 #[test]
 fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -> Result<()> {
-    let mut desk =
-        played(script(|line| Some(if line.starts_with("tftpboot") { "TFTP error: 'x' (1)\r\n" } else { "" }.into())))?;
+    let mut desk = played(Script::malta(|line| {
+        Some(if line.starts_with("tftpboot") { "TFTP error: 'x' (1)\r\n" } else { "" }.into())
+    }))?;
     let there = desk.served_by_qemu()?.join("image.bin");
     for (contents, code) in [(b"somebody's".to_vec(), ("L075", 2)), (program::uimage(false), ("L074", 3))] {
         std::fs::write(&there, &contents).map_err(|error| Failure::io(&there, &error))?;
@@ -301,8 +312,9 @@ fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -
 #[test]
 fn a_server_elsewhere_that_does_not_have_the_image() -> Result<()> {
     let said = "TFTP error: 'File not found' (1)\r\nNot retrying...\r\n";
-    let mut desk =
-        played(script(move |line| Some(if line.starts_with("tftpboot") { said.to_owned() } else { String::new() })))?;
+    let mut desk = played(Script::malta(move |line| {
+        Some(if line.starts_with("tftpboot") { said.to_owned() } else { String::new() })
+    }))?;
     desk.served_by_qemu()?;
     assert_eq!(fault(&desk)?.codes(), ("L074", 3));
     Ok(())
@@ -316,7 +328,7 @@ fn without_cable(line: fn(usize, u8) -> Vec<u8>) -> (Script, Ran) {
     let ran = Ran::default();
     let noted = Arc::clone(&ran);
     let answering =
-        script(move |line| Some(if line.starts_with("tftpboot") { "eth0: link down\r\n" } else { "" }.into()));
+        Script::malta(move |line| Some(if line.starts_with("tftpboot") { "eth0: link down\r\n" } else { "" }.into()));
     let answer = Arc::clone(&answering.answer);
     let answer = move |line: &str| {
         noted.lock().expect("no panic").push(line.to_owned());
@@ -367,23 +379,20 @@ fn a_pty_that_is_closed_in_the_middle_of_the_transfer() -> Result<()> {
     if let Some(reason) = no_tftp() {
         return skip(&reason);
     }
-    let server: Arc<Mutex<String>> = Arc::default();
+    let server: Arc<OnceLock<IpAddr>> = Arc::default();
     let known = Arc::clone(&server);
     let desk = unpluggable(|plug| {
-        script(move |line| {
+        Script::malta(move |line| {
             if !line.starts_with("tftpboot") {
                 return Some(String::new());
             }
-            let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
-            socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-            socket.send_to(b"\0\x01image.bin\0octet\0", format!("{}:69", known.lock().ok()?)).ok()?;
             // A block is on its way, and the console goes.
-            socket.recv_from(&mut [0; 2048]).ok()?;
+            asked(known.get()?, b"\0\x01image.bin\0octet\0")?;
             plug.get()?.pull();
             None
         })
     })?;
-    *server.lock().expect("no panic") = desk.place.server.map(|ip| ip.to_string()).unwrap_or_default();
+    server.set(desk.place.server.expect("a desk has one")).expect("once");
     assert_eq!(fault(&desk)?.codes(), ("L048", 75));
     Ok(())
 }
@@ -391,7 +400,7 @@ fn a_pty_that_is_closed_in_the_middle_of_the_transfer() -> Result<()> {
 /// A played board whose flash is `nor`, before each of whose lines `first` is called.
 fn with_flash(nor: &Arc<Mutex<Nor>>, first: impl Fn(&str) -> Option<()> + Send + Sync + 'static) -> Script {
     let nor = Arc::clone(nor);
-    script(move |line| {
+    Script::malta(move |line| {
         first(line)?;
         let answer = nor.lock().ok()?.answer(line);
         Some(answer.unwrap_or_default())

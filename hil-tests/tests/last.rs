@@ -13,16 +13,22 @@ use stoop_hil_tests::stand::Wiring;
 use stoop_hil_tests::stand::nor::Nor;
 use stoop_hil_tests::stand::played::{Played, Script};
 use stoop_hil_tests::{Packed, skip};
-use stoop_image::image::flash::{Area, Map};
+use stoop_image::image::flash::{Area, Flashing, Map, Write};
 use stoop_image::simulate::{Input, run_from_flash};
 use stoop_image::{Explained, board};
 use stoop_lab::flash::{Job, Step};
 
 const BOARD: &str = "qemu-malta-le";
 
+/// What of an image goes where.
+fn writes(packed: &Packed) -> impl Iterator<Item = &Write> {
+    let Flashing { boot, update, .. } = flashing(packed);
+    [boot].into_iter().chain(update)
+}
+
 /// Puts an image into flash.
 fn install(flash: &mut [u8], packed: &Packed) {
-    for write in [&flashing(packed).boot].into_iter().chain(&flashing(packed).update) {
+    for write in writes(packed) {
         flash[write.area.offset()..][..write.area.size()]
             .copy_from_slice(&packed.built.file[write.from..][..write.area.size()]);
     }
@@ -30,8 +36,7 @@ fn install(flash: &mut [u8], packed: &Packed) {
 
 /// Whether flash has all of an image.
 fn holds(flash: &[u8], packed: &Packed) -> bool {
-    let writes = [&flashing(packed).boot].into_iter().chain(&flashing(packed).update);
-    writes.into_iter().all(|write| {
+    writes(packed).all(|write| {
         flash[write.area.offset()..][..write.area.size()] == packed.built.file[write.from..][..write.area.size()]
     })
 }
@@ -61,10 +66,7 @@ fn b_passes(flash: &[u8], a: &Area) -> Result<bool> {
 fn flashed(nor: Nor, cut: Option<usize>, job: &Job) -> Result<(Nor, stoop_lab::Result<()>, Vec<Step>)> {
     let nor = Arc::new(Mutex::new(Nor { cut, changes: Vec::new(), file: job.file.clone(), ..nor }));
     let memory = Arc::clone(&nor);
-    let script = Script::of("maltael #", "256 MiB", "4 MiB", move |line| match line {
-        "dhcp" => Some("DHCP client bound to address 127.0.0.9 (1 ms)\r\n".into()),
-        line => Some(memory.lock().ok()?.answer(line).unwrap_or_default()),
-    });
+    let script = Script::malta(move |line| Some(memory.lock().ok()?.answer(line).unwrap_or_default()));
     let mut desk = Desk::played(BOARD, Box::new(Played(script)))?;
     // Nothing is fetched: the board only says so.
     desk.served_by_qemu()?;

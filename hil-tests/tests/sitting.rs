@@ -14,7 +14,6 @@ use stoop_hil_tests::{Packed, program, skip};
 use stoop_image::plan::{Format, Request};
 
 const BOARD: &str = "qemu-malta-le";
-const PROMPT: &str = "maltael #";
 
 /// What a shim says that finds a damaged payload.
 const SHIM: &str = "stoop 0.1.0, slot -, bootargs none\r\nstoop: E12 kernel crc 0x0badc0de, slot -\r\n";
@@ -22,22 +21,20 @@ const SHIM: &str = "stoop 0.1.0, slot -, bootargs none\r\nstoop: E12 kernel crc 
 /// A board that was switched on with a bootloader that fetches and starts anything, and then says [`SHIM`] and prompts again.
 struct Damaged {
     desk: Desk,
-    image: tempfile::NamedTempFile,
-    folder: String,
+    image: String,
     /// The lines that were typed at it.
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Damaged {
     fn new() -> Result<Damaged> {
-        let image = packed::file(&program::uimage(false))?;
-        let size = program::uimage(false).len();
+        let image = program::uimage(false);
+        let size = image.len();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&lines);
-        let script = Script::of(PROMPT, "256 MiB", "4 MiB", move |line| {
+        let script = Script::malta(move |line| {
             heard.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
             Some(match line.split(' ').next().unwrap_or_default() {
-                "dhcp" => "DHCP client bound to address 127.0.0.9 (1 ms)\r\n".into(),
                 "tftpboot" => format!("Bytes transferred = {size} ({size:x} hex)\r\n"),
                 "bootm" => SHIM.into(),
                 "ask" => "the answer\r\n".into(),
@@ -46,15 +43,13 @@ impl Damaged {
         });
         let mut desk = Desk::played(BOARD, Box::new(Played(script)))?;
         // Nothing is fetched: the board only says so.
-        let folder = desk.served_by_qemu()?.to_string_lossy().into_owned();
-        Ok(Damaged { desk, image, folder, lines })
+        desk.served_by_qemu()?;
+        let image = desk.file("image.bin", &image)?;
+        Ok(Damaged { desk, image, lines })
     }
 
     fn netboot(&self) -> Command {
-        let mut command = stoop_ci::run::stoop();
-        command.arg("netboot").arg(self.image.path()).args(["--board", BOARD, "--power-off"]);
-        command.args(["--tftp-folder", &self.folder]).args(self.desk.flags());
-        command
+        self.desk.stoop(&["netboot", &self.image])
     }
 }
 
@@ -119,9 +114,8 @@ fn what_is_typed_goes_to_the_booted_kernel_and_the_addresses_in_its_answer_get_f
         ..lab_request(&lab, Endian::Little)
     })?;
     let desk = Desk::emulated(BOARD, Wiring::Pty, false)?;
-    let mut command = stoop_ci::run::stoop();
-    command.arg("netboot").arg(packed.path()).args(["--power-off", "--prompt-timeout", "120"]);
-    let mut terminal = Terminal::with(command.arg("--vmlinux").arg(vmlinux).args(desk.flags()));
+    let mut command = desk.stoop(&["netboot", &packed.path().to_string_lossy(), "--prompt-timeout", "120"]);
+    let mut terminal = Terminal::with(command.arg("--vmlinux").arg(vmlinux));
     terminal.gives_keys();
     terminal.sees("the shell is ready");
     terminal.types("echo $((6 * 7)) times\r");

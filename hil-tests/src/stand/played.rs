@@ -38,6 +38,14 @@ impl Script {
             line: |_, byte| vec![byte],
         }
     }
+
+    /// The little-endian Malta with these answers, which gets an address by DHCP.
+    pub fn malta(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Script {
+        Script::of("maltael #", "256 MiB", "4 MiB", move |line| match line {
+            "dhcp" => Some("DHCP client bound to address 127.0.0.9 (1 ms)\r\n".into()),
+            line => answer(line),
+        })
+    }
 }
 
 /// A board that follows a script.
