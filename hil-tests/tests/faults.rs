@@ -31,6 +31,11 @@ fn fault_of(desk: &Desk, image: &[u8]) -> Result<Fault> {
     desk.fault(&["netboot", &image, "--prompt-timeout", &patience, "--until", "never", "--timeout", "1"])
 }
 
+/// A board that says this when it is to fetch a file.
+fn fetching(said: &'static str) -> Script {
+    Script::malta(move |line| Some(if line.starts_with("tftpboot") { said } else { "" }.to_owned()))
+}
+
 /// A prompt that never comes is not waited for as long as one that is only late.
 fn played(script: Script) -> Result<Desk> {
     let comes = script.prompt.is_some();
@@ -109,11 +114,7 @@ fn a_console_that_ends_while_the_bootloader_is_talked_to() -> Result<()> {
 #[test]
 fn a_cable_that_is_not_plugged_in() -> Result<()> {
     let said = "eth0: link down\r\n";
-    ends(
-        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
-        "L061",
-        3,
-    )
+    ends(fetching(said), "L061", 3)
 }
 
 #[test]
@@ -128,21 +129,13 @@ fn no_dhcp_server() -> Result<()> {
 #[test]
 fn nobody_answers_arp() -> Result<()> {
     let said = "\r\nARP Retry count exceeded; starting again\r\n";
-    ends(
-        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
-        "L064",
-        3,
-    )
+    ends(fetching(said), "L064", 3)
 }
 
 #[test]
 fn a_request_that_never_arrives() -> Result<()> {
     let said = "Loading: T T T T T\r\nRetry count exceeded; starting again\r\n";
-    ends(
-        Script::malta(move |line| Some(if line.starts_with("tftpboot") { said.into() } else { String::new() })),
-        "L065",
-        3,
-    )
+    ends(fetching(said), "L065", 3)
 }
 
 /// Sends a request to that TFTP server as a board does, and waits for the first answer and where it comes from.
@@ -297,9 +290,7 @@ fn an_interruption_says_what_of_flash_is_not_whole() -> Result<()> {
 
 #[test]
 fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -> Result<()> {
-    let mut desk = played(Script::malta(|line| {
-        Some(if line.starts_with("tftpboot") { "TFTP error: 'x' (1)\r\n" } else { "" }.into())
-    }))?;
+    let mut desk = played(fetching("TFTP error: 'x' (1)\r\n"))?;
     let there = desk.served_by_qemu()?.join("image.bin");
     for (contents, code) in [(b"somebody's".to_vec(), ("L075", 2)), (program::uimage(false), ("L074", 3))] {
         std::fs::write(&there, &contents).map_err(|error| Failure::io(&there, &error))?;
@@ -312,9 +303,7 @@ fn another_file_in_the_other_servers_folder_is_kept_and_the_same_one_is_used() -
 #[test]
 fn a_server_elsewhere_that_does_not_have_the_image() -> Result<()> {
     let said = "TFTP error: 'File not found' (1)\r\nNot retrying...\r\n";
-    let mut desk = played(Script::malta(move |line| {
-        Some(if line.starts_with("tftpboot") { said.to_owned() } else { String::new() })
-    }))?;
+    let mut desk = played(fetching(said))?;
     desk.served_by_qemu()?;
     assert_eq!(fault(&desk)?.codes(), ("L074", 3));
     Ok(())
@@ -327,8 +316,7 @@ type Ran = Arc<Mutex<Vec<String>>>;
 fn without_cable(line: fn(usize, u8) -> Vec<u8>) -> (Script, Ran) {
     let ran = Ran::default();
     let noted = Arc::clone(&ran);
-    let answering =
-        Script::malta(move |line| Some(if line.starts_with("tftpboot") { "eth0: link down\r\n" } else { "" }.into()));
+    let answering = fetching("eth0: link down\r\n");
     let answer = Arc::clone(&answering.answer);
     let answer = move |line: &str| {
         noted.lock().expect("no panic").push(line.to_owned());
